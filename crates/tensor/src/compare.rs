@@ -1,0 +1,224 @@
+//! Comparison of a result with its reference; a NaN on either side is never close.
+
+use std::fmt;
+
+/// How two slices differ. All figures are accumulated in f64.
+///
+/// Elements that are equal — infinities included — differ by 0. Elements of which one or both are NaN, and unequal
+/// infinities, are counted in [`Comparison::non_finite`] and make `max_abs` and `rel_l2` NaN.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// Elements compared.
+    pub count: usize,
+    /// Elements that differ and are not finite on both sides.
+    pub non_finite: usize,
+    /// max |actual − expected|.
+    pub max_abs: f64,
+    /// `max_abs` over the root mean square of `expected`; 0 if both are 0.
+    pub max_abs_over_rms: f64,
+    /// ‖actual − expected‖ / ‖expected‖; 0 if both are 0.
+    pub rel_l2: f64,
+    /// The cosine of the angle between the two; 1 if they are equal.
+    pub cosine: f64,
+    /// Where the largest difference is, or the first non-finite one; 0 if there are no elements.
+    pub worst_index: usize,
+    /// `actual[worst_index]`.
+    pub actual_at_worst: f32,
+    /// `expected[worst_index]`.
+    pub expected_at_worst: f32,
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} elements, {} non-finite differences, rel_l2 {:.3e}, max_abs {:.3e}, max_abs/rms {:.3e}, cosine {:.9}, \
+             worst at {}: actual {:e}, expected {:e}",
+            self.count,
+            self.non_finite,
+            self.rel_l2,
+            self.max_abs,
+            self.max_abs_over_rms,
+            self.cosine,
+            self.worst_index,
+            self.actual_at_worst,
+            self.expected_at_worst
+        )
+    }
+}
+
+/// Compares element by element.
+///
+/// # Panics
+/// If the lengths differ.
+#[track_caller]
+pub fn compare(actual: &[f32], expected: &[f32]) -> Comparison {
+    assert_eq!(actual.len(), expected.len(), "compare: actual and expected have different lengths");
+    let (mut diff2, mut actual2, mut expected2, mut dot) = (0f64, 0f64, 0f64, 0f64);
+    let (mut non_finite, mut max_abs, mut worst) = (0usize, 0f64, 0usize);
+    for (i, (&a, &e)) in actual.iter().zip(expected).enumerate() {
+        if a == e && !a.is_finite() {
+            continue;
+        }
+        let (a, e) = (f64::from(a), f64::from(e));
+        let diff = (a - e).abs();
+        if !diff.is_finite() {
+            if non_finite == 0 {
+                worst = i;
+            }
+            non_finite += 1;
+            continue;
+        }
+        if diff > max_abs {
+            max_abs = diff;
+            if non_finite == 0 {
+                worst = i;
+            }
+        }
+        diff2 += diff * diff;
+        actual2 += a * a;
+        expected2 += e * e;
+        dot += a * e;
+    }
+    let ratio = |n: f64, d: f64| if n == 0.0 { 0.0 } else { n / d };
+    let broken = if non_finite > 0 { f64::NAN } else { 0.0 };
+    let rms = (expected2 / actual.len().max(1) as f64).sqrt();
+    let cosine = if diff2 == 0.0 { 1.0 } else { ratio(dot, (actual2 * expected2).sqrt()) };
+    Comparison {
+        count: actual.len(),
+        non_finite,
+        max_abs: max_abs + broken,
+        max_abs_over_rms: ratio(max_abs, rms) + broken,
+        rel_l2: ratio(diff2.sqrt(), expected2.sqrt()) + broken,
+        cosine: cosine + broken,
+        worst_index: worst,
+        actual_at_worst: actual.get(worst).copied().unwrap_or(0.0),
+        expected_at_worst: expected.get(worst).copied().unwrap_or(0.0),
+    }
+}
+
+/// Upper bounds on the figures of a [`Comparison`].
+///
+/// The default bounds nothing, but still refuses NaN and unequal infinities.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tolerance {
+    /// Bound on [`Comparison::rel_l2`].
+    pub rel_l2: f64,
+    /// Bound on [`Comparison::max_abs`].
+    pub max_abs: f64,
+    /// Bound on [`Comparison::max_abs_over_rms`].
+    pub max_abs_over_rms: f64,
+}
+
+impl Default for Tolerance {
+    fn default() -> Self {
+        Self { rel_l2: f64::INFINITY, max_abs: f64::INFINITY, max_abs_over_rms: f64::INFINITY }
+    }
+}
+
+impl Tolerance {
+    /// Nothing may differ (but −0 equals +0).
+    pub const EXACT: Self = Self { rel_l2: 0.0, max_abs: 0.0, max_abs_over_rms: 0.0 };
+
+    /// Bounds the relative L2 error only.
+    pub fn rel_l2(bound: f64) -> Self {
+        Self { rel_l2: bound, ..Self::default() }
+    }
+
+    /// Bounds the largest absolute error only.
+    pub fn max_abs(bound: f64) -> Self {
+        Self { max_abs: bound, ..Self::default() }
+    }
+
+    /// Whether every figure is within its bound; false if a figure is NaN.
+    pub fn accepts(&self, c: &Comparison) -> bool {
+        c.non_finite == 0
+            && c.rel_l2 <= self.rel_l2
+            && c.max_abs <= self.max_abs
+            && c.max_abs_over_rms <= self.max_abs_over_rms
+    }
+}
+
+/// Asserts that `actual` is within `tolerance` of `expected` and returns the figures.
+///
+/// # Panics
+/// With `name`, all figures and the tolerance if it is not, or if the lengths differ.
+#[track_caller]
+pub fn assert_close(name: &str, actual: &[f32], expected: &[f32], tolerance: Tolerance) -> Comparison {
+    assert!(
+        actual.len() == expected.len(),
+        "{name}: actual has {} elements, expected {}",
+        actual.len(),
+        expected.len()
+    );
+    let comparison = compare(actual, expected);
+    assert!(tolerance.accepts(&comparison), "{name}: not close: {comparison}; allowed {tolerance:?}");
+    comparison
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn figures_match_hand_computation() {
+        let c = compare(&[3.0, 4.0, 1.0], &[3.0, 4.0, 0.0]);
+        assert_eq!((c.count, c.non_finite, c.worst_index), (3, 0, 2));
+        assert_eq!((c.max_abs, c.rel_l2), (1.0, 0.2));
+        assert!((c.max_abs_over_rms - (3.0f64 / 25.0).sqrt()).abs() < 1e-12);
+        assert!((c.cosine - 25.0 / (26.0f64 * 25.0).sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn nan_on_either_side_is_refused() {
+        let nan = f32::NAN;
+        for (a, e) in [([nan, 1.0], [0.0, 1.0]), ([0.0, 1.0], [nan, 1.0]), ([nan, 1.0], [nan, 1.0])] {
+            let c = compare(&a, &e);
+            assert!(!Tolerance::default().accepts(&c), "{c}");
+            assert!(c.rel_l2.is_nan() && c.max_abs.is_nan() && c.worst_index == 0);
+        }
+    }
+
+    #[test]
+    fn infinities_match_only_themselves() {
+        let inf = f32::INFINITY;
+        assert!(Tolerance::EXACT.accepts(&compare(&[inf, -inf, 1.0], &[inf, -inf, 1.0])));
+        for (a, e) in [(inf, -inf), (inf, 1.0), (1.0, inf)] {
+            assert!(!Tolerance::default().accepts(&compare(&[a], &[e])));
+        }
+    }
+
+    #[test]
+    fn zeros_and_empties_are_equal() {
+        assert!(Tolerance::EXACT.accepts(&compare(&[0.0, -0.0], &[0.0, 0.0])));
+        assert!(Tolerance::EXACT.accepts(&compare(&[], &[])));
+        assert!(!Tolerance::rel_l2(1.0).accepts(&compare(&[1.0], &[0.0])));
+    }
+
+    #[test]
+    #[should_panic(expected = "taps.x: not close: 2 elements")]
+    fn assert_close_reports_name_and_figures() {
+        assert_close("taps.x", &[1.0, 2.0], &[1.0, 2.5], Tolerance::max_abs(0.1));
+    }
+
+    #[test]
+    #[should_panic(expected = "taps.x: actual has 1 elements, expected 2")]
+    fn assert_close_refuses_other_length() {
+        assert_close("taps.x", &[1.0], &[1.0, 2.5], Tolerance::default());
+    }
+
+    proptest! {
+        #[test]
+        fn worst_index_is_where_the_change_is(n in 1usize..50, at in 0usize..50, delta in 0.5f32..9.0) {
+            let at = at % n;
+            let expected: Vec<f32> = (0..n).map(|i| i as f32).collect();
+            let mut actual = expected.clone();
+            actual[at] += delta;
+            let c = compare(&actual, &expected);
+            prop_assert_eq!(c.worst_index, at);
+            prop_assert!((c.max_abs - f64::from(delta)).abs() < 1e-5);
+            prop_assert!(Tolerance::EXACT.accepts(&compare(&expected, &expected)));
+        }
+    }
+}

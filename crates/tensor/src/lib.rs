@@ -1,0 +1,30 @@
+//! Owned row-major tensors, borrowed views, relayout, NumPy files and NaN-safe comparison.
+//!
+//! | type | owns | use |
+//! |---|---|---|
+//! | [`Tensor<T>`] | a `Vec<T>` | weights, results, test fixtures |
+//! | [`TensorRef<T>`] | nothing (`&[T]`) | arguments; slices along the first axis |
+//! | [`TensorMut<T>`] | nothing (`&mut [T]`) | outputs |
+//! | [`npy::NpyArray`] | a tensor of one of the storage types | what a `.npy` file holds |
+//!
+//! Everything is contiguous and row-major; there are no strides. Data is permuted, padded or cropped in
+//! [`relayout`] and nowhere else. Images and feature maps are channels-last `[H, W, C]`, token matrices `[N, C]`.
+#![forbid(unsafe_code)]
+
+pub mod compare;
+pub mod element;
+pub mod error;
+pub mod npy;
+pub mod npz;
+pub mod relayout;
+pub mod shape;
+mod tensor;
+mod view;
+
+pub use compare::{Comparison, Tolerance, assert_close, compare};
+pub use element::Element;
+pub use error::ShapeError;
+pub use half::{bf16, f16};
+pub use shape::{MAX_RANK, Shape};
+pub use tensor::Tensor;
+pub use view::{TensorMut, TensorRef};

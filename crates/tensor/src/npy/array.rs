@@ -1,0 +1,130 @@
+//! An array whose type is known only after reading its header.
+
+use super::{NpyError, header::Header, write_to};
+use crate::element::Element;
+use crate::tensor::Tensor;
+use half::{bf16, f16};
+use std::io::{Read, Write};
+
+/// The first allocation for data of unknown credibility, in bytes; more is allocated as bytes arrive.
+const FIRST_ALLOCATION: usize = 1 << 20;
+
+macro_rules! npy_array {
+    ($($(#[$doc:meta])* $Variant:ident($t:ty), $name:literal, [$($descr:literal),+];)+) => {
+        /// A tensor of one of the storage types. NumPy's booleans are read as [`NpyArray::U8`].
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum NpyArray {
+            $($(#[$doc])* $Variant(Tensor<$t>),)+
+        }
+
+        impl NpyArray {
+            /// The extents, outermost first.
+            pub fn shape(&self) -> &[usize] {
+                match self { $(Self::$Variant(t) => t.shape(),)+ }
+            }
+
+            /// The number of elements.
+            pub fn len(&self) -> usize {
+                match self { $(Self::$Variant(t) => t.len(),)+ }
+            }
+
+            /// Whether there are no elements.
+            pub fn is_empty(&self) -> bool {
+                self.len() == 0
+            }
+
+            /// The name of the element type, as Rust spells it.
+            pub fn dtype(&self) -> &'static str {
+                match self { $(Self::$Variant(_) => $name,)+ }
+            }
+
+            pub(super) fn read_data(header: &Header, reader: &mut impl Read) -> Result<Self, NpyError> {
+                match header.descr.as_str() {
+                    $($($descr)|+ => Ok(Self::$Variant(read_data(header, reader)?)),)+
+                    other => Err(NpyError::Dtype { descr: other.chars().take(40).collect() }),
+                }
+            }
+
+            pub(crate) fn write_to(&self, writer: impl Write) -> Result<(), NpyError> {
+                match self { $(Self::$Variant(t) => write_to(writer, &t.view()),)+ }
+            }
+        }
+
+        $(
+            impl From<Tensor<$t>> for NpyArray {
+                fn from(tensor: Tensor<$t>) -> Self {
+                    Self::$Variant(tensor)
+                }
+            }
+
+            impl TryFrom<NpyArray> for Tensor<$t> {
+                type Error = NpyError;
+
+                fn try_from(array: NpyArray) -> Result<Self, NpyError> {
+                    match array {
+                        NpyArray::$Variant(tensor) => Ok(tensor),
+                        other => Err(NpyError::WrongDtype { expected: $name, found: other.dtype() }),
+                    }
+                }
+            }
+        )+
+    };
+}
+
+npy_array! {
+    /// `<f4`
+    F32(f32), "f32", ["<f4"];
+    /// `<f8`
+    F64(f64), "f64", ["<f8"];
+    /// `<f2`
+    F16(f16), "f16", ["<f2"];
+    /// Two-byte void, as `ml_dtypes.bfloat16` is saved.
+    Bf16(bf16), "bf16", ["|V2", "<V2"];
+    /// `|u1`, `|b1`
+    U8(u8), "u8", ["|u1", "|b1"];
+    /// `|i1`
+    I8(i8), "i8", ["|i1"];
+    /// `<i4`
+    I32(i32), "i32", ["<i4"];
+    /// `<i8`
+    I64(i64), "i64", ["<i8"];
+}
+
+impl NpyArray {
+    /// The tensor, if it holds exactly f32.
+    ///
+    /// # Errors
+    /// [`NpyError::WrongDtype`] for another type.
+    pub fn into_f32(self) -> Result<Tensor<f32>, NpyError> {
+        self.try_into()
+    }
+
+    /// The values as f32, rounded where f32 cannot hold them.
+    pub fn to_f32_lossy(&self) -> Tensor<f32> {
+        match self {
+            Self::F32(t) => t.clone(),
+            Self::F64(t) => t.map(|&v| v as f32),
+            Self::F16(t) => t.map(|v| v.to_f32()),
+            Self::Bf16(t) => t.map(|v| v.to_f32()),
+            Self::U8(t) => t.map(|&v| f32::from(v)),
+            Self::I8(t) => t.map(|&v| f32::from(v)),
+            Self::I32(t) => t.map(|&v| v as f32),
+            Self::I64(t) => t.map(|&v| v as f32),
+        }
+    }
+}
+
+fn read_data<T: Element>(header: &Header, reader: &mut impl Read) -> Result<Tensor<T>, NpyError> {
+    let shape = header.shape;
+    let needed = shape.checked_len().and_then(|n| n.checked_mul(T::SIZE));
+    let Some(needed) = needed.filter(|&n| isize::try_from(n).is_ok()) else {
+        return Err(NpyError::Header { reason: format!("shape {shape} does not fit in memory") });
+    };
+    let mut bytes = Vec::with_capacity(needed.min(FIRST_ALLOCATION));
+    reader.take(needed as u64).read_to_end(&mut bytes)?;
+    if bytes.len() != needed {
+        return Err(NpyError::Truncated { shape, expected: needed, found: bytes.len() });
+    }
+    let data = bytes.chunks_exact(T::SIZE).map(T::from_le_bytes).collect();
+    Ok(Tensor::from_vec(&shape, data))
+}
