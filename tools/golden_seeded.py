@@ -1,0 +1,57 @@
+"""tests/golden/seeded.json and tests/golden/inventory/: what the Rust twin of seeded.py is checked against."""
+
+import json
+import pathlib
+
+import numpy as np
+
+import oracle
+import seeded
+
+
+def checksum(array: np.ndarray) -> int:
+    """Sum of bits[i] * (2 i + 1) modulo 2^64, over the 32-bit patterns."""
+    bits = np.ascontiguousarray(array).view(np.uint32).ravel()
+    total = 0
+    step = 1 << 22
+    with np.errstate(over="ignore"):
+        for start in range(0, bits.size, step):
+            part = bits[start : start + step].astype(np.uint64)
+            weight = np.arange(start, start + part.size, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+            total += int((part * weight).sum(dtype=np.uint64))
+    return total & seeded.MASK64
+
+
+def fnv_bytes(array: np.ndarray) -> int:
+    h = 0xCBF29CE484222325
+    for byte in array.tobytes():
+        h = ((h ^ byte) * 0x100000001B3) & seeded.MASK64
+    return h
+
+
+def write(golden: pathlib.Path) -> None:
+    """Checksums as hexadecimal strings; inventories as one tensor per line."""
+    (golden / "inventory").mkdir(parents=True, exist_ok=True)
+    facts = {"checkpoints": {}}
+    for name in oracle.CONFIGS:
+        model = oracle.build(name)
+        state = {k: v.numpy() for k, v in sorted(model.state_dict().items())}
+        if not name.endswith("_absent"):
+            lines = ",\n".join(f"{json.dumps(k)}:{json.dumps(list(v.shape), separators=(',', ':'))}" for k, v in state.items())
+            (golden / "inventory" / f"{name}.json").write_text("{\n" + lines + "\n}\n")
+        total = 0
+        for k, v in state.items():
+            total = (total + seeded.fnv1a64(k) * checksum(v)) & seeded.MASK64
+        facts["checkpoints"][name] = {
+            "tensors": len(state),
+            "parameters": int(sum(v.size for v in state.values())),
+            "checksum": f"{total:016x}",
+        }
+    tensor = seeded.draw("input.check", (3, 5, 7), 0.25, 2.0)
+    facts["draw"] = {"checksum": f"{checksum(tensor):016x}", "first": tensor.ravel()[:4].tolist()}
+    field = seeded.smooth("input.check", 64, 128, 16, -0.5, 3.0)
+    facts["smooth"] = {"checksum": f"{checksum(field):016x}", "first": field.ravel()[:4].tolist()}
+    facts["photo"] = {
+        "photo.check 150x100 frame 3": f"{fnv_bytes(seeded.photo('photo.check', 150, 100, 3)):016x}",
+    }
+    (golden / "seeded.json").write_text(json.dumps(facts, indent=1) + "\n")

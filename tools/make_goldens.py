@@ -1,0 +1,50 @@
+"""Writes tests/golden/. Usage: python tools/make_goldens.py [--threads N] [GROUP ...]; without a GROUP, all of them."""
+
+import argparse
+import pathlib
+import time
+
+import torch
+
+import golden_modules
+import golden_seeded
+
+GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden"
+GROUPS = {
+    "encoder_tiny": golden_modules.encoder,
+    "decoder_tiny": golden_modules.decoder,
+    "memory_tiny": golden_modules.memory,
+}
+
+
+def report(probes) -> None:
+    """How far float32 is from float64, and the decision margins."""
+    for name, distance in probes.calibration.items():
+        print(f"  {distance:.1e}  {name}")
+    for name, value in probes.tensors.items():
+        if name.endswith("#margins"):
+            print("  ", name, value.tolist())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=", ".join(["seeded", *GROUPS]))
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    for group in args.groups or ["seeded", *GROUPS]:
+        start = time.time()
+        if group == "seeded":
+            golden_seeded.write(GOLDEN)
+            print(f"seeded: {time.time() - start:.0f} s")
+            continue
+        probes = GROUPS[group]()
+        path = GOLDEN / f"{group}.safetensors"
+        probes.save(path)
+        print(f"{path.name}: {path.stat().st_size} bytes, {time.time() - start:.0f} s")
+        report(probes)
+
+
+if __name__ == "__main__":
+    main()

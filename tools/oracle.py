@@ -1,0 +1,110 @@
+"""Meta's SAM 2 with seeded weights on the CPU, in float32 as published or in float64 throughout."""
+
+import contextlib
+import types
+
+import numpy as np
+import sam2.modeling.backbones.image_encoder
+import sam2.modeling.position_encoding
+import sam2.modeling.sam2_base
+import sam2.modeling.sam2_utils
+import sam2.modeling.sam.transformer
+import sam2.sam2_image_predictor
+import sam2.sam2_video_predictor
+import sam2.utils.misc
+import torch
+from sam2.build_sam import build_sam2, build_sam2_video_predictor
+from sam2.modeling.sam.transformer import RoPEAttention
+
+import seeded
+
+CONFIGS = {
+    "sam2.1_hiera_tiny": "configs/sam2.1/sam2.1_hiera_t.yaml",
+    "sam2.1_hiera_tiny_absent": "configs/sam2.1/sam2.1_hiera_t.yaml",
+    "sam2.1_hiera_small": "configs/sam2.1/sam2.1_hiera_s.yaml",
+    "sam2.1_hiera_base_plus": "configs/sam2.1/sam2.1_hiera_b+.yaml",
+    "sam2.1_hiera_large": "configs/sam2.1/sam2.1_hiera_l.yaml",
+    "sam2_hiera_tiny": "configs/sam2/sam2_hiera_t.yaml",
+}
+
+
+def seeded_state_dict(model_name: str, model: torch.nn.Module) -> dict:
+    """Every tensor of `model` by Meta's name, float32."""
+    out = {}
+    for name, tensor in model.state_dict().items():
+        shape = tuple(tensor.shape)
+        out[name] = torch.from_numpy(seeded.draw(name, shape, *seeded.rule(model_name, name, shape)))
+    return out
+
+
+def build(model_name: str, video: bool = False) -> torch.nn.Module:
+    """The model with seeded weights and the post-processing overrides of Meta's builder (its default).
+
+    Without the CUDA extension, hole filling prints a warning and does nothing.
+    """
+    make = build_sam2_video_predictor if video else build_sam2
+    model = make(CONFIGS[model_name], device="cpu")
+    model.load_state_dict(seeded_state_dict(model_name, model), strict=True)
+    return model.requires_grad_(False)
+
+
+class _DoubleTorch(types.ModuleType):
+    """Stands in for `torch` inside Meta's files, so that explicit float32 means float64."""
+
+    float32 = torch.float64
+    float = torch.float64
+
+    def __getattr__(self, name):
+        return getattr(torch, name)
+
+
+PATCHED = (
+    sam2.modeling.backbones.image_encoder,
+    sam2.modeling.position_encoding,
+    sam2.modeling.sam2_base,
+    sam2.modeling.sam2_utils,
+    sam2.sam2_image_predictor,
+    sam2.sam2_video_predictor,
+    sam2.utils.misc,
+)
+
+
+@contextlib.contextmanager
+def float64():
+    """Within it, models are built and run in float64, tables and rotations included (bf16 memories stay bf16).
+
+    Calling `.double()` on a model is not enough: Meta's code casts to float32 in the rotary encoding, in the
+    tables, in the neck and around the masks.
+    """
+    stand_in = _DoubleTorch("torch")
+    single = torch.Tensor.float
+    torch.set_default_dtype(torch.float64)
+    torch.Tensor.float = torch.Tensor.double
+    for module in PATCHED:
+        module.torch = stand_in
+    try:
+        yield
+    finally:
+        for module in PATCHED:
+            module.torch = torch
+        torch.Tensor.float = single
+        torch.set_default_dtype(torch.float32)
+
+
+def build_float64(model_name: str, video: bool = False) -> torch.nn.Module:
+    """`build` in float64; call and use it inside `float64()` only."""
+    model = build(model_name, video).double()
+    for module in model.modules():
+        if isinstance(module, RoPEAttention):
+            module.freqs_cis = module.compute_cis(end_x=64, end_y=64)
+    return model
+
+
+def tensor(array: np.ndarray) -> torch.Tensor:
+    """A torch copy in the default dtype of the moment."""
+    return torch.from_numpy(np.ascontiguousarray(array)).to(torch.get_default_dtype())
+
+
+def hwc_to_nchw(array: np.ndarray) -> torch.Tensor:
+    """[H, W, C] in the repository's layout to [1, C, H, W] in Meta's."""
+    return tensor(array).permute(2, 0, 1)[None].contiguous()
