@@ -7,6 +7,7 @@ import numpy as np
 
 import oracle
 import seeded
+from probes import Probes
 
 
 def checksum(array: np.ndarray) -> int:
@@ -54,4 +55,7 @@ def write(golden: pathlib.Path) -> None:
     facts["photo"] = {
         "photo.check 150x100 frame 3": f"{fnv_bytes(seeded.photo('photo.check', 150, 100, 3)):016x}",
     }
+    probes = Probes()
+    probes.add("input.probe", seeded.draw("input.probe", (40, 100), 0.5, 2.0))
+    probes.save(golden / "probe_check.safetensors")
     (golden / "seeded.json").write_text(json.dumps(facts, indent=1) + "\n")

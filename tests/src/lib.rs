@@ -1,0 +1,13 @@
+//! What the parity tests share: seeded checkpoints and inputs that need no file, and the golden probes written by
+//! `tools/make_goldens.py` from Meta's code.
+
+pub mod probe;
+pub mod seeded;
+
+use std::path::PathBuf;
+
+/// The path of a file under `tests/golden/`.
+#[must_use]
+pub fn golden(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden").join(name)
+}

@@ -1,0 +1,322 @@
+//! Seeded weights and inputs, bit-identical to `tools/seeded.py`.
+//!
+//! A tensor is a pure function of its name and shape: SplitMix64 in counter form, seeded with the FNV-1a hash of the
+//! name. All arithmetic is on integers or on f64 values that are exact (one multiply and one add excepted, which
+//! IEEE 754 fixes), followed by one rounding to f32.
+
+use std::collections::BTreeMap;
+
+use crate::golden;
+
+/// FNV-1a of the bytes, 64 bits.
+#[must_use]
+pub fn fnv1a64(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xCBF2_9CE4_8422_2325, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01B3))
+}
+
+/// Output `counter` (from 0) of SplitMix64.
+#[inline]
+#[must_use]
+pub fn splitmix64(seed: u64, counter: u64) -> u64 {
+    let mut z = seed.wrapping_add((counter.wrapping_add(1)).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// `count` uniform values of the given mean and standard deviation.
+#[must_use]
+pub fn draw(name: &str, count: usize, mean: f64, std: f64) -> Vec<f32> {
+    draws(name, count, mean, std).collect()
+}
+
+fn draws(name: &str, count: usize, mean: f64, std: f64) -> impl Iterator<Item = f32> {
+    let (seed, amp) = (fnv1a64(name.as_bytes()), std * 3f64.sqrt());
+    (0..count as u64).map(move |i| {
+        let u = (splitmix64(seed, i) >> 40) as f64 * (1.0 / 16_777_216.0);
+        let s = 2.0 * u - 1.0;
+        (mean + amp * s) as f32
+    })
+}
+
+/// A field `[height, width]` that interpolates a grid of draws bilinearly (half-pixel centres, clamped border).
+///
+/// `cell` is a power of two that divides both sides. `std` is that of the grid; the field's own is about two thirds
+/// of it.
+#[must_use]
+pub fn smooth(name: &str, height: usize, width: usize, cell: usize, mean: f64, std: f64) -> Vec<f32> {
+    assert!(cell.is_power_of_two() && height.is_multiple_of(cell) && width.is_multiple_of(cell));
+    let (gh, gw, seed) = (height / cell, width / cell, fnv1a64(name.as_bytes()));
+    let grid: Vec<i64> =
+        (0..(gh * gw) as u64).map(|i| (splitmix64(seed, i) >> 40) as i64 * 2 - (1 << 24)).collect();
+    let full = 2 * cell as i64;
+    let tap = |at: usize, cells: usize| {
+        let t = 2 * at as i64 + 1 - cell as i64;
+        let i0 = t.div_euclid(full);
+        let clamp = |i: i64| i.clamp(0, cells as i64 - 1) as usize;
+        (clamp(i0), clamp(i0 + 1), t - full * i0)
+    };
+    let unit = ((1i64 << 24) * full * full) as f64;
+    let amp = std * 3f64.sqrt();
+    let mut out = Vec::with_capacity(height * width);
+    for y in 0..height {
+        let (y0, y1, fy) = tap(y, gh);
+        for x in 0..width {
+            let (x0, x1, fx) = tap(x, gw);
+            let row = |y: usize| grid[y * gw + x0] * (full - fx) + grid[y * gw + x1] * fx;
+            let s = (row(y0) * (full - fy) + row(y1) * fy) as f64 / unit;
+            out.push((mean + amp * s) as f32);
+        }
+    }
+    out
+}
+
+/// A synthetic RGB picture `[height, width, 3]`: value noise in three octaves under six shapes, which move with
+/// `frame` while the background stays. Integer arithmetic only.
+#[must_use]
+pub fn photo(name: &str, width: usize, height: usize, frame: usize) -> Vec<u8> {
+    let mut image = vec![0i64; height * width * 3];
+    for (cell, weight) in [(64, 9), (16, 4), (4, 3)] {
+        let (gh, gw) = (height / cell + 2, width / cell + 2);
+        let seed = fnv1a64(format!("{name}.noise{cell}").as_bytes());
+        let grid: Vec<i64> = (0..(gh * gw * 3) as u64).map(|i| (splitmix64(seed, i) >> 56) as i64).collect();
+        let side = cell as i64;
+        for y in 0..height {
+            let (y0, fy) = (y / cell, (y % cell) as i64);
+            for x in 0..width {
+                let (x0, fx) = (x / cell, (x % cell) as i64);
+                for c in 0..3 {
+                    let at = |y: usize, x: usize| grid[(y * gw + x) * 3 + c];
+                    let row = |y: usize| at(y, x0) * (side - fx) + at(y, x0 + 1) * fx;
+                    let value = (row(y0) * (side - fy) + row(y0 + 1) * fy) / (side * side);
+                    image[(y * width + x) * 3 + c] += weight * value;
+                }
+            }
+        }
+    }
+    image.iter_mut().for_each(|v| *v /= 16);
+    for k in 0..6 {
+        Shape::new(name, k, width, height, frame as i64).paint(&mut image, width);
+    }
+    image.iter().map(|&v| v as u8).collect()
+}
+
+/// One ellipse or rectangle of [`photo`].
+struct Shape {
+    centre: (i64, i64),
+    radius: (i64, i64),
+    ellipse: bool,
+    stripe: i64,
+    colour: [i64; 3],
+}
+
+impl Shape {
+    fn new(name: &str, k: usize, width: usize, height: usize, frame: i64) -> Self {
+        let seed = fnv1a64(format!("{name}.shape{k}").as_bytes());
+        let h = |i: u64, modulus: usize| (splitmix64(seed, i) % modulus as u64) as i64;
+        let velocity = (h(0, 13) - 6, h(1, 9) - 4);
+        let colour = splitmix64(seed, 8);
+        Self {
+            centre: (h(2, width) + velocity.0 * frame, h(3, height) + velocity.1 * frame),
+            radius: ((width / 16) as i64 + h(4, width / 6), (height / 16) as i64 + h(5, height / 6)),
+            ellipse: h(6, 2) == 0,
+            stripe: h(7, 64),
+            colour: [0, 8, 16].map(|shift| ((colour >> shift) & 255) as i64),
+        }
+    }
+
+    fn paint(&self, image: &mut [i64], width: usize) {
+        let (rx, ry) = self.radius;
+        for (i, pixel) in image.chunks_exact_mut(3).enumerate() {
+            let dx = (i % width) as i64 - self.centre.0;
+            let dy = (i / width) as i64 - self.centre.1;
+            let inside = if self.ellipse {
+                dx * dx * (ry * ry) + dy * dy * (rx * rx) <= rx * rx * ry * ry
+            } else {
+                dx.abs() <= rx && dy.abs() <= ry
+            };
+            if inside {
+                let stripe = (dx + dy + 4096).div_euclid(8).rem_euclid(2) * self.stripe;
+                for (value, colour) in pixel.iter_mut().zip(self.colour) {
+                    *value = ((colour * 12 + *value * 4) / 16 - stripe).max(0);
+                }
+            }
+        }
+    }
+}
+
+/// The models that have goldens. `sam2.1_hiera_tiny_absent` is tiny with a biased object score: the object is absent
+/// on every frame.
+pub const MODELS: [&str; 6] = [
+    "sam2.1_hiera_tiny",
+    "sam2.1_hiera_tiny_absent",
+    "sam2.1_hiera_small",
+    "sam2.1_hiera_base_plus",
+    "sam2.1_hiera_large",
+    "sam2_hiera_tiny",
+];
+
+const EMBEDDINGS: [&str; 11] = [
+    "maskmem_tpos_enc",
+    "no_mem_embed",
+    "no_mem_pos_enc",
+    "no_obj_ptr",
+    "no_obj_embed_spatial",
+    "point_embeddings",
+    "not_a_point_embed",
+    "no_mask_embed",
+    "iou_token",
+    "mask_tokens",
+    "obj_score_token",
+];
+const CONV_TRANSPOSE: [&str; 2] = ["output_upscaling.0.", "output_upscaling.3."];
+/// (parts of the name, gain on top of 1/sqrt(fan_in)); see `tools/seeded.py` for the reasons.
+const GAINS: [(&[&str], f64); 8] = [
+    (&["neck.convs."], 0.3),
+    (&[".attn.qkv."], 1.3),
+    (&["memory_attention.layers.", ".q_proj."], 1.4),
+    (&["memory_attention.layers.", ".k_proj."], 1.4),
+    (&["output_hypernetworks_mlps.0.layers.2."], 1.0),
+    (&["output_hypernetworks_mlps.", ".layers.2."], 3.0),
+    (&["iou_prediction_head.layers.2."], 4.0),
+    (&["pred_obj_score_head.layers.2."], 4.0),
+];
+const OBJECT_SCORE_BIAS: &str = "sam_mask_decoder.pred_obj_score_head.layers.2.bias";
+const SINGLE_MASK_HEAD: &str = "sam_mask_decoder.output_hypernetworks_mlps.0.layers.2.weight";
+/// (model or "" for all, tensor, mean, std), the last match wins.
+const OVERRIDES: [(&str, &str, f64, f64); 4] = [
+    ("", OBJECT_SCORE_BIAS, 3.0, 0.2),
+    ("sam2.1_hiera_tiny_absent", OBJECT_SCORE_BIAS, -5.0, 0.2),
+    ("sam2.1_hiera_small", SINGLE_MASK_HEAD, 0.0, 1.0),
+    ("sam2_hiera_tiny", SINGLE_MASK_HEAD, 0.0, 1.0),
+];
+
+/// (mean, standard deviation) of a checkpoint tensor.
+fn rule(model: &str, name: &str, shape: &[usize]) -> (f64, f64) {
+    let special = OVERRIDES.iter().rev().find(|o| (o.0.is_empty() || o.0 == model) && o.1 == name);
+    if let Some(&(_, _, mean, std)) = special {
+        return (mean, std);
+    }
+    if name.ends_with("positional_encoding_gaussian_matrix") {
+        return (0.0, 1.0);
+    }
+    if name.contains("pos_embed") || EMBEDDINGS.iter().any(|e| name.contains(e)) {
+        return (0.0, 0.5);
+    }
+    if name.ends_with(".gamma") {
+        return (0.5, 0.2);
+    }
+    if name.ends_with(".bias") {
+        return (0.0, 0.2);
+    }
+    if shape.len() == 1 {
+        return (1.0, 0.2);
+    }
+    let transposed = CONV_TRANSPOSE.iter().any(|c| name.contains(c));
+    let fan_in: usize = if transposed { shape[0] } else { shape[1..].iter().product() };
+    let gain = GAINS.iter().find(|(parts, _)| parts.iter().all(|p| name.contains(p)));
+    (0.0, gain.map_or(1.0, |g| g.1) / (fan_in as f64).sqrt())
+}
+
+/// Names and shapes of a model's tensors, sorted by name.
+///
+/// # Panics
+/// If `model` is not in [`MODELS`] or its inventory cannot be read.
+#[must_use]
+pub fn inventory(model: &str) -> Vec<(String, Vec<usize>)> {
+    assert!(MODELS.contains(&model), "no seeded model is called {model}");
+    let file = golden(&format!("inventory/{}.json", model.trim_end_matches("_absent")));
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    let map: BTreeMap<String, Vec<usize>> = serde_json::from_str(&text).expect("inventory is name -> shape");
+    map.into_iter().collect()
+}
+
+/// One tensor of a model's checkpoint, row-major in Meta's layout.
+#[must_use]
+pub fn tensor(model: &str, name: &str, shape: &[usize]) -> Vec<f32> {
+    let (mean, std) = rule(model, name, shape);
+    draw(name, shape.iter().product(), mean, std)
+}
+
+/// A whole checkpoint as a safetensors file in memory: Meta's names, f32, no metadata.
+///
+/// # Panics
+/// If `model` is not in [`MODELS`].
+#[must_use]
+pub fn checkpoint(model: &str) -> Vec<u8> {
+    let inventory = inventory(model);
+    let mut header = serde_json::Map::new();
+    let mut end = 0;
+    for (name, shape) in &inventory {
+        let start = end;
+        end += 4 * shape.iter().product::<usize>();
+        let entry = serde_json::json!({"dtype": "F32", "shape": shape, "data_offsets": [start, end]});
+        header.insert(name.clone(), entry);
+    }
+    let mut text = serde_json::to_string(&header).expect("a map of plain values");
+    // The data starts at a multiple of 8, as the format asks.
+    text.extend(std::iter::repeat_n(' ', (8 - text.len() % 8) % 8));
+    let mut file = Vec::with_capacity(8 + text.len() + end);
+    file.extend_from_slice(&(text.len() as u64).to_le_bytes());
+    file.extend_from_slice(text.as_bytes());
+    for (name, shape) in &inventory {
+        let (mean, std) = rule(model, name, shape);
+        let values = draws(name, shape.iter().product(), mean, std);
+        values.for_each(|v| file.extend_from_slice(&v.to_le_bytes()));
+    }
+    file
+}
+
+#[cfg(test)]
+mod tests {
+    use safetensors::SafeTensors;
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Sum of `bits[i] * (2 i + 1)`, as `tools/golden_seeded.py` computes it.
+    fn checksum(values: impl Iterator<Item = f32>) -> u64 {
+        values.zip(0u64..).fold(0, |sum, (v, i)| {
+            sum.wrapping_add(u64::from(v.to_bits()).wrapping_mul(i.wrapping_mul(2).wrapping_add(1)))
+        })
+    }
+
+    fn facts() -> Value {
+        serde_json::from_str(&std::fs::read_to_string(golden("seeded.json")).unwrap()).unwrap()
+    }
+
+    fn hex(value: &Value) -> u64 {
+        u64::from_str_radix(value.as_str().unwrap(), 16).unwrap()
+    }
+
+    #[test]
+    fn inputs_equal_those_of_python() {
+        let facts = facts();
+        let tensor = draw("input.check", 3 * 5 * 7, 0.25, 2.0);
+        assert_eq!(facts["draw"]["first"][1].as_f64().unwrap(), f64::from(tensor[1]));
+        assert_eq!(checksum(tensor.into_iter()), hex(&facts["draw"]["checksum"]));
+        let field = smooth("input.check", 64, 128, 16, -0.5, 3.0);
+        assert_eq!(checksum(field.into_iter()), hex(&facts["smooth"]["checksum"]));
+        let picture = photo("photo.check", 150, 100, 3);
+        assert_eq!(fnv1a64(&picture), hex(&facts["photo"]["photo.check 150x100 frame 3"]));
+    }
+
+    #[test]
+    fn checkpoints_equal_those_of_python() {
+        let facts = facts();
+        for model in MODELS {
+            let file = checkpoint(model);
+            let parsed = SafeTensors::deserialize(&file).unwrap();
+            let expected = &facts["checkpoints"][model];
+            assert_eq!(parsed.len() as u64, expected["tensors"].as_u64().unwrap(), "{model}");
+            let (mut sum, mut parameters) = (0u64, 0);
+            for (name, tensor) in parsed.tensors() {
+                parameters += tensor.data().len() as u64 / 4;
+                let values = tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
+                sum = sum.wrapping_add(fnv1a64(name.as_bytes()).wrapping_mul(checksum(values)));
+            }
+            assert_eq!(parameters, expected["parameters"].as_u64().unwrap(), "{model}");
+            assert_eq!(sum, hex(&expected["checksum"]), "{model}");
+        }
+    }
+}
