@@ -1,0 +1,211 @@
+//! Pillow's 8-bit bicubic resize, bit for bit (`src/libImaging/Resample.c`).
+//!
+//! Weights are computed in f64, rounded to 22 fractional bits, and each pass rounds and clips to u8. Pillow
+//! antialiases: the filter widens with the scale when the image shrinks. Integer arithmetic has one answer, so
+//! the instruction set is not a parameter here.
+
+use crate::parallel;
+use crate::simd::{Isa, Simd, SimdOp};
+
+/// Fractional bits of a weight: 32 − 8 − 2, as Pillow leaves two bits for overshoot and sign.
+const FRACTION: u32 = 22;
+/// Half a unit, so that the final shift rounds.
+const HALF: i32 = 1 << (FRACTION - 1);
+/// Most output rows of one task.
+const MAX_ROWS: usize = 64;
+
+/// Resizes `(h, w, channels)` to `(out_h, out_w, channels)` as `PIL.Image.resize((out_w, out_h), BICUBIC)`.
+///
+/// Columns first, then rows; an axis whose length does not change is left alone.
+///
+/// # Panics
+/// If `src` does not have `h·w·channels` elements, or if the output is not empty but the input is.
+#[track_caller]
+pub fn resize_pil_bicubic_u8(
+    src: &[u8],
+    (h, w): (usize, usize),
+    channels: usize,
+    (out_h, out_w): (usize, usize),
+) -> Vec<u8> {
+    assert_eq!(src.len(), h * w * channels, "resize_pil_bicubic_u8: src is not {h}×{w}×{channels}");
+    if out_h * out_w * channels == 0 {
+        return Vec::new();
+    }
+    assert!(!src.is_empty(), "resize_pil_bicubic_u8: cannot make {out_h}×{out_w} from {h}×{w}");
+    let wide = (w != out_w).then(|| horizontal(src, (h, w), channels, out_w));
+    let wide = wide.as_deref().unwrap_or(src);
+    if h == out_h { wide.to_vec() } else { vertical(wide, h, out_w * channels, out_h) }
+}
+
+/// For each output position, the first input position and the fixed-point weights from there on.
+struct Weights {
+    taps: Vec<(usize, Vec<i32>)>,
+}
+
+impl Weights {
+    fn new(input: usize, output: usize) -> Self {
+        let scale = input as f64 / output as f64;
+        let filter_scale = scale.max(1.0);
+        let support = 2.0 * filter_scale;
+        let inverse = 1.0 / filter_scale;
+        let taps = (0..output).map(|i| {
+            let centre = (i as f64 + 0.5) * scale;
+            // Casts truncate toward zero and saturate at zero, which is Pillow's max(0, …).
+            let first = (centre - support + 0.5) as usize;
+            let last = ((centre + support + 0.5) as usize).min(input);
+            let weights: Vec<f64> =
+                (first..last).map(|j| bicubic((j as f64 - centre + 0.5) * inverse)).collect();
+            let total: f64 = weights.iter().sum();
+            let normalised = weights.iter().map(|w| if total == 0.0 { *w } else { w / total });
+            (first, normalised.map(fixed_point).collect())
+        });
+        Self { taps: taps.collect() }
+    }
+}
+
+/// Rounds half away from zero.
+fn fixed_point(w: f64) -> i32 {
+    (w * f64::from(1 << FRACTION) + 0.5f64.copysign(w)) as i32
+}
+
+/// The cubic kernel with a = −0.5, in Pillow's order of operations.
+fn bicubic(x: f64) -> f64 {
+    const A: f64 = -0.5;
+    let x = x.abs();
+    if x < 1.0 {
+        ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0
+    } else if x < 2.0 {
+        (((x - 5.0) * x + 8.0) * x - 4.0) * A
+    } else {
+        0.0
+    }
+}
+
+#[inline(always)]
+fn clip(sum: i32) -> u8 {
+    (sum >> FRACTION).clamp(0, 255) as u8
+}
+
+fn horizontal(src: &[u8], (h, w): (usize, usize), channels: usize, out_w: usize) -> Vec<u8> {
+    let weights = Weights::new(w, out_w);
+    let mut out = vec![0; h * out_w * channels];
+    let rows = parallel::rows_per_task(h, 1, MAX_ROWS);
+    parallel::for_each_chunk_mut(&mut out, rows * out_w * channels, |task, out| {
+        let src = src[task * rows * w * channels..].chunks_exact(w * channels);
+        for (src, out) in src.zip(out.chunks_exact_mut(out_w * channels)) {
+            match channels {
+                1 => pixels::<1>(&weights, src, out),
+                3 => pixels::<3>(&weights, src, out),
+                4 => pixels::<4>(&weights, src, out),
+                _ => channel_by_channel(&weights, channels, src, out),
+            }
+        }
+    });
+    out
+}
+
+fn pixels<const C: usize>(weights: &Weights, src: &[u8], out: &mut [u8]) {
+    for ((first, taps), out) in weights.taps.iter().zip(out.chunks_exact_mut(C)) {
+        let mut sum = [HALF; C];
+        for (pixel, &tap) in src[first * C..].chunks_exact(C).zip(taps) {
+            for (sum, &v) in sum.iter_mut().zip(pixel) {
+                *sum += i32::from(v) * tap;
+            }
+        }
+        for (out, sum) in out.iter_mut().zip(sum) {
+            *out = clip(sum);
+        }
+    }
+}
+
+fn channel_by_channel(weights: &Weights, channels: usize, src: &[u8], out: &mut [u8]) {
+    for ((first, taps), out) in weights.taps.iter().zip(out.chunks_exact_mut(channels)) {
+        for (c, out) in out.iter_mut().enumerate() {
+            let values = src[first * channels + c..].iter().step_by(channels);
+            *out = clip(values.zip(taps).fold(HALF, |sum, (&v, &tap)| sum + i32::from(v) * tap));
+        }
+    }
+}
+
+fn vertical(src: &[u8], h: usize, row: usize, out_h: usize) -> Vec<u8> {
+    let weights = Weights::new(h, out_h);
+    let mut out = vec![0; out_h * row];
+    let rows = parallel::rows_per_task(out_h, 1, MAX_ROWS);
+    parallel::for_each_chunk_mut(&mut out, rows * row, |task, out| {
+        for (y, out) in out.chunks_exact_mut(row).enumerate() {
+            let (first, taps) = &weights.taps[task * rows + y];
+            Isa::best().dispatch(WeightedRows { taps, src: &src[first * row..], out });
+        }
+    });
+    out
+}
+
+/// `out = clip(Σ taps[j] · row j of src)`. Plain loops: the gateway lets the compiler use wide integer vectors.
+struct WeightedRows<'a> {
+    taps: &'a [i32],
+    src: &'a [u8],
+    out: &'a mut [u8],
+}
+
+impl SimdOp for WeightedRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, _: S) {
+        const BLOCK: usize = 64;
+        let row = self.out.len();
+        for (block, out) in self.out.chunks_mut(BLOCK).enumerate() {
+            let mut sum = [HALF; BLOCK];
+            for (j, &tap) in self.taps.iter().enumerate() {
+                let values = &self.src[j * row + block * BLOCK..][..out.len()];
+                for (sum, &v) in sum.iter_mut().zip(values) {
+                    *sum += i32::from(v) * tap;
+                }
+            }
+            for (out, sum) in out.iter_mut().zip(sum) {
+                *out = clip(sum);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_sum_to_about_one() {
+        for (input, output) in [(7, 3), (3, 7), (1000, 17), (1, 5)] {
+            for (first, taps) in Weights::new(input, output).taps {
+                assert!(first + taps.len() <= input);
+                let sum: i32 = taps.iter().sum();
+                assert!((sum - (1 << FRACTION)).abs() <= taps.len() as i32, "{input} → {output}: {sum}");
+            }
+        }
+    }
+
+    #[test]
+    fn overshoot_is_clipped() {
+        let src = [0, 0, 0, 255, 255, 255];
+        let out = resize_pil_bicubic_u8(&src, (1, 6), 1, (1, 24));
+        assert_eq!((out[0], out[23]), (0, 255));
+        assert!(out.contains(&0) && out.contains(&255));
+    }
+
+    #[test]
+    fn channel_counts_agree() {
+        let plane: Vec<u8> = (0..9 * 7).map(|i| (i * 37 % 251) as u8).collect();
+        let one = resize_pil_bicubic_u8(&plane, (9, 7), 1, (5, 12));
+        for c in 2..6 {
+            let many: Vec<u8> = plane.iter().flat_map(|&v| vec![v; c]).collect();
+            let out = resize_pil_bicubic_u8(&many, (9, 7), c, (5, 12));
+            assert!(out.chunks(c).zip(&one).all(|(p, &v)| p.iter().all(|&x| x == v)), "{c} channels");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "resize_pil_bicubic_u8: src is not 2×2×3")]
+    fn wrong_lengths_are_refused() {
+        resize_pil_bicubic_u8(&[0; 4], (2, 2), 3, (4, 4));
+    }
+}

@@ -1,0 +1,52 @@
+//! Max pooling of queries and shortcuts between the stages of Hiera.
+
+use crate::parallel;
+use crate::simd::{F32s, Isa, Simd, SimdOp};
+
+/// 2×2 max pooling with stride 2: `(h, w, c)` → `(⌊h/2⌋, ⌊w/2⌋, c)`.
+///
+/// `do_pool` of `sam2/modeling/backbones/hieradet.py`. NaNs are not propagated reliably.
+///
+/// # Panics
+/// If `src_hwc` does not have `h·w·c` elements.
+#[track_caller]
+pub fn max_pool_2x2(isa: Isa, src_hwc: &[f32], (h, w): (usize, usize), c: usize) -> Vec<f32> {
+    assert_eq!(src_hwc.len(), h * w * c, "max_pool_2x2: src is not {h}×{w}×{c}");
+    let (out_h, out_w) = (h / 2, w / 2);
+    let mut out = vec![0.0; out_h * out_w * c];
+    if !out.is_empty() {
+        parallel::for_each_chunk_mut(&mut out, out_w * c, |y, out| {
+            let (top, bottom) = src_hwc[2 * y * w * c..][..2 * w * c].split_at(w * c);
+            isa.dispatch(PoolRow { top, bottom, c, out });
+        });
+    }
+    out
+}
+
+/// One output row from two input rows; an odd last column is dropped.
+struct PoolRow<'a> {
+    top: &'a [f32],
+    bottom: &'a [f32],
+    c: usize,
+    out: &'a mut [f32],
+}
+
+impl SimdOp for PoolRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, s: S) {
+        let c = self.c;
+        let pairs = self.top.chunks_exact(2 * c).zip(self.bottom.chunks_exact(2 * c));
+        for ((top, bottom), out) in pairs.zip(self.out.chunks_exact_mut(c)) {
+            for (block, out) in out.chunks_mut(S::F32::LANES).enumerate() {
+                let at = block * S::F32::LANES;
+                let end = at + out.len();
+                let max = |x: &[f32]| {
+                    S::F32::load_partial(s, &x[at..end]).max(S::F32::load_partial(s, &x[c + at..c + end]))
+                };
+                max(top).max(max(bottom)).store_partial(out);
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The engine behind the float resamplers: a weighted sum along rows, then a weighted sum of rows.
+//!
+//! ```text
+//! for each block of output rows                    parallel
+//!   for each source row the block needs            horizontal pass → scratch
+//!   for each output row                            vertical pass: Σ weight · scratch row, vectorised over the row
+//! ```
+//!
+//! Neighbouring blocks compute the few source rows they share twice; that is cheaper than a barrier between
+//! two passes over the whole image.
+
+use crate::parallel;
+use crate::simd::{F32s, Isa, Simd, SimdOp};
+
+/// Most output rows of one block.
+const MAX_ROWS: usize = 64;
+
+/// For each output position of an axis, the input positions it reads and their weights.
+pub(super) struct Taps {
+    /// Taps per output position, of which the first `count[i]` are used.
+    width: usize,
+    count: Vec<u32>,
+    index: Vec<u32>,
+    weight: Vec<f32>,
+}
+
+impl Taps {
+    /// A table for outputs of at most `width` taps each.
+    pub fn new(outputs: usize, width: usize) -> Self {
+        Self {
+            width,
+            count: Vec::with_capacity(outputs),
+            index: Vec::with_capacity(outputs * width),
+            weight: Vec::with_capacity(outputs * width),
+        }
+    }
+
+    /// Adds the taps `(index, weight)` of the next output position.
+    ///
+    /// # Panics
+    /// If there are none or more than `width`.
+    pub fn push(&mut self, taps: impl IntoIterator<Item = (usize, f32)>) {
+        let start = self.index.len();
+        for (index, weight) in taps {
+            self.index.push(u32::try_from(index).expect("an axis is shorter than 2³²"));
+            self.weight.push(weight);
+        }
+        let count = self.index.len() - start;
+        assert!((1..=self.width).contains(&count), "{count} taps in a table of width {}", self.width);
+        self.count.push(count as u32);
+        self.index.resize(start + self.width, 0);
+        self.weight.resize(start + self.width, 0.0);
+    }
+
+    #[inline(always)]
+    fn at(&self, i: usize) -> (&[u32], &[f32]) {
+        let count = self.count[i] as usize;
+        let start = i * self.width;
+        (&self.index[start..start + count], &self.weight[start..start + count])
+    }
+
+    /// The input positions that outputs `from .. to` read, as a range.
+    fn span(&self, from: usize, to: usize) -> (usize, usize) {
+        let used = (from..to).flat_map(|i| self.at(i).0);
+        let (lo, hi) = used.fold((u32::MAX, 0), |(lo, hi), &i| (lo.min(i), hi.max(i + 1)));
+        (lo as usize, hi as usize)
+    }
+}
+
+/// Resamples `(h, w, c)` to `(out_h, out_w, c)`; an axis without a table is copied.
+pub(super) fn resample(
+    isa: Isa,
+    src: &[f32],
+    (h, w): (usize, usize),
+    c: usize,
+    (out_h, out_w): (usize, usize),
+    horizontal: Option<&Taps>,
+    vertical: Option<&Taps>,
+) -> Vec<f32> {
+    debug_assert!(horizontal.map_or(w == out_w, |t| t.count.len() == out_w));
+    debug_assert!(vertical.map_or(h == out_h, |t| t.count.len() == out_h));
+    if horizontal.is_none() && vertical.is_none() {
+        return src.to_vec();
+    }
+    let mut out = vec![0.0; out_h * out_w * c];
+    let rows = parallel::rows_per_task(out_h, 1, MAX_ROWS);
+    parallel::for_each_chunk_mut(&mut out, (rows * out_w * c).max(1), |block, out| {
+        let first = block * rows;
+        let last = first + out.len() / (out_w * c);
+        let (lo, hi) = vertical.map_or((first, last), |t| t.span(first, last));
+        let src = &src[lo * w * c..hi * w * c];
+        let (in_row, out_row) = (w * c, out_w * c);
+        match (horizontal, vertical) {
+            (Some(taps), None) => isa.dispatch(Horizontal { taps, c, in_row, src, out_row, out }),
+            (None, Some(taps)) => isa.dispatch(Vertical { taps, first, base: lo, row: out_row, src, out }),
+            (Some(h_taps), Some(taps)) => parallel::with_scratch((hi - lo) * out_row, |mid| {
+                isa.dispatch(Horizontal { taps: h_taps, c, in_row, src, out_row, out: mid });
+                isa.dispatch(Vertical { taps, first, base: lo, row: out_row, src: mid, out });
+            }),
+            (None, None) => out.copy_from_slice(src),
+        }
+    });
+    out
+}
+
+/// Every row of `src` resampled into a row of `out`.
+struct Horizontal<'a> {
+    taps: &'a Taps,
+    c: usize,
+    in_row: usize,
+    src: &'a [f32],
+    out_row: usize,
+    out: &'a mut [f32],
+}
+
+impl SimdOp for Horizontal<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, s: S) {
+        for (src, out) in self.src.chunks_exact(self.in_row).zip(self.out.chunks_exact_mut(self.out_row)) {
+            match self.c {
+                1 => pixels::<1>(self.taps, src, out),
+                3 => pixels::<3>(self.taps, src, out),
+                c => channels(s, self.taps, c, src, out),
+            }
+        }
+    }
+}
+
+/// Few channels: one pixel at a time, its channels in registers.
+#[inline(always)]
+fn pixels<const C: usize>(taps: &Taps, src: &[f32], out: &mut [f32]) {
+    for (x, out) in out.chunks_exact_mut(C).enumerate() {
+        let (index, weight) = taps.at(x);
+        let mut sum = [0.0; C];
+        for (j, (&i, &weight)) in index.iter().zip(weight).enumerate() {
+            let pixel = &src[i as usize * C..][..C];
+            for (sum, v) in sum.iter_mut().zip(pixel) {
+                *sum = if j == 0 { v * weight } else { *sum + v * weight };
+            }
+        }
+        out.copy_from_slice(&sum);
+    }
+}
+
+/// Many channels: vectors over the channels of a pixel.
+#[inline(always)]
+fn channels<S: Simd>(s: S, taps: &Taps, c: usize, src: &[f32], out: &mut [f32]) {
+    for (x, out) in out.chunks_exact_mut(c).enumerate() {
+        let (index, weight) = taps.at(x);
+        weighted_sum(s, index, weight, 0, c, src, out);
+    }
+}
+
+/// Every row of `out` from the rows of `src` that its taps name; row `base` of the image is row 0 of `src`.
+struct Vertical<'a> {
+    taps: &'a Taps,
+    first: usize,
+    base: usize,
+    row: usize,
+    src: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl SimdOp for Vertical<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, s: S) {
+        for (y, out) in self.out.chunks_exact_mut(self.row).enumerate() {
+            let (index, weight) = self.taps.at(self.first + y);
+            weighted_sum(s, index, weight, self.base, self.row, self.src, out);
+        }
+    }
+}
+
+/// `out = Σ weight[j] · row (index[j] − base)`, where rows have `out.len()` floats; summed in the order of `j`.
+#[inline(always)]
+fn weighted_sum<S: Simd>(
+    s: S,
+    index: &[u32],
+    weight: &[f32],
+    base: usize,
+    row: usize,
+    src: &[f32],
+    out: &mut [f32],
+) {
+    let lanes = S::F32::LANES;
+    let row_at = |i: u32| &src[(i as usize - base) * row..][..row];
+    if let (&[i0, i1], &[w0, w1]) = (index, weight) {
+        // The bilinear upsampling of masks spends its time here.
+        let (w0, w1) = (S::F32::splat(s, w0), S::F32::splat(s, w1));
+        let (mut a, mut b) = (row_at(i0).chunks_exact(lanes), row_at(i1).chunks_exact(lanes));
+        let mut o = out.chunks_exact_mut(lanes);
+        for ((a, b), o) in (&mut a).zip(&mut b).zip(&mut o) {
+            S::F32::load(s, a).mul(w0).add(S::F32::load(s, b).mul(w1)).store(o);
+        }
+        let (a, b) = (S::F32::load_partial(s, a.remainder()), S::F32::load_partial(s, b.remainder()));
+        a.mul(w0).add(b.mul(w1)).store_partial(o.into_remainder());
+        return;
+    }
+    for (block, out) in out.chunks_mut(lanes).enumerate() {
+        let at = block * lanes;
+        let value = |j: usize| {
+            let v = &row_at(index[j])[at..at + out.len()];
+            let v = if v.len() == lanes { S::F32::load(s, v) } else { S::F32::load_partial(s, v) };
+            v.mul(S::F32::splat(s, weight[j]))
+        };
+        let mut sum = value(0);
+        for j in 1..index.len() {
+            sum = sum.add(value(j));
+        }
+        sum.store_partial(out);
+    }
+}

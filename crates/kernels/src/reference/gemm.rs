@@ -1,0 +1,67 @@
+//! Matrix products.
+
+use super::rows;
+use crate::gemm::{Activation, Epilogue};
+
+/// `activation(A · B + bias) + residual`: `a` is `(m, k)`, `b` is `(k, n)`, the result `(m, n)`.
+///
+/// # Panics
+/// If the lengths do not agree.
+pub fn gemm(a: &[f32], b: &[f32], (m, k, n): (usize, usize, usize), epilogue: &Epilogue) -> Vec<f32> {
+    assert_eq!((a.len(), b.len()), (m * k, k * n), "gemm: {m}×{k}×{n}");
+    product((m, k, n), epilogue, |i, p| a[i * k + p], |p, j| b[p * n + j])
+}
+
+/// [`gemm`] with the weight of a linear layer: `x` is `(m, k)`, `weight` is `(n, k)`, the result `(m, n)`.
+///
+/// # Panics
+/// If the lengths do not agree.
+pub fn linear(x: &[f32], weight: &[f32], (m, k, n): (usize, usize, usize), epilogue: &Epilogue) -> Vec<f32> {
+    assert_eq!((x.len(), weight.len()), (m * k, k * n), "linear: {m}×{k}×{n}");
+    product((m, k, n), epilogue, |i, p| x[i * k + p], |p, j| weight[j * k + p])
+}
+
+fn product(
+    (m, k, n): (usize, usize, usize),
+    epilogue: &Epilogue,
+    a: impl Fn(usize, usize) -> f32,
+    b: impl Fn(usize, usize) -> f32,
+) -> Vec<f32> {
+    let mut c = Vec::with_capacity(m * n);
+    for i in 0..m {
+        for j in 0..n {
+            let mut x: f64 = (0..k).map(|p| f64::from(a(i, p)) * f64::from(b(p, j))).sum();
+            x += epilogue.bias.map_or(0.0, |bias| f64::from(bias[j]));
+            x = match epilogue.activation {
+                Activation::None => x,
+                Activation::Relu => rows::relu(x),
+                Activation::Gelu => rows::gelu(x),
+            };
+            x += epilogue.residual.map_or(0.0, |residual| f64::from(residual[i * n + j]));
+            c.push(x as f32);
+        }
+    }
+    c
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_layouts_match_hand_computation() {
+        let bias = [10.0, 20.0];
+        let epilogue = Epilogue::bias(&bias);
+        let a = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let b = [1.0, -1.0, 0.0, 2.0, 1.0, 0.0];
+        let expected = [14.0, 23.0, 20.0, 26.0];
+        assert_eq!(gemm(&a, &b, (2, 3, 2), &epilogue), expected);
+        assert_eq!(linear(&a, &[1.0, 0.0, 1.0, -1.0, 2.0, 0.0], (2, 3, 2), &epilogue), expected);
+    }
+
+    #[test]
+    fn residual_comes_after_the_activation() {
+        let epilogue = Epilogue::default().activation(Activation::Relu).residual(&[-7.0]);
+        assert_eq!(gemm(&[-1.0], &[1.0], (1, 1, 1), &epilogue), [-7.0]);
+    }
+}
