@@ -1,19 +1,31 @@
 """Writes tests/golden/. Usage: python tools/make_goldens.py [--threads N] [GROUP ...]; without a GROUP, all of them."""
 
 import argparse
+import functools
 import pathlib
 import time
 
 import torch
 
+import golden_image
 import golden_modules
 import golden_seeded
+import golden_video
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden"
 GROUPS = {
     "encoder_tiny": golden_modules.encoder,
     "decoder_tiny": golden_modules.decoder,
     "memory_tiny": golden_modules.memory,
+    "preprocess": golden_image.preprocess,
+    "image_tiny": functools.partial(golden_image.image, "sam2.1_hiera_tiny"),
+    "image_tiny_2.0": functools.partial(golden_image.image, "sam2_hiera_tiny"),
+    "image_small": functools.partial(golden_image.image, "sam2.1_hiera_small"),
+    "image_base_plus": functools.partial(golden_image.image, "sam2.1_hiera_base_plus"),
+    "image_large": functools.partial(golden_image.image, "sam2.1_hiera_large"),
+    "forced_tiny": golden_video.forced,
+    "video_tiny": functools.partial(golden_video.video, "clip"),
+    "video_late_tiny": functools.partial(golden_video.video, "late"),
 }
 
 
