@@ -14,27 +14,64 @@ const HALF: i32 = 1 << (FRACTION - 1);
 /// Most output rows of one task.
 const MAX_ROWS: usize = 64;
 
-/// Resizes `(h, w, channels)` to `(out_h, out_w, channels)` as `PIL.Image.resize((out_w, out_h), BICUBIC)`.
-///
-/// Columns first, then rows; an axis whose length does not change is left alone.
+/// Resizes `(h, w, channels)` to `(out_h, out_w, channels)` as `PIL.Image.resize((out_w, out_h), BICUBIC)` of
+/// Pillow 12 and earlier: columns first, then rows. An axis whose length does not change is left alone.
 ///
 /// # Panics
 /// If `src` does not have `h·w·channels` elements, or if the output is not empty but the input is.
 #[track_caller]
 pub fn resize_pil_bicubic_u8(
     src: &[u8],
+    size: (usize, usize),
+    channels: usize,
+    out_size: (usize, usize),
+) -> Vec<u8> {
+    resize(src, size, channels, out_size, false)
+}
+
+/// [`resize_pil_bicubic_u8`] as Pillow 13 does it: rows first where the height shrinks by more than twice what
+/// the width does (in pixels), which is to say for portrait videos. Intermediate rounding makes that visible.
+///
+/// # Panics
+/// As [`resize_pil_bicubic_u8`].
+#[track_caller]
+pub fn resize_pil13_bicubic_u8(
+    src: &[u8],
+    size: (usize, usize),
+    channels: usize,
+    out_size: (usize, usize),
+) -> Vec<u8> {
+    let shrink = |from: usize, to: usize| from as i64 - to as i64;
+    let (rows, columns) = (shrink(size.0, out_size.0), shrink(size.1, out_size.1));
+    resize(src, size, channels, out_size, rows > 0 && rows > 2 * columns)
+}
+
+#[track_caller]
+fn resize(
+    src: &[u8],
     (h, w): (usize, usize),
     channels: usize,
     (out_h, out_w): (usize, usize),
+    rows_first: bool,
 ) -> Vec<u8> {
     assert_eq!(src.len(), h * w * channels, "resize_pil_bicubic_u8: src is not {h}×{w}×{channels}");
     if out_h * out_w * channels == 0 {
         return Vec::new();
     }
     assert!(!src.is_empty(), "resize_pil_bicubic_u8: cannot make {out_h}×{out_w} from {h}×{w}");
-    let wide = (w != out_w).then(|| horizontal(src, (h, w), channels, out_w));
-    let wide = wide.as_deref().unwrap_or(src);
-    if h == out_h { wide.to_vec() } else { vertical(wide, h, out_w * channels, out_h) }
+    match (h != out_h, w != out_w) {
+        (false, false) => src.to_vec(),
+        (false, true) => horizontal(src, (h, w), channels, out_w),
+        (true, false) => vertical(src, h, w * channels, out_h),
+        (true, true) if rows_first => {
+            let short = vertical(src, h, w * channels, out_h);
+            horizontal(&short, (out_h, w), channels, out_w)
+        }
+        (true, true) => {
+            let wide = horizontal(src, (h, w), channels, out_w);
+            vertical(&wide, h, out_w * channels, out_h)
+        }
+    }
 }
 
 /// For each output position, the first input position and the fixed-point weights from there on.

@@ -1,0 +1,69 @@
+//! What the suites share: pseudo-random data, edge sizes, and the thread-invariance check.
+#![allow(dead_code)]
+
+use kernels::Isa;
+use proptest::prelude::*;
+use rayon::ThreadPoolBuilder;
+
+/// `n` floats in [−1, 1), a function of `seed` only.
+pub fn noise(seed: u64, n: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03;
+    let step = |_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    (0..n).map(step).collect()
+}
+
+/// Sizes around the edges of blocks of `r`: 1, r−1, r, r+1, 2r+1.
+pub fn around(r: usize) -> impl Strategy<Value = usize> {
+    prop::sample::select(vec![1, (r - 1).max(1), r, r + 1, 2 * r + 1])
+}
+
+/// Asserts `|actual − expected| ≤ atol + rtol · |expected|` for every element; NaN fails.
+#[track_caller]
+pub fn assert_near(name: &str, actual: &[f32], expected: &[f32], atol: f32, rtol: f32) {
+    assert_eq!(actual.len(), expected.len(), "{name}: lengths");
+    for (i, (&a, &e)) in actual.iter().zip(expected).enumerate() {
+        if a == e {
+            continue;
+        }
+        let allowed = atol + rtol * e.abs();
+        assert!(
+            (a - e).abs() <= allowed,
+            "{name}: element {i} of {}: {a:e}, expected {e:e} ± {allowed:e}",
+            actual.len()
+        );
+    }
+}
+
+/// Runs `check` for every instruction set of the host.
+pub fn for_each_isa(mut check: impl FnMut(Isa)) {
+    for isa in Isa::available() {
+        check(isa);
+    }
+}
+
+/// Asserts that `kernel` gives the same bits in pools of 1, 2 and 5 threads, on every instruction set.
+#[track_caller]
+pub fn assert_thread_invariant(name: &str, kernel: impl Fn(Isa) -> Vec<f32> + Sync) {
+    for isa in Isa::available() {
+        let run = |threads: usize| {
+            let pool = ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool can be made");
+            pool.install(|| kernel(isa))
+        };
+        let one = run(1);
+        assert!(one.iter().all(|v| v.is_finite()), "{name} on {}: not finite", isa.name());
+        for threads in [2, 5] {
+            let same = run(threads).iter().zip(&one).position(|(a, b)| a.to_bits() != b.to_bits());
+            assert_eq!(
+                same,
+                None,
+                "{name} on {}: {threads} threads differ from one at this index",
+                isa.name()
+            );
+        }
+    }
+}

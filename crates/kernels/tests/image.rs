@@ -1,0 +1,111 @@
+//! Resampling and pooling against their twins.
+
+mod common;
+
+use common::{around, assert_near, assert_thread_invariant, for_each_isa, noise};
+use kernels::image::*;
+use kernels::{Isa, reference};
+use proptest::prelude::*;
+
+type Fast = fn(Isa, &[f32], (usize, usize), usize, (usize, usize)) -> Vec<f32>;
+type Slow = fn(&[f32], (usize, usize), usize, (usize, usize)) -> Vec<f32>;
+
+const RESIZES: [(&str, Fast, Slow); 3] = [
+    ("bilinear", resize_bilinear, reference::bilinear),
+    ("antialias", resize_bilinear_antialias, reference::bilinear_antialias),
+    ("bicubic", resize_bicubic, reference::bicubic),
+];
+
+fn channels() -> impl Strategy<Value = usize> {
+    prop_oneof![Just(1usize), Just(3), around(8), around(16)]
+}
+
+fn lengths() -> impl Strategy<Value = usize> {
+    prop_oneof![1usize..6, around(8), around(16)]
+}
+
+fn bytes(seed: u64, n: usize) -> Vec<u8> {
+    // A third of the values are black or white, so that overshoot is clipped.
+    noise(seed, n).iter().map(|v| (v * 192.0 + 128.0).clamp(0.0, 255.0) as u8).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn resizes_match_reference(h in lengths(), w in lengths(), c in channels(), oh in lengths(), ow in lengths(), seed: u64) {
+        let src = noise(seed, h * w * c);
+        for (name, fast, slow) in RESIZES {
+            let expected = slow(&src, (h, w), c, (oh, ow));
+            let mut first: Option<Vec<f32>> = None;
+            for_each_isa(|isa| {
+                let out = fast(isa, &src, (h, w), c, (oh, ow));
+                // Single-precision positions: up to 33 pixels with ε relative, times a slope of at most about 2.
+                let label = format!("{name} {h}×{w}×{c} → {oh}×{ow} on {}", isa.name());
+                assert_near(&label, &out, &expected, 2e-5, 0.0);
+                let first = first.get_or_insert_with(|| out.clone());
+                assert_eq!(&out, first, "{label}: bits differ between instruction sets");
+            });
+        }
+    }
+
+    #[test]
+    fn pil_resize_equals_reference(h in lengths(), w in lengths(), c in 1usize..6, oh in lengths(), ow in lengths(), seed: u64) {
+        let src = bytes(seed, h * w * c);
+        let expected = reference::pil_bicubic_u8(&src, (h, w), c, (oh, ow));
+        prop_assert_eq!(resize_pil_bicubic_u8(&src, (h, w), c, (oh, ow)), expected);
+    }
+
+    #[test]
+    fn nearest_and_pooling_equal_reference(h in 1usize..7, w in lengths(), c in channels(), seed: u64) {
+        let (src, fine) = (noise(seed, h * w * c), noise(seed ^ 1, 4 * h * w * c));
+        let expected: Vec<f32> = reference::nearest_2x(&src, (h, w), c).iter().zip(&fine).map(|(a, b)| b + a).collect();
+        let pooled = reference::max_pool_2x2(&src, (h, w), c);
+        for_each_isa(|isa| {
+            let mut sum = fine.clone();
+            upsample_nearest_2x_add(isa, &src, (h, w), c, &mut sum);
+            assert_eq!(sum, expected, "{}", isa.name());
+            assert_eq!(max_pool_2x2(isa, &src, (h, w), c), pooled, "{}", isa.name());
+        });
+    }
+
+    #[test]
+    fn window_partition_equals_reference(h in 1usize..17, w in 1usize..17, c in 1usize..4, window in 1usize..9, seed: u64) {
+        let src = noise(seed, h * w * c);
+        let (windows, nh, nw) = tensor::relayout::window_partition(&src, h, w, c, window);
+        prop_assert_eq!((nh, nw), (h.div_ceil(window), w.div_ceil(window)));
+        prop_assert_eq!(windows, reference::window_partition(&src, (h, w), c, window));
+    }
+}
+
+#[test]
+fn images_are_thread_invariant() {
+    let (h, w) = (203, 190);
+    let plane = noise(1, h * w);
+    let rgb = noise(2, h * w * 3);
+    for (name, fast, _) in RESIZES {
+        for out in [(333, 700), (70, 64), (333, w), (h, 64)] {
+            assert_thread_invariant(name, |isa| fast(isa, &plane, (h, w), 1, out));
+            assert_thread_invariant(name, |isa| fast(isa, &rgb, (h, w), 3, out));
+        }
+    }
+    assert_thread_invariant("upsample_nearest_2x_add", |isa| {
+        let mut fine = vec![1.0; 4 * h * w * 3];
+        upsample_nearest_2x_add(isa, &rgb, (h, w), 3, &mut fine);
+        fine
+    });
+    assert_thread_invariant("max_pool_2x2", |isa| max_pool_2x2(isa, &rgb, (h, w), 3));
+    let pixels = bytes(3, h * w * 3);
+    assert_thread_invariant("resize_pil_bicubic_u8", |_| {
+        resize_pil_bicubic_u8(&pixels, (h, w), 3, (99, 400)).into_iter().map(f32::from).collect()
+    });
+}
+
+/// An infinite logit must not turn into NaN next to a pixel that is exactly on a source pixel's row.
+#[test]
+fn copied_axes_keep_infinities() {
+    let src = [f32::INFINITY, 1.0, f32::NEG_INFINITY, 2.0];
+    for (name, fast, _) in RESIZES {
+        for_each_isa(|isa| assert_eq!(fast(isa, &src, (2, 2), 1, (2, 2)), src, "{name} on {}", isa.name()));
+    }
+}

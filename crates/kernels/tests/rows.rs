@@ -1,0 +1,160 @@
+//! Row-wise and element-wise operations against their twins.
+
+mod common;
+
+use common::{around, assert_near, assert_thread_invariant, for_each_isa, noise};
+use kernels::{reference, rows};
+use proptest::prelude::*;
+
+fn scaled(seed: u64, n: usize, scale: f32, offset: f32) -> Vec<f32> {
+    noise(seed, n).iter().map(|v| v * scale + offset).collect()
+}
+
+fn widths() -> impl Strategy<Value = usize> {
+    prop_oneof![around(4), around(8), around(16)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn softmax_matches_reference(n in 1usize..5, cols in widths(), scale in 0.1f32..60.0, seed: u64) {
+        let x = scaled(seed, n * cols, scale, 3.0);
+        let expected = reference::softmax(&x, cols);
+        for_each_isa(|isa| {
+            let mut y = x.clone();
+            rows::softmax(isa, &mut y, cols);
+            assert_near(isa.name(), &y, &expected, 1e-7, 4e-6);
+        });
+    }
+
+    #[test]
+    fn layer_norm_matches_reference(n in 1usize..5, cols in widths(), offset in -50f32..50.0, seed: u64) {
+        let x = scaled(seed, n * cols, 2.0, offset);
+        let (gamma, beta) = (scaled(seed ^ 1, cols, 1.0, 1.0), noise(seed ^ 2, cols));
+        let expected = reference::layer_norm(&x, &gamma, &beta, 1e-6);
+        // A row of few nearly equal values divides the rounding of its mean by a small deviation.
+        let spread = x.chunks(cols).map(deviation).fold(f32::INFINITY, f32::min);
+        let tolerance = 2e-6 * (1.0 + offset.abs()) / spread.max(1e-3) + 2e-6;
+        for_each_isa(|isa| {
+            let mut y = vec![f32::NAN; x.len()];
+            rows::layer_norm(isa, &x, &gamma, &beta, 1e-6, &mut y);
+            assert_near(isa.name(), &y, &expected, tolerance, 1e-5);
+
+            let mut block = vec![f32::NAN; x.len()];
+            rows::layer_norm_block(isa, &x, &gamma, &beta, 1e-6, &mut block);
+            assert_eq!(&block, &y, "layer_norm_block on {}", isa.name());
+
+            let mut fused = x.clone();
+            rows::layer_norm_gelu(isa, &mut fused, &gamma, &beta, 1e-6);
+            let gelu: Vec<f32> = expected.iter().map(|&v| reference::gelu(f64::from(v)) as f32).collect();
+            assert_near(isa.name(), &fused, &gelu, 1.2 * tolerance + 1e-6, 1e-5);
+        });
+    }
+
+    #[test]
+    fn element_wise_functions_match_reference(n in widths(), scale in 0.1f32..30.0, seed: u64) {
+        let x = scaled(seed, n, scale, 0.0);
+        let map = |f: fn(f64) -> f64| -> Vec<f32> { x.iter().map(|&v| f(f64::from(v)) as f32).collect() };
+        for_each_isa(|isa| {
+            let run = |f: fn(kernels::Isa, &mut [f32])| {
+                let mut y = x.clone();
+                f(isa, &mut y);
+                y
+            };
+            // |gelu'| stays below 1.13, and erf is within 4e-7: x/2 of that.
+            assert_near("gelu", &run(rows::gelu), &map(reference::gelu), 2e-7 * scale.max(4.0), 2e-6);
+            assert_near("sigmoid", &run(rows::sigmoid), &map(reference::sigmoid), 1e-12, 2e-6);
+            assert_eq!(run(rows::relu), map(reference::relu));
+        });
+    }
+
+    #[test]
+    fn additions_are_exact(n in widths(), repeats in 1usize..4, seed: u64) {
+        let (x, y) = (noise(seed, n * repeats), noise(seed ^ 1, n));
+        for_each_isa(|isa| {
+            let mut sum = x[..n].to_vec();
+            rows::add(isa, &mut sum, &y);
+            let expected: Vec<f32> = x.iter().zip(&y).map(|(a, b)| a + b).collect();
+            assert_eq!(sum, expected, "add on {}", isa.name());
+
+            let mut sum = x.clone();
+            rows::add_scaled(isa, &mut sum, &y, 0.1);
+            let expected: Vec<f32> =
+                x.iter().zip(y.iter().cycle()).map(|(&a, &b)| (f64::from(a) + f64::from(0.1f32) * f64::from(b)) as f32).collect();
+            assert_near("add_scaled", &sum, &expected, 1.2e-7, 1.2e-7);
+        });
+    }
+}
+
+fn deviation(row: &[f32]) -> f32 {
+    let mean = row.iter().sum::<f32>() / row.len() as f32;
+    (row.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / row.len() as f32 + 1e-6).sqrt()
+}
+
+#[test]
+fn softmax_survives_extremes() {
+    for_each_isa(|isa| {
+        let mut x = [f32::NEG_INFINITY, 0.0, -1e30, 0.0, 3e38, 3e38, 0.0, -3e38];
+        rows::softmax(isa, &mut x, 4);
+        assert_eq!(x, [0.0, 0.5, 0.0, 0.5, 0.5, 0.5, 0.0, 0.0], "{}", isa.name());
+    });
+}
+
+#[test]
+fn nan_is_not_swallowed() {
+    for_each_isa(|isa| {
+        for n in [1, 5, 16, 33] {
+            for at in [0, n - 1] {
+                let mut x = noise(1, n);
+                x[at] = f32::NAN;
+                for (name, f) in [
+                    ("gelu", rows::gelu as fn(_, &mut [f32])),
+                    ("relu", rows::relu),
+                    ("sigmoid", rows::sigmoid),
+                ] {
+                    let mut y = x.clone();
+                    f(isa, &mut y);
+                    assert!(y[at].is_nan(), "{name} on {}: {n} elements, NaN at {at}: {}", isa.name(), y[at]);
+                }
+                let mut y = x.clone();
+                rows::softmax(isa, &mut y, n);
+                assert!(y[at].is_nan(), "softmax on {}: {n} elements, NaN at {at}: {}", isa.name(), y[at]);
+            }
+        }
+    });
+}
+
+#[test]
+fn rows_are_thread_invariant() {
+    let cols = 97;
+    let x = scaled(11, 1000 * cols, 4.0, 1.0);
+    let (gamma, beta) = (noise(12, cols), noise(13, cols));
+    assert_thread_invariant("softmax", |isa| {
+        let mut y = x.clone();
+        rows::softmax(isa, &mut y, cols);
+        y
+    });
+    assert_thread_invariant("layer_norm", |isa| {
+        let mut y = vec![f32::NAN; x.len()];
+        rows::layer_norm(isa, &x, &gamma, &beta, 1e-6, &mut y);
+        y
+    });
+    assert_thread_invariant("layer_norm_gelu", |isa| {
+        let mut y = x.clone();
+        rows::layer_norm_gelu(isa, &mut y, &gamma, &beta, 1e-6);
+        y
+    });
+    for f in [rows::gelu, rows::sigmoid, rows::relu] {
+        assert_thread_invariant("element-wise", |isa| {
+            let mut y = x.clone();
+            f(isa, &mut y);
+            y
+        });
+    }
+    assert_thread_invariant("add_scaled", |isa| {
+        let mut y = x.clone();
+        rows::add_scaled(isa, &mut y, &beta, 0.5);
+        y
+    });
+}
