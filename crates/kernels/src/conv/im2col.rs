@@ -1,0 +1,112 @@
+//! Dense convolution as a GEMM whose left operand is never stored: each task gathers the patches of its own
+//! output pixels straight into the block that the micro-kernel reads.
+
+use super::Size;
+use crate::gemm::{Activation, Epilogue, PackedB, RowSource, gemm_from};
+use crate::simd::Isa;
+
+/// A convolution with square kernel, stride and zero padding.
+#[derive(Clone, Debug)]
+pub struct Conv2d {
+    weight: PackedB,
+    bias: Vec<f32>,
+    in_channels: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+}
+
+impl Conv2d {
+    /// From `weight`, `[out, in, kernel, kernel]`, and `bias`, `[out]`.
+    ///
+    /// # Panics
+    /// If the sizes do not agree.
+    #[track_caller]
+    pub fn new(
+        isa: Isa,
+        weight: &[f32],
+        bias: &[f32],
+        in_channels: usize,
+        kernel: usize,
+        stride: usize,
+        padding: usize,
+    ) -> Self {
+        let out_channels = bias.len();
+        let taps = kernel * kernel;
+        assert_eq!(weight.len(), out_channels * in_channels * taps, "Conv2d::new: weight");
+        // [out, in, tap] → [out, tap, in]: the order of a channels-last patch.
+        let mut by_patch = Vec::with_capacity(weight.len());
+        for filter in weight.chunks_exact(in_channels * taps) {
+            for tap in 0..taps {
+                by_patch.extend(filter.iter().skip(tap).step_by(taps));
+            }
+        }
+        let weight = PackedB::from_nk(isa, &by_patch, out_channels, taps * in_channels);
+        Self { weight, bias: bias.to_vec(), in_channels, kernel, stride, padding }
+    }
+
+    /// Size of the output for an input of `(h, w)`.
+    pub fn output_size(&self, (h, w): Size) -> Size {
+        let out = |n: usize| (n + 2 * self.padding - self.kernel) / self.stride + 1;
+        (out(h), out(w))
+    }
+
+    /// Channels of the output.
+    pub fn out_channels(&self) -> usize {
+        self.bias.len()
+    }
+
+    /// `x`, `[h, w, in]`, to `out`, `[h', w', out]`.
+    ///
+    /// # Panics
+    /// If the sizes do not agree.
+    #[track_caller]
+    pub fn forward(&self, isa: Isa, x: &[f32], (h, w): Size, activation: Activation, out: &mut [f32]) {
+        assert_eq!(x.len(), h * w * self.in_channels, "Conv2d::forward: input {h}×{w}×{}", self.in_channels);
+        let (out_h, out_w) = self.output_size((h, w));
+        let epilogue = Epilogue::bias(&self.bias).activation(activation);
+        gemm_from(isa, &Patches { conv: self, x, h, w, out_w }, out_h * out_w, &self.weight, out, &epilogue);
+    }
+}
+
+/// The patches of an image: row `y · out_w + x` is the patch of output pixel `(y, x)`, zero outside the image.
+struct Patches<'a> {
+    conv: &'a Conv2d,
+    x: &'a [f32],
+    h: usize,
+    w: usize,
+    out_w: usize,
+}
+
+impl RowSource for Patches<'_> {
+    fn copy_row(&self, row: usize, from: usize, out: &mut [f32]) {
+        let &Conv2d { in_channels: c, kernel, stride, padding, .. } = self.conv;
+        let (top, left) = ((row / self.out_w * stride) as isize, (row % self.out_w * stride) as isize);
+        let (top, left) = (top - padding as isize, left - padding as isize);
+        let line = kernel * c;
+        let mut at = from;
+        let to = from + out.len();
+        while at < to {
+            let (ky, start) = (at / line, at % line);
+            let end = line.min(start + to - at);
+            let out = &mut out[at - from..at - from + end - start];
+            at += end - start;
+            let y = top + ky as isize;
+            if y < 0 || y >= self.h as isize {
+                out.fill(0.0);
+                continue;
+            }
+            // Of the patch line, in elements: what lies inside the image.
+            let inside = |x: isize| (x * c as isize).clamp(start as isize, end as isize) as usize;
+            let (first, last) = (inside(-left), inside(self.w as isize - left));
+            let (first, last) = (first, last.max(first));
+            out[..first - start].fill(0.0);
+            out[last - start..].fill(0.0);
+            if first < last {
+                let source = (y * self.w as isize + left) * c as isize + first as isize;
+                let source = source as usize;
+                out[first - start..last - start].copy_from_slice(&self.x[source..source + last - first]);
+            }
+        }
+    }
+}

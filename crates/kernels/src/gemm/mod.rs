@@ -1,0 +1,343 @@
+//! Single-precision matrix multiplication, `C = epilogue(A · B)`, with `B` packed once.
+//!
+//! The loop nest is that of BLIS, with the roles that inference gives them: `B` is a weight (or the keys of
+//! an attention), packed once into panels; rows of `A` are activations, cut among the threads.
+//!
+//! ```text
+//! for each block of rows of A                     parallel: disjoint rows of C
+//!   for each KC of k                              A block → scratch, row-major with stride KC: fits L2
+//!     for each NR columns of B                    panel KC×NR: fits L1, contiguous in PackedB
+//!       for each MR rows                          tile MR×NR in registers
+//!         for k                                   NV loads of B, MR broadcasts of A, MR·NV multiply-adds
+//! ```
+//!
+//! An element of `C` is one chain of multiply-adds over `k` in a fixed order, whatever tile, task or thread
+//! it falls to, so results do not depend on the number of threads or on the number of rows.
+//!
+//! What we chose not to do: pack `A` into column-major micro-panels. Packing rows is a plain copy, and
+//! the fixed stride turns the row addresses into constant displacements from one register.
+
+mod micro;
+mod pack;
+
+pub use pack::PackedB;
+
+use crate::math;
+use crate::parallel;
+use crate::simd::{F32s, Isa, Simd, TileOp};
+pub(crate) use micro::tile;
+
+/// Depth of a block of `k`. A KC×NR panel of `B` takes 32 KiB at NR = 32, so it stays in L1.
+pub const KC: usize = 256;
+/// Most rows of `A` in one block: MC×KC floats stay in L2.
+const MC: usize = 112;
+
+/// Element-wise function applied to a finished element.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Activation {
+    /// Identity.
+    #[default]
+    None,
+    /// `max(x, 0)`.
+    Relu,
+    /// Exact GELU.
+    Gelu,
+}
+
+/// What happens to an element of `A · B` before it is stored: `activation(x + bias) + residual`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Epilogue<'a> {
+    /// One value per column.
+    pub bias: Option<&'a [f32]>,
+    /// After the bias.
+    pub activation: Activation,
+    /// `(m, n)`, contiguous; added last.
+    pub residual: Option<&'a [f32]>,
+}
+
+impl<'a> Epilogue<'a> {
+    /// Bias only.
+    pub fn bias(bias: &'a [f32]) -> Self {
+        Self { bias: Some(bias), ..Self::default() }
+    }
+
+    /// With `activation` after the bias.
+    pub fn activation(self, activation: Activation) -> Self {
+        Self { activation, ..self }
+    }
+
+    /// With a residual added last.
+    pub fn residual(self, residual: &'a [f32]) -> Self {
+        Self { residual: Some(residual), ..self }
+    }
+
+    /// The part that belongs to rows `first ..` of the output.
+    fn rows(self, first: usize, n: usize) -> Self {
+        Self { residual: self.residual.map(|r| &r[first * n..]), ..self }
+    }
+}
+
+/// Rows of a matrix that need not be contiguous: row `i` is `data[i · stride ..][.. width]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    data: &'a [f32],
+    stride: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// Rows that start every `stride` elements of `data`.
+    pub fn new(data: &'a [f32], stride: usize) -> Self {
+        Self { data, stride }
+    }
+
+    /// Elements `from .. to` of row `i`.
+    #[inline(always)]
+    pub fn part(&self, i: usize, from: usize, to: usize) -> &'a [f32] {
+        &self.data[i * self.stride + from..i * self.stride + to]
+    }
+
+    /// The same rows without their first `n` elements.
+    pub fn columns(&self, n: usize) -> Self {
+        Self { data: &self.data[n.min(self.data.len())..], stride: self.stride }
+    }
+
+    /// The same rows without the first `n`.
+    pub fn skip(&self, n: usize) -> Self {
+        Self { data: &self.data[(n * self.stride).min(self.data.len())..], stride: self.stride }
+    }
+}
+
+/// Where the rows of the left operand come from: memory, or a computation such as im2col.
+pub trait RowSource: Sync {
+    /// Writes elements `from .. from + out.len()` of row `row`.
+    fn copy_row(&self, row: usize, from: usize, out: &mut [f32]);
+}
+
+impl RowSource for Rows<'_> {
+    #[inline(always)]
+    fn copy_row(&self, row: usize, from: usize, out: &mut [f32]) {
+        out.copy_from_slice(self.part(row, from, from + out.len()));
+    }
+}
+
+/// `C = epilogue(A · B)`: `a` is `(m, k)`, `b` is `(k, n)`, `c` is `(m, n)`, all contiguous. `c` is only written.
+///
+/// # Panics
+/// If the lengths do not agree, or if `b` was packed for another instruction set.
+#[track_caller]
+pub fn gemm(isa: Isa, a: &[f32], m: usize, b: &PackedB, c: &mut [f32], epilogue: &Epilogue) {
+    assert_eq!(a.len(), m * b.k(), "gemm: a has {} elements, expected {m}×{}", a.len(), b.k());
+    gemm_from(isa, &Rows::new(a, b.k()), m, b, c, epilogue);
+}
+
+/// [`gemm`] with the rows of `A` taken from a [`RowSource`].
+///
+/// # Panics
+/// As [`gemm`].
+#[track_caller]
+pub fn gemm_from(isa: Isa, a: &impl RowSource, m: usize, b: &PackedB, c: &mut [f32], epilogue: &Epilogue) {
+    check(isa, m, b, c.len(), epilogue);
+    if c.is_empty() {
+        return;
+    }
+    let n = b.n();
+    let rows = parallel::rows_per_task(m, b.tile_rows(), MC);
+    parallel::for_each_chunk_mut(c, rows * n, |i, c| {
+        block(isa, a, i * rows, b, c, epilogue.rows(i * rows, n));
+    });
+}
+
+/// [`gemm`] on the calling thread: for work that is already parallel outside.
+///
+/// # Panics
+/// As [`gemm`].
+#[track_caller]
+pub fn gemm_block(isa: Isa, a: &[f32], m: usize, b: &PackedB, c: &mut [f32], epilogue: &Epilogue) {
+    assert_eq!(a.len(), m * b.k(), "gemm: a has {} elements, expected {m}×{}", a.len(), b.k());
+    check(isa, m, b, c.len(), epilogue);
+    let n = b.n();
+    let a = Rows::new(a, b.k());
+    for (i, c) in c.chunks_mut((MC * n).max(1)).enumerate() {
+        block(isa, &a, i * MC, b, c, epilogue.rows(i * MC, n));
+    }
+}
+
+#[track_caller]
+fn check(isa: Isa, m: usize, b: &PackedB, c_len: usize, epilogue: &Epilogue) {
+    let (k, n) = (b.k(), b.n());
+    assert_eq!(c_len, m * n, "gemm: c has {c_len} elements, expected {m}×{n}");
+    assert_eq!(
+        isa.tile_shape(),
+        (b.tile_rows(), b.panel_width()),
+        "gemm: b was packed for another instruction set"
+    );
+    if let Some(bias) = epilogue.bias {
+        assert_eq!(bias.len(), n, "gemm {m}×{k}×{n}: bias");
+    }
+    if let Some(residual) = epilogue.residual {
+        assert_eq!(residual.len(), m * n, "gemm {m}×{k}×{n}: residual");
+    }
+}
+
+/// One block of rows, all of `k`, all of `n`.
+fn block(isa: Isa, a: &impl RowSource, first_row: usize, b: &PackedB, c: &mut [f32], epilogue: Epilogue) {
+    let m = c.len() / b.n();
+    if b.is_plain() {
+        return plain_block(isa, a, first_row, m, b, c, epilogue);
+    }
+    parallel::with_scratch(m * KC, |a_block| {
+        for k_block in 0..b.k_blocks() {
+            let depth = b.depth(k_block);
+            for (i, row) in a_block.chunks_exact_mut(KC).enumerate() {
+                a.copy_row(first_row + i, k_block * KC, &mut row[..depth]);
+            }
+            isa.dispatch_tiled(Block { a: a_block, m, b, k_block, c, epilogue });
+        }
+    });
+}
+
+/// The same through `matrixmultiply`, where the instruction set has no micro-kernel of ours that beats it.
+fn plain_block(
+    isa: Isa,
+    a: &impl RowSource,
+    first_row: usize,
+    m: usize,
+    b: &PackedB,
+    c: &mut [f32],
+    epilogue: Epilogue,
+) {
+    let (k, n) = (b.k(), b.n());
+    parallel::with_scratch(m * k, |a_block| {
+        for (i, row) in a_block.chunks_exact_mut(k.max(1)).enumerate() {
+            a.copy_row(first_row + i, 0, row);
+        }
+        micro::matrixmultiply_sgemm(m, k, n, a_block, b.plain(), c);
+    });
+    isa.dispatch_tiled(Finish { n, c, epilogue });
+}
+
+struct Block<'a> {
+    /// `m` rows with stride [`KC`].
+    a: &'a [f32],
+    m: usize,
+    b: &'a PackedB,
+    k_block: usize,
+    c: &'a mut [f32],
+    epilogue: Epilogue<'a>,
+}
+
+impl TileOp for Block<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn eval<S: Simd, const MR: usize, const NV: usize>(mut self, s: S) {
+        for panel in 0..self.b.panels() {
+            cover_rows::<S, MR, NV>(s, self.m, panel, &mut self);
+        }
+    }
+}
+
+/// Something computed tile by tile down the rows of one panel.
+pub(crate) trait PanelTiles {
+    /// Rows `i .. i + MR`.
+    fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize);
+}
+
+/// Covers `m` rows with tiles of `MR` and gives the last rows to smaller ones, so that a short block wastes
+/// no multiply-adds.
+#[inline(always)]
+pub(crate) fn cover_rows<S: Simd, const MR: usize, const NV: usize>(
+    s: S,
+    m: usize,
+    panel: usize,
+    body: &mut impl PanelTiles,
+) {
+    let mut i = 0;
+    while i + MR <= m {
+        body.tile::<S, MR, NV>(s, panel, i);
+        i += MR;
+    }
+    if MR > 8 && i + 8 <= m {
+        body.tile::<S, 8, NV>(s, panel, i);
+        i += 8;
+    }
+    if MR > 4 && i + 4 <= m {
+        body.tile::<S, 4, NV>(s, panel, i);
+        i += 4;
+    }
+    if i + 2 <= m {
+        body.tile::<S, 2, NV>(s, panel, i);
+        i += 2;
+    }
+    if i < m {
+        body.tile::<S, 1, NV>(s, panel, i);
+    }
+}
+
+impl PanelTiles for Block<'_> {
+    #[inline(always)]
+    fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize) {
+        let lanes = S::F32::LANES;
+        let n = self.b.n();
+        let depth = self.b.depth(self.k_block);
+        let mut acc = tile::<S, MR, NV>(s, depth, &self.a[i * KC..], self.b.panel(self.k_block, panel));
+        let last = self.k_block + 1 == self.b.k_blocks();
+        for (r, acc) in acc.iter_mut().enumerate() {
+            let start = (i + r) * n + panel * NV * lanes;
+            let row = &mut self.c[start..(i + r + 1) * n];
+            for (v, x) in acc.iter_mut().enumerate() {
+                let at = v * lanes;
+                if at >= row.len() {
+                    break;
+                }
+                if self.k_block > 0 {
+                    *x = x.add(S::F32::load_partial(s, &row[at..]));
+                }
+                if last {
+                    *x = self.epilogue.apply(s, *x, panel * NV * lanes + at, start + at);
+                }
+                x.store_partial(&mut row[at..]);
+            }
+        }
+    }
+}
+
+impl Epilogue<'_> {
+    /// To the vector that starts at column `column`, element `index` of the output.
+    #[inline(always)]
+    fn apply<S: Simd>(&self, s: S, mut x: S::F32, column: usize, index: usize) -> S::F32 {
+        if let Some(bias) = self.bias {
+            x = x.add(S::F32::load_partial(s, &bias[column..]));
+        }
+        x = match self.activation {
+            Activation::None => x,
+            Activation::Relu => S::F32::splat(s, 0.0).max(x),
+            Activation::Gelu => math::gelu(s, x),
+        };
+        if let Some(residual) = self.residual {
+            x = x.add(S::F32::load_partial(s, &residual[index..]));
+        }
+        x
+    }
+}
+
+/// The epilogue by itself, over whole rows.
+struct Finish<'a> {
+    n: usize,
+    c: &'a mut [f32],
+    epilogue: Epilogue<'a>,
+}
+
+impl TileOp for Finish<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn eval<S: Simd, const MR: usize, const NV: usize>(self, s: S) {
+        for (i, row) in self.c.chunks_exact_mut(self.n).enumerate() {
+            for (j, x) in row.chunks_mut(S::F32::LANES).enumerate() {
+                let column = j * S::F32::LANES;
+                self.epilogue
+                    .apply(s, S::F32::load_partial(s, x), column, i * self.n + column)
+                    .store_partial(x);
+            }
+        }
+    }
+}

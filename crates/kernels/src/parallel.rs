@@ -1,0 +1,78 @@
+//! The only call sites of rayon: disjoint pieces of an output, and scratch memory per thread.
+//!
+//! Everything runs in rayon's current pool (`ThreadPool::install` or the global one).
+
+use std::cell::RefCell;
+
+use rayon::prelude::*;
+
+/// Number of threads of the current pool.
+pub fn threads() -> usize {
+    rayon::current_num_threads()
+}
+
+/// Calls `f(index, chunk)` for every `chunk_len` elements of `out` (the last chunk may be shorter), in parallel.
+pub fn for_each_chunk_mut<T: Send>(
+    out: &mut [T],
+    chunk_len: usize,
+    f: impl Fn(usize, &mut [T]) + Sync + Send,
+) {
+    if out.len() <= chunk_len {
+        if !out.is_empty() {
+            f(0, out);
+        }
+        return;
+    }
+    out.par_chunks_mut(chunk_len).enumerate().for_each(|(i, chunk)| f(i, chunk));
+}
+
+/// Two outputs cut in step: `f(index, chunk of a, chunk of b)`.
+///
+/// # Panics
+/// If the two do not have the same number of chunks.
+pub fn for_each_chunk_mut2<T: Send, U: Send>(
+    a: &mut [T],
+    a_chunk: usize,
+    b: &mut [U],
+    b_chunk: usize,
+    f: impl Fn(usize, &mut [T], &mut [U]) + Sync + Send,
+) {
+    assert_eq!(
+        a.len().div_ceil(a_chunk),
+        b.len().div_ceil(b_chunk),
+        "outputs cut into different numbers of chunks"
+    );
+    a.par_chunks_mut(a_chunk).zip(b.par_chunks_mut(b_chunk)).enumerate().for_each(|(i, (a, b))| f(i, a, b));
+}
+
+/// Calls `f(index, item)` for every item, in parallel.
+pub fn for_each_mut<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Sync + Send) {
+    items.par_iter_mut().enumerate().for_each(|(i, item)| f(i, item));
+}
+
+/// Rows per task: enough tasks to balance the threads, at most `max` rows, a multiple of `multiple`.
+///
+/// The split never changes a result, only who computes it.
+pub fn rows_per_task(rows: usize, multiple: usize, max: usize) -> usize {
+    let wanted = rows.div_ceil(4 * threads());
+    wanted.next_multiple_of(multiple).min(max.next_multiple_of(multiple)).max(multiple)
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Lends `len` floats of unspecified content, aligned to a cache line and kept for reuse by this thread.
+pub fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+    const LINE: usize = 64;
+    // Taken out while in use: a nested call, or a task stolen while this one waits, gets another buffer.
+    let mut buffer = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
+    let needed = len + LINE / size_of::<f32>();
+    if buffer.len() < needed {
+        buffer.resize(needed, 0.0);
+    }
+    let start = buffer.as_ptr().align_offset(LINE);
+    let result = f(&mut buffer[start..start + len]);
+    SCRATCH.with_borrow_mut(|pool| pool.push(buffer));
+    result
+}

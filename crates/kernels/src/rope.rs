@@ -1,0 +1,89 @@
+//! Axial rotary position encoding over a square grid, adjacent pairs.
+//!
+//! Meta: `sam2/modeling/position_encoding.py`, `compute_axial_cis` and `apply_rotary_enc`.
+
+use crate::parallel;
+use crate::simd::{Isa, Simd, SimdOp};
+
+/// Cosines and sines for every cell of a `side × side` grid, row-major: the first half of the pairs turns
+/// with the column, the second with the row.
+#[derive(Clone, Debug)]
+pub struct Rope {
+    dim: usize,
+    cells: usize,
+    /// `(cells, dim)`: the cosine of each pair, twice.
+    cos: Vec<f32>,
+    /// `(cells, dim)`: of each pair, minus the sine, then the sine.
+    sin: Vec<f32>,
+}
+
+impl Rope {
+    /// For vectors of `dim` elements. The angle of pair `m` of an axis is `coordinate · theta^(−4m / dim)`,
+    /// rounded to single precision where the reference rounds.
+    ///
+    /// # Panics
+    /// If `dim` is not a multiple of 4.
+    pub fn new(side: usize, dim: usize, theta: f64) -> Self {
+        assert!(dim.is_multiple_of(4), "Rope::new: dim {dim} is not a multiple of 4");
+        let frequencies: Vec<f32> =
+            (0..dim / 4).map(|m| 1.0 / theta.powf(f64::from((4 * m) as f32 / dim as f32)) as f32).collect();
+        let mut cos = Vec::with_capacity(side * side * dim);
+        let mut sin = Vec::with_capacity(side * side * dim);
+        for cell in 0..side * side {
+            for coordinate in [cell % side, cell / side] {
+                for f in &frequencies {
+                    let (s, c) = f64::from(coordinate as f32 * f).sin_cos();
+                    cos.extend([c as f32, c as f32]);
+                    sin.extend([-s as f32, s as f32]);
+                }
+            }
+        }
+        Self { dim, cells: side * side, cos, sin }
+    }
+
+    /// Cells of the grid.
+    pub fn cells(&self) -> usize {
+        self.cells
+    }
+
+    /// Rotates every row of `x`, `(N, dim)`, in place; row `i` is at cell `i mod cells`.
+    ///
+    /// # Panics
+    /// If `x` is not whole grids.
+    pub fn apply(&self, isa: Isa, x: &mut [f32]) {
+        assert!(
+            x.len().is_multiple_of(self.cos.len()),
+            "Rope::apply: {} elements, grid {}",
+            x.len(),
+            self.cos.len()
+        );
+        let rows = parallel::rows_per_task(self.cells, 1, 256);
+        for grid in x.chunks_exact_mut(self.cos.len()) {
+            parallel::for_each_chunk_mut(grid, rows * self.dim, |i, x| {
+                let at = i * rows * self.dim;
+                let (cos, sin) = (&self.cos[at..at + x.len()], &self.sin[at..at + x.len()]);
+                isa.dispatch(Rotate { x, cos, sin });
+            });
+        }
+    }
+}
+
+struct Rotate<'a> {
+    x: &'a mut [f32],
+    cos: &'a [f32],
+    sin: &'a [f32],
+}
+
+impl SimdOp for Rotate<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn eval<S: Simd>(self, _: S) {
+        for ((x, c), s) in
+            self.x.chunks_exact_mut(2).zip(self.cos.chunks_exact(2)).zip(self.sin.chunks_exact(2))
+        {
+            let (a, b) = (x[0], x[1]);
+            x[0] = a * c[0] + b * s[0];
+            x[1] = b * c[1] + a * s[1];
+        }
+    }
+}

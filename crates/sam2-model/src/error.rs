@@ -1,0 +1,207 @@
+//! What can go wrong, one line each: the thing, the cause, what to do.
+
+use std::path::PathBuf;
+
+/// A checkpoint cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The file cannot be opened or mapped.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Not a safetensors file, or a damaged one.
+    #[error(
+        "{origin}: not a usable safetensors file ({reason}); download it again or convert the checkpoint (see README)"
+    )]
+    Format {
+        /// File name.
+        origin: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A Meta `.pt` archive.
+    #[error(
+        "{origin}: this is a PyTorch .pt archive; this release reads safetensors: save its \"model\" dict with \
+         safetensors.torch.save_file (three lines, see README)"
+    )]
+    PyTorchArchive {
+        /// File name.
+        origin: String,
+    },
+    /// Tensors, but not of a model that we know.
+    #[error("{origin}: not a SAM 2 checkpoint that this program knows ({reason})")]
+    UnknownModel {
+        /// File name.
+        origin: String,
+        /// What was looked for.
+        reason: String,
+    },
+    /// The configuration in the metadata asks for something else than SAM 2 as published.
+    #[error("{origin}: configuration key {key}: {reason}")]
+    Config {
+        /// File name.
+        origin: String,
+        /// Path of the key.
+        key: String,
+        /// What is wrong with its value.
+        reason: String,
+    },
+    /// Tensors that the model needs are not there.
+    #[error(
+        "{origin}: tensor {name} is missing; the file is not the checkpoint of a {variant} model, or is incomplete"
+    )]
+    MissingTensor {
+        /// File name.
+        origin: String,
+        /// First missing tensor.
+        name: String,
+        /// The model that was being loaded.
+        variant: String,
+    },
+    /// A tensor has another shape than the model needs.
+    #[error("{origin}: tensor {name} has shape {found:?}, the {variant} model needs {expected:?}")]
+    ShapeMismatch {
+        /// File name.
+        origin: String,
+        /// Tensor.
+        name: String,
+        /// The model that was being loaded.
+        variant: String,
+        /// Needed.
+        expected: Vec<usize>,
+        /// In the file.
+        found: Vec<usize>,
+    },
+    /// A tensor is stored in a type that we do not read.
+    #[error("{origin}: tensor {name} is stored as {dtype}; F32, F16 and BF16 are read")]
+    DType {
+        /// File name.
+        origin: String,
+        /// Tensor.
+        name: String,
+        /// In the file.
+        dtype: String,
+    },
+    /// A tensor holds values that no trained model has.
+    #[error(
+        "{origin}: tensor {name} holds {value}, which no trained model does; the file is damaged, download it again"
+    )]
+    BadValue {
+        /// File name.
+        origin: String,
+        /// Tensor.
+        name: String,
+        /// First such value.
+        value: f32,
+    },
+    /// Tensors that the model does not use.
+    #[error("{origin}: {count} tensors do not belong to a {variant} model, among them {names}")]
+    UnexpectedTensors {
+        /// File name.
+        origin: String,
+        /// How many.
+        count: usize,
+        /// Some of them.
+        names: String,
+        /// The model that was being loaded.
+        variant: String,
+    },
+}
+
+/// A frame or a prompt cannot be used.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PromptError {
+    /// The pixels do not fill the frame.
+    #[error("a {width}x{height} RGB frame needs {expected} bytes, got {found}")]
+    FrameSize {
+        /// Pixels.
+        width: usize,
+        /// Pixels.
+        height: usize,
+        /// Bytes.
+        expected: usize,
+        /// Bytes.
+        found: usize,
+    },
+    /// A mask of another size than the frame.
+    #[error("the mask is {found:?} pixels (width, height), the frame {expected:?}")]
+    MaskSize {
+        /// Width and height.
+        expected: (usize, usize),
+        /// Width and height.
+        found: (usize, usize),
+    },
+    /// A frame of another size than the video.
+    #[error("frame {frame_idx} is {found:?} pixels (width, height), the video {expected:?}")]
+    FrameMismatch {
+        /// Index of the frame.
+        frame_idx: usize,
+        /// Width and height.
+        expected: (usize, usize),
+        /// Width and height.
+        found: (usize, usize),
+    },
+    /// A coordinate that is not a number or not on the image.
+    #[error("({x}, {y}) is not on the image of {width}x{height} pixels")]
+    OutsideImage {
+        /// Pixels.
+        x: f32,
+        /// Pixels.
+        y: f32,
+        /// Pixels.
+        width: usize,
+        /// Pixels.
+        height: usize,
+    },
+    /// A box whose corners are not top left and bottom right.
+    #[error("box {0:?} is empty or inverted; give x0,y0,x1,y1 with x0 < x1 and y0 < y1")]
+    BadBox([f32; 4]),
+    /// A label that is neither background nor foreground.
+    #[error("label {0} is neither 1 (object) nor 0 (not the object)")]
+    BadLabel(i32),
+    /// Not one label per point.
+    #[error("{points} points but {labels} labels")]
+    LabelCount {
+        /// Points.
+        points: usize,
+        /// Labels.
+        labels: usize,
+    },
+    /// Nothing to go by.
+    #[error("no point, box or mask given")]
+    Empty,
+    /// Mask logits of another size than the model's, or not finite.
+    #[error("mask prompt: {0}")]
+    BadMaskLogits(String),
+    /// Prediction before an image was set.
+    #[error("set an image first")]
+    NoImage,
+    /// A frame index past the end of the video.
+    #[error("frame {frame_idx} is past the end of the video ({num_frames} frames)")]
+    FrameIndex {
+        /// Asked for.
+        frame_idx: usize,
+        /// Frames of the video.
+        num_frames: usize,
+    },
+    /// Tracking without an object.
+    #[error("no object to track; add a point, box or mask first")]
+    NoObject,
+    /// Frames must come in order.
+    #[error("frame {found} was given where frame {expected} is next")]
+    FrameOrder {
+        /// Next frame.
+        expected: usize,
+        /// Given.
+        found: usize,
+    },
+    /// An empty video.
+    #[error("a video needs at least one frame of at least one pixel")]
+    EmptyVideo,
+}

@@ -1,0 +1,90 @@
+//! The trunk. Meta: `sam2/modeling/backbones/hieradet.py`, class `Hiera`; paper: arXiv 2306.00989.
+
+use kernels::conv::Conv2d;
+use kernels::gemm::Activation;
+use kernels::{Isa, rows};
+
+use super::block::{Block, Kind};
+use super::pos_embed;
+use crate::config::Config;
+use crate::error::LoadError;
+use crate::weights::Scope;
+use crate::workspace::Run;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Hiera {
+    patch_embed: Conv2d,
+    /// `[S/4, S/4, E]`.
+    pos_embed: Vec<f32>,
+    pub(crate) blocks: Vec<Block>,
+    /// Index of the last block of each stage.
+    stage_ends: [usize; 4],
+    image_size: usize,
+}
+
+impl Hiera {
+    pub fn load(scope: &Scope, isa: Isa, config: &Config) -> Result<Self, LoadError> {
+        let trunk = &config.trunk;
+        let (weight, bias) = scope.at("patch_embed").at("proj").conv(trunk.embed_dim, 3, 7)?;
+        let mut blocks = Vec::new();
+        let mut stage_ends = [0; 4];
+        for (stage, &depth) in trunk.stages.iter().enumerate() {
+            for i in 0..depth {
+                let index = blocks.len();
+                // The first block of a stage pools, and still sees the previous stage's map and window.
+                let pools = stage > 0 && i == 0;
+                let window = trunk.window_spec[if pools { stage - 1 } else { stage }];
+                let kind = match (trunk.global_att_blocks.contains(&index), pools) {
+                    (false, true) => Kind::Pooled { window },
+                    (false, false) => Kind::Windowed { window },
+                    (true, false) => Kind::Global,
+                    (true, true) => {
+                        return Err(LoadError::Config {
+                            origin: String::from("sam2.config"),
+                            key: "image_encoder.trunk.global_att_blocks".into(),
+                            reason: format!("block {index} pools its queries and cannot be global"),
+                        });
+                    }
+                };
+                let dim = trunk.embed_dim << stage;
+                let dim_in = if pools { dim / 2 } else { dim };
+                let heads = trunk.num_heads << stage;
+                blocks.push(Block::load(&scope.at("blocks").at(index), isa, dim_in, dim, heads, kind)?);
+            }
+            stage_ends[stage] = blocks.len() - 1;
+        }
+        Ok(Self {
+            patch_embed: Conv2d::new(isa, &weight, &bias, 3, 7, 4, 3),
+            pos_embed: pos_embed::load(scope, isa, config)?,
+            blocks,
+            stage_ends,
+            image_size: config.image_size,
+        })
+    }
+
+    /// `image`, `[S, S, 3]`; calls `at_stage(run, stage, map, (h, w))` after the last block of each stage.
+    pub fn forward(
+        &self,
+        run: &mut Run,
+        image: &[f32],
+        mut at_stage: impl FnMut(&mut Run, usize, &[f32], (usize, usize)),
+    ) {
+        let input = (self.image_size, self.image_size);
+        let mut size = self.patch_embed.output_size(input);
+        let c = self.patch_embed.out_channels();
+        let mut x = run.take(size.0 * size.1 * c);
+        self.patch_embed.forward(run.isa, image, input, Activation::None, &mut x);
+        run.tap.tap(|| "image_encoder.trunk.patch_embed".into(), &[size.0, size.1, c], &x);
+        run.tap.tap(|| "image_encoder.trunk.pos_embed".into(), &[size.0, size.1, c], &self.pos_embed);
+        rows::add(run.isa, &mut x, &self.pos_embed);
+        let mut stage = 0;
+        for (i, block) in self.blocks.iter().enumerate() {
+            (x, size) = block.forward(run, x, size, i);
+            if i == self.stage_ends[stage] {
+                at_stage(run, stage, &x, size);
+                stage += 1;
+            }
+        }
+        run.give(x);
+    }
+}

@@ -1,0 +1,34 @@
+#![doc = include_str!("../../../README.md")]
+#![deny(unsafe_code)]
+
+mod config;
+mod error;
+mod image_encoder;
+mod mask_decoder;
+mod memory_attention;
+mod memory_bank;
+mod memory_encoder;
+mod model;
+mod nn;
+mod position_encoding;
+mod predictor;
+mod prompt_encoder;
+mod sam_heads;
+mod tap;
+mod transforms;
+mod weights;
+mod workspace;
+
+#[doc(hidden)]
+pub mod modules;
+
+pub use config::{Config, TrunkConfig};
+pub use error::{LoadError, PromptError};
+pub use image_encoder::Features;
+pub use model::{Model, Summary};
+pub use predictor::image::{ImagePredictor, ImagePrompt, Prediction};
+pub use predictor::mask::{Mask, mask_to_logits};
+pub use predictor::prompt::{Frame, Points};
+pub use predictor::video::{FrameOutput, ObjectOutput, VideoInfo, VideoOptions, VideoPredictor};
+pub use tap::{NoTap, Tap};
+pub use workspace::Workspace;

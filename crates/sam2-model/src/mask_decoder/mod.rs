@@ -1,0 +1,165 @@
+//! Mask decoder. Meta: `sam2/modeling/sam/mask_decoder.py`.
+//!
+//! T = 6 + n tokens: object score, IoU, four masks, n of the prompt · N image positions · D channels.
+
+mod transformer;
+mod upscale;
+
+use kernels::gemm::{Epilogue, PackedB, gemm};
+use kernels::{Isa, rows};
+
+use crate::config::Config;
+use crate::error::LoadError;
+use crate::image_encoder::Features;
+use crate::nn::RowMlp;
+use crate::weights::Scope;
+use crate::workspace::Run;
+use transformer::TwoWayTransformer;
+use upscale::Upscaling;
+
+/// Mask tokens: one for a definite prompt, three for an ambiguous one.
+const MASK_TOKENS: usize = 4;
+/// A logit counts as inside above this, as not outside above its negative, in the stability score.
+const STABILITY_DELTA: f32 = 0.05;
+/// Below this stability the single mask is replaced by the best of three. Meta: `build_sam.py`.
+const STABILITY_THRESHOLD: f32 = 0.98;
+
+#[derive(Clone, Debug)]
+pub(crate) struct MaskDecoder {
+    transformer: TwoWayTransformer,
+    /// `(6, D)`: object score, IoU and mask tokens, in this order.
+    output_tokens: Vec<f32>,
+    upscaling: Upscaling,
+    hypernetworks: [RowMlp; MASK_TOKENS],
+    iou_head: RowMlp,
+    object_score_head: RowMlp,
+}
+
+/// All that the decoder knows about a prompt.
+#[derive(Clone, Debug)]
+pub(crate) struct Decoded {
+    /// `[4, s, s]` logits: the single mask, then the three of an ambiguous prompt.
+    pub masks: Vec<f32>,
+    /// Predicted IoU of each, 0 ..= 1.
+    pub ious: [f32; MASK_TOKENS],
+    /// The mask tokens after the transformer, `(4, D)`.
+    pub mask_tokens: Vec<f32>,
+    /// Logit of the object being in view.
+    pub object_score: f32,
+}
+
+/// The masks that answer a prompt.
+#[derive(Clone, Debug)]
+pub(crate) struct Selected {
+    /// `[K, s, s]` logits.
+    pub masks: Vec<f32>,
+    /// Predicted IoU of each.
+    pub ious: Vec<f32>,
+    /// The tokens that object pointers are made of, `(K, D)`.
+    pub tokens: Vec<f32>,
+}
+
+impl MaskDecoder {
+    pub fn load(scope: &Scope, isa: Isa, config: &Config) -> Result<Self, LoadError> {
+        let d = config.d_model;
+        let mut output_tokens = scope.at("obj_score_token").tensor("weight", &[1, d])?;
+        output_tokens.extend(scope.at("iou_token").tensor("weight", &[1, d])?);
+        output_tokens.extend(scope.at("mask_tokens").tensor("weight", &[MASK_TOKENS, d])?);
+        let hyper =
+            |i: usize| RowMlp::load(&scope.at("output_hypernetworks_mlps").at(i), isa, &[d, d, d, d / 8]);
+        Ok(Self {
+            transformer: TwoWayTransformer::load(&scope.at("transformer"), isa, d)?,
+            output_tokens,
+            upscaling: Upscaling::load(&scope.at("output_upscaling"), isa, d)?,
+            hypernetworks: [hyper(0)?, hyper(1)?, hyper(2)?, hyper(3)?],
+            iou_head: RowMlp::load(&scope.at("iou_prediction_head"), isa, &[d, 256, 256, MASK_TOKENS])?,
+            object_score_head: RowMlp::load(&scope.at("pred_obj_score_head"), isa, &[d, d, d, 1])?,
+        })
+    }
+
+    /// `image_embed`, `[grid, grid, D]`, already with its no-memory embedding or conditioned on memories;
+    /// `sparse`, `(n, D)`; `dense` and `dense_pe` like the image.
+    pub fn forward(
+        &self,
+        run: &mut Run,
+        image_embed: &[f32],
+        high_res: &Features,
+        sparse: &[f32],
+        dense: &[f32],
+        dense_pe: &[f32],
+    ) -> Decoded {
+        let isa = run.isa;
+        let d = self.output_tokens.len() / (MASK_TOKENS + 2);
+        let mut tokens = self.output_tokens.clone();
+        tokens.extend_from_slice(sparse);
+        let mut source = run.take(image_embed.len());
+        source.copy_from_slice(image_embed);
+        rows::add(isa, &mut source, dense);
+        let hs = self.transformer.forward(run, &tokens, &mut source, dense_pe);
+        run.tap.tap(|| "sam_mask_decoder.hs".into(), &[hs.len() / d, d], &hs);
+
+        let mask_tokens = hs[2 * d..(2 + MASK_TOKENS) * d].to_vec();
+        let upscaled = self.upscaling.forward(run, &source, high_res);
+        run.give(source);
+        let width = d / 8;
+        let hyper: Vec<f32> = self
+            .hypernetworks
+            .iter()
+            .zip(mask_tokens.chunks_exact(d))
+            .flat_map(|(mlp, token)| mlp.forward(isa, token))
+            .collect();
+        run.tap.tap(|| "sam_mask_decoder.hyper_in".into(), &[MASK_TOKENS, width], &hyper);
+        let pixels = upscaled.len() / width;
+        let side = pixels.isqrt();
+        let mut by_pixel = run.take(pixels * MASK_TOKENS);
+        let hyper = PackedB::from_nk(isa, &hyper, MASK_TOKENS, width);
+        gemm(isa, &upscaled, pixels, &hyper, &mut by_pixel, &Epilogue::default());
+        let masks = tensor::relayout::hwc_to_chw(&by_pixel, side, side, MASK_TOKENS);
+        run.give(by_pixel);
+        run.give(upscaled);
+        run.tap.tap(|| "sam_mask_decoder.mask_logits".into(), &[MASK_TOKENS, side, side], &masks);
+
+        let mut ious = self.iou_head.forward(isa, &hs[d..2 * d]);
+        rows::sigmoid(isa, &mut ious);
+        run.tap.tap(|| "sam_mask_decoder.iou".into(), &[MASK_TOKENS], &ious);
+        let object_score = self.object_score_head.forward(isa, &hs[..d])[0];
+        run.tap.tap(|| "sam_mask_decoder.object_score".into(), &[1], &[object_score]);
+        let ious = ious.try_into().expect("the IoU head has four outputs");
+        Decoded { masks, ious, mask_tokens, object_score }
+    }
+}
+
+impl Decoded {
+    /// The three masks of an ambiguous prompt, or the single one of a definite prompt. The single one gives
+    /// way to the best of three if it is unstable; the token of the object pointer stays its own.
+    pub fn select(&self, multimask: bool) -> Selected {
+        let area = self.masks.len() / MASK_TOKENS;
+        let d = self.mask_tokens.len() / MASK_TOKENS;
+        if multimask {
+            return Selected {
+                masks: self.masks[area..].to_vec(),
+                ious: self.ious[1..].to_vec(),
+                tokens: self.mask_tokens[d..].to_vec(),
+            };
+        }
+        let stable = stability_score(&self.masks[..area], 0.0, STABILITY_DELTA) >= STABILITY_THRESHOLD;
+        let k = if stable { 0 } else { 1 + argmax(&self.ious[1..]) };
+        Selected {
+            masks: self.masks[k * area..(k + 1) * area].to_vec(),
+            ious: vec![self.ious[k]],
+            tokens: self.mask_tokens[..d].to_vec(),
+        }
+    }
+}
+
+/// Area above `threshold + delta` over area above `threshold − delta`; 1 if the latter is empty.
+pub(crate) fn stability_score(logits: &[f32], threshold: f32, delta: f32) -> f32 {
+    let above = |t: f32| logits.iter().filter(|&&x| x > t).count() as f32;
+    let (inner, outer) = (above(threshold + delta), above(threshold - delta));
+    if outer > 0.0 { inner / outer } else { 1.0 }
+}
+
+/// Index of the largest element, the first of equals.
+pub(crate) fn argmax(x: &[f32]) -> usize {
+    (1..x.len()).fold(0, |best, i| if x[i] > x[best] { i } else { best })
+}

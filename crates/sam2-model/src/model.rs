@@ -1,0 +1,159 @@
+//! A loaded model: all weights, ready for the kernels, and nothing that changes.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use kernels::Isa;
+use kernels::conv::Conv2d;
+
+use crate::config::Config;
+use crate::error::LoadError;
+use crate::image_encoder::{Features, ImageEncoder};
+use crate::mask_decoder::MaskDecoder;
+use crate::memory_attention::MemoryAttention;
+use crate::memory_encoder::MemoryEncoder;
+use crate::nn::{Linear, RowMlp};
+use crate::position_encoding::sine_2d;
+use crate::prompt_encoder::PromptEncoder;
+use crate::tap::Tap;
+use crate::weights::{Checkpoint, Scope, map_file};
+use crate::workspace::{Run, Workspace};
+
+/// What a checkpoint holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Such as `SAM 2.1 tiny`.
+    pub variant: String,
+    /// Number of tensors.
+    pub tensors: usize,
+    /// Number of weights.
+    pub parameters: u64,
+    /// Storage types and how many tensors have each, such as `F32 471`.
+    pub dtypes: String,
+    /// Size of the file, bytes.
+    pub bytes: u64,
+}
+
+/// A SAM 2 or SAM 2.1 model. Immutable; predictors share it.
+#[derive(Debug)]
+pub struct Model {
+    pub(crate) isa: Isa,
+    pub(crate) config: Config,
+    summary: Summary,
+    pub(crate) image_encoder: ImageEncoder,
+    pub(crate) prompt_encoder: PromptEncoder,
+    pub(crate) mask_decoder: MaskDecoder,
+    pub(crate) memory_attention: MemoryAttention,
+    pub(crate) memory_encoder: MemoryEncoder,
+    /// Learned 4×4/4 convolution of a 0/1 mask prompt.
+    pub(crate) mask_downsample: Conv2d,
+    /// `(num_maskmem, mem_dim)`.
+    pub(crate) maskmem_tpos_enc: Vec<f32>,
+    /// `[D]`: added to the features of a frame that looks at no memory.
+    pub(crate) no_mem_embed: Vec<f32>,
+    pub(crate) no_obj_ptr: Vec<f32>,
+    /// 2.1: `[mem_dim]`, added to the memory of a frame where the object is absent.
+    pub(crate) no_obj_embed_spatial: Option<Vec<f32>>,
+    pub(crate) obj_ptr_proj: RowMlp,
+    /// 2.1: D → `mem_dim`, for the temporal encoding of object pointers.
+    pub(crate) obj_ptr_tpos_proj: Option<Linear>,
+    /// `[grid, grid, mem_dim]`: position of every spatial memory.
+    pub(crate) memory_position: Vec<f32>,
+}
+
+impl Model {
+    /// Opens a checkpoint in safetensors format with Meta's tensor names, stored as F32, F16 or BF16. The file is
+    /// memory-mapped while it is read and not kept open.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is damaged, or does not hold exactly the tensors of a SAM 2 or 2.1 model.
+    pub fn open(path: &Path) -> Result<Arc<Self>, LoadError> {
+        Self::from_bytes(&map_file(path)?, &path.display().to_string())
+    }
+
+    /// As [`Model::open`], from memory; `origin` names the source in errors.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn from_bytes(bytes: &[u8], origin: &str) -> Result<Arc<Self>, LoadError> {
+        Self::from_bytes_on(Isa::best(), bytes, origin)
+    }
+
+    /// As [`Model::from_bytes`], for a given instruction set.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn from_bytes_on(isa: Isa, bytes: &[u8], origin: &str) -> Result<Arc<Self>, LoadError> {
+        let mut checkpoint = Checkpoint::parse(bytes, origin)?;
+        let config = Config::of(&checkpoint)?;
+        checkpoint.variant.clone_from(&config.variant);
+        let (tensors, parameters, types) = checkpoint.totals();
+        let dtypes: Vec<String> = types.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        let variant = config.variant.clone();
+        let summary =
+            Summary { variant, tensors, parameters, dtypes: dtypes.join(", "), bytes: bytes.len() as u64 };
+        let model = Self::build(&checkpoint.root(), isa, config, summary)?;
+        checkpoint.finish()?;
+        Ok(Arc::new(model))
+    }
+
+    fn build(root: &Scope, isa: Isa, config: Config, summary: Summary) -> Result<Self, LoadError> {
+        let (d, m) = (config.d_model, config.mem_dim);
+        let (weight, bias) = root.at("mask_downsample").conv(1, 1, 4)?;
+        // Only the reference's training code reads this one.
+        root.tensor("no_mem_pos_enc", &[1, 1, d])?;
+        Ok(Self {
+            isa,
+            image_encoder: ImageEncoder::load(root, isa, &config)?,
+            prompt_encoder: PromptEncoder::load(&root.at("sam_prompt_encoder"), isa, &config)?,
+            mask_decoder: MaskDecoder::load(&root.at("sam_mask_decoder"), isa, &config)?,
+            memory_attention: MemoryAttention::load(&root.at("memory_attention"), isa, &config)?,
+            memory_encoder: MemoryEncoder::load(&root.at("memory_encoder"), isa, &config)?,
+            mask_downsample: Conv2d::new(isa, &weight, &bias, 1, 4, 4, 0),
+            maskmem_tpos_enc: root.tensor("maskmem_tpos_enc", &[config.num_maskmem, 1, 1, m])?,
+            no_mem_embed: root.tensor("no_mem_embed", &[1, 1, d])?,
+            no_obj_ptr: root.tensor("no_obj_ptr", &[1, d])?,
+            no_obj_embed_spatial: config
+                .no_obj_embed_spatial
+                .then(|| root.tensor("no_obj_embed_spatial", &[1, m]))
+                .transpose()?,
+            obj_ptr_proj: RowMlp::load(&root.at("obj_ptr_proj"), isa, &[d, d, d, d])?,
+            obj_ptr_tpos_proj: config
+                .proj_tpos_enc_in_obj_ptrs
+                .then(|| Linear::load(&root.at("obj_ptr_tpos_proj"), isa, m, d))
+                .transpose()?,
+            memory_position: sine_2d(config.grid(), m),
+            config,
+            summary,
+        })
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Side of the decoder's mask logits: 256 for the published models.
+    pub fn low_res_size(&self) -> usize {
+        self.config.low_res_size()
+    }
+
+    /// What its checkpoint holds.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// The image encoder on a normalised image, `[S, S, 3]`; see [`crate::ImagePredictor`] for pixels in, masks out.
+    ///
+    /// # Panics
+    /// If `image` has another size.
+    pub fn encode(&self, workspace: &mut Workspace, tap: &mut dyn Tap, image: &[f32]) -> Features {
+        let side = self.config.image_size;
+        assert_eq!(image.len(), side * side * 3, "Model::encode: the image must be [{side}, {side}, 3]");
+        self.image_encoder.forward(&mut self.run(workspace, tap), image)
+    }
+
+    pub(crate) fn run<'a>(&self, workspace: &'a mut Workspace, tap: &'a mut dyn Tap) -> Run<'a> {
+        Run { isa: self.isa, workspace, tap }
+    }
+}

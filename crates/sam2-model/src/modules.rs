@@ -1,0 +1,219 @@
+//! The modules one by one, for the golden tests and for benches. Not part of the stable interface.
+
+use half::bf16;
+
+use crate::image_encoder::Features;
+use crate::memory_attention::MemoryTokens;
+use crate::memory_bank::{MemoryBank, StoredOutput};
+use crate::memory_encoder::MaskInput;
+use crate::model::Model;
+use crate::prompt_encoder::ModelPoint;
+use crate::tap::Tap;
+use crate::workspace::Workspace;
+
+impl Features {
+    /// From their three maps: `[g, g, D]`, `[4g, 4g, D/8]`, `[2g, 2g, D/4]`.
+    pub fn from_parts(level2: Vec<f32>, high_res0: Vec<f32>, high_res1: Vec<f32>) -> Self {
+        Self { level2, high_res0, high_res1 }
+    }
+
+    /// The raw map of stride 16.
+    pub fn level2(&self) -> &[f32] {
+        &self.level2
+    }
+}
+
+/// A stored output of one frame, for [`memory_tokens`] and [`track`].
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Frame index.
+    pub frame: usize,
+    /// Whether the frame was prompted.
+    pub cond: bool,
+    /// `[g, g, mem_dim]`; rounded to bf16 on the way in.
+    pub memory: Vec<f32>,
+    /// `[D]`.
+    pub obj_ptr: Vec<f32>,
+}
+
+/// What the heads say.
+#[derive(Clone, Debug)]
+pub struct Heads {
+    /// `[s, s]`.
+    pub low_res: Vec<f32>,
+    /// Predicted IoU.
+    pub iou: f32,
+    /// `[D]`.
+    pub obj_ptr: Vec<f32>,
+    /// Logit.
+    pub object_score: f32,
+    /// `[g, g, mem_dim]`, if it was encoded; before rounding to bf16.
+    pub memory: Vec<f32>,
+}
+
+/// The pixels of the video path, normalised.
+pub fn video_input(model: &Model, frame: &crate::Frame) -> Vec<f32> {
+    crate::transforms::video(frame, model.config.image_size)
+}
+
+/// The pixels of the image path, normalised.
+pub fn image_input(model: &Model, frame: &crate::Frame) -> Vec<f32> {
+    crate::transforms::image(model.isa, frame, model.config.image_size)
+}
+
+/// Block `index` of the trunk on `x`, `[h, w, Cin]`.
+pub fn trunk_block(
+    model: &Model,
+    tap: &mut dyn Tap,
+    index: usize,
+    x: Vec<f32>,
+    size: (usize, usize),
+) -> Vec<f32> {
+    let mut workspace = Workspace::default();
+    model.image_encoder.block(index).forward(&mut model.run(&mut workspace, tap), x, size, index).0
+}
+
+/// Prompt encoder and mask decoder on given features; `points` are `(x, y, label)` in model coordinates,
+/// padding included.
+pub fn decode(
+    model: &Model,
+    tap: &mut dyn Tap,
+    features: &Features,
+    points: &[(f32, f32, i32)],
+    mask: Option<&[f32]>,
+) {
+    let mut workspace = Workspace::default();
+    let points: Vec<ModelPoint> = points.iter().map(|&(x, y, label)| ModelPoint { x, y, label }).collect();
+    model.decode(&mut model.run(&mut workspace, tap), &features.level2, features, &points, mask);
+}
+
+/// The heads of the video path on given features, `level2` taken as already conditioned.
+pub fn sam_heads(
+    model: &Model,
+    tap: &mut dyn Tap,
+    features: &Features,
+    points: &[(f32, f32, i32)],
+    mask: Option<&[f32]>,
+    multimask: bool,
+) -> Heads {
+    let mut workspace = Workspace::default();
+    let points: Vec<ModelPoint> = points.iter().map(|&(x, y, label)| ModelPoint { x, y, label }).collect();
+    let mut run = model.run(&mut workspace, tap);
+    let head = model.forward_sam_heads(&mut run, &features.level2, features, &points, mask, multimask);
+    Heads {
+        low_res: head.low_res,
+        iou: head.iou,
+        obj_ptr: head.obj_ptr,
+        object_score: head.object_score,
+        memory: Vec::new(),
+    }
+}
+
+/// A mask prompt taken as the answer: `mask` is `[S, S]` of 0 and 1.
+pub fn mask_as_output(model: &Model, tap: &mut dyn Tap, features: &Features, mask: &[f32]) -> Heads {
+    let mut workspace = Workspace::default();
+    let head = model.use_mask_as_output(&mut model.run(&mut workspace, tap), features, mask);
+    Heads {
+        low_res: head.low_res,
+        iou: head.iou,
+        obj_ptr: head.obj_ptr,
+        object_score: head.object_score,
+        memory: Vec::new(),
+    }
+}
+
+/// The memory encoder on raw features and `[S, S]` logits, binarised or not.
+pub fn memory_encoder(
+    model: &Model,
+    tap: &mut dyn Tap,
+    level2: &[f32],
+    mut mask: Vec<f32>,
+    binary: bool,
+) -> Vec<f32> {
+    let mut workspace = Workspace::default();
+    let input = if binary { MaskInput::Binary } else { MaskInput::Soft };
+    model.memory_encoder.forward(&mut model.run(&mut workspace, tap), level2, &mut mask, input)
+}
+
+fn bank(stored: &[Stored]) -> MemoryBank {
+    let mut bank = MemoryBank::default();
+    for item in stored {
+        let output = StoredOutput {
+            memory: Some(item.memory.iter().map(|&x| bf16::from_f32(x)).collect()),
+            low_res: Vec::new(),
+            obj_ptr: item.obj_ptr.clone(),
+            object_score: 1.0,
+            iou: 1.0,
+        };
+        if item.cond {
+            bank.set_cond(item.frame, output);
+        } else {
+            bank.non_cond.insert(item.frame, output);
+        }
+    }
+    bank
+}
+
+/// Values, positions and number of pointer tokens that `frame` attends to.
+pub fn memory_tokens(
+    model: &Model,
+    stored: &[Stored],
+    frame: usize,
+    num_frames: usize,
+) -> (Vec<f32>, Vec<f32>, usize) {
+    let tokens = bank(stored).tokens(model, frame, num_frames);
+    (tokens.values, tokens.positions, tokens.pointer_tokens)
+}
+
+/// Memory attention over the tokens that `frame` attends to.
+pub fn memory_attention(
+    model: &Model,
+    workspace: &mut Workspace,
+    tap: &mut dyn Tap,
+    level2: &[f32],
+    stored: &[Stored],
+    frame: usize,
+    num_frames: usize,
+) -> Vec<f32> {
+    let tokens = bank(stored).tokens(model, frame, num_frames);
+    model.memory_attention.forward(&mut model.run(workspace, tap), level2, &tokens)
+}
+
+/// Memory attention over explicit tokens.
+pub fn memory_attention_over(
+    model: &Model,
+    tap: &mut dyn Tap,
+    level2: &[f32],
+    values: Vec<f32>,
+    positions: Vec<f32>,
+    pointer_tokens: usize,
+) -> Vec<f32> {
+    let tokens = MemoryTokens { values, positions, pointer_tokens };
+    model.memory_attention.forward(&mut model.run(&mut Workspace::default(), tap), level2, &tokens)
+}
+
+/// One tracked frame of one object whose memory is given: what teacher forcing needs.
+pub fn track(
+    model: &Model,
+    workspace: &mut Workspace,
+    tap: &mut dyn Tap,
+    features: &Features,
+    stored: &[Stored],
+    frame: usize,
+    num_frames: usize,
+) -> Heads {
+    let tokens = bank(stored).tokens(model, frame, num_frames);
+    let mut run = model.run(workspace, tap);
+    let embed = model.memory_attention.forward(&mut run, &features.level2, &tokens);
+    let head = model.forward_sam_heads(&mut run, &embed, features, &[], None, true);
+    run.give(embed);
+    let memory =
+        model.encode_memory(&mut run, &features.level2, &head.low_res, head.object_score, MaskInput::Soft);
+    Heads {
+        low_res: head.low_res,
+        iou: head.iou,
+        obj_ptr: head.obj_ptr,
+        object_score: head.object_score,
+        memory,
+    }
+}

@@ -1,0 +1,9 @@
+//! Layers: weights and their forward pass, with no knowledge of SAM.
+
+mod attention;
+mod layers;
+mod mlp;
+
+pub(crate) use attention::Attention;
+pub(crate) use layers::{LayerNorm, Linear};
+pub(crate) use mlp::{Mlp, RowMlp};

@@ -1,0 +1,6 @@
+//! Pixels and prompts in, masks out.
+
+pub(crate) mod image;
+pub(crate) mod mask;
+pub(crate) mod prompt;
+pub(crate) mod video;

@@ -1,0 +1,148 @@
+//! The masks of one frame.
+
+use kernels::Isa;
+use kernels::image::resize_bilinear;
+
+use crate::predictor::mask::Mask;
+
+/// Logit of a pixel in a filled hole.
+const FILLED: f32 = 0.1;
+/// Where another object is stronger, logits are at most this.
+const SUPPRESSED: f32 = -10.0;
+
+/// All objects on one frame.
+#[derive(Clone, Debug)]
+pub struct FrameOutput {
+    /// Index of the frame.
+    pub frame_idx: usize,
+    /// In the order in which the objects were first prompted.
+    pub objects: Vec<ObjectOutput>,
+    /// Width and height of the video.
+    pub(super) size: (usize, usize),
+    pub(super) isa: Isa,
+    pub(super) non_overlap: bool,
+}
+
+/// One object on one frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObjectOutput {
+    /// The id that the user gave.
+    pub obj_id: u32,
+    /// Logit of the object being in view: above 0 it is.
+    pub object_score: f32,
+    /// The model's estimate of the mask's IoU with the object, 0 ..= 1.
+    pub predicted_iou: f32,
+    /// `[s, s]` stored logits, s = [`crate::Model::low_res_size`].
+    pub low_res: Vec<f32>,
+}
+
+impl FrameOutput {
+    /// Logits of object `i` at the size of the video, row-major.
+    ///
+    /// # Panics
+    /// If there is no object `i`.
+    pub fn mask_logits(&self, i: usize) -> Vec<f32> {
+        let mut logits = self.resized(i);
+        if self.non_overlap && self.objects.len() > 1 {
+            for other in (0..self.objects.len()).filter(|&other| other != i) {
+                for (x, y) in logits.iter_mut().zip(self.resized(other)) {
+                    // The first of equals keeps the pixel.
+                    if y > *x || (y == *x && other < i) {
+                        *x = x.min(SUPPRESSED);
+                    }
+                }
+            }
+        }
+        logits
+    }
+
+    /// Mask of object `i` at the size of the video.
+    ///
+    /// # Panics
+    /// If there is no object `i`.
+    pub fn mask(&self, i: usize) -> Mask {
+        Mask::above(&self.mask_logits(i), self.size.0, self.size.1, 0.0)
+    }
+
+    fn resized(&self, i: usize) -> Vec<f32> {
+        let low_res = &self.objects[i].low_res;
+        let side = low_res.len().isqrt();
+        resize_bilinear(self.isa, low_res, (side, side), 1, (self.size.1, self.size.0))
+    }
+}
+
+/// Fills holes, that is 8-connected components of logits at or below 0, of at most `area` pixels.
+pub(super) fn fill_holes(logits: &mut [f32], side: usize, area: usize) {
+    if area == 0 {
+        return;
+    }
+    let mut seen = vec![false; logits.len()];
+    let mut component = Vec::new();
+    for start in 0..logits.len() {
+        if seen[start] || logits[start] > 0.0 {
+            continue;
+        }
+        component.clear();
+        component.push(start);
+        seen[start] = true;
+        let mut visited = 0;
+        while visited < component.len() {
+            let (y, x) = (component[visited] / side, component[visited] % side);
+            visited += 1;
+            for ny in y.saturating_sub(1)..=(y + 1).min(side - 1) {
+                for nx in x.saturating_sub(1)..=(x + 1).min(side - 1) {
+                    let neighbour = ny * side + nx;
+                    if !seen[neighbour] && logits[neighbour] <= 0.0 {
+                        seen[neighbour] = true;
+                        component.push(neighbour);
+                    }
+                }
+            }
+        }
+        if component.len() <= area {
+            component.iter().for_each(|&pixel| logits[pixel] = FILLED);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(low_res: [[f32; 4]; 2], non_overlap: bool) -> FrameOutput {
+        let object = |obj_id, low_res: [f32; 4]| ObjectOutput {
+            obj_id,
+            object_score: 1.0,
+            predicted_iou: 1.0,
+            low_res: low_res.to_vec(),
+        };
+        let objects = vec![object(1, low_res[0]), object(2, low_res[1])];
+        FrameOutput { frame_idx: 0, objects, size: (2, 2), isa: Isa::best(), non_overlap }
+    }
+
+    #[test]
+    fn non_overlap_gives_every_pixel_to_the_strongest_and_ties_to_the_first() {
+        let logits = [[1.0, 2.0, -20.0, 3.0], [2.0, 1.0, -5.0, 3.0]];
+        let kept = output(logits, true);
+        assert_eq!(kept.mask_logits(0), [-10.0, 2.0, -20.0, 3.0]);
+        assert_eq!(kept.mask_logits(1), [2.0, -10.0, -5.0, -10.0]);
+        assert_eq!(output(logits, false).mask_logits(0), logits[0]);
+    }
+
+    #[test]
+    fn small_holes_are_filled_and_large_ones_stay() {
+        // A hole of two diagonal pixels (8-connected), and a background of more than that.
+        let mut logits =
+            [-1.0, -1.0, -1.0, -1.0, 5.0, -1.0, 5.0, -1.0, 5.0, 5.0, -1.0, 5.0, 5.0, 5.0, 5.0, 5.0];
+        let before = logits;
+        fill_holes(&mut logits, 4, 6);
+        assert_eq!(logits, before, "one component of seven pixels");
+        let mut logits = [5.0; 16];
+        logits[5] = -1.0;
+        logits[10] = 0.0;
+        fill_holes(&mut logits, 4, 1);
+        assert_eq!((logits[5], logits[10]), (-1.0, 0.0));
+        fill_holes(&mut logits, 4, 2);
+        assert_eq!((logits[5], logits[10]), (FILLED, FILLED));
+    }
+}

@@ -1,0 +1,129 @@
+//! From features and a prompt to the mask, score and pointer of one object. Meta: `sam2/modeling/sam2_base.py`,
+//! `_forward_sam_heads`, `_use_mask_as_output`, `_encode_new_memory`.
+
+use kernels::gemm::Activation;
+use kernels::image;
+
+use crate::image_encoder::Features;
+use crate::mask_decoder::{Decoded, argmax};
+use crate::memory_encoder::MaskInput;
+use crate::model::Model;
+use crate::prompt_encoder::ModelPoint;
+use crate::workspace::Run;
+
+/// Logit of every pixel of an object that is not in view.
+pub(crate) const NO_OBJ_SCORE: f32 = -1024.0;
+/// A mask prompt becomes logits of −10 outside and +10 inside.
+const MASK_SCALE: f32 = 20.0;
+const MASK_BIAS: f32 = -10.0;
+
+/// What one frame says about one object.
+#[derive(Clone, Debug)]
+pub(crate) struct HeadOutput {
+    /// `[s, s]` logits, s the low resolution.
+    pub low_res: Vec<f32>,
+    /// Predicted IoU of that mask.
+    pub iou: f32,
+    /// `[D]`.
+    pub obj_ptr: Vec<f32>,
+    /// Logit of the object being in view.
+    pub object_score: f32,
+}
+
+impl Model {
+    /// The decoder for `points` (the padding point included) and mask logits, `[s, s]`, over `image_embed`.
+    pub(crate) fn decode(
+        &self,
+        run: &mut Run,
+        image_embed: &[f32],
+        features: &Features,
+        points: &[ModelPoint],
+        mask: Option<&[f32]>,
+    ) -> Decoded {
+        let sparse = self.prompt_encoder.sparse(run, points);
+        let dense = self.prompt_encoder.dense(run, mask);
+        self.mask_decoder.forward(run, image_embed, features, &sparse, &dense, &self.prompt_encoder.dense_pe)
+    }
+
+    /// The features of a frame that looks at no memory.
+    pub(crate) fn without_memory(&self, run: &mut Run, level2: &[f32]) -> Vec<f32> {
+        let mut x = run.take(level2.len());
+        x.copy_from_slice(level2);
+        kernels::rows::add_scaled(run.isa, &mut x, &self.no_mem_embed, 1.0);
+        x
+    }
+
+    /// Mask, score and pointer for the user's points (without padding; none while tracking).
+    pub(crate) fn forward_sam_heads(
+        &self,
+        run: &mut Run,
+        image_embed: &[f32],
+        features: &Features,
+        points: &[ModelPoint],
+        mask: Option<&[f32]>,
+        multimask: bool,
+    ) -> HeadOutput {
+        let mut padded = points.to_vec();
+        if padded.is_empty() {
+            // "No prompt" is a padding point of its own.
+            padded.push(ModelPoint::PADDING);
+        }
+        padded.push(ModelPoint::PADDING);
+        let decoded = self.decode(run, image_embed, features, &padded, mask);
+        let mut selected = decoded.select(multimask);
+        let appearing = decoded.object_score > 0.0;
+        if !appearing {
+            selected.masks.fill(NO_OBJ_SCORE);
+        }
+        let area = self.low_res_size().pow(2);
+        let best = argmax(&selected.ious);
+        let d = self.config.d_model;
+        let token =
+            if multimask { &selected.tokens[best * d..(best + 1) * d] } else { &selected.tokens[..d] };
+        let obj_ptr =
+            if appearing { self.obj_ptr_proj.forward(run.isa, token) } else { self.no_obj_ptr.clone() };
+        let low_res = selected.masks[best * area..(best + 1) * area].to_vec();
+        let side = self.low_res_size();
+        run.tap.tap(|| "sam_heads.low_res".into(), &[side, side], &low_res);
+        run.tap.tap(|| "sam_heads.obj_ptr".into(), &[d], &obj_ptr);
+        HeadOutput { low_res, iou: selected.ious[best], obj_ptr, object_score: decoded.object_score }
+    }
+
+    /// A mask prompt, `[S, S]` of 0 and 1, taken as the answer; the decoder only makes its pointer.
+    pub(crate) fn use_mask_as_output(&self, run: &mut Run, features: &Features, mask: &[f32]) -> HeadOutput {
+        let (side, low) = (self.config.image_size, self.low_res_size());
+        let logits: Vec<f32> = mask.iter().map(|x| x * MASK_SCALE + MASK_BIAS).collect();
+        let low_res = image::resize_bilinear_antialias(run.isa, &logits, (side, side), 1, (low, low));
+        let mut prompt = run.take(low * low);
+        self.mask_downsample.forward(run.isa, mask, (side, side), Activation::None, &mut prompt);
+        // The raw features: no memory and no embedding for its absence.
+        let head = self.forward_sam_heads(run, &features.level2, features, &[], Some(&prompt), false);
+        run.give(prompt);
+        let present = mask.iter().any(|&x| x > 0.0);
+        HeadOutput {
+            low_res,
+            iou: 1.0,
+            obj_ptr: if present { head.obj_ptr } else { self.no_obj_ptr.clone() },
+            object_score: if present { MASK_SCALE + MASK_BIAS } else { MASK_BIAS },
+        }
+    }
+
+    /// The spatial memory, `[grid, grid, mem_dim]`, of `low_res` logits on a frame with raw features `level2`.
+    pub(crate) fn encode_memory(
+        &self,
+        run: &mut Run,
+        level2: &[f32],
+        low_res: &[f32],
+        object_score: f32,
+        input: MaskInput,
+    ) -> Vec<f32> {
+        let (low, side) = (self.low_res_size(), self.config.image_size);
+        let mut high_res = image::resize_bilinear(run.isa, low_res, (low, low), 1, (side, side));
+        run.tap.tap(|| "sam_heads.high_res".into(), &[side, side], &high_res);
+        let mut memory = self.memory_encoder.forward(run, level2, &mut high_res, input);
+        if let Some(embed) = self.no_obj_embed_spatial.as_ref().filter(|_| object_score <= 0.0) {
+            kernels::rows::add_scaled(run.isa, &mut memory, embed, 1.0);
+        }
+        memory
+    }
+}

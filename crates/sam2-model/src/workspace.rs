@@ -1,0 +1,48 @@
+//! What a forward pass runs with: instruction set, reusable buffers, tap.
+
+use kernels::Isa;
+
+use crate::tap::Tap;
+
+/// Buffers that go round: taken for an intermediate, given back, taken again.
+#[derive(Debug, Default)]
+pub struct Workspace {
+    free: Vec<Vec<f32>>,
+}
+
+impl Workspace {
+    /// `len` floats of unspecified content: the smallest free buffer that is large enough, or a new one.
+    pub(crate) fn take(&mut self, len: usize) -> Vec<f32> {
+        let fit = (0..self.free.len())
+            .filter(|&i| self.free[i].capacity() >= len)
+            .min_by_key(|&i| self.free[i].capacity());
+        let mut buffer = match fit {
+            Some(i) => self.free.swap_remove(i),
+            None => Vec::with_capacity(len),
+        };
+        buffer.resize(len, 0.0);
+        buffer
+    }
+
+    /// Gives a buffer back.
+    pub(crate) fn give(&mut self, buffer: Vec<f32>) {
+        self.free.push(buffer);
+    }
+}
+
+/// The surroundings of a forward pass.
+pub struct Run<'a> {
+    pub(crate) isa: Isa,
+    pub(crate) workspace: &'a mut Workspace,
+    pub(crate) tap: &'a mut dyn Tap,
+}
+
+impl Run<'_> {
+    pub(crate) fn take(&mut self, len: usize) -> Vec<f32> {
+        self.workspace.take(len)
+    }
+
+    pub(crate) fn give(&mut self, buffer: Vec<f32>) {
+        self.workspace.give(buffer);
+    }
+}
