@@ -2,8 +2,11 @@
 
 import argparse
 import functools
+import os
 import pathlib
 import time
+
+os.environ["TQDM_DISABLE"] = "1"  # Meta's progress bars, read when tqdm is imported
 
 import torch
 

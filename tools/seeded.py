@@ -127,8 +127,9 @@ CONV_TRANSPOSE = ("output_upscaling.0.", "output_upscaling.3.")
 GAINS = (
     (("neck.convs.",), 0.3),
     ((".attn.qkv.",), 1.3),
-    (("memory_attention.layers.", ".q_proj."), 1.4),
-    (("memory_attention.layers.", ".k_proj."), 1.4),
+    (("memory_attention.layers.", ".q_proj."), 1.7),
+    (("memory_attention.layers.", ".k_proj."), 1.7),
+    (("memory_attention.layers.", ".v_proj."), 2.0),
     (("output_hypernetworks_mlps.0.layers.2.",), 1.0),
     (("output_hypernetworks_mlps.", ".layers.2."), 3.0),
     (("iou_prediction_head.layers.2.",), 4.0),

@@ -1,6 +1,7 @@
 //! What the parity tests share: seeded checkpoints and inputs that need no file, and the golden probes written by
 //! `tools/make_goldens.py` from Meta's code.
 
+pub mod golden;
 pub mod probe;
 pub mod seeded;
 

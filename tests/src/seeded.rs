@@ -171,11 +171,12 @@ const EMBEDDINGS: [&str; 11] = [
 ];
 const CONV_TRANSPOSE: [&str; 2] = ["output_upscaling.0.", "output_upscaling.3."];
 /// (parts of the name, gain on top of 1/sqrt(fan_in)); see `tools/seeded.py` for the reasons.
-const GAINS: [(&[&str], f64); 8] = [
+const GAINS: [(&[&str], f64); 9] = [
     (&["neck.convs."], 0.3),
     (&[".attn.qkv."], 1.3),
-    (&["memory_attention.layers.", ".q_proj."], 1.4),
-    (&["memory_attention.layers.", ".k_proj."], 1.4),
+    (&["memory_attention.layers.", ".q_proj."], 1.7),
+    (&["memory_attention.layers.", ".k_proj."], 1.7),
+    (&["memory_attention.layers.", ".v_proj."], 2.0),
     (&["output_hypernetworks_mlps.0.layers.2."], 1.0),
     (&["output_hypernetworks_mlps.", ".layers.2."], 3.0),
     (&["iou_prediction_head.layers.2."], 4.0),
