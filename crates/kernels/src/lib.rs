@@ -16,7 +16,7 @@
 //! bit-identical for any number of threads: a thread count only changes who computes an output element,
 //! never the order of its sum.
 //!
-//! [`reference`] holds a slow, readable twin of every kernel; the tests compare the two.
+//! [`reference`](mod@reference) holds a slow, readable twin of every kernel; the tests compare the two.
 
 #![deny(unsafe_code)]
 

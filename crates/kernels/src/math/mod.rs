@@ -29,8 +29,14 @@ pub fn exp<V: F32s>(s: V::Token, x: V) -> V {
 /// from there on.
 #[inline(always)]
 pub fn erf<V: F32s>(s: V::Token, x: V) -> V {
-    const P: [f32; 6] =
-        [2.046_037_5e-6, 2.848_440_2e-4, 3.772_542_8e-3, 5.276_927_4e-2, 1.905_935e-1, 1.128_379_1];
+    const P: [f32; 6] = [
+        2.046_037_5e-6,
+        2.848_440_2e-4,
+        3.772_542_8e-3,
+        5.276_927_4e-2,
+        1.905_935e-1,
+        std::f32::consts::FRAC_2_SQRT_PI,
+    ];
     const Q: [f32; 6] = [3.804_790_7e-5, 1.163_857_3e-3, 1.498_318_2e-2, 1.141_826_2e-1, 5.022_418e-1, 1.0];
     let x = x.min(V::splat(s, 4.0)).max(V::splat(s, -4.0));
     let t = x.mul(x);

@@ -1,0 +1,53 @@
+//! Attention at the sizes of the trunk, the mask decoder and the memory attention.
+#![allow(missing_docs)]
+
+use std::time::Duration;
+
+use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use kernels::attention::attention;
+use kernels::gemm::Rows;
+use kernels::rope::Rope;
+use sam2_benches::{ATTENTIONS, noise, runs};
+
+fn bench(c: &mut Criterion) {
+    for case in ATTENTIONS {
+        let s = case.shape;
+        let (qk, vo) = (s.heads * s.d, s.heads * s.dv);
+        let q = noise(s.batch * s.nq * qk);
+        let (k, v) = (noise(s.batch * s.nk * qk), noise(s.batch * s.nk * vo));
+        let mut out = noise(s.batch * s.nq * vo);
+        let scale = 1.0 / (s.d as f32).sqrt();
+        let size = format!("{}x{}h_{}x{}_d{}", s.batch, s.heads, s.nq, s.nk, s.d);
+        let mut group = c.benchmark_group(format!("attention_f32/{}/{size}", case.name));
+        group.throughput(Throughput::Elements(case.flops())).sampling_mode(SamplingMode::Flat);
+        for (isa, pool, label) in runs() {
+            group.bench_function(label, |bencher| {
+                pool.install(|| {
+                    bencher.iter(|| {
+                        let (q, k, v) = (Rows::new(&q, qk), Rows::new(&k, qk), Rows::new(&v, vo));
+                        attention(isa, s, scale, q, k, v, &mut out);
+                    });
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+fn rope(c: &mut Criterion) {
+    let rope = Rope::new(64, 256, 10_000.0);
+    let mut x = noise(rope.cells() * 256);
+    let mut group = c.benchmark_group("rope/4096x256");
+    group.throughput(Throughput::Elements(x.len() as u64));
+    for (isa, pool, label) in runs() {
+        group.bench_function(label, |bencher| pool.install(|| bencher.iter(|| rope.apply(isa, &mut x))));
+    }
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(10).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(2));
+    targets = bench, rope
+}
+criterion_main!(benches);
