@@ -1,0 +1,219 @@
+//! What can be typed after `sam2`.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::prompt::{BoxArg, Click};
+
+/// Segment Anything 2 on the CPU: cut an object out of a photo, track objects through a clip.
+///
+/// All coordinates are pixels of the original picture, origin at the top left; boxes are x0,y0,x1,y1.
+#[derive(Debug, Parser)]
+#[command(name = "sam2", version, arg_required_else_help = true, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+pub struct Common {
+    /// Number of threads [default: one per core]; results are the same for any number
+    #[arg(short, long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Say nothing on stderr but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more on stderr
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Cut out the object that a click, a box or a rough mask points at in a photo
+    Segment(Segment),
+    /// Follow objects through a clip: a folder of images, an animated GIF or a video file
+    Track(Track),
+    /// Segment and track in a bundled clip with the embedded model, and check the result against the truth
+    Demo(Demo),
+    /// Describe this machine and this build, or a checkpoint
+    Info(Info),
+    /// Time the parts of the model on this machine
+    Bench(Bench),
+}
+
+/// Which checkpoint to run.
+#[derive(Args, Clone, Debug)]
+pub struct ModelArg {
+    /// Checkpoint (.safetensors with Meta's tensor names) [default: the small model embedded in this program]
+    #[arg(short, long = "model", value_name = "CKPT")]
+    pub model: Option<PathBuf>,
+}
+
+/// Clicks and a box.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PointArgs {
+    /// A click: x,y or x,y,label with label 1 = the object (default), 0 = not the object; may be repeated
+    #[arg(short, long = "point", value_name = "X,Y[,LABEL]", allow_hyphen_values = true)]
+    pub points: Vec<Click>,
+    /// A box around the object
+    #[arg(short, long = "box", value_name = "X0,Y0,X1,Y1", allow_hyphen_values = true)]
+    pub bbox: Option<BoxArg>,
+}
+
+/// `sam2 segment`
+#[derive(Args, Debug)]
+pub struct Segment {
+    /// The photo (PNG, JPEG, GIF, BMP, WebP or TIFF; turned upright if its EXIF data say so)
+    pub image: PathBuf,
+    #[command(flatten)]
+    pub model: ModelArg,
+    #[command(flatten)]
+    pub prompt: PointArgs,
+    /// A rough mask to refine: a black and white picture of the photo's size, white = the object
+    #[arg(long, value_name = "PNG")]
+    pub mask_prompt: Option<PathBuf>,
+    /// Predict three masks; the best goes to OUT, and all of them to OUT_0, OUT_1, OUT_2
+    #[arg(long, conflicts_with = "single_mask")]
+    pub multimask: bool,
+    /// Predict one mask [default: three for a single click, of which the best is kept; else one]
+    #[arg(long)]
+    pub single_mask: bool,
+    /// Where the mask goes: a black and white PNG of the photo's size
+    #[arg(short, long = "output", value_name = "OUT.png", required_unless_present_any = ["json", "save_logits"])]
+    pub output: Option<PathBuf>,
+    /// Also write OUT_overlay.png: the photo with the mask and the prompts drawn on it
+    #[arg(long, requires = "output")]
+    pub overlay: bool,
+    /// Also write OUT_cutout.png: the photo, transparent outside the mask
+    #[arg(long, requires = "output")]
+    pub cutout: bool,
+    /// Also write the low-resolution logits of every mask as float32 [K, H, W]
+    #[arg(long, value_name = "FILE.npy")]
+    pub save_logits: Option<PathBuf>,
+    /// Print the result as one JSON object on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sam2 track`
+#[derive(Args, Debug)]
+pub struct Track {
+    /// Folder of images (natural order), animated GIF, or video file (needs ffmpeg)
+    pub input: PathBuf,
+    #[command(flatten)]
+    pub model: ModelArg,
+    /// Prompts, one JSON object per line: {"frame":0,"obj_id":1,"points":[[x,y]],"labels":[1]}, or with "box":[x0,y0,x1,y1] or "mask":"FILE.png"
+    #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["points", "bbox", "frame", "obj_id"])]
+    pub prompts: Option<PathBuf>,
+    #[command(flatten)]
+    pub prompt: PointArgs,
+    /// The frame that -p and -b are about, counted from 0
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub frame: usize,
+    /// The number of the object that -p and -b are about (1 to 255)
+    #[arg(long, value_name = "ID", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=255))]
+    pub obj_id: u32,
+    /// Folder for the masks (00000.png ..., DAVIS palette, one colour per object) and tracks.jsonl
+    #[arg(short, long = "output", value_name = "DIR")]
+    pub output: PathBuf,
+    /// Also write DIR/overlay/00000.png ...: the frames with masks and prompts drawn on them
+    #[arg(long)]
+    pub overlay: bool,
+    /// Also write the low-resolution logits of every frame and object, 00000_obj1.npy ..., into this folder
+    #[arg(long, value_name = "DIR")]
+    pub save_logits: Option<PathBuf>,
+    /// Treat the clip as if it ended after N frames
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    pub max_frames: Option<usize>,
+    /// Print the lines of tracks.jsonl on stdout too
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sam2 demo`
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// Folder for the pictures
+    #[arg(short, long = "output", value_name = "DIR", default_value = "sam2-demo")]
+    pub output: PathBuf,
+}
+
+/// `sam2 info`
+#[derive(Args, Debug)]
+pub struct Info {
+    /// A checkpoint to describe
+    pub checkpoint: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sam2 bench`
+#[derive(Args, Debug)]
+pub struct Bench {
+    #[command(flatten)]
+    pub model: ModelArg,
+    /// How often each part is timed; the median is reported
+    #[arg(long, value_name = "R", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub repeat: u32,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1 frame is needed".to_owned()),
+        Ok(n) => Ok(n),
+        Err(_) => Err("not a whole number".to_owned()),
+    }
+}
+
+/// The first paragraph of clap's message on one line, without its `error: `.
+pub fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let paragraph = text.split("\n\n").next().unwrap_or_default();
+    let words: Vec<&str> = paragraph.split_whitespace().collect();
+    let line = words.join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn errors_fit_on_one_line() {
+        for line in [
+            "sam2 segment",
+            "sam2 segment a.png -p 1",
+            "sam2 track",
+            "sam2 nonsense",
+            "sam2 bench --repeat 0",
+        ] {
+            let error = Cli::try_parse_from(line.split(' ')).expect_err("must be refused");
+            let text = one_line(&error);
+            assert!(!text.contains('\n') && !text.starts_with("error") && text.len() > 10, "{text}");
+        }
+    }
+
+    #[test]
+    fn clicks_may_begin_with_a_minus() {
+        let cli =
+            Cli::try_parse_from(["sam2", "segment", "a.png", "-p", "-5,3", "-o", "b.png"]).expect("parses");
+        let Command::Segment(segment) = cli.command else { panic!("segment expected") };
+        assert_eq!((segment.prompt.points[0].x, segment.prompt.points[0].y), (-5.0, 3.0));
+    }
+}

@@ -1,0 +1,127 @@
+//! `sam2 bench`: how long the parts of the model take on this machine.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use kernels::Isa;
+use sam2_model::{Frame, ImagePredictor, ImagePrompt, Points, VideoInfo, VideoOptions, VideoPredictor};
+use serde_json::json;
+
+use crate::args;
+use crate::console::Console;
+use crate::model;
+
+/// Size of the synthetic clip, pixels: that of the DAVIS data set.
+const SIZE: (usize, usize) = (854, 480);
+/// Frames until the memory bank is full: 7 spatial memories and 16 object pointers.
+const WARM_UP: usize = 16;
+
+/// Runs the command.
+pub fn run(args: &args::Bench, console: &Console) -> Result<()> {
+    let model = model::open(args.model.model.as_deref(), console)?;
+    let repeat = args.repeat as usize;
+    let variant = model.summary().variant.clone();
+
+    let first = frame(0)?;
+    let mut predictor = ImagePredictor::new(model.clone());
+    predictor.set_image(&first);
+    let encode = median(repeat, |_| {
+        predictor.set_image(&first);
+        Ok(())
+    })?;
+    let click = centre(0);
+    let prompt = ImagePrompt { points: Points::click(click[0], click[1]), mask_logits: None };
+    predictor.predict(&prompt, true)?;
+    let click = median(repeat, |_| Ok(predictor.predict(&prompt, true).map(drop)?))?;
+    drop(predictor);
+
+    let info = VideoInfo { width: SIZE.0, height: SIZE.1, num_frames: WARM_UP + repeat };
+    let mut tracker = VideoPredictor::new(model, info, VideoOptions::default())?;
+    tracker.add_points(0, &first, 1, &prompt.points)?;
+    for index in 0..WARM_UP {
+        tracker.track_frame(index, &frame(index)?)?;
+    }
+    let frames = (WARM_UP..WARM_UP + repeat).map(frame).collect::<Result<Vec<_>>>()?;
+    let track = median(repeat, |i| Ok(tracker.track_frame(WARM_UP + i, &frames[i]).map(drop)?))?;
+
+    let threads = rayon::current_num_threads();
+    let isa = Isa::best().name();
+    if args.json {
+        let round = |ms: f64| (ms * 1e3).round() / 1e3;
+        return console.result(
+            &json!({
+                "model": variant,
+                "isa": isa,
+                "threads": threads,
+                "repeat": repeat,
+                "encode_ms": round(encode),
+                "click_ms": round(click),
+                "track_ms": round(track),
+            })
+            .to_string(),
+        );
+    }
+    console.result(&format!("{variant}, {isa}, {threads} threads, median of {repeat}"))?;
+    console.result(&format!("encode an image   {encode:9.1} ms"))?;
+    console.result(&format!("answer a click    {click:9.1} ms"))?;
+    console.result(&format!("track a frame     {track:9.1} ms  (one object, 7 memories, 16 pointers)"))
+}
+
+/// Median time of `repeat` runs, in milliseconds.
+fn median(repeat: usize, mut run: impl FnMut(usize) -> Result<()>) -> Result<f64> {
+    let mut times = Vec::with_capacity(repeat);
+    for i in 0..repeat {
+        let start = Instant::now();
+        run(i)?;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(middle(&times))
+}
+
+fn middle(sorted: &[f64]) -> f64 {
+    let half = sorted.len() / 2;
+    if sorted.len().is_multiple_of(2) { (sorted[half - 1] + sorted[half]) / 2.0 } else { sorted[half] }
+}
+
+/// Where the object of the synthetic clip is, pixels.
+fn centre(index: usize) -> [f32; 2] {
+    let t = index as f32 * 0.07;
+    [SIZE.0 as f32 * (0.5 + 0.25 * t.sin()), SIZE.1 as f32 * (0.5 + 0.2 * (1.3 * t).sin())]
+}
+
+/// A bright disc that wanders over a grey pattern.
+fn frame(index: usize) -> Result<Frame> {
+    let [cx, cy] = centre(index);
+    let radius = SIZE.1 as f32 * 0.15;
+    let mut rgb = Vec::with_capacity(SIZE.0 * SIZE.1 * 3);
+    for y in 0..SIZE.1 {
+        for x in 0..SIZE.0 {
+            if (x as f32 - cx).hypot(y as f32 - cy) < radius {
+                rgb.extend([230, 170, 40]);
+            } else {
+                // Multiplicative hashing of the position: a fixed fine texture.
+                let noise = ((x * 73_856_093) ^ (y * 19_349_663)) >> 4 & 31;
+                let shade = (60 + x * 60 / SIZE.0 + noise) as u8;
+                rgb.extend([shade, shade, shade + 20]);
+            }
+        }
+    }
+    Ok(Frame::new(SIZE.0, SIZE.1, rgb)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_of_even_and_odd_counts() {
+        assert_eq!(middle(&[1.0, 2.0, 9.0]), 2.0);
+        assert_eq!(middle(&[1.0, 2.0, 4.0, 9.0]), 3.0);
+    }
+
+    #[test]
+    fn synthetic_frames_are_whole_and_move() {
+        assert_ne!(frame(0).expect("frame"), frame(9).expect("frame"));
+    }
+}

@@ -1,0 +1,68 @@
+//! The two streams: results on stdout, everything else on stderr. Neither can make the program panic.
+
+use std::cell::Cell;
+use std::io::{self, IsTerminal, Write};
+
+use anyhow::{Context, Result};
+
+/// Where results and remarks go, and how many of the latter.
+#[derive(Debug)]
+pub struct Console {
+    quiet: bool,
+    verbose: bool,
+    stdout_closed: Cell<bool>,
+}
+
+impl Console {
+    /// `quiet` silences remarks, `verbose` adds some.
+    pub fn new(quiet: bool, verbose: bool) -> Self {
+        Self { quiet, verbose, stdout_closed: Cell::new(false) }
+    }
+
+    /// Prints a line of results. A reader that went away (`sam2 ... | head`) ends the printing, not the work.
+    ///
+    /// # Errors
+    /// If stdout is a file that cannot take it, for instance on a full disk.
+    pub fn result(&self, line: &str) -> Result<()> {
+        if self.stdout_closed.get() {
+            return Ok(());
+        }
+        let mut out = io::stdout().lock();
+        match out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()) {
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {
+                self.stdout_closed.set(true);
+                Ok(())
+            }
+            other => other.context("cannot write to stdout"),
+        }
+    }
+
+    /// A remark on stderr, unless `--quiet`.
+    pub fn note(&self, line: &str) {
+        if !self.quiet {
+            stderr_line(line);
+        }
+    }
+
+    /// A remark on stderr with `--verbose`.
+    pub fn detail(&self, line: &str) {
+        if self.verbose {
+            stderr_line(line);
+        }
+    }
+
+    /// Whether a progress bar is welcome.
+    pub fn shows_progress(&self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+}
+
+/// One line on stderr; a closed stderr is nobody's problem.
+pub fn stderr_line(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Joins an error's text into one line.
+pub fn flatten(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,127 @@
+//! Where frames come from. A [`Clip`] knows its size and length and can be streamed; it keeps no frames.
+
+pub mod ffmpeg;
+pub mod folder;
+pub mod gif;
+pub mod natural;
+pub mod photo;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use image::RgbImage;
+
+use crate::console::Console;
+
+/// Frames in order, each with its index.
+pub type FrameIter = Box<dyn Iterator<Item = Result<(usize, RgbImage)>>>;
+
+/// A clip that can be read several times.
+#[derive(Debug)]
+pub struct Clip {
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Folder(std::rc::Rc<folder::Folder>),
+    Gif(gif::Gif),
+    Video(ffmpeg::Video),
+}
+
+impl Clip {
+    /// Opens a folder, a GIF or (through ffmpeg) a video, and counts its frames up to `max_frames`.
+    pub fn open(path: &Path, max_frames: Option<usize>, console: &Console) -> Result<Self> {
+        let metadata = std::fs::metadata(path).with_context(|| format!("cannot open {}", path.display()))?;
+        let source = if metadata.is_dir() {
+            Source::Folder(folder::Folder::open(path, max_frames)?.into())
+        } else {
+            let mut head = Vec::new();
+            File::open(path)
+                .and_then(|file| file.take(16).read_to_end(&mut head))
+                .with_context(|| format!("cannot open {}", path.display()))?;
+            if gif::Gif::is_gif(&head) {
+                Source::Gif(gif::Gif::open(path, max_frames)?)
+            } else if photo::looks_like_a_picture(path) {
+                bail!(
+                    "{} is a single picture: use `sam2 segment` for it, or give `sam2 track` a folder of pictures",
+                    path.display()
+                );
+            } else {
+                Source::Video(ffmpeg::Video::open(path, max_frames, console)?)
+            }
+        };
+        Ok(Self { source })
+    }
+
+    /// A GIF inside the program.
+    pub fn embedded(bytes: &'static [u8]) -> Result<Self> {
+        Ok(Self { source: Source::Gif(gif::Gif::embedded(bytes, None)?) })
+    }
+
+    /// Width and height of every frame, in pixels.
+    pub fn size(&self) -> (u32, u32) {
+        match &self.source {
+            Source::Folder(folder) => folder.size(),
+            Source::Gif(gif) => gif.size(),
+            Source::Video(video) => video.size(),
+        }
+    }
+
+    /// Number of frames.
+    pub fn len(&self) -> usize {
+        match &self.source {
+            Source::Folder(folder) => folder.len(),
+            Source::Gif(gif) => gif.len(),
+            Source::Video(video) => video.len(),
+        }
+    }
+
+    /// The frames from `first` on, in order.
+    pub fn frames_from(&self, first: usize) -> Result<FrameIter> {
+        self.select((first..self.len()).collect())
+    }
+
+    /// The frames of these indices, in order; stops reading after the last of them.
+    pub fn select(&self, wanted: BTreeSet<usize>) -> Result<FrameIter> {
+        let size = self.size();
+        let frames: FrameIter = match &self.source {
+            Source::Folder(folder) => {
+                let folder = folder.clone();
+                Box::new(wanted.into_iter().map(move |index| Ok((index, folder.frame(index)?))))
+            }
+            Source::Gif(gif) => pick(gif.frames()?, wanted),
+            Source::Video(video) => pick(video.frames()?, wanted),
+        };
+        Ok(Box::new(frames.map(move |item| {
+            let (index, frame) = item?;
+            if frame.dimensions() != size {
+                bail!(
+                    "frame {index} has {}x{} pixels, the first has {}x{}",
+                    frame.width(),
+                    frame.height(),
+                    size.0,
+                    size.1
+                );
+            }
+            Ok((index, frame))
+        })))
+    }
+}
+
+fn pick(mut frames: FrameIter, wanted: BTreeSet<usize>) -> FrameIter {
+    let mut wanted = wanted.into_iter();
+    Box::new(std::iter::from_fn(move || {
+        let next = wanted.next()?;
+        loop {
+            match frames.next() {
+                Some(Ok((index, _))) if index < next => {}
+                Some(item) => return Some(item),
+                None => return Some(Err(anyhow::anyhow!("the clip ended before frame {next}"))),
+            }
+        }
+    }))
+}

@@ -1,0 +1,92 @@
+//! `sam2`: segment a photo, track objects through a clip, on the CPU.
+#![forbid(unsafe_code)]
+
+mod args;
+mod bench;
+mod console;
+mod info;
+mod input;
+mod model;
+mod output;
+mod prompt;
+mod segment;
+mod system;
+mod track;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use args::{Cli, Command};
+use console::Console;
+
+/// Exit code of a wrong command line; other failures exit with 1.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    report_bugs_in_one_line();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => return usage(&e),
+    };
+    let console = Console::new(cli.common.quiet, cli.common.verbose > 0);
+    match run(&cli, &console) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            console::stderr_line(&format!("error: {}", console::flatten(&format!("{e:#}"))));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli, console: &Console) -> Result<()> {
+    kernels::Isa::from_env()?;
+    let threads = cli.common.threads.map_or_else(system::cores, usize::from);
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .with_context(|| format!("cannot start {threads} threads"))?;
+    match &cli.command {
+        Command::Segment(args) => segment::run(args, console),
+        Command::Track(args) => track::run(args, console),
+        Command::Demo(_) => Ok(()),
+        Command::Info(args) => info::run(args, console),
+        Command::Bench(args) => bench::run(args, console),
+    }
+}
+
+/// Help and version go to stdout, errors to stderr in one line.
+fn usage(error: &clap::Error) -> ExitCode {
+    let help = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    if help {
+        // Fails only if the reader went away.
+        let _ = error.print();
+        return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+    }
+    console::stderr_line(&format!("error: {} (see `sam2 --help`)", args::one_line(error)));
+    ExitCode::from(USAGE)
+}
+
+/// A panic is a bug of this program; it still ends with one line that helps to report it.
+fn report_bugs_in_one_line() {
+    if std::env::var_os("RUST_BACKTRACE").is_some() {
+        return;
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let what = text.or(payload.downcast_ref::<&str>().copied()).unwrap_or("unknown cause");
+        let place = panic.location().map(|l| format!(" at {}:{}", l.file(), l.line())).unwrap_or_default();
+        console::stderr_line(&format!(
+            "error: internal error{place}: {}; this is a bug in sam2, please report it",
+            console::flatten(what)
+        ));
+    }));
+}

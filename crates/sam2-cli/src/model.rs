@@ -1,0 +1,49 @@
+//! Which model runs: the one in a file, or the one inside this program.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use sam2_model::{Model, Points};
+
+use crate::console::Console;
+use crate::prompt::{BoxArg, Click};
+
+/// The bundled checkpoint.
+const EMBEDDED: &[u8] = include_bytes!("../../../assets/sam2.1_micro.safetensors");
+/// Its name in messages.
+pub const EMBEDDED_NAME: &str = "embedded sam2.1_micro";
+/// What it is and is not.
+pub const EMBEDDED_NOTE: &str = "a 4 M parameter SAM 2.1 trained on synthetic shapes, made so that everything runs \
+                                 out of the box; it is not meant for photos";
+/// Where better ones are.
+pub const PUBLISHED_NOTE: &str = "https://dl.fbaipublicfiles.com/segment_anything_2/092824/\
+                                  sam2.1_hiera_{tiny,small,base_plus,large}.pt \
+                                  (Hugging Face: facebook/sam2.1-hiera-*); the README says how to convert one";
+
+/// Opens a checkpoint, or the embedded one, and then says so.
+pub fn open(path: Option<&Path>, console: &Console) -> Result<Arc<Model>> {
+    match path {
+        Some(path) => Ok(Model::open(path)?),
+        None => {
+            console.note(&format!(
+                "note: no -m given, using the embedded model: {EMBEDDED_NOTE}. Published checkpoints: {PUBLISHED_NOTE}"
+            ));
+            embedded()
+        }
+    }
+}
+
+/// The embedded checkpoint.
+pub fn embedded() -> Result<Arc<Model>> {
+    Ok(Model::from_bytes(EMBEDDED, EMBEDDED_NAME)?)
+}
+
+/// Clicks and a box as the model takes them.
+pub fn points(clicks: &[Click], bbox: Option<BoxArg>) -> Points {
+    Points {
+        coords: clicks.iter().map(|click| [click.x, click.y]).collect(),
+        labels: clicks.iter().map(|click| click.label).collect(),
+        bbox: bbox.map(|BoxArg(corners)| corners),
+    }
+}

@@ -1,0 +1,36 @@
+//! A contact sheet: several frames on one picture.
+
+use image::{Rgb, RgbImage, imageops};
+
+/// Space between frames, in pixels.
+const GAP: u32 = 4;
+
+/// Lays frames of one size out in rows, on white.
+pub fn contact_sheet(frames: &[RgbImage], columns: usize) -> RgbImage {
+    let Some(first) = frames.first() else { return RgbImage::new(1, 1) };
+    let (width, height) = first.dimensions();
+    let columns = columns.clamp(1, frames.len());
+    let rows = frames.len().div_ceil(columns);
+    let along = |count: usize, side: u32| count as u32 * (side + GAP) + GAP;
+    let mut sheet = RgbImage::from_pixel(along(columns, width), along(rows, height), Rgb([255; 3]));
+    for (i, frame) in frames.iter().enumerate() {
+        let (x, y) = (along(i % columns, width), along(i / columns, height));
+        imageops::replace(&mut sheet, frame, i64::from(x), i64::from(y));
+    }
+    sheet
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_laid_out_in_rows() {
+        let frames: Vec<RgbImage> = (0..5).map(|i| RgbImage::from_pixel(10, 6, Rgb([i; 3]))).collect();
+        let sheet = contact_sheet(&frames, 3);
+        assert_eq!(sheet.dimensions(), (3 * 14 + 4, 2 * 10 + 4));
+        assert_eq!(sheet.get_pixel(4, 4).0, [0; 3]);
+        assert_eq!(sheet.get_pixel(18, 14).0, [4; 3]);
+        assert_eq!(sheet.get_pixel(32, 14).0, [255; 3], "no sixth frame");
+    }
+}

@@ -1,0 +1,262 @@
+//! `sam2 track`: objects through a clip, and the loop that `sam2 demo` shares.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use image::RgbImage;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use sam2_model::{Frame, FrameOutput, Mask, Model, VideoInfo, VideoOptions, VideoPredictor};
+use serde::Serialize;
+
+use crate::args;
+use crate::console::Console;
+use crate::input::Clip;
+use crate::output::{self, AtomicFile, overlay, picture};
+use crate::prompt::{self, Prompts, Target};
+use crate::{model, system};
+
+/// One line of `tracks.jsonl`.
+#[derive(Serialize)]
+struct TrackLine {
+    frame: usize,
+    obj_id: u32,
+    object_score: f32,
+    predicted_iou: f32,
+    area: usize,
+    bbox_xyxy: Option<[usize; 4]>,
+}
+
+/// How a run went.
+pub struct Stats {
+    /// Frames tracked.
+    pub frames: usize,
+    /// Time from the first prompt to the last frame, outputs included.
+    pub elapsed: Duration,
+}
+
+impl Stats {
+    /// In one line, with the peak memory where the system tells it.
+    pub fn describe(&self) -> String {
+        let seconds = self.elapsed.as_secs_f64();
+        let rate = self.frames as f64 / seconds.max(1e-9);
+        let memory = system::peak_memory().map(|bytes| format!(", peak memory {}", system::megabytes(bytes)));
+        format!("{} frames in {seconds:.1} s ({rate:.2} frames/s){}", self.frames, memory.unwrap_or_default())
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &args::Track, console: &Console) -> Result<()> {
+    let prompts = read_prompts(args)?;
+    if output::same_place(&args.input, &args.output) {
+        bail!("the output folder {} is the input: choose another one for -o", args.output.display());
+    }
+    let clip = Clip::open(&args.input, args.max_frames, console)?;
+    prompts.check(&args.input, clip.len(), clip.size())?;
+    check_masks(&prompts, clip.size())?;
+    let (width, height) = clip.size();
+    console.detail(&format!("{}: {} frames of {width}x{height} pixels", args.input.display(), clip.len()));
+
+    let mut writer =
+        Writer::prepare(&args.output, args.overlay, args.save_logits.as_deref(), clip.len(), console)?;
+    let model = model::open(args.model.model.as_deref(), console)?;
+    let side = model.low_res_size();
+    let stats = follow(model, &clip, &prompts, console, |frame, result| {
+        let lines = writer.frame(frame, result, &prompts, side)?;
+        if args.json { lines.iter().try_for_each(|line| console.result(line)) } else { Ok(()) }
+    })?;
+    let lines = writer.finish()?;
+    console.note(&stats.describe());
+    if !args.json {
+        console.result(&format!(
+            "{} masks of {} frames in {}, scores in {}",
+            lines,
+            stats.frames,
+            args.output.display(),
+            args.output.join("tracks.jsonl").display()
+        ))?;
+    }
+    Ok(())
+}
+
+fn read_prompts(args: &args::Track) -> Result<Prompts> {
+    if let Some(path) = &args.prompts {
+        return prompt::file::read(path);
+    }
+    let (clicks, bbox) = (args.prompt.points.clone(), args.prompt.bbox);
+    if clicks.is_empty() && bbox.is_none() {
+        bail!(
+            "nothing points at an object: give a click (-p x,y), a box (-b x0,y0,x1,y1) or --prompts FILE.jsonl"
+        );
+    }
+    let mut prompts = Prompts::default();
+    prompts.add(args.frame, args.obj_id, Target::Points { clicks, bbox }, "-p/-b")?;
+    Ok(prompts)
+}
+
+/// Reads every mask once, so that a bad one is named before the long part.
+fn check_masks(prompts: &Prompts, size: (u32, u32)) -> Result<()> {
+    for (_, objects) in prompts.frames() {
+        for (target, origin) in objects.values() {
+            if let Target::Mask(path) = target {
+                prompt::mask::read(path, size).with_context(|| origin.clone())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Gives all prompts to a predictor, then streams the clip once and hands every result to `sink`.
+pub fn follow(
+    model: Arc<Model>,
+    clip: &Clip,
+    prompts: &Prompts,
+    console: &Console,
+    mut sink: impl FnMut(&Frame, &FrameOutput) -> Result<()>,
+) -> Result<Stats> {
+    let start = Instant::now();
+    let size = clip.size();
+    let (width, height) = (size.0 as usize, size.1 as usize);
+    let info = VideoInfo { width, height, num_frames: clip.len() };
+    let mut predictor = VideoPredictor::new(model, info, VideoOptions::default())?;
+    for item in clip.select(prompts.frames().map(|(index, _)| index).collect())? {
+        let (index, picture) = item?;
+        let frame = Frame::new(width, height, picture.into_raw())?;
+        for (obj_id, target) in prompts.on(index) {
+            match target {
+                Target::Points { clicks, bbox } => {
+                    predictor.add_points(index, &frame, obj_id, &model::points(clicks, *bbox))?
+                }
+                Target::Mask(path) => {
+                    let mask = Mask::new(width, height, prompt::mask::read(path, size)?)?;
+                    predictor.add_mask(index, &frame, obj_id, &mask)?
+                }
+            };
+        }
+    }
+    let first = predictor.first_prompted_frame().context("no prompt was given")?;
+    let bar = progress_bar(clip.len() - first, console);
+    for item in clip.frames_from(first)? {
+        let (index, picture) = item?;
+        let frame = Frame::new(width, height, picture.into_raw())?;
+        let result = predictor.track_frame(index, &frame)?;
+        sink(&frame, &result)?;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(Stats { frames: clip.len() - first, elapsed: start.elapsed() })
+}
+
+fn progress_bar(frames: usize, console: &Console) -> ProgressBar {
+    let target =
+        if console.shows_progress() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let style = ProgressStyle::with_template("{bar:32} {pos}/{len} frames, {per_sec}, {eta} left");
+    ProgressBar::with_draw_target(Some(frames as u64), target)
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// A frame with its masks and prompts drawn on it.
+pub fn draw(frame: &Frame, result: &FrameOutput, prompts: &Prompts) -> Result<RgbImage> {
+    let mut drawn = overlay::picture(frame)?;
+    // The highest number first, so that the lower one is on top, as in the palette PNGs.
+    let mut order: Vec<usize> = (0..result.objects.len()).collect();
+    order.sort_by_key(|&i| std::cmp::Reverse(result.objects[i].obj_id));
+    for i in order {
+        overlay::mask(&mut drawn, result.mask(i).data(), overlay::colour(result.objects[i].obj_id));
+    }
+    for (obj_id, target) in prompts.on(result.frame_idx) {
+        overlay::target(&mut drawn, target, overlay::colour(obj_id));
+    }
+    Ok(drawn)
+}
+
+/// The files of one run.
+pub struct Writer {
+    folder: PathBuf,
+    overlay: Option<PathBuf>,
+    logits: Option<PathBuf>,
+    tracks: AtomicFile,
+    lines: usize,
+}
+
+impl Writer {
+    /// Creates the folders and proves that they can be written. `tracks.jsonl` appears when all frames are done, so
+    /// a folder without it holds an unfinished run; one of an earlier run is removed now for the same reason.
+    pub fn prepare(
+        folder: &Path,
+        overlay: bool,
+        logits: Option<&Path>,
+        num_frames: usize,
+        console: &Console,
+    ) -> Result<Self> {
+        output::prepare_folder(folder)?;
+        let overlay = overlay.then(|| folder.join("overlay"));
+        for extra in overlay.as_deref().into_iter().chain(logits) {
+            output::prepare_folder(extra)?;
+        }
+        let path = folder.join("tracks.jsonl");
+        if path.exists() {
+            fs::remove_file(&path).with_context(|| format!("cannot replace {}", path.display()))?;
+        }
+        let stale = folder.join(format!("{num_frames:05}.png"));
+        if stale.exists() {
+            console.note(&format!(
+                "note: {} already holds frames beyond this clip, from {} on; they stay as they are",
+                folder.display(),
+                stale.display()
+            ));
+        }
+        let logits = logits.map(Path::to_owned);
+        Ok(Self { folder: folder.to_owned(), overlay, logits, tracks: AtomicFile::create(&path)?, lines: 0 })
+    }
+
+    /// Writes what belongs to one frame and returns its lines of `tracks.jsonl`. `side` is that of the logits.
+    pub fn frame(
+        &mut self,
+        frame: &Frame,
+        result: &FrameOutput,
+        prompts: &Prompts,
+        side: usize,
+    ) -> Result<Vec<String>> {
+        let (width, height) = (frame.width(), frame.height());
+        let index = result.frame_idx;
+        let masks: Vec<Mask> = (0..result.objects.len()).map(|i| result.mask(i)).collect();
+        let mut lines = Vec::with_capacity(masks.len());
+        for (object, mask) in result.objects.iter().zip(&masks) {
+            if let Some(folder) = &self.logits {
+                let file = folder.join(format!("{index:05}_obj{}.npy", object.obj_id));
+                output::write_npy(&file, &tensor::TensorRef::new(&[side, side], &object.low_res))?;
+            }
+            lines.push(serde_json::to_string(&TrackLine {
+                frame: index,
+                obj_id: object.obj_id,
+                object_score: object.object_score,
+                predicted_iou: object.predicted_iou,
+                area: mask.area(),
+                bbox_xyxy: mask.bbox_xyxy(),
+            })?);
+        }
+        if let Some(folder) = &self.overlay {
+            picture::write_rgb(&folder.join(format!("{index:05}.png")), &draw(frame, result, prompts)?)?;
+        }
+        let named = result.objects.iter().zip(&masks);
+        let named = named.map(|(object, mask)| (u8::try_from(object.obj_id).unwrap_or(u8::MAX), mask.data()));
+        let ids = picture::merge_objects(width * height, named);
+        picture::write_indexed(
+            &self.folder.join(format!("{index:05}.png")),
+            (width as u32, height as u32),
+            &ids,
+        )?;
+        lines.iter().try_for_each(|line| self.tracks.line(line))?;
+        self.lines += lines.len();
+        Ok(lines)
+    }
+
+    /// Ends the run; returns the number of lines written.
+    pub fn finish(self) -> Result<usize> {
+        self.tracks.commit()?;
+        Ok(self.lines)
+    }
+}
