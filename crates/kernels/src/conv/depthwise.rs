@@ -123,17 +123,14 @@ impl Row<'_> {
         let (k, c) = (self.conv.k, self.conv.channels());
         let pad = k / 2;
         let lanes = if PARTIAL { c - at } else { S::F32::LANES };
-        let load = |x: &[f32], start: usize| {
-            let x = &x[start + at..start + at + lanes];
-            if PARTIAL { S::F32::load_partial(s, x) } else { S::F32::load(s, x) }
-        };
-        let mut sums = [load(&self.conv.bias, 0); N];
+        let mut sums = [load::<S, PARTIAL>(s, &self.conv.bias, at, lanes); N];
         for ky in pad.saturating_sub(self.y)..k.min(self.h + pad - self.y) {
             let row = &self.x[(self.y + ky - pad) * self.w * c..][..self.w * c];
             for kx in kx0..kx1 {
-                let tap = load(&self.conv.weight, (ky * k + kx) * c);
+                let tap = load::<S, PARTIAL>(s, &self.conv.weight, (ky * k + kx) * c + at, lanes);
                 for (i, sum) in sums.iter_mut().enumerate() {
-                    *sum = load(row, (x + i + kx - pad) * c).mul_add(tap, *sum);
+                    let pixel = load::<S, PARTIAL>(s, row, (x + i + kx - pad) * c + at, lanes);
+                    *sum = pixel.mul_add(tap, *sum);
                 }
             }
         }
@@ -142,4 +139,11 @@ impl Row<'_> {
             if PARTIAL { sum.store_partial(out) } else { sum.store(out) }
         }
     }
+}
+
+/// The `lanes` floats of `x` from `at` on, of which there are `LANES` unless `PARTIAL`.
+#[inline(always)]
+fn load<S: Simd, const PARTIAL: bool>(s: S, x: &[f32], at: usize, lanes: usize) -> S::F32 {
+    let x = &x[at..at + lanes];
+    if PARTIAL { S::F32::load_partial(s, x) } else { S::F32::load(s, x) }
 }

@@ -42,11 +42,15 @@ impl SimdOp for PoolRow<'_> {
             for (block, out) in out.chunks_mut(S::F32::LANES).enumerate() {
                 let at = block * S::F32::LANES;
                 let end = at + out.len();
-                let max = |x: &[f32]| {
-                    S::F32::load_partial(s, &x[at..end]).max(S::F32::load_partial(s, &x[c + at..c + end]))
-                };
-                max(top).max(max(bottom)).store_partial(out);
+                let left = max(s, &top[at..end], &bottom[at..end]);
+                let right = max(s, &top[c + at..c + end], &bottom[c + at..c + end]);
+                left.max(right).store_partial(out);
             }
         }
     }
+}
+
+#[inline(always)]
+fn max<S: Simd>(s: S, a: &[f32], b: &[f32]) -> S::F32 {
+    S::F32::load_partial(s, a).max(S::F32::load_partial(s, b))
 }

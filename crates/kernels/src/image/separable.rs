@@ -187,11 +187,11 @@ fn weighted_sum<S: Simd>(
     out: &mut [f32],
 ) {
     let lanes = S::F32::LANES;
-    let row_at = |i: u32| &src[(i as usize - base) * row..][..row];
     if let (&[i0, i1], &[w0, w1]) = (index, weight) {
         // The bilinear upsampling of masks spends its time here.
         let (w0, w1) = (S::F32::splat(s, w0), S::F32::splat(s, w1));
-        let (mut a, mut b) = (row_at(i0).chunks_exact(lanes), row_at(i1).chunks_exact(lanes));
+        let mut a = row_of(src, i0, base, row).chunks_exact(lanes);
+        let mut b = row_of(src, i1, base, row).chunks_exact(lanes);
         let mut o = out.chunks_exact_mut(lanes);
         for ((a, b), o) in (&mut a).zip(&mut b).zip(&mut o) {
             S::F32::load(s, a).mul(w0).add(S::F32::load(s, b).mul(w1)).store(o);
@@ -200,17 +200,28 @@ fn weighted_sum<S: Simd>(
         a.mul(w0).add(b.mul(w1)).store_partial(o.into_remainder());
         return;
     }
-    for (block, out) in out.chunks_mut(lanes).enumerate() {
+    let full = row / lanes * lanes;
+    for (block, out) in out[..full].chunks_exact_mut(lanes).enumerate() {
         let at = block * lanes;
-        let value = |j: usize| {
-            let v = &row_at(index[j])[at..at + out.len()];
-            let v = if v.len() == lanes { S::F32::load(s, v) } else { S::F32::load_partial(s, v) };
-            v.mul(S::F32::splat(s, weight[j]))
-        };
-        let mut sum = value(0);
-        for j in 1..index.len() {
-            sum = sum.add(value(j));
+        let mut sum = S::F32::splat(s, 0.0);
+        for (j, (&i, &w)) in index.iter().zip(weight).enumerate() {
+            let v = S::F32::load(s, &row_of(src, i, base, row)[at..at + lanes]).mul(S::F32::splat(s, w));
+            sum = if j == 0 { v } else { sum.add(v) };
         }
-        sum.store_partial(out);
+        sum.store(out);
     }
+    if full < row {
+        let mut sum = S::F32::splat(s, 0.0);
+        for (j, (&i, &w)) in index.iter().zip(weight).enumerate() {
+            let v = S::F32::load_partial(s, &row_of(src, i, base, row)[full..]).mul(S::F32::splat(s, w));
+            sum = if j == 0 { v } else { sum.add(v) };
+        }
+        sum.store_partial(&mut out[full..]);
+    }
+}
+
+/// Row `index − base` of `src`.
+#[inline(always)]
+fn row_of(src: &[f32], index: u32, base: usize, row: usize) -> &[f32] {
+    &src[(index as usize - base) * row..][..row]
 }
