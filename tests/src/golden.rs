@@ -53,16 +53,28 @@ impl<'p> Golden<'p> {
     /// If so.
     #[track_caller]
     pub fn finish(self, skip: impl Fn(&str) -> bool) {
-        assert!(self.failures.is_empty(), "{} tensors deviate:\n{}", self.failures.len(), self.failures.join("\n"));
+        assert!(
+            self.failures.is_empty(),
+            "{} tensors deviate:\n{}",
+            self.failures.len(),
+            self.failures.join("\n")
+        );
         let left: Vec<String> = self
             .probes
             .names()
             .into_iter()
-            .filter(|name| name.strip_prefix(&self.prefix).is_some_and(|n| !skip(n)) && !self.seen.contains(name))
+            .filter(|name| {
+                name.strip_prefix(&self.prefix).is_some_and(|n| !skip(n)) && !self.seen.contains(name)
+            })
             .collect();
         assert!(left.is_empty(), "probes that nothing was compared with: {left:?}");
         assert!(!self.seen.is_empty(), "no probe under {}", self.prefix);
-        println!("{}: {} tensors, largest relative L2 error {:.1e}", self.prefix, self.seen.len(), self.worst);
+        println!(
+            "{}: {} tensors, largest relative L2 error {:.1e}",
+            self.prefix,
+            self.seen.len(),
+            self.worst
+        );
     }
 }
 

@@ -156,6 +156,12 @@ impl Probes {
         self.numbers(key, Dtype::I32, |b| i32::from_le_bytes(b.try_into().expect("4 bytes")))
     }
 
+    /// The u64 values stored under a key.
+    #[must_use]
+    pub fn u64s(&self, key: &str) -> Vec<u64> {
+        self.numbers(key, Dtype::U64, |b| u64::from_le_bytes(b.try_into().expect("8 bytes")))
+    }
+
     /// The bytes stored under a key.
     #[must_use]
     pub fn u8s(&self, key: &str) -> Vec<u8> {

@@ -157,10 +157,16 @@ impl Config {
             ));
         }
         let global = reader.list(&format!("{trunk}global_att_blocks"), &[12, 16, 20], 0..=1023)?;
+        let stages = reader.array(&format!("{trunk}stages"), [2, 3, 16, 3], 1..=64)?;
+        let pooling = [stages[0], stages[0] + stages[1], stages[0] + stages[1] + stages[2]];
+        if let Some(block) = global.iter().find(|block| pooling.contains(block)) {
+            let reason = format!("block {block} pools its queries and cannot be global");
+            return Err(error("image_encoder.trunk.global_att_blocks", reason));
+        }
         let trunk = TrunkConfig {
             embed_dim: width,
             num_heads: heads,
-            stages: reader.array(&format!("{trunk}stages"), [2, 3, 16, 3], 1..=64)?,
+            stages,
             global_att_blocks: global,
             window_pos_embed_bkg_spatial_size: reader.array(
                 &format!("{trunk}window_pos_embed_bkg_spatial_size"),
@@ -169,6 +175,11 @@ impl Config {
             )?,
             window_spec: reader.array(&format!("{trunk}window_spec"), [8, 4, 14, 7], 1..=64)?,
         };
+        let patches = grid / 4;
+        if !patches.is_multiple_of(trunk.window_spec[0]) {
+            let reason = format!("{} does not divide the patch grid of {patches}", trunk.window_spec[0]);
+            return Err(error("image_encoder.trunk.window_spec", reason));
+        }
         for &window in &trunk.window_spec[..3] {
             if window % 2 != 0 {
                 return Err(error(

@@ -217,3 +217,14 @@ pub fn track(
         memory,
     }
 }
+
+/// Memory, `[g, g, mem_dim]`, and pointer, `[D]`, that are stored of a frame.
+pub fn remembered(
+    predictor: &crate::VideoPredictor,
+    obj_id: u32,
+    frame: usize,
+) -> Option<(Vec<f32>, Vec<f32>)> {
+    let output = predictor.stored(obj_id, frame)?;
+    let memory = output.memory.as_ref()?.iter().map(|x| x.to_f32()).collect();
+    Some((memory, output.obj_ptr.clone()))
+}

@@ -37,14 +37,8 @@ impl Hiera {
                 let kind = match (trunk.global_att_blocks.contains(&index), pools) {
                     (false, true) => Kind::Pooled { window },
                     (false, false) => Kind::Windowed { window },
-                    (true, false) => Kind::Global,
-                    (true, true) => {
-                        return Err(LoadError::Config {
-                            origin: String::from("sam2.config"),
-                            key: "image_encoder.trunk.global_att_blocks".into(),
-                            reason: format!("block {index} pools its queries and cannot be global"),
-                        });
-                    }
+                    // The configuration allows no global block that pools.
+                    (true, _) => Kind::Global,
                 };
                 let dim = trunk.embed_dim << stage;
                 let dim_in = if pools { dim / 2 } else { dim };

@@ -16,6 +16,7 @@ use super::mask::Mask;
 use super::prompt::{Frame, Points};
 use crate::error::PromptError;
 use crate::image_encoder::Features;
+use crate::memory_bank::StoredOutput;
 use crate::model::Model;
 use crate::tap::{NoTap, Tap};
 use crate::transforms;
@@ -202,6 +203,11 @@ impl VideoPredictor {
     /// Lets tracking begin anew at any frame. Prompts and what is remembered stay.
     pub fn restart(&mut self) {
         self.next = None;
+    }
+
+    pub(crate) fn stored(&self, obj_id: u32, frame_idx: usize) -> Option<&StoredOutput> {
+        let bank = &self.objects.iter().find(|object| object.id == obj_id)?.bank;
+        bank.cond(frame_idx).or_else(|| bank.non_cond.get(&frame_idx))
     }
 
     fn check(&self, frame_idx: usize, frame: &Frame) -> Result<(), PromptError> {

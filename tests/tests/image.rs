@@ -1,0 +1,113 @@
+//! The image predictor against Meta's, from pixels to masks, for every size of 2.1 and for 2.0.
+
+use sam2_model::{Frame, ImagePredictor, ImagePrompt, Model, Points, modules};
+use sam2_tests::golden::Golden;
+use sam2_tests::probe::{Budget, Probes};
+use sam2_tests::seeded;
+
+/// Low-resolution logits: relative L2 at most 1e-4.
+fn budget(name: &str) -> Budget {
+    if name.ends_with("/iou") || name.ends_with("decoder.iou") {
+        Budget::absolute(1e-5)
+    } else if name.ends_with("object_score") {
+        Budget::absolute(1e-4)
+    } else if name.starts_with("image_encoder") {
+        Budget::relative(5e-5, 1e-3)
+    } else {
+        Budget::relative(1e-4, 1e-2)
+    }
+}
+
+fn check(model_name: &str, file: &str, photos: &[&str]) {
+    let probes = Probes::open(file);
+    let model =
+        Model::from_bytes(&seeded::checkpoint(model_name), model_name).expect("the seeded checkpoint loads");
+    let logits = seeded::smooth("input.mask_logits", 256, 256, 16, 0.0, 5.0);
+    let mut predictor = ImagePredictor::new(model);
+    for photo in photos {
+        let [width, height] = probes.i64s(&format!("{photo}#size"))[..] else { panic!("{photo}#size") };
+        let (width, height) = (width as usize, height as usize);
+        let frame = Frame::new(width, height, seeded::photo(photo, width, height, 0))
+            .expect("the photo fills the frame");
+        let mut golden = Golden::new(&probes, format!("{photo}/"), budget);
+        predictor.set_image_tapped(&frame, &mut golden);
+        golden.finish(|name| !name.starts_with("image_encoder"));
+        for case in ["click", "clicks", "box", "box_click", "mask"] {
+            let has = |key: &str| probes.has(&format!("{case}#{key}"));
+            let mut points = Points::default();
+            if has("points") {
+                points.coords =
+                    probes.f32s(&format!("{case}#points")).chunks_exact(2).map(|p| [p[0], p[1]]).collect();
+                points.labels = probes.i32s(&format!("{case}#labels"));
+            }
+            if has("box") {
+                points.bbox =
+                    Some(probes.f32s(&format!("{case}#box")).try_into().expect("a box has four numbers"));
+            }
+            let prompt = ImagePrompt { points, mask_logits: has("mask").then(|| logits.clone()) };
+            let mut golden = Golden::new(&probes, format!("{photo}/{case}/"), budget);
+            for (multimask, kind) in [(true, "multi"), (false, "single")] {
+                let prediction =
+                    predictor.predict_tapped(&prompt, multimask, &mut golden).expect("a valid prompt");
+                let k = prediction.len();
+                golden.compare(
+                    &format!("{kind}/low_res"),
+                    prediction.low_res().shape(),
+                    prediction.low_res().data(),
+                );
+                golden.compare(&format!("{kind}/iou"), &[k], prediction.ious());
+                let masks: Vec<f32> = (0..k).flat_map(|i| prediction.mask_logits(i)).collect();
+                golden.compare(&format!("{kind}/logits"), &[k, height, width], &masks);
+            }
+            golden.finish(|_| false);
+        }
+    }
+}
+
+#[test]
+fn tiny_matches_meta() {
+    check("sam2.1_hiera_tiny", "image_tiny.safetensors", &["photo.a", "photo.b"]);
+}
+
+#[test]
+fn tiny_of_version_2_0_matches_meta() {
+    check("sam2_hiera_tiny", "image_tiny_2.0.safetensors", &["photo.a"]);
+}
+
+#[test]
+fn small_matches_meta() {
+    check("sam2.1_hiera_small", "image_small.safetensors", &["photo.a"]);
+}
+
+#[test]
+fn base_plus_matches_meta() {
+    check("sam2.1_hiera_base_plus", "image_base_plus.safetensors", &["photo.a"]);
+}
+
+#[test]
+fn large_matches_meta() {
+    check("sam2.1_hiera_large", "image_large.safetensors", &["photo.a"]);
+}
+
+#[test]
+fn preprocessing_matches_meta() {
+    let probes = Probes::open("preprocess.safetensors");
+    let tiny = Model::from_bytes(&seeded::checkpoint("sam2.1_hiera_tiny"), "tiny")
+        .expect("the seeded checkpoint loads");
+    let mut golden = Golden::new(&probes, "image/", |_| Budget::absolute(2e-6));
+    for (width, height) in [(1024, 683), (1024, 1024), (60, 40), (333, 1500), (2100, 1111), (480, 270)] {
+        let frame = Frame::new(width, height, seeded::photo("photo.p", width, height, 0))
+            .expect("the photo fills the frame");
+        golden.compare(&format!("{width}x{height}"), &[1024, 1024, 3], &modules::image_input(&tiny, &frame));
+    }
+    golden.finish(|_| false);
+    // Pillow's bicubic on bytes: exact.
+    for ((width, height), side) in
+        [((480, 270), 1024), ((1280, 720), 1024), ((60, 40), 1024), ((1024, 600), 1024), ((320, 240), 256)]
+    {
+        let photo = seeded::photo("photo.p", width, height, 0);
+        let resized = kernels::image::resize_pil_bicubic_u8(&photo, (height, width), 3, (side, side));
+        let expected = probes.u64s(&format!("frame/{width}x{height}-{side}#fnv"))[0];
+        assert_eq!(seeded::fnv1a64(&resized), expected, "{width}x{height} to {side}");
+    }
+}

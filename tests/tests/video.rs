@@ -1,0 +1,85 @@
+//! The video predictor against Meta's on synthetic clips, from pixels to the memories of every frame.
+
+use std::collections::BTreeMap;
+
+use sam2_model::{Frame, Mask, Model, Points, VideoInfo, VideoOptions, VideoPredictor};
+use sam2_tests::golden::Golden;
+use sam2_tests::probe::{Budget, Probes};
+use sam2_tests::seeded;
+
+/// Errors add up over the frames: logits within 1e-2 after ten.
+fn budget(name: &str) -> Budget {
+    if name.ends_with("/object_score") { Budget::absolute(2e-2) } else { Budget::relative(1e-2, 1e-1) }
+}
+
+fn check(clip: &str, file: &str) {
+    let probes = Probes::open(file);
+    let name = "sam2.1_hiera_tiny";
+    let model = Model::from_bytes(&seeded::checkpoint(name), name).expect("the seeded checkpoint loads");
+    let [width, height, num_frames] = probes.i64s(&format!("{clip}#size"))[..] else { panic!("{clip}#size") };
+    let (width, height, num_frames) = (width as usize, height as usize, num_frames as usize);
+    let frame = |f: usize| {
+        Frame::new(width, height, seeded::photo("clip.a", width, height, f))
+            .expect("the photo fills the frame")
+    };
+    let info = VideoInfo { width, height, num_frames };
+    let mut predictor = VideoPredictor::new(model, info, VideoOptions::default()).expect("a video");
+    let mut given: BTreeMap<(usize, u32), Points> = BTreeMap::new();
+    for n in 0.. {
+        let key = |part: &str| format!("{clip}/prompt{n}#{part}");
+        if !probes.has(&key("frame_object_keep")) {
+            break;
+        }
+        let [f, object, keep] = probes.i64s(&key("frame_object_keep"))[..] else { panic!("prompt {n}") };
+        let (f, object) = (f as usize, object as u32);
+        // Keeping earlier points is the same as giving all of them.
+        let points = given.entry((f, object)).or_default();
+        if keep == 0 {
+            *points = Points::default();
+        }
+        if probes.has(&key("points")) {
+            points.coords.extend(probes.f32s(&key("points")).chunks_exact(2).map(|p| [p[0], p[1]]));
+            points.labels.extend(probes.i32s(&key("labels")));
+        }
+        if probes.has(&key("box")) {
+            points.bbox = Some(probes.f32s(&key("box")).try_into().expect("a box has four numbers"));
+        }
+        if points.is_empty() {
+            let field = seeded::smooth("input.clip_mask", 512, 512, 128, 0.0, 1.0);
+            let mask = (0..height).flat_map(|y| field[y * 512..][..width].iter().map(|&x| x > 0.0)).collect();
+            let mask = Mask::new(width, height, mask).expect("the mask fills the frame");
+            predictor.add_mask(f, &frame(f), object, &mask).expect("a valid prompt");
+        } else {
+            predictor.add_points(f, &frame(f), object, points).expect("a valid prompt");
+        }
+    }
+    let mut golden = Golden::new(&probes, format!("{clip}/"), budget);
+    for f in 0..num_frames {
+        let output = predictor.track_frame(f, &frame(f)).expect("a valid frame");
+        for (i, object) in output.objects.iter().enumerate() {
+            let prefix = format!("{f}/{}/", object.obj_id);
+            golden.compare(&format!("{prefix}low_res"), &[256, 256], &object.low_res);
+            golden.compare(&format!("{prefix}object_score"), &[1], &[object.object_score]);
+            golden.compare(&format!("{prefix}video_res"), &[height, width], &output.mask_logits(i));
+            let (memory, pointer) =
+                sam2_model::modules::remembered(&predictor, object.obj_id, f).expect("remembered");
+            golden.compare(&format!("{prefix}memory"), &[64, 64, 64], &memory);
+            golden.compare(&format!("{prefix}obj_ptr"), &[256], &pointer);
+            // Meta reports all candidates, we the chosen one, which has the largest.
+            let golden_iou = probes.f32s(&format!("{clip}/{prefix}iou")).into_iter().fold(f32::MIN, f32::max);
+            let error = (object.predicted_iou - golden_iou).abs();
+            assert!(error <= 1e-3, "{clip}/{prefix}iou: {} for {golden_iou}", object.predicted_iou);
+        }
+    }
+    golden.finish(|name| name.ends_with("/iou"));
+}
+
+#[test]
+fn a_clip_with_two_objects_matches_meta() {
+    check("clip", "video_tiny.safetensors");
+}
+
+#[test]
+fn mask_prompt_and_an_object_that_comes_later_match_meta() {
+    check("late", "video_late_tiny.safetensors");
+}
