@@ -112,3 +112,76 @@ impl MemoryBank {
         tokens
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model() -> std::sync::Arc<Model> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/sam2.1_micro.safetensors");
+        Model::open(path.as_ref()).expect("the embedded model loads")
+    }
+
+    fn output(model: &Model, frame: usize) -> StoredOutput {
+        let fill = |n: usize| (0..n).map(|i| ((frame * 31 + i) % 17) as f32 - 8.0).collect::<Vec<f32>>();
+        StoredOutput {
+            memory: Some(to_bf16(&fill(model.memory_position.len()))),
+            low_res: Vec::new(),
+            obj_ptr: fill(model.config.d_model),
+            object_score: 1.0,
+            iou: 1.0,
+        }
+    }
+
+    #[test]
+    fn forgetting_changes_nothing_that_tracking_forward_reads_and_keeps_memory_flat() {
+        let model = model();
+        let (mut all, mut flat) = (MemoryBank::default(), MemoryBank::default());
+        for bank in [&mut all, &mut flat] {
+            bank.set_cond(3, output(&model, 3));
+        }
+        for frame in 4..60 {
+            let (a, b) = (all.tokens(&model, frame, 60), flat.tokens(&model, frame, 60));
+            assert!(a.values == b.values && a.positions == b.positions && a.pointer_tokens == b.pointer_tokens);
+            for bank in [&mut all, &mut flat] {
+                bank.non_cond.insert(frame, output(&model, frame));
+            }
+            flat.forget_before(frame, model.config.num_maskmem, model.config.max_obj_ptrs_in_encoder);
+            let memories = flat.non_cond.values().filter(|output| output.memory.is_some()).count();
+            assert!(memories <= 6 && flat.non_cond.len() <= 15, "{memories} memories, {} outputs", flat.non_cond.len());
+        }
+    }
+
+    #[test]
+    fn tokens_come_in_the_order_of_the_reference() {
+        let model = model();
+        let mut bank = MemoryBank::default();
+        bank.set_cond(5, output(&model, 5));
+        bank.set_cond(0, output(&model, 0));
+        for frame in [1, 2, 3] {
+            bank.non_cond.insert(frame, output(&model, frame));
+        }
+        let tokens = bank.tokens(&model, 4, 20);
+        let (d, m) = (model.config.d_model, model.config.mem_dim);
+        // Of the two prompted frames the later one lies in the future: its memory counts, its pointer does not.
+        assert_eq!(tokens.pointer_tokens, 4 * d / m);
+        let cells = model.memory_position.len() / m;
+        assert_eq!(tokens.values.len(), (5 * cells + 4 * d / m) * m);
+        let memory = |frame: usize| output(&model, frame).memory.expect("it has one").iter().map(|x| x.to_f32()).collect::<Vec<_>>();
+        for (i, frame) in [5, 0, 1, 2, 3].into_iter().enumerate() {
+            assert_eq!(tokens.values[i * cells * m..(i + 1) * cells * m], memory(frame), "memory {i}");
+        }
+        for (i, frame) in [0, 3, 2, 1].into_iter().enumerate() {
+            let at = 5 * cells * m + i * d;
+            assert_eq!(tokens.values[at..at + d], output(&model, frame).obj_ptr, "pointer {i}");
+        }
+    }
+
+    #[test]
+    fn rounding_to_bf16_is_to_nearest_even() {
+        let cases = [(1.0_f32, 1.0_f32), (1.003_906_3, 1.0), (1.011_718_8, 1.015_625), (-3.141_592_7, -3.140_625)];
+        for (x, expected) in cases {
+            assert_eq!(to_bf16(&[x])[0].to_f32(), expected, "{x}");
+        }
+    }
+}
