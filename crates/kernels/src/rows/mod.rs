@@ -33,22 +33,38 @@ impl SimdOp for Softmax<'_> {
             let max = row_max(s, row);
             let sum = exp_minus_max(s, row, max);
             let scale = S::F32::splat(s, 1.0 / sum);
-            map(s, row, |v| v.mul(scale));
+            map(s, row, Scale(scale));
         }
     }
 }
 
+/// A function of one vector. A struct and not a closure, so that it can be `#[inline(always)]`: a body that is
+/// not inlined below the gateway loses the target features.
+pub(crate) trait Lanewise<S: Simd> {
+    fn apply(&self, s: S, x: S::F32) -> S::F32;
+}
+
 /// Applies `f` to every vector of `x`, the tail masked.
 #[inline(always)]
-pub(crate) fn map<S: Simd>(s: S, x: &mut [f32], f: impl Fn(S::F32) -> S::F32) {
+pub(crate) fn map<S: Simd>(s: S, x: &mut [f32], f: impl Lanewise<S>) {
     let lanes = S::F32::LANES;
     let full = x.len() / lanes * lanes;
     let (body, tail) = x.split_at_mut(full);
     for v in body.chunks_exact_mut(lanes) {
-        f(S::F32::load(s, v)).store(v);
+        f.apply(s, S::F32::load(s, v)).store(v);
     }
     if !tail.is_empty() {
-        f(S::F32::load_partial(s, tail)).store_partial(tail);
+        f.apply(s, S::F32::load_partial(s, tail)).store_partial(tail);
+    }
+}
+
+/// `x · factor`.
+pub(crate) struct Scale<V>(pub V);
+
+impl<S: Simd> Lanewise<S> for Scale<S::F32> {
+    #[inline(always)]
+    fn apply(&self, _: S, x: S::F32) -> S::F32 {
+        x.mul(self.0)
     }
 }
 
@@ -221,6 +237,34 @@ enum Function {
     Relu,
 }
 
+struct Gelu;
+
+impl<S: Simd> Lanewise<S> for Gelu {
+    #[inline(always)]
+    fn apply(&self, s: S, x: S::F32) -> S::F32 {
+        math::gelu(s, x)
+    }
+}
+
+struct Sigmoid;
+
+impl<S: Simd> Lanewise<S> for Sigmoid {
+    #[inline(always)]
+    fn apply(&self, s: S, x: S::F32) -> S::F32 {
+        math::sigmoid(s, x)
+    }
+}
+
+struct Relu;
+
+impl<S: Simd> Lanewise<S> for Relu {
+    #[inline(always)]
+    fn apply(&self, s: S, x: S::F32) -> S::F32 {
+        // The operand order lets a NaN through.
+        S::F32::splat(s, 0.0).max(x)
+    }
+}
+
 struct Map<'a> {
     x: &'a mut [f32],
     function: Function,
@@ -231,13 +275,9 @@ impl SimdOp for Map<'_> {
     #[inline(always)]
     fn eval<S: Simd>(self, s: S) {
         match self.function {
-            Function::Gelu => map(s, self.x, |v| math::gelu(s, v)),
-            Function::Sigmoid => map(s, self.x, |v| math::sigmoid(s, v)),
-            Function::Relu => {
-                let zero = S::F32::splat(s, 0.0);
-                // The operand order lets a NaN through.
-                map(s, self.x, |v| zero.max(v));
-            }
+            Function::Gelu => map(s, self.x, Gelu),
+            Function::Sigmoid => map(s, self.x, Sigmoid),
+            Function::Relu => map(s, self.x, Relu),
         }
     }
 }
