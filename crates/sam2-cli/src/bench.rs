@@ -4,7 +4,10 @@ use std::time::Instant;
 
 use anyhow::Result;
 use kernels::Isa;
-use sam2_model::{Frame, ImagePredictor, ImagePrompt, Points, VideoInfo, VideoOptions, VideoPredictor};
+use sam2_model::modules::{self, Stored};
+use sam2_model::{
+    Frame, ImagePredictor, ImagePrompt, Model, NoTap, Points, VideoInfo, VideoOptions, VideoPredictor, Workspace,
+};
 use serde_json::json;
 
 use crate::args;
@@ -34,6 +37,7 @@ pub fn run(args: &args::Bench, console: &Console) -> Result<()> {
     predictor.predict(&prompt, true)?;
     let click = median(repeat, |_| Ok(predictor.predict(&prompt, true).map(drop)?))?;
     drop(predictor);
+    let memory_attention = memory_attention(&model, repeat)?;
 
     let info = VideoInfo { width: SIZE.0, height: SIZE.1, num_frames: WARM_UP + repeat };
     let mut tracker = VideoPredictor::new(model, info, VideoOptions::default())?;
@@ -56,6 +60,7 @@ pub fn run(args: &args::Bench, console: &Console) -> Result<()> {
                 "repeat": repeat,
                 "encode_ms": round(encode),
                 "click_ms": round(click),
+                "memory_attention_ms": round(memory_attention),
                 "track_ms": round(track),
             })
             .to_string(),
@@ -64,7 +69,31 @@ pub fn run(args: &args::Bench, console: &Console) -> Result<()> {
     console.result(&format!("{variant}, {isa}, {threads} threads, median of {repeat}"))?;
     console.result(&format!("encode an image   {encode:9.1} ms"))?;
     console.result(&format!("answer a click    {click:9.1} ms"))?;
+    console.result(&format!("memory attention  {memory_attention:9.1} ms  (part of tracking)"))?;
     console.result(&format!("track a frame     {track:9.1} ms  (one object, 7 memories, 16 pointers)"))
+}
+
+/// Memory attention by itself over a full bank: one prompted frame, six recent ones, sixteen pointers.
+fn memory_attention(model: &Model, repeat: usize) -> Result<f64> {
+    let config = model.config();
+    let fill = |n: usize| (0..n).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect::<Vec<f32>>();
+    let cells = config.grid().pow(2);
+    let bank: Vec<Stored> = (0..WARM_UP)
+        .map(|frame| Stored {
+            frame,
+            cond: frame == 0,
+            memory: fill(cells * config.mem_dim),
+            obj_ptr: fill(config.d_model),
+        })
+        .collect();
+    let level2 = fill(cells * config.d_model);
+    let mut workspace = Workspace::default();
+    let mut run = |_| {
+        modules::memory_attention(model, &mut workspace, &mut NoTap, &level2, &bank, WARM_UP, WARM_UP + 1);
+        Ok(())
+    };
+    run(0)?;
+    median(repeat, run)
 }
 
 /// Median time of `repeat` runs, in milliseconds.

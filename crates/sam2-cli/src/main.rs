@@ -4,6 +4,7 @@
 mod args;
 mod bench;
 mod console;
+mod demo;
 mod info;
 mod input;
 mod model;
@@ -51,7 +52,7 @@ fn run(cli: &Cli, console: &Console) -> Result<()> {
     match &cli.command {
         Command::Segment(args) => segment::run(args, console),
         Command::Track(args) => track::run(args, console),
-        Command::Demo(_) => Ok(()),
+        Command::Demo(args) => demo::run(args, console),
         Command::Info(args) => info::run(args, console),
         Command::Bench(args) => bench::run(args, console),
     }

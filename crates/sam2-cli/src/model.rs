@@ -26,9 +26,8 @@ pub fn open(path: Option<&Path>, console: &Console) -> Result<Arc<Model>> {
     match path {
         Some(path) => Ok(Model::open(path)?),
         None => {
-            console.note(&format!(
-                "note: no -m given, using the embedded model: {EMBEDDED_NOTE}. Published checkpoints: {PUBLISHED_NOTE}"
-            ));
+            console.note(&format!("note: no -m given, so this is the embedded model: {EMBEDDED_NOTE}"));
+            console.note(&format!("note: published checkpoints: {PUBLISHED_NOTE}"));
             embedded()
         }
     }

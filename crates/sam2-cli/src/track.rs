@@ -18,6 +18,9 @@ use crate::output::{self, AtomicFile, overlay, picture};
 use crate::prompt::{self, Prompts, Target};
 use crate::{model, system};
 
+/// Folder of the overlays inside the output folder.
+const OVERLAY: &str = "overlay";
+
 /// One line of `tracks.jsonl`.
 #[derive(Serialize)]
 struct TrackLine {
@@ -59,9 +62,10 @@ pub fn run(args: &args::Track, console: &Console) -> Result<()> {
     let (width, height) = clip.size();
     console.detail(&format!("{}: {} frames of {width}x{height} pixels", args.input.display(), clip.len()));
 
-    let mut writer =
-        Writer::prepare(&args.output, args.overlay, args.save_logits.as_deref(), clip.len(), console)?;
+    let logits = args.save_logits.as_deref();
+    Writer::check(&args.output, args.overlay, logits)?;
     let model = model::open(args.model.model.as_deref(), console)?;
+    let mut writer = Writer::begin(&args.output, args.overlay, logits, clip.len(), console)?;
     let side = model.low_res_size();
     let stats = follow(model, &clip, &prompts, console, |frame, result| {
         let lines = writer.frame(frame, result, &prompts, side)?;
@@ -182,20 +186,22 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Creates the folders and proves that they can be written. `tracks.jsonl` appears when all frames are done, so
-    /// a folder without it holds an unfinished run; one of an earlier run is removed now for the same reason.
-    pub fn prepare(
+    /// Creates the folders and proves that they can be written.
+    pub fn check(folder: &Path, overlay: bool, logits: Option<&Path>) -> Result<()> {
+        output::prepare_folder(folder)?;
+        let overlay = overlay.then(|| folder.join(OVERLAY));
+        overlay.as_deref().into_iter().chain(logits).try_for_each(output::prepare_folder)
+    }
+
+    /// Begins a run in folders that were checked. `tracks.jsonl` appears when all frames are done, so a folder
+    /// without it holds an unfinished run; one of an earlier run is removed now for the same reason.
+    pub fn begin(
         folder: &Path,
         overlay: bool,
         logits: Option<&Path>,
         num_frames: usize,
         console: &Console,
     ) -> Result<Self> {
-        output::prepare_folder(folder)?;
-        let overlay = overlay.then(|| folder.join("overlay"));
-        for extra in overlay.as_deref().into_iter().chain(logits) {
-            output::prepare_folder(extra)?;
-        }
         let path = folder.join("tracks.jsonl");
         if path.exists() {
             fs::remove_file(&path).with_context(|| format!("cannot replace {}", path.display()))?;
@@ -208,8 +214,13 @@ impl Writer {
                 stale.display()
             ));
         }
-        let logits = logits.map(Path::to_owned);
-        Ok(Self { folder: folder.to_owned(), overlay, logits, tracks: AtomicFile::create(&path)?, lines: 0 })
+        Ok(Self {
+            folder: folder.to_owned(),
+            overlay: overlay.then(|| folder.join(OVERLAY)),
+            logits: logits.map(Path::to_owned),
+            tracks: AtomicFile::create(&path)?,
+            lines: 0,
+        })
     }
 
     /// Writes what belongs to one frame and returns its lines of `tracks.jsonl`. `side` is that of the logits.

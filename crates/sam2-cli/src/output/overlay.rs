@@ -7,16 +7,17 @@ use sam2_model::Frame;
 use super::draw::{self, blend};
 use crate::prompt::{BoxArg, Click, Target};
 
-/// Colours of objects 1, 2, 3, ...: far apart for most eyes, and none is the green or red of the clicks.
+/// Colours of objects 1, 2, 3, ...: far apart for most eyes, rare in pictures, and none is the green or red of the
+/// clicks.
 const COLOURS: [[u8; 3]; 8] = [
+    [255, 60, 180],
     [30, 144, 255],
     [255, 159, 28],
-    [190, 80, 220],
-    [0, 200, 190],
-    [255, 225, 60],
-    [250, 110, 170],
-    [140, 110, 255],
+    [0, 205, 195],
+    [255, 230, 60],
+    [140, 100, 255],
     [170, 120, 70],
+    [200, 200, 210],
 ];
 const CLICK_ON: [u8; 3] = [40, 190, 60];
 const CLICK_OFF: [u8; 3] = [225, 45, 45];

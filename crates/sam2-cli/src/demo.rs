@@ -1,0 +1,247 @@
+//! `sam2 demo`: the embedded model on the bundled clip, measured against the clip's ground truth.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use image::{Rgb, RgbImage};
+use sam2_model::{Frame, ImagePredictor, ImagePrompt, Model};
+
+use crate::args;
+use crate::console::Console;
+use crate::input::{Clip, gif};
+use crate::model;
+use crate::output::{self, overlay, picture, sheet};
+use crate::prompt::{self, Prompts, Target};
+use crate::track::{self, Writer};
+
+const CLIP: &[u8] = include_bytes!("../../../assets/demo.gif");
+/// For every frame of the clip, the objects' numbers in the colours of the DAVIS palette.
+const TRUTH: &[u8] = include_bytes!("../../../assets/demo_truth.gif");
+const PROMPTS: &str = include_str!("../../../assets/demo_prompts.jsonl");
+/// Time between frames of the animated overlay, milliseconds.
+const DELAY: u32 = 100;
+/// Frames on the contact sheet, at most, and in a row.
+const SHEET: (usize, usize) = (12, 4);
+
+/// Runs the command.
+pub fn run(args: &args::Demo, console: &Console) -> Result<()> {
+    let folder = &args.output;
+    let start = Instant::now();
+    Writer::check(folder, true, None)?;
+    let clip = Clip::embedded(CLIP)?;
+    let prompts = prompt::file::parse(PROMPTS, "the embedded prompts", Path::new(""))?;
+    let truth = read_truth(&clip)?;
+    let model = model::embedded()?;
+    let side = model.low_res_size();
+    console.result(&format!("model    {}", model::EMBEDDED_NOTE))?;
+    console.result(&format!(
+        "clip     {} frames of {}x{} pixels",
+        clip.len(),
+        clip.size().0,
+        clip.size().1
+    ))?;
+    let loaded = start.elapsed();
+
+    let start = Instant::now();
+    segment(&model, &clip, &prompts, &truth, folder, console)?;
+    let segmented = start.elapsed();
+
+    let mut writer = Writer::begin(folder, true, None, clip.len(), console)?;
+    let mut pictures = Vec::with_capacity(clip.len());
+    let mut scores = Scores::default();
+    let stats = track::follow(model, &clip, &prompts, console, |frame, result| {
+        writer.frame(frame, result, &prompts, side)?;
+        let ids = &truth[result.frame_idx];
+        for (i, object) in result.objects.iter().enumerate() {
+            scores.add(object.obj_id, result.frame_idx, iou(result.mask(i).data(), ids, object.obj_id));
+        }
+        pictures.push(track::draw(frame, result, &prompts)?);
+        Ok(())
+    })?;
+    writer.finish()?;
+    scores.lines().iter().try_for_each(|line| console.result(line))?;
+    console.result(&format!(
+        "time     load {:.0} ms, segment {:.0} ms, track {}",
+        loaded.as_secs_f64() * 1e3,
+        segmented.as_secs_f64() * 1e3,
+        stats.describe()
+    ))?;
+
+    let animation = folder.join("overlay.gif");
+    output::write(&animation, |file| gif::write(file, &pictures, DELAY))?;
+    let overview = folder.join("sheet.png");
+    picture::write_rgb(&overview, &contact_sheet(&pictures))?;
+    console.result(&format!("look at  {} and {}", overview.display(), animation.display()))?;
+    console.result(&format!(
+        "for your own photos and clips use a published checkpoint: {}",
+        model::PUBLISHED_NOTE
+    ))
+}
+
+/// One frame as a photo: the first with a prompt, and the first object on it.
+fn segment(
+    model: &Arc<Model>,
+    clip: &Clip,
+    prompts: &Prompts,
+    truth: &[Vec<u8>],
+    folder: &Path,
+    console: &Console,
+) -> Result<()> {
+    let (index, objects) = prompts.frames().next().context("the embedded prompts are empty")?;
+    let (&obj_id, (target, _)) = objects.iter().next().context("the embedded prompts are empty")?;
+    let Target::Points { clicks, bbox } = target else { bail!("the embedded prompts begin with a mask") };
+    let (_, photo) = clip.select([index].into())?.next().context("the embedded clip is empty")??;
+    let size = photo.dimensions();
+    let frame = Frame::new(size.0 as usize, size.1 as usize, photo.into_raw())?;
+    let mut predictor = ImagePredictor::new(model.clone());
+    predictor.set_image(&frame);
+    let prompt = ImagePrompt { points: model::points(clicks, *bbox), mask_logits: None };
+    let prediction = predictor.predict(&prompt, clicks.len() == 1 && bbox.is_none())?;
+    let mask = prediction.mask(prediction.best());
+
+    let mut drawn = overlay::picture(&frame)?;
+    let colour = overlay::colour(obj_id);
+    overlay::mask(&mut drawn, mask.data(), colour);
+    overlay::target(&mut drawn, target, colour);
+    picture::write_rgb(&folder.join("segment_overlay.png"), &drawn)?;
+    picture::write_mask(&folder.join("segment.png"), size, mask.data())?;
+    console.result(&format!(
+        "segment  frame {index}: IoU {:.3} with the truth, {:.3} predicted -> {}",
+        iou(mask.data(), &truth[index], obj_id),
+        prediction.ious()[prediction.best()],
+        folder.join("segment_overlay.png").display()
+    ))
+}
+
+/// The numbers of the objects on every pixel of every frame.
+fn read_truth(clip: &Clip) -> Result<Vec<Vec<u8>>> {
+    let truth = Clip::embedded(TRUTH)?;
+    if (truth.len(), truth.size()) != (clip.len(), clip.size()) {
+        bail!("the embedded clip and its truth differ in length or size");
+    }
+    let palette = picture::davis_palette();
+    let id =
+        |pixel: &Rgb<u8>| palette.chunks_exact(3).position(|colour| colour == pixel.0).map(|id| id as u8);
+    let frames = truth.frames_from(0)?.map(|item| {
+        let (index, frame) = item?;
+        let ids: Option<Vec<u8>> = frame.pixels().map(id).collect();
+        ids.with_context(|| format!("the embedded truth has a wrong colour on frame {index}"))
+    });
+    frames.collect()
+}
+
+/// Intersection over union of a mask with one object of the truth; 1 where both are empty, as DAVIS counts it.
+fn iou(inside: &[bool], truth: &[u8], obj_id: u32) -> f64 {
+    let (mut both, mut either) = (0u32, 0u32);
+    for (&inside, &id) in inside.iter().zip(truth) {
+        let really = u32::from(id) == obj_id;
+        both += u32::from(inside && really);
+        either += u32::from(inside || really);
+    }
+    if either == 0 { 1.0 } else { f64::from(both) / f64::from(either) }
+}
+
+/// IoU by object and frame.
+#[derive(Default)]
+struct Scores(BTreeMap<u32, Vec<(usize, f64)>>);
+
+impl Scores {
+    fn add(&mut self, obj_id: u32, frame: usize, iou: f64) {
+        self.0.entry(obj_id).or_default().push((frame, iou));
+    }
+
+    /// Mean and lowest IoU of every object.
+    fn lines(&self) -> Vec<String> {
+        let line = |(obj_id, scores): (&u32, &Vec<(usize, f64)>)| {
+            let mean = scores.iter().map(|(_, iou)| iou).sum::<f64>() / scores.len() as f64;
+            let (frame, lowest) =
+                scores.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
+            format!(
+                "track    object {obj_id}: mean IoU {mean:.3} with the truth over {} frames, lowest {lowest:.3} on \
+                 frame {frame}",
+                scores.len()
+            )
+        };
+        self.0.iter().map(line).collect()
+    }
+}
+
+/// Frames of the whole clip at even distances, each with its number.
+fn contact_sheet(pictures: &[RgbImage]) -> RgbImage {
+    let (count, columns) = (SHEET.0.min(pictures.len()), SHEET.1);
+    let last = pictures.len().saturating_sub(1);
+    let chosen = (0..count).map(|i| if count > 1 { (i * last + (count - 1) / 2) / (count - 1) } else { 0 });
+    let chosen: Vec<RgbImage> = chosen
+        .map(|index| {
+            let mut picture = pictures[index].clone();
+            sheet::number(&mut picture, index);
+            picture
+        })
+        .collect();
+    sheet::contact_sheet(&chosen, columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn iou_counts_one_object_of_the_truth() {
+        let inside = [true, true, false, false];
+        assert_eq!(iou(&inside, &[1, 0, 1, 2], 1), 1.0 / 3.0);
+        assert_eq!(iou(&inside, &[2, 2, 0, 1], 2), 1.0);
+        assert_eq!(iou(&[false; 2], &[1, 1], 2), 1.0, "absent and not found");
+        assert_eq!(iou(&inside, &[0; 4], 1), 0.0);
+    }
+
+    #[test]
+    fn scores_name_the_worst_frame() {
+        let mut scores = Scores::default();
+        for (frame, iou) in [(3, 0.5), (4, 0.25), (5, 0.75)] {
+            scores.add(2, frame, iou);
+        }
+        let lines = scores.lines();
+        assert!(
+            lines[0].contains("object 2: mean IoU 0.500") && lines[0].ends_with("lowest 0.250 on frame 4")
+        );
+    }
+
+    #[test]
+    fn sheets_take_the_first_and_the_last_frame() {
+        for len in [1, 2, 11, 12, 30, 31] {
+            let pictures: Vec<RgbImage> =
+                (0..len).map(|i| RgbImage::from_pixel(40, 30, Rgb([i as u8; 3]))).collect();
+            let sheet = contact_sheet(&pictures);
+            // The corner of a frame has no number on it.
+            let (width, height) = sheet.dimensions();
+            assert_eq!(sheet.get_pixel(4 + 39, 4 + 29).0, [0; 3]);
+            if len >= 12 {
+                assert_eq!(sheet.get_pixel(width - 5, height - 5).0, [len as u8 - 1; 3]);
+            }
+        }
+    }
+
+    #[test]
+    fn bundled_files_fit_together() {
+        let clip = Clip::embedded(CLIP).expect("clip");
+        let truth = read_truth(&clip).expect("truth");
+        let prompts = prompt::file::parse(PROMPTS, "prompts", Path::new("")).expect("prompts");
+        prompts.check(Path::new("demo.gif"), clip.len(), clip.size()).expect("prompts fit the clip");
+        for (frame, objects) in prompts.frames() {
+            for (&id, (target, _)) in objects {
+                assert!(
+                    truth[frame].iter().any(|&pixel| u32::from(pixel) == id),
+                    "object {id} is on frame {frame}"
+                );
+                let Target::Points { clicks, .. } = target else { continue };
+                for click in clicks {
+                    let pixel = click.y as usize * clip.size().0 as usize + click.x as usize;
+                    assert_eq!(u32::from(truth[frame][pixel]) == id, click.label == 1, "{click:?}");
+                }
+            }
+        }
+    }
+}

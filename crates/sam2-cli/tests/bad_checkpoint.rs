@@ -1,0 +1,151 @@
+//! Damaged, foreign and missing checkpoints are named in one line and nothing is written.
+
+mod common;
+
+use common::{Place, asset, refused, run, sam2, stderr};
+
+fn embedded() -> Vec<u8> {
+    std::fs::read(asset("sam2.1_micro.safetensors")).expect("the bundled checkpoint is there")
+}
+
+/// Length of the JSON header, which follows the 8 bytes that state it.
+fn header_len(checkpoint: &[u8]) -> usize {
+    u64::from_le_bytes(checkpoint[..8].try_into().expect("8 bytes")) as usize
+}
+
+/// `segment` with this checkpoint must be refused, name the file, and leave no output.
+#[track_caller]
+fn refused_as_model(place: &Place, file: &str, words: &[&str]) {
+    let photo = place.photo("photo.png");
+    let before = place.list();
+    let output =
+        run(&["segment", &photo, "-m", &place.arg(file), "-p", "96,64", "-o", &place.arg("mask.png")]);
+    refused(&output, &[&[file], words].concat());
+    assert_eq!(place.list(), before, "nothing is written");
+    refused(&run(&["info", &place.arg(file)]), &[file]);
+}
+
+#[test]
+fn truncated_checkpoints_are_refused() {
+    let place = Place::new();
+    let whole = embedded();
+    let header = header_len(&whole);
+    for len in [0, 5, 8, 8 + header / 2, 8 + header, whole.len() / 2, whole.len() - 1] {
+        place.write("cut.safetensors", &whole[..len]);
+        refused_as_model(&place, "cut.safetensors", &[]);
+    }
+}
+
+#[test]
+fn bits_flipped_in_the_header_are_found() {
+    let place = Place::new();
+    let whole = embedded();
+    let find = |what: &str| {
+        whole.windows(what.len()).position(|window| window == what.as_bytes()).expect("the header has it")
+    };
+    // The stated length, the opening brace, a tensor's name, type, shape and place.
+    for (offset, bit) in [
+        (0, 0),
+        (1, 7),
+        (7, 7),
+        (8, 0),
+        (find("image_encoder.trunk.patch_embed.proj.weight"), 1),
+        (find("\"F16\"") + 2, 1),
+        (find("\"shape\":[") + 9, 0),
+        (find("\"data_offsets\":[") + 16, 2),
+    ] {
+        let mut flipped = whole.clone();
+        flipped[offset] ^= 1 << bit;
+        place.write("flipped.safetensors", &flipped);
+        refused_as_model(&place, "flipped.safetensors", &[]);
+    }
+}
+
+#[test]
+fn a_weight_that_became_infinite_is_found() {
+    let place = Place::new();
+    let mut bytes = embedded();
+    let data = 8 + header_len(&bytes);
+    // Little-endian f16 between 1 and 2: one flipped bit in its exponent makes it infinite or NaN.
+    let high = (data..bytes.len())
+        .skip(1)
+        .step_by(2)
+        .find(|&i| bytes[i] & 0x7c == 0x3c)
+        .expect("some weight is about 1");
+    bytes[high] ^= 0x40;
+    place.write("flipped.safetensors", &bytes);
+    refused_as_model(&place, "flipped.safetensors", &["damaged"]);
+}
+
+/// Where a flipped bit happens to leave a valid model, running it is right; all else is refused in one line.
+#[test]
+fn no_flipped_bit_makes_it_panic() {
+    let place = Place::new();
+    let whole = embedded();
+    let end = 8 + header_len(&whole) + 4096;
+    for step in 0..40 {
+        // Steps by a prime spread over the header and the first weights, each with another bit.
+        let offset = (step * 7919) % end;
+        let mut flipped = whole.clone();
+        flipped[offset] ^= 1 << (step % 8);
+        place.write("flipped.safetensors", &flipped);
+        let output = run(&["info", &place.arg("flipped.safetensors")]);
+        if !output.status.success() {
+            refused(&output, &["flipped.safetensors"]);
+        }
+    }
+}
+
+/// A safetensors file with the given tensors, each of one float.
+fn safetensors(names: &[&str]) -> Vec<u8> {
+    let entries: Vec<String> = names
+        .iter()
+        .enumerate()
+        .map(|(i, name)| {
+            format!("{name:?}:{{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[{},{}]}}", 4 * i, 4 * i + 4)
+        })
+        .collect();
+    let header = format!("{{{}}}", entries.join(","));
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.resize(bytes.len() + 4 * names.len(), 0);
+    bytes
+}
+
+#[test]
+fn checkpoints_of_other_models_are_refused() {
+    let place = Place::new();
+    place.write("bert.safetensors", safetensors(&["bert.embeddings.word_embeddings.weight", "cls.bias"]));
+    refused_as_model(&place, "bert.safetensors", &["SAM 2"]);
+    // The names that the Hugging Face library gives to the same model.
+    place.write(
+        "hf.safetensors",
+        safetensors(&["vision_encoder.backbone.patch_embed.projection.weight", "no_memory_embedding"]),
+    );
+    refused_as_model(&place, "hf.safetensors", &["SAM 2"]);
+    place.write("empty.safetensors", safetensors(&[]));
+    refused_as_model(&place, "empty.safetensors", &[]);
+}
+
+#[test]
+fn files_that_are_no_checkpoints_are_refused() {
+    let place = Place::new();
+    place.write(
+        "notes.safetensors",
+        "a shopping list, long enough to be taken for a header by its first bytes",
+    );
+    refused_as_model(&place, "notes.safetensors", &[]);
+    // What a .pt file begins with: it is a zip archive.
+    place.write("model.pt", [b"PK\x03\x04".as_slice(), &[0; 200]].concat());
+    refused_as_model(&place, "model.pt", &[".pt", "safetensors"]);
+    std::fs::create_dir(place.join("folder")).expect("folder");
+    refused_as_model(&place, "folder", &[]);
+    refused_as_model(&place, "absent.safetensors", &[]);
+}
+
+#[test]
+fn an_unknown_instruction_set_is_refused() {
+    let output = sam2().env("SAM2_ISA", "mmx").arg("info").output().expect("sam2 starts");
+    refused(&output, &["SAM2_ISA=mmx", "portable"]);
+    assert!(stderr(&output).len() < 200);
+}

@@ -1,0 +1,119 @@
+//! Runs the built `sam2` and judges how it ends.
+#![allow(dead_code)]
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use image::{Rgb, RgbImage};
+use tempfile::TempDir;
+
+/// The program under test.
+pub fn sam2() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sam2"));
+    // With a backtrace wanted, a panic would be reported in the usual many lines.
+    command.env_remove("RUST_BACKTRACE").stdin(Stdio::null());
+    command
+}
+
+/// Runs it with these arguments.
+pub fn run<S: AsRef<OsStr>>(args: &[S]) -> Output {
+    sam2().args(args).output().expect("sam2 starts")
+}
+
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("stdout is UTF-8")
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("stderr is UTF-8")
+}
+
+/// It ended well; returns stdout.
+#[track_caller]
+pub fn accepted(output: &Output) -> String {
+    assert!(output.status.success(), "{}: {}", output.status, stderr(output));
+    stdout(output)
+}
+
+/// It refused: one line on stderr that holds all these words, nothing on stdout, an exit code that is not zero.
+#[track_caller]
+pub fn refused(output: &Output, words: &[&str]) {
+    let text = stderr(output);
+    assert!(output.status.code().is_some_and(|code| code != 0), "{}: {text}", output.status);
+    assert!(!text.contains("panicked") && !text.contains("internal error"), "{text}");
+    assert_eq!(text.trim_end().lines().count(), 1, "one line: {text}");
+    assert!(text.starts_with("error: "), "{text}");
+    for word in words {
+        assert!(text.contains(word), "{word:?} is missing: {text}");
+    }
+    assert_eq!(stdout(output), "");
+}
+
+/// A folder that goes away with the test.
+pub struct Place(TempDir);
+
+impl Place {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().expect("temporary folder"))
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes a file and returns its path as an argument.
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
+        std::fs::write(self.join(name), bytes).expect("write");
+        self.arg(name)
+    }
+
+    pub fn arg(&self, name: &str) -> String {
+        self.join(name).to_str().expect("temporary paths are UTF-8").to_owned()
+    }
+
+    /// Names of everything in it, sorted.
+    pub fn list(&self) -> Vec<String> {
+        list(self.path())
+    }
+
+    /// A photo of a bright disc; it lies at (96, 64) with radius 36 in 192x128 pixels.
+    pub fn photo(&self, name: &str) -> String {
+        disc(96.0).save(self.join(name)).expect("save");
+        self.arg(name)
+    }
+
+    /// A folder of four frames of the disc moving right by 6 pixels a frame; names need natural order.
+    pub fn frames(&self, name: &str) -> String {
+        std::fs::create_dir(self.join(name)).expect("folder");
+        for (index, file) in ["f8.png", "f9.png", "f10.png", "f11.png"].iter().enumerate() {
+            disc(80.0 + 6.0 * index as f32).save(self.join(name).join(file)).expect("save");
+        }
+        self.arg(name)
+    }
+}
+
+pub fn list(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .expect("list")
+        .map(|entry| entry.expect("entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+fn disc(cx: f32) -> RgbImage {
+    RgbImage::from_fn(192, 128, |x, y| {
+        let inside = (x as f32 + 0.5 - cx).hypot(y as f32 + 0.5 - 64.0) < 36.0;
+        if inside { Rgb([230, 120, 30]) } else { Rgb([40, 60, 90 + (x / 4) as u8]) }
+    })
+}
+
+/// A file that the project bundles.
+pub fn asset(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets").join(name)
+}
