@@ -2,14 +2,12 @@
 
 import argparse
 import functools
-import os
 import pathlib
 import time
 
-os.environ["TQDM_DISABLE"] = "1"  # Meta's progress bars, read when tqdm is imported
-
 import torch
 
+import golden_demo
 import golden_image
 import golden_modules
 import golden_seeded
@@ -29,6 +27,7 @@ GROUPS = {
     "forced_tiny": golden_video.forced,
     "video_tiny": functools.partial(golden_video.video, "clip"),
     "video_late_tiny": functools.partial(golden_video.video, "late"),
+    "micro_demo": golden_demo.demo,
 }
 
 

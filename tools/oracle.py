@@ -1,6 +1,7 @@
 """Meta's SAM 2 with seeded weights on the CPU, in float32 as published or in float64 throughout."""
 
 import contextlib
+import math
 import types
 
 import numpy as np
@@ -17,6 +18,9 @@ from sam2.build_sam import build_sam2, build_sam2_video_predictor
 from sam2.modeling.sam.transformer import RoPEAttention
 
 import seeded
+
+# Meta's progress bars.
+sam2.utils.misc.tqdm = sam2.sam2_video_predictor.tqdm = lambda frames, **_: frames
 
 CONFIGS = {
     "sam2.1_hiera_tiny": "configs/sam2.1/sam2.1_hiera_t.yaml",
@@ -94,10 +98,16 @@ def float64():
 def build_float64(model_name: str, video: bool = False) -> torch.nn.Module:
     """`build` in float64; call and use it inside `float64()` only."""
     model = build(model_name, video).double()
+    rebuild_rope(model)
+    return model
+
+
+def rebuild_rope(model: torch.nn.Module) -> None:
+    """Recomputes the rotary tables in the precision of the moment."""
     for module in model.modules():
         if isinstance(module, RoPEAttention):
-            module.freqs_cis = module.compute_cis(end_x=64, end_y=64)
-    return model
+            side = math.isqrt(module.freqs_cis.shape[0])
+            module.freqs_cis = module.compute_cis(end_x=side, end_y=side)
 
 
 def tensor(array: np.ndarray) -> torch.Tensor:
