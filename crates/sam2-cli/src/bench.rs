@@ -6,7 +6,8 @@ use anyhow::Result;
 use kernels::Isa;
 use sam2_model::modules::{self, Stored};
 use sam2_model::{
-    Frame, ImagePredictor, ImagePrompt, Model, NoTap, Points, VideoInfo, VideoOptions, VideoPredictor, Workspace,
+    Frame, ImagePredictor, ImagePrompt, Model, NoTap, Points, VideoInfo, VideoOptions, VideoPredictor,
+    Workspace,
 };
 use serde_json::json;
 

@@ -1,12 +1,11 @@
 //! `sam2 demo`: the embedded model on the bundled clip, measured against the clip's ground truth.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use image::{Rgb, RgbImage};
+use image::RgbImage;
 use sam2_model::{Frame, ImagePredictor, ImagePrompt, Model};
 
 use crate::args;
@@ -18,7 +17,7 @@ use crate::prompt::{self, Prompts, Target};
 use crate::track::{self, Writer};
 
 const CLIP: &[u8] = include_bytes!("../../../assets/demo.gif");
-/// For every frame of the clip, the objects' numbers in the colours of the DAVIS palette.
+/// For every frame of the clip, the one object in white.
 const TRUTH: &[u8] = include_bytes!("../../../assets/demo_truth.gif");
 const PROMPTS: &str = include_str!("../../../assets/demo_prompts.jsonl");
 /// Time between frames of the animated overlay, milliseconds.
@@ -51,18 +50,15 @@ pub fn run(args: &args::Demo, console: &Console) -> Result<()> {
 
     let mut writer = Writer::begin(folder, true, None, clip.len(), console)?;
     let mut pictures = Vec::with_capacity(clip.len());
-    let mut scores = Scores::default();
+    let mut scores = Vec::with_capacity(clip.len());
     let stats = track::follow(model, &clip, &prompts, console, |frame, result| {
         writer.frame(frame, result, &prompts, side)?;
-        let ids = &truth[result.frame_idx];
-        for (i, object) in result.objects.iter().enumerate() {
-            scores.add(object.obj_id, result.frame_idx, iou(result.mask(i).data(), ids, object.obj_id));
-        }
+        scores.push((result.frame_idx, iou(result.mask(0).data(), &truth[result.frame_idx])));
         pictures.push(track::draw(frame, result, &prompts)?);
         Ok(())
     })?;
     writer.finish()?;
-    scores.lines().iter().try_for_each(|line| console.result(line))?;
+    console.result(&format!("track    {}", summary(&scores)))?;
     console.result(&format!(
         "time     load {:.0} ms, segment {:.0} ms, track {}",
         loaded.as_secs_f64() * 1e3,
@@ -86,7 +82,7 @@ fn segment(
     model: &Arc<Model>,
     clip: &Clip,
     prompts: &Prompts,
-    truth: &[Vec<u8>],
+    truth: &[Vec<bool>],
     folder: &Path,
     console: &Console,
 ) -> Result<()> {
@@ -110,63 +106,36 @@ fn segment(
     picture::write_mask(&folder.join("segment.png"), size, mask.data())?;
     console.result(&format!(
         "segment  frame {index}: IoU {:.3} with the truth, {:.3} predicted -> {}",
-        iou(mask.data(), &truth[index], obj_id),
+        iou(mask.data(), &truth[index]),
         prediction.ious()[prediction.best()],
         folder.join("segment_overlay.png").display()
     ))
 }
 
-/// The numbers of the objects on every pixel of every frame.
-fn read_truth(clip: &Clip) -> Result<Vec<Vec<u8>>> {
+/// For every frame, which pixels are the object.
+fn read_truth(clip: &Clip) -> Result<Vec<Vec<bool>>> {
     let truth = Clip::embedded(TRUTH)?;
     if (truth.len(), truth.size()) != (clip.len(), clip.size()) {
         bail!("the embedded clip and its truth differ in length or size");
     }
-    let palette = picture::davis_palette();
-    let id =
-        |pixel: &Rgb<u8>| palette.chunks_exact(3).position(|colour| colour == pixel.0).map(|id| id as u8);
-    let frames = truth.frames_from(0)?.map(|item| {
-        let (index, frame) = item?;
-        let ids: Option<Vec<u8>> = frame.pixels().map(id).collect();
-        ids.with_context(|| format!("the embedded truth has a wrong colour on frame {index}"))
-    });
-    frames.collect()
+    truth.frames_from(0)?.map(|item| Ok(item?.1.pixels().map(|pixel| pixel.0[0] > 127).collect())).collect()
 }
 
-/// Intersection over union of a mask with one object of the truth; 1 where both are empty, as DAVIS counts it.
-fn iou(inside: &[bool], truth: &[u8], obj_id: u32) -> f64 {
-    let (mut both, mut either) = (0u32, 0u32);
-    for (&inside, &id) in inside.iter().zip(truth) {
-        let really = u32::from(id) == obj_id;
-        both += u32::from(inside && really);
-        either += u32::from(inside || really);
-    }
-    if either == 0 { 1.0 } else { f64::from(both) / f64::from(either) }
+/// Intersection over union of two masks; 1 where both are empty, as DAVIS counts it.
+fn iou(found: &[bool], truth: &[bool]) -> f64 {
+    let both = found.iter().zip(truth).filter(|(found, truth)| **found && **truth).count();
+    let either = found.iter().zip(truth).filter(|(found, truth)| **found || **truth).count();
+    if either == 0 { 1.0 } else { both as f64 / either as f64 }
 }
 
-/// IoU by object and frame.
-#[derive(Default)]
-struct Scores(BTreeMap<u32, Vec<(usize, f64)>>);
-
-impl Scores {
-    fn add(&mut self, obj_id: u32, frame: usize, iou: f64) {
-        self.0.entry(obj_id).or_default().push((frame, iou));
-    }
-
-    /// Mean and lowest IoU of every object.
-    fn lines(&self) -> Vec<String> {
-        let line = |(obj_id, scores): (&u32, &Vec<(usize, f64)>)| {
-            let mean = scores.iter().map(|(_, iou)| iou).sum::<f64>() / scores.len() as f64;
-            let (frame, lowest) =
-                scores.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
-            format!(
-                "track    object {obj_id}: mean IoU {mean:.3} with the truth over {} frames, lowest {lowest:.3} on \
-                 frame {frame}",
-                scores.len()
-            )
-        };
-        self.0.iter().map(line).collect()
-    }
+/// Mean and lowest of the IoU of every frame.
+fn summary(scores: &[(usize, f64)]) -> String {
+    let mean = scores.iter().map(|(_, iou)| iou).sum::<f64>() / scores.len().max(1) as f64;
+    let (frame, lowest) = scores.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
+    format!(
+        "mean IoU {mean:.3} with the truth over {} frames, lowest {lowest:.3} on frame {frame}",
+        scores.len()
+    )
 }
 
 /// Frames of the whole clip at even distances, each with its number.
@@ -187,26 +156,21 @@ fn contact_sheet(pictures: &[RgbImage]) -> RgbImage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use image::Rgb;
 
     #[test]
-    fn iou_counts_one_object_of_the_truth() {
-        let inside = [true, true, false, false];
-        assert_eq!(iou(&inside, &[1, 0, 1, 2], 1), 1.0 / 3.0);
-        assert_eq!(iou(&inside, &[2, 2, 0, 1], 2), 1.0);
-        assert_eq!(iou(&[false; 2], &[1, 1], 2), 1.0, "absent and not found");
-        assert_eq!(iou(&inside, &[0; 4], 1), 0.0);
+    fn iou_of_small_masks() {
+        let found = [true, true, false, false];
+        assert_eq!(iou(&found, &[true, false, true, false]), 1.0 / 3.0);
+        assert_eq!(iou(&found, &found), 1.0);
+        assert_eq!(iou(&[false; 4], &[false; 4]), 1.0, "absent and not found");
+        assert_eq!(iou(&found, &[false; 4]), 0.0);
     }
 
     #[test]
-    fn scores_name_the_worst_frame() {
-        let mut scores = Scores::default();
-        for (frame, iou) in [(3, 0.5), (4, 0.25), (5, 0.75)] {
-            scores.add(2, frame, iou);
-        }
-        let lines = scores.lines();
-        assert!(
-            lines[0].contains("object 2: mean IoU 0.500") && lines[0].ends_with("lowest 0.250 on frame 4")
-        );
+    fn summary_names_the_worst_frame() {
+        let text = summary(&[(3, 0.5), (4, 0.25), (5, 0.75)]);
+        assert_eq!(text, "mean IoU 0.500 with the truth over 3 frames, lowest 0.250 on frame 4");
     }
 
     #[test]
@@ -231,15 +195,11 @@ mod tests {
         let prompts = prompt::file::parse(PROMPTS, "prompts", Path::new("")).expect("prompts");
         prompts.check(Path::new("demo.gif"), clip.len(), clip.size()).expect("prompts fit the clip");
         for (frame, objects) in prompts.frames() {
-            for (&id, (target, _)) in objects {
-                assert!(
-                    truth[frame].iter().any(|&pixel| u32::from(pixel) == id),
-                    "object {id} is on frame {frame}"
-                );
-                let Target::Points { clicks, .. } = target else { continue };
+            for (target, _) in objects.values() {
+                let Target::Points { clicks, .. } = target else { panic!("clicks expected") };
                 for click in clicks {
                     let pixel = click.y as usize * clip.size().0 as usize + click.x as usize;
-                    assert_eq!(u32::from(truth[frame][pixel]) == id, click.label == 1, "{click:?}");
+                    assert_eq!(truth[frame][pixel], click.label == 1, "{click:?}");
                 }
             }
         }

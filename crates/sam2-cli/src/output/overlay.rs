@@ -7,23 +7,24 @@ use sam2_model::Frame;
 use super::draw::{self, blend};
 use crate::prompt::{BoxArg, Click, Target};
 
-/// Colours of objects 1, 2, 3, ...: far apart for most eyes, rare in pictures, and none is the green or red of the
-/// clicks.
+/// Colours of objects 1, 2, 3, ...: far apart for most eyes, and none is the green or red of the clicks.
 const COLOURS: [[u8; 3]; 8] = [
-    [255, 60, 180],
     [30, 144, 255],
-    [255, 159, 28],
+    [255, 150, 20],
+    [255, 60, 180],
     [0, 205, 195],
     [255, 230, 60],
     [140, 100, 255],
     [170, 120, 70],
-    [200, 200, 210],
+    [120, 130, 150],
 ];
 const CLICK_ON: [u8; 3] = [40, 190, 60];
 const CLICK_OFF: [u8; 3] = [225, 45, 45];
 const WHITE: [u8; 3] = [255; 3];
 /// How much of a pixel inside the mask is the object's colour.
-const TINT: f32 = 0.45;
+const TINT: f32 = 0.5;
+/// How white the ring around a mask is.
+const HALO: f32 = 0.85;
 
 /// A copy of a frame to draw on.
 pub fn picture(frame: &Frame) -> Result<RgbImage> {
@@ -36,17 +37,21 @@ pub fn colour(obj_id: u32) -> [u8; 3] {
     COLOURS[(obj_id as usize).wrapping_sub(1) % COLOURS.len()]
 }
 
-/// Tints a mask and draws its outline. `inside` is row by row, of the picture's size.
+/// Tints a mask and draws its outline, in its colour inside the mask and in white around it, so that it shows on
+/// any background. `inside` is row by row, of the picture's size.
 pub fn mask(picture: &mut RgbImage, inside: &[bool], colour: [u8; 3]) {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
-    // Distance of every pixel inside to the outside, in steps, as far as the outline is thick.
     let thickness = stroke(picture).round().max(1.0) as usize;
-    let mut core = inside.to_vec();
-    for _ in 0..thickness {
-        core = erode(&core, width, height);
-    }
-    for (i, pixel) in picture.pixels_mut().enumerate().filter(|(i, _)| inside[*i]) {
-        blend(pixel, colour, if core[i] { TINT } else { 1.0 });
+    let shrunk = |mask: Vec<bool>| (0..thickness).fold(mask, |mask, _| erode(&mask, width, height));
+    let core = shrunk(inside.to_vec());
+    let far = shrunk(inside.iter().map(|inside| !inside).collect());
+    for (i, pixel) in picture.pixels_mut().enumerate() {
+        match (inside[i], core[i], far[i]) {
+            (true, true, _) => blend(pixel, colour, TINT),
+            (true, false, _) => blend(pixel, colour, 1.0),
+            (false, _, false) => blend(pixel, WHITE, HALO),
+            (false, _, true) => {}
+        }
     }
 }
 
@@ -111,7 +116,8 @@ mod tests {
             (0..81).map(|i| (2..7).contains(&(i % 9)) && (2..7).contains(&(i / 9))).collect();
         mask(&mut picture, &inside, [200, 100, 0]);
         assert_eq!(picture.get_pixel(2, 4).0, [200, 100, 0], "outline");
-        assert_eq!(picture.get_pixel(4, 4).0, [90, 45, 0], "tint");
+        assert_eq!(picture.get_pixel(4, 4).0, [100, 50, 0], "tint");
+        assert_eq!(picture.get_pixel(1, 4).0, [217; 3], "ring");
         assert_eq!(picture.get_pixel(0, 0).0, [0, 0, 0], "outside");
     }
 

@@ -72,7 +72,7 @@ pub fn merge_objects<'a>(len: usize, objects: impl IntoIterator<Item = (u8, &'a 
 
 /// The palette of the VOC and DAVIS data sets, 256 RGB triples: the bits of the index, three at a time and the
 /// lowest first, become the bits of red, green and blue, the highest first.
-pub fn davis_palette() -> Vec<u8> {
+fn davis_palette() -> Vec<u8> {
     let channel = |index: usize, channel: usize| {
         (0..8).fold(0, |value, bit| {
             let shift = 3 * bit + channel;
