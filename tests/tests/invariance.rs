@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kernels::Isa;
-use sam2_model::{Frame, ImagePredictor, ImagePrompt, Model, Points, VideoInfo, VideoOptions, VideoPredictor};
+use sam2_model::{
+    Frame, ImagePredictor, ImagePrompt, Model, Points, VideoInfo, VideoOptions, VideoPredictor,
+};
 use sam2_tests::seeded;
 use tensor::compare::compare;
 
@@ -61,7 +63,8 @@ fn results_are_bit_identical_for_any_number_of_threads() {
 
 #[test]
 fn every_instruction_set_gives_the_same_masks() {
-    let results: Vec<(Isa, Vec<f32>)> = Isa::available().into_iter().map(|isa| (isa, everything(isa, 2))).collect();
+    let results: Vec<(Isa, Vec<f32>)> =
+        Isa::available().into_iter().map(|isa| (isa, everything(isa, 2))).collect();
     let (_, first) = &results[0];
     for (isa, other) in &results[1..] {
         let comparison = compare(other, first);
