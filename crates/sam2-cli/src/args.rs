@@ -18,17 +18,27 @@ pub struct Cli {
     pub common: Common,
 }
 
+const COMMON: &str = "Common options";
+
 /// Options of every command.
 #[derive(Args, Clone, Debug)]
 pub struct Common {
-    /// Number of threads [default: one per core]; results are the same for any number
-    #[arg(short, long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    /// Number of threads.
+    #[arg(
+        short,
+        long,
+        global = true,
+        help_heading = COMMON,
+        value_name = "N",
+        help = "Number of threads; results are the same for any number [default: one per core]",
+        value_parser = clap::value_parser!(u16).range(1..=1024)
+    )]
     pub threads: Option<u16>,
     /// Say nothing on stderr but errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, help_heading = COMMON, conflicts_with = "verbose")]
     pub quiet: bool,
     /// Say more on stderr
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = COMMON, action = ArgAction::Count)]
     pub verbose: u8,
 }
 
@@ -50,8 +60,13 @@ pub enum Command {
 /// Which checkpoint to run.
 #[derive(Args, Clone, Debug)]
 pub struct ModelArg {
-    /// Checkpoint (.safetensors with Meta's tensor names) [default: the small model embedded in this program]
-    #[arg(short, long = "model", value_name = "CKPT")]
+    /// The checkpoint; the embedded one if absent.
+    #[arg(
+        short,
+        long = "model",
+        value_name = "CKPT",
+        help = "Checkpoint (.safetensors with Meta's tensor names) [default: a small one embedded in this program]"
+    )]
     pub model: Option<PathBuf>,
 }
 
@@ -81,8 +96,11 @@ pub struct Segment {
     /// Predict three masks; the best goes to OUT, and all of them to OUT_0, OUT_1, OUT_2
     #[arg(long, conflicts_with = "single_mask")]
     pub multimask: bool,
-    /// Predict one mask [default: three for a single click, of which the best is kept; else one]
-    #[arg(long)]
+    /// Predict one mask even for a single click.
+    #[arg(
+        long,
+        help = "Predict one mask [default: three for a single click, of which the best is kept; else one]"
+    )]
     pub single_mask: bool,
     /// Where the mask goes: a black and white PNG of the photo's size
     #[arg(short, long = "output", value_name = "OUT.png", required_unless_present_any = ["json", "save_logits"])]
@@ -93,13 +111,17 @@ pub struct Segment {
     /// Also write OUT_cutout.png: the photo, transparent outside the mask
     #[arg(long, requires = "output")]
     pub cutout: bool,
-    /// Also write the low-resolution logits of every mask as float32 [K, H, W]
+    /// Also write the low-resolution logits of every mask as a float32 array
     #[arg(long, value_name = "FILE.npy")]
     pub save_logits: Option<PathBuf>,
     /// Print the result as one JSON object on stdout
     #[arg(long)]
     pub json: bool,
 }
+
+const PROMPTS_HELP: &str = "Prompts, one JSON object per line: \
+    {\"frame\":0,\"obj_id\":1,\"points\":[[x,y]],\"labels\":[1]}, \
+    or with \"box\":[x0,y0,x1,y1] or \"mask\":\"FILE.png\" instead of points";
 
 /// `sam2 track`
 #[derive(Args, Debug)]
@@ -108,8 +130,8 @@ pub struct Track {
     pub input: PathBuf,
     #[command(flatten)]
     pub model: ModelArg,
-    /// Prompts, one JSON object per line: {"frame":0,"obj_id":1,"points":[[x,y]],"labels":[1]}, or with "box":[x0,y0,x1,y1] or "mask":"FILE.png"
-    #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["points", "bbox", "frame", "obj_id"])]
+    /// The prompts file.
+    #[arg(long, help = PROMPTS_HELP, value_name = "FILE.jsonl", conflicts_with_all = ["points", "bbox", "frame", "obj_id"])]
     pub prompts: Option<PathBuf>,
     #[command(flatten)]
     pub prompt: PointArgs,

@@ -53,8 +53,10 @@ impl Stats {
 /// Runs the command.
 pub fn run(args: &args::Track, console: &Console) -> Result<()> {
     let prompts = read_prompts(args)?;
-    if output::same_place(&args.input, &args.output) {
-        bail!("the output folder {} is the input: choose another one for -o", args.output.display());
+    for folder in [args.output.clone(), args.output.join(OVERLAY)] {
+        if output::same_place(&args.input, &folder) {
+            bail!("the output folder {} is the input: choose another one for -o", folder.display());
+        }
     }
     let clip = Clip::open(&args.input, args.max_frames, console)?;
     prompts.check(&args.input, clip.len(), clip.size())?;

@@ -176,7 +176,10 @@ fn inputs_are_never_overwritten() {
     let frames = place.frames("frames");
     let before = std::fs::read(&photo).expect("read");
     refused(&run(&["segment", &photo, "-p", "96,64", "-o", &photo]), &["photo.png", "overwrite"]);
-    refused(&run(&["track", &frames, "-p", "80,64", "-o", &frames]), &["frames"]);
+    refused(&run(&["track", &frames, "-p", "80,64", "-o", &frames]), &["frames", "is the input"]);
+    std::fs::create_dir(place.join("overlay")).expect("folder");
+    let output = run(&["track", &place.arg("overlay"), "-p", "80,64", "-o", &place.arg("."), "--overlay"]);
+    refused(&output, &["overlay", "is the input"]);
     assert_eq!(std::fs::read(&photo).expect("read"), before);
     assert_eq!(list(&place.join("frames")), ["f10.png", "f11.png", "f8.png", "f9.png"]);
 }
@@ -250,9 +253,9 @@ fn a_full_disk_leaves_no_partial_file() {
 fn a_reader_that_goes_away_is_no_error() {
     let place = Place::new();
     let frames = place.frames("frames");
-    let script = format!(r#""$@" | true; test "${{PIPESTATUS[0]}}" = 0"#);
+    let script = r#""$@" | true; test "${PIPESTATUS[0]}" = 0"#;
     let mut command = std::process::Command::new("bash");
-    command.args(["-c", &script, "bash", env!("CARGO_BIN_EXE_sam2"), "-q"]);
+    command.args(["-c", script, "bash", env!("CARGO_BIN_EXE_sam2"), "-q"]);
     command.args(["track", &frames, "-p", "80,64", "-o", &place.arg("out"), "--json"]);
     let output = command.env_remove("RUST_BACKTRACE").output().expect("bash starts");
     assert_eq!(common::stderr(&output), "");

@@ -5,6 +5,7 @@ mod common;
 use std::io::BufReader;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use common::{Place, accepted, asset, list, run, stderr};
 use serde_json::Value;
@@ -165,6 +166,41 @@ fn an_earlier_result_is_replaced_as_a_whole() {
         stderr(&output)
     );
     assert_eq!(read_lines(&place.join("out/tracks.jsonl")).len(), 2);
+}
+
+/// A run that is killed leaves whole frames and no tracks.jsonl.
+#[test]
+fn a_killed_run_does_not_look_finished() {
+    let place = Place::new();
+    let gif = asset("demo.gif");
+    let mut child = common::sam2()
+        .args([
+            "track",
+            gif.to_str().expect("UTF-8"),
+            "-p",
+            "58,100",
+            "-q",
+            "-o",
+            &place.arg("out"),
+            "-t",
+            "1",
+        ])
+        .spawn()
+        .expect("sam2 starts");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !place.join("out/00001.png").exists() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().expect("kill");
+    let finished = child.wait().expect("wait").success();
+    assert!(!finished, "30 frames take longer than the two that were waited for");
+    let names = list(&place.join("out"));
+    assert!(!names.iter().any(|name| name == "tracks.jsonl"), "{names:?}");
+    let frames: Vec<_> = names.iter().filter(|name| name.ends_with(".png")).collect();
+    assert!(frames.len() >= 2);
+    for name in frames {
+        assert_eq!(read_indexed(&place.join("out").join(name)).0.len(), 320 * 240);
+    }
 }
 
 #[test]
