@@ -142,13 +142,19 @@ mod tests {
         }
         for frame in 4..60 {
             let (a, b) = (all.tokens(&model, frame, 60), flat.tokens(&model, frame, 60));
-            assert!(a.values == b.values && a.positions == b.positions && a.pointer_tokens == b.pointer_tokens);
+            assert!(
+                a.values == b.values && a.positions == b.positions && a.pointer_tokens == b.pointer_tokens
+            );
             for bank in [&mut all, &mut flat] {
                 bank.non_cond.insert(frame, output(&model, frame));
             }
             flat.forget_before(frame, model.config.num_maskmem, model.config.max_obj_ptrs_in_encoder);
             let memories = flat.non_cond.values().filter(|output| output.memory.is_some()).count();
-            assert!(memories <= 6 && flat.non_cond.len() <= 15, "{memories} memories, {} outputs", flat.non_cond.len());
+            assert!(
+                memories <= 6 && flat.non_cond.len() <= 15,
+                "{memories} memories, {} outputs",
+                flat.non_cond.len()
+            );
         }
     }
 
@@ -167,7 +173,9 @@ mod tests {
         assert_eq!(tokens.pointer_tokens, 4 * d / m);
         let cells = model.memory_position.len() / m;
         assert_eq!(tokens.values.len(), (5 * cells + 4 * d / m) * m);
-        let memory = |frame: usize| output(&model, frame).memory.expect("it has one").iter().map(|x| x.to_f32()).collect::<Vec<_>>();
+        let memory = |frame: usize| {
+            output(&model, frame).memory.expect("it has one").iter().map(|x| x.to_f32()).collect::<Vec<_>>()
+        };
         for (i, frame) in [5, 0, 1, 2, 3].into_iter().enumerate() {
             assert_eq!(tokens.values[i * cells * m..(i + 1) * cells * m], memory(frame), "memory {i}");
         }
@@ -179,7 +187,8 @@ mod tests {
 
     #[test]
     fn rounding_to_bf16_is_to_nearest_even() {
-        let cases = [(1.0_f32, 1.0_f32), (1.003_906_3, 1.0), (1.011_718_8, 1.015_625), (-3.141_592_7, -3.140_625)];
+        let cases =
+            [(1.0_f32, 1.0_f32), (1.003_906_3, 1.0), (1.011_718_8, 1.015_625), (-3.145, -3.140_625)];
         for (x, expected) in cases {
             assert_eq!(to_bf16(&[x])[0].to_f32(), expected, "{x}");
         }

@@ -181,7 +181,11 @@ impl TileOp for Flash<'_> {
                 self.max[r] = max;
                 if key_block > 0 && correction != 1.0 {
                     let c = S::F32::splat(s, correction);
-                    rows::map(s, &mut self.sums[r * self.dv_padded..(r + 1) * self.dv_padded], rows::Scale(c));
+                    rows::map(
+                        s,
+                        &mut self.sums[r * self.dv_padded..(r + 1) * self.dv_padded],
+                        rows::Scale(c),
+                    );
                 }
             }
             let mut sums =

@@ -10,9 +10,10 @@ mod hiera;
 mod neck;
 mod pos_embed;
 
-pub(crate) use block::Block;
-pub(crate) use hiera::Hiera;
-pub(crate) use neck::{Neck, compose};
+use block::Block;
+use hiera::Hiera;
+pub(crate) use neck::compose;
+use neck::{Neck, Pyramid};
 
 use kernels::Isa;
 
@@ -54,10 +55,10 @@ impl ImageEncoder {
 
     /// `image`, `[S, S, 3]` and normalised.
     pub fn forward(&self, run: &mut Run, image: &[f32]) -> Features {
-        let mut pyramid = self.neck.start();
+        let mut pyramid = Pyramid::default();
         self.trunk.forward(run, image, |run, stage, x, size| {
             self.neck.take_stage(run, stage, x, size, &mut pyramid)
         });
-        self.neck.finish(run, pyramid)
+        pyramid.into_features()
     }
 }

@@ -21,6 +21,7 @@ pub(crate) struct Neck {
 }
 
 /// The levels as they come in, stages 1 to 4.
+#[derive(Default)]
 pub(crate) struct Pyramid {
     levels: [Vec<f32>; 4],
 }
@@ -47,10 +48,6 @@ impl Neck {
         })
     }
 
-    pub fn start(&self) -> Pyramid {
-        Pyramid { levels: Default::default() }
-    }
-
     /// The trunk's output of `stage`, as soon as it is there.
     pub fn take_stage(
         &self,
@@ -75,9 +72,11 @@ impl Neck {
         }
         pyramid.levels[stage] = out;
     }
+}
 
-    pub fn finish(&self, _: &mut Run, pyramid: Pyramid) -> Features {
-        let [high_res0, high_res1, level2, _] = pyramid.levels;
+impl Pyramid {
+    pub fn into_features(self) -> Features {
+        let [high_res0, high_res1, level2, _] = self.levels;
         Features { level2, high_res0, high_res1 }
     }
 }

@@ -61,7 +61,7 @@ impl TwoWayTransformer {
     }
 
     /// `tokens`, `(T, D)`, and `image`, `(N, D)`, which is updated in place; returns the tokens.
-    pub fn forward(&self, run: &mut Run, tokens: &[f32], image: &mut Vec<f32>, image_pe: &[f32]) -> Vec<f32> {
+    pub fn forward(&self, run: &mut Run, tokens: &[f32], image: &mut [f32], image_pe: &[f32]) -> Vec<f32> {
         let isa = run.isa;
         let d = self.norm_final_attn.weight.len();
         let pe = tokens;

@@ -120,8 +120,8 @@ impl<'a> Checkpoint<'a> {
                 });
             }
         };
-        // Written so that NaN is caught too.
-        if let Some(&value) = values.iter().find(|v| !(v.abs() <= LARGEST)) {
+        // NaN lies in no range.
+        if let Some(&value) = values.iter().find(|v| !(-LARGEST..=LARGEST).contains(*v)) {
             return Err(LoadError::BadValue { origin: origin(), name: name.to_owned(), value });
         }
         self.used.borrow_mut().insert(name.to_owned());
