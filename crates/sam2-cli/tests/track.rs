@@ -168,6 +168,34 @@ fn an_earlier_result_is_replaced_as_a_whole() {
     assert_eq!(read_lines(&place.join("out/tracks.jsonl")).len(), 2);
 }
 
+/// Peak memory that a run printed, in megabytes.
+fn peak_memory(output: &std::process::Output) -> Option<f64> {
+    let text = stderr(output);
+    let (_, after) = text.split_once("peak memory ")?;
+    after.split_once(" MB")?.0.parse().ok()
+}
+
+#[test]
+fn memory_does_not_grow_with_the_clip() {
+    let place = Place::new();
+    std::fs::create_dir(place.join("frames")).expect("folder");
+    for index in 0..60 {
+        common::disc(60.0 + index as f32).save(place.join(&format!("frames/{index}.png"))).expect("save");
+    }
+    let peak = |frames: &str| {
+        let (clip, out) = (place.arg("frames"), place.arg("out"));
+        let output = run(&["track", &clip, "-p", "60,64", "--max-frames", frames, "-o", &out, "-t", "2"]);
+        accepted(&output);
+        peak_memory(&output)
+    };
+    // From frame 16 on the memory bank is full.
+    let (Some(short), Some(long)) = (peak("20"), peak("60")) else {
+        eprintln!("skipped: this system does not tell the peak memory");
+        return;
+    };
+    assert!(long - short < 5.0, "{short} MB for 20 frames, {long} MB for 60");
+}
+
 /// A run that is killed leaves whole frames and no tracks.jsonl.
 #[test]
 fn a_killed_run_does_not_look_finished() {

@@ -106,7 +106,8 @@ pub fn list(folder: &Path) -> Vec<String> {
     names
 }
 
-fn disc(cx: f32) -> RgbImage {
+/// The disc at some place along the middle of 192x128 pixels.
+pub fn disc(cx: f32) -> RgbImage {
     RgbImage::from_fn(192, 128, |x, y| {
         let inside = (x as f32 + 0.5 - cx).hypot(y as f32 + 0.5 - 64.0) < 36.0;
         if inside { Rgb([230, 120, 30]) } else { Rgb([40, 60, 90 + (x / 4) as u8]) }
