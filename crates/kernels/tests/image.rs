@@ -65,7 +65,7 @@ proptest! {
             let mut sum = fine.clone();
             upsample_nearest_2x_add(isa, &src, (h, w), c, &mut sum);
             assert_eq!(sum, expected, "{}", isa.name());
-            assert_eq!(max_pool_2x2(isa, &src, (h, w), c), pooled, "{}", isa.name());
+            assert_eq!(pool(isa, &src, (h, w), c), pooled, "{}", isa.name());
         });
     }
 
@@ -94,7 +94,7 @@ fn images_are_thread_invariant() {
         upsample_nearest_2x_add(isa, &rgb, (h, w), 3, &mut fine);
         fine
     });
-    assert_thread_invariant("max_pool_2x2", |isa| max_pool_2x2(isa, &rgb, (h, w), 3));
+    assert_thread_invariant("max_pool_2x2", |isa| pool(isa, &rgb, (h, w), 3));
     let pixels = bytes(3, h * w * 3);
     assert_thread_invariant("resize_pil_bicubic_u8", |_| {
         resize_pil_bicubic_u8(&pixels, (h, w), 3, (99, 400)).into_iter().map(f32::from).collect()
@@ -108,4 +108,10 @@ fn copied_axes_keep_infinities() {
     for (name, fast, _) in RESIZES {
         for_each_isa(|isa| assert_eq!(fast(isa, &src, (2, 2), 1, (2, 2)), src, "{name} on {}", isa.name()));
     }
+}
+
+fn pool(isa: kernels::Isa, src: &[f32], (h, w): (usize, usize), c: usize) -> Vec<f32> {
+    let mut out = vec![f32::NAN; h / 2 * (w / 2) * c];
+    max_pool_2x2(isa, src, (h, w), c, &mut out);
+    out
 }

@@ -187,8 +187,7 @@ mod tests {
 
     #[test]
     fn rounding_to_bf16_is_to_nearest_even() {
-        let cases =
-            [(1.0_f32, 1.0_f32), (1.003_906_3, 1.0), (1.011_718_8, 1.015_625), (-3.145, -3.140_625)];
+        let cases = [(1.0_f32, 1.0_f32), (1.003_906_3, 1.0), (1.011_718_8, 1.015_625), (-3.145, -3.140_625)];
         for (x, expected) in cases {
             assert_eq!(to_bf16(&[x])[0].to_f32(), expected, "{x}");
         }

@@ -11,20 +11,25 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// `len` floats of unspecified content: the smallest free buffer that is large enough, or a new one.
+    /// `len` floats of unspecified content: the smallest free buffer that is large enough, else a new one in place of the
+    /// largest that is not. So there are never more buffers than were in use at once.
     pub(crate) fn take(&mut self, len: usize) -> Vec<f32> {
-        let fit = (0..self.free.len())
-            .filter(|&i| self.free[i].capacity() >= len)
-            .min_by_key(|&i| self.free[i].capacity());
+        let capacity = |i: &usize| self.free[*i].capacity();
+        let fit = (0..self.free.len()).filter(|i| capacity(i) >= len).min_by_key(capacity);
         let mut buffer = match fit {
             Some(i) => self.free.swap_remove(i),
-            None => Vec::with_capacity(len),
+            None => {
+                if let Some(largest) = (0..self.free.len()).max_by_key(capacity) {
+                    self.free.swap_remove(largest);
+                }
+                Vec::with_capacity(len)
+            }
         };
         buffer.resize(len, 0.0);
         buffer
     }
 
-    /// Gives a buffer back.
+    /// Gives back a buffer that was taken.
     pub(crate) fn give(&mut self, buffer: Vec<f32>) {
         self.free.push(buffer);
     }

@@ -3,24 +3,23 @@
 use crate::parallel;
 use crate::simd::{F32s, Isa, Simd, SimdOp};
 
-/// 2×2 max pooling with stride 2: `(h, w, c)` → `(⌊h/2⌋, ⌊w/2⌋, c)`.
+/// 2×2 max pooling with stride 2: `(h, w, c)` → `out`, `(⌊h/2⌋, ⌊w/2⌋, c)`.
 ///
 /// `do_pool` of `sam2/modeling/backbones/hieradet.py`. NaNs are not propagated reliably.
 ///
 /// # Panics
-/// If `src_hwc` does not have `h·w·c` elements.
+/// If `src_hwc` does not have `h·w·c` elements or `out` has another size.
 #[track_caller]
-pub fn max_pool_2x2(isa: Isa, src_hwc: &[f32], (h, w): (usize, usize), c: usize) -> Vec<f32> {
+pub fn max_pool_2x2(isa: Isa, src_hwc: &[f32], (h, w): (usize, usize), c: usize, out: &mut [f32]) {
     assert_eq!(src_hwc.len(), h * w * c, "max_pool_2x2: src is not {h}×{w}×{c}");
     let (out_h, out_w) = (h / 2, w / 2);
-    let mut out = vec![0.0; out_h * out_w * c];
+    assert_eq!(out.len(), out_h * out_w * c, "max_pool_2x2: out is not {out_h}×{out_w}×{c}");
     if !out.is_empty() {
-        parallel::for_each_chunk_mut(&mut out, out_w * c, |y, out| {
+        parallel::for_each_chunk_mut(out, out_w * c, |y, out| {
             let (top, bottom) = src_hwc[2 * y * w * c..][..2 * w * c].split_at(w * c);
             isa.dispatch(PoolRow { top, bottom, c, out });
         });
     }
-    out
 }
 
 /// One output row from two input rows; an odd last column is dropped.

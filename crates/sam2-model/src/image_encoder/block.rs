@@ -104,7 +104,8 @@ impl Block {
                 run.give(x);
                 let mut projected = run.take(h * w * c);
                 layer.forward(isa, &normed, h * w, &mut projected);
-                let pooled = image::max_pool_2x2(isa, &projected, size, c);
+                let mut pooled = run.take(out_h * out_w * c);
+                image::max_pool_2x2(isa, &projected, size, c, &mut pooled);
                 run.give(projected);
                 pooled
             }

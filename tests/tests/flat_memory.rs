@@ -1,0 +1,39 @@
+//! Tracking holds a bounded amount of memory: nothing that is kept grows with the length of the clip.
+
+use std::alloc::System;
+use std::path::PathBuf;
+
+use sam2_model::{Frame, Model, Points, VideoInfo, VideoOptions, VideoPredictor};
+use sam2_tests::seeded;
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Bytes that are allocated and not yet freed.
+fn live() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats.bytes_allocated - stats.bytes_deallocated
+}
+
+#[test]
+fn a_long_clip_holds_no_more_memory_than_a_short_one() {
+    const FRAMES: usize = 120;
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../assets/sam2.1_micro.safetensors");
+    let model = Model::open(&path).expect("the embedded model loads");
+    let frame = |f: usize| {
+        Frame::new(200, 150, seeded::photo("flat", 200, 150, f % 8)).expect("the photo fills the frame")
+    };
+    let info = VideoInfo { width: 200, height: 150, num_frames: FRAMES };
+    let mut predictor = VideoPredictor::new(model, info, VideoOptions::default()).expect("a video");
+    predictor.add_points(0, &frame(0), 1, &Points::click(80.0, 70.0)).expect("a valid prompt");
+    predictor.add_points(0, &frame(0), 2, &Points::bbox(20.0, 30.0, 120.0, 140.0)).expect("a valid prompt");
+    let mut held = Vec::new();
+    for f in 0..FRAMES {
+        drop(predictor.track_frame(f, &frame(f)).expect("a valid frame"));
+        held.push(live());
+    }
+    // The bank is full after sixteen frames. What remains is a list of frame numbers.
+    let (early, late) = (held[24], held[FRAMES - 1]);
+    assert!(late <= early + 16 * 1024, "{early} bytes at frame 24, {late} at the end");
+}
