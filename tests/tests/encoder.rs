@@ -51,3 +51,24 @@ fn every_kind_of_block_matches_meta_from_its_own_input() {
         golden.finish(|name| name != own && !name.starts_with(&format!("{own}.")));
     }
 }
+
+#[test]
+fn constant_tables_match_meta() {
+    let probes = Probes::open("encoder_tiny.safetensors");
+    let model = Model::from_bytes(&seeded::checkpoint(TINY), TINY).expect("the seeded checkpoint loads");
+    let (image, memory) = modules::position_encodings(&model);
+    let mut golden = Golden::new(&probes, "position_encoding.", |_| Budget::absolute(2e-6));
+    golden.compare("image", &[64, 64, 256], image);
+    golden.compare("memory", &[64, 64, 64], memory);
+    golden.finish(|_| false);
+
+    // Turning (1, 0) gives cosine and sine.
+    let mut turned = [1.0, 0.0].repeat(4096 * 128);
+    kernels::rope::Rope::new(64, 256, 10_000.0).apply(kernels::Isa::best(), &mut turned);
+    let mut golden = Golden::new(&probes, "rope.", |_| Budget::absolute(4e-6));
+    for (i, name) in ["cos", "sin"].into_iter().enumerate() {
+        let part: Vec<f32> = turned.iter().skip(i).step_by(2).copied().collect();
+        golden.compare(name, &[4096, 128], &part);
+    }
+    golden.finish(|_| false);
+}

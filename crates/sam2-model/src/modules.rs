@@ -228,3 +228,8 @@ pub fn remembered(
     let memory = output.memory.as_ref()?.iter().map(|x| x.to_f32()).collect();
     Some((memory, output.obj_ptr.clone()))
 }
+
+/// Position encoding of the memory attention's input, `[g, g, D]`, and of a spatial memory, `[g, g, mem_dim]`.
+pub fn position_encodings(model: &Model) -> (&[f32], &[f32]) {
+    (model.memory_attention.position(), &model.memory_position)
+}

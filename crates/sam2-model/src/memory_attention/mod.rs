@@ -56,6 +56,11 @@ impl MemoryAttention {
         })
     }
 
+    /// The encoding of the grid's positions, `[grid, grid, D]`.
+    pub fn position(&self) -> &[f32] {
+        &self.position
+    }
+
     /// `level2`, `[grid, grid, D]`, the raw features of the frame, to the conditioned features of the same shape.
     pub fn forward(&self, run: &mut Run, level2: &[f32], memory: &MemoryTokens) -> Vec<f32> {
         let (isa, d) = (run.isa, self.norm.weight.len());
