@@ -8,6 +8,7 @@ use crate::memory_bank::{MemoryBank, StoredOutput};
 use crate::memory_encoder::MaskInput;
 use crate::model::Model;
 use crate::prompt_encoder::ModelPoint;
+use crate::sam_heads::HeadOutput;
 use crate::tap::Tap;
 use crate::workspace::Workspace;
 
@@ -51,6 +52,13 @@ pub struct Heads {
     pub memory: Vec<f32>,
 }
 
+impl Heads {
+    fn new(head: HeadOutput, memory: Vec<f32>) -> Self {
+        let HeadOutput { low_res, iou, obj_ptr, object_score } = head;
+        Self { low_res, iou, obj_ptr, object_score, memory }
+    }
+}
+
 /// The pixels of the video path, normalised.
 pub fn video_input(model: &Model, frame: &crate::Frame) -> Vec<f32> {
     crate::transforms::video(frame, model.config.image_size)
@@ -73,6 +81,10 @@ pub fn trunk_block(
     model.image_encoder.block(index).forward(&mut model.run(&mut workspace, tap), x, size, index).0
 }
 
+fn model_points(points: &[(f32, f32, i32)]) -> Vec<ModelPoint> {
+    points.iter().map(|&(x, y, label)| ModelPoint { x, y, label }).collect()
+}
+
 /// Prompt encoder and mask decoder on given features; `points` are `(x, y, label)` in model coordinates,
 /// padding included.
 pub fn decode(
@@ -83,7 +95,7 @@ pub fn decode(
     mask: Option<&[f32]>,
 ) {
     let mut workspace = Workspace::default();
-    let points: Vec<ModelPoint> = points.iter().map(|&(x, y, label)| ModelPoint { x, y, label }).collect();
+    let points = model_points(points);
     model.decode(&mut model.run(&mut workspace, tap), &features.level2, features, &points, mask);
 }
 
@@ -97,29 +109,17 @@ pub fn sam_heads(
     multimask: bool,
 ) -> Heads {
     let mut workspace = Workspace::default();
-    let points: Vec<ModelPoint> = points.iter().map(|&(x, y, label)| ModelPoint { x, y, label }).collect();
+    let points = model_points(points);
     let mut run = model.run(&mut workspace, tap);
     let head = model.forward_sam_heads(&mut run, &features.level2, features, &points, mask, multimask);
-    Heads {
-        low_res: head.low_res,
-        iou: head.iou,
-        obj_ptr: head.obj_ptr,
-        object_score: head.object_score,
-        memory: Vec::new(),
-    }
+    Heads::new(head, Vec::new())
 }
 
 /// A mask prompt taken as the answer: `mask` is `[S, S]` of 0 and 1.
 pub fn mask_as_output(model: &Model, tap: &mut dyn Tap, features: &Features, mask: &[f32]) -> Heads {
     let mut workspace = Workspace::default();
     let head = model.use_mask_as_output(&mut model.run(&mut workspace, tap), features, mask);
-    Heads {
-        low_res: head.low_res,
-        iou: head.iou,
-        obj_ptr: head.obj_ptr,
-        object_score: head.object_score,
-        memory: Vec::new(),
-    }
+    Heads::new(head, Vec::new())
 }
 
 /// The memory encoder on raw features and `[S, S]` logits, binarised or not.
@@ -209,13 +209,7 @@ pub fn track(
     run.give(embed);
     let memory =
         model.encode_memory(&mut run, &features.level2, &head.low_res, head.object_score, MaskInput::Soft);
-    Heads {
-        low_res: head.low_res,
-        iou: head.iou,
-        obj_ptr: head.obj_ptr,
-        object_score: head.object_score,
-        memory,
-    }
+    Heads::new(head, memory)
 }
 
 /// Memory, `[g, g, mem_dim]`, and pointer, `[D]`, that are stored of a frame.
