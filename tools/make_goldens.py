@@ -8,6 +8,7 @@ import time
 import torch
 
 import golden_demo
+import golden_everything
 import golden_image
 import golden_modules
 import golden_seeded
@@ -28,6 +29,7 @@ GROUPS = {
     "video_tiny": functools.partial(golden_video.video, "clip"),
     "video_late_tiny": functools.partial(golden_video.video, "late"),
     "micro_demo": golden_demo.demo,
+    "micro_everything": golden_everything.everything,
 }
 
 

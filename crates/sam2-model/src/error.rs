@@ -201,6 +201,11 @@ pub enum PromptError {
         /// Given.
         found: usize,
     },
+    /// Parameters of a search for everything under which nothing can be found.
+    #[error(
+        "the search needs 1 to 1024 points per side in every layer, at most 4 layers of crops, and thresholds that are numbers"
+    )]
+    BadSearch,
     /// An empty video.
     #[error("a video needs at least one frame of at least one pixel")]
     EmptyVideo,

@@ -26,6 +26,7 @@ pub use config::{Config, TrunkConfig};
 pub use error::{LoadError, PromptError};
 pub use image_encoder::Features;
 pub use model::{Model, Summary};
+pub use predictor::automatic::{AutomaticMaskGenerator, AutomaticOptions, Record, Rle};
 pub use predictor::image::{ImagePredictor, ImagePrompt, Prediction};
 pub use predictor::mask::{Mask, mask_to_logits};
 pub use predictor::prompt::{Frame, Points};

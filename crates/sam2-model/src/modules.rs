@@ -96,7 +96,14 @@ pub fn decode(
 ) {
     let mut workspace = Workspace::default();
     let points = model_points(points);
-    model.decode(&mut model.run(&mut workspace, tap), &features.level2, features, &points, mask);
+    model.decode(
+        &mut model.run(&mut workspace, tap),
+        &features.level2,
+        features,
+        &points,
+        mask,
+        f32::NEG_INFINITY,
+    );
 }
 
 /// The heads of the video path on given features, `level2` taken as already conditioned.

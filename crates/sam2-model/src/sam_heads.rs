@@ -31,7 +31,8 @@ pub(crate) struct HeadOutput {
 }
 
 impl Model {
-    /// The decoder for `points` (the padding point included) and mask logits, `[s, s]`, over `image_embed`.
+    /// The decoder for `points` (the padding point included) and mask logits, `[s, s]`, over `image_embed`. Forms no masks if no
+    /// estimate of their IoU exceeds `least_iou`.
     pub(crate) fn decode(
         &self,
         run: &mut Run,
@@ -39,10 +40,19 @@ impl Model {
         features: &Features,
         points: &[ModelPoint],
         mask: Option<&[f32]>,
+        least_iou: f32,
     ) -> Decoded {
         let sparse = self.prompt_encoder.sparse(run, points);
         let dense = self.prompt_encoder.dense(run, mask);
-        self.mask_decoder.forward(run, image_embed, features, &sparse, &dense, &self.prompt_encoder.dense_pe)
+        self.mask_decoder.forward(
+            run,
+            image_embed,
+            features,
+            &sparse,
+            &dense,
+            &self.prompt_encoder.dense_pe,
+            least_iou,
+        )
     }
 
     /// The features of a frame that looks at no memory.
@@ -69,7 +79,7 @@ impl Model {
             padded.push(ModelPoint::PADDING);
         }
         padded.push(ModelPoint::PADDING);
-        let decoded = self.decode(run, image_embed, features, &padded, mask);
+        let decoded = self.decode(run, image_embed, features, &padded, mask, f32::NEG_INFINITY);
         let mut selected = decoded.select(multimask);
         let appearing = decoded.object_score > 0.0;
         if !appearing {

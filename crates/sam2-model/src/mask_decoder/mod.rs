@@ -38,7 +38,7 @@ pub(crate) struct MaskDecoder {
 /// All that the decoder knows about a prompt.
 #[derive(Clone, Debug)]
 pub(crate) struct Decoded {
-    /// `[4, s, s]` logits: the single mask, then the three of an ambiguous prompt.
+    /// `[4, s, s]` logits: the single mask, then the three of an ambiguous prompt; empty if none was wanted.
     pub masks: Vec<f32>,
     /// Predicted IoU of each, 0 ..= 1.
     pub ious: [f32; MASK_TOKENS],
@@ -78,7 +78,7 @@ impl MaskDecoder {
     }
 
     /// `image_embed`, `[grid, grid, D]`, already with its no-memory embedding or conditioned on memories;
-    /// `sparse`, `(n, D)`; `dense` and `dense_pe` like the image.
+    /// `sparse`, `(n, D)`; `dense` and `dense_pe` like the image. If no estimate exceeds `least_iou`, no masks are formed.
     pub fn forward(
         &self,
         run: &mut Run,
@@ -87,6 +87,7 @@ impl MaskDecoder {
         sparse: &[f32],
         dense: &[f32],
         dense_pe: &[f32],
+        least_iou: f32,
     ) -> Decoded {
         let isa = run.isa;
         let d = self.output_tokens.len() / (MASK_TOKENS + 2);
@@ -98,9 +99,28 @@ impl MaskDecoder {
         let hs = self.transformer.forward(run, &tokens, &mut source, dense_pe);
         run.tap.tap(|| "sam_mask_decoder.hs".into(), &[hs.len() / d, d], &hs);
 
+        let mut ious = self.iou_head.forward(isa, &hs[d..2 * d]);
+        rows::sigmoid(isa, &mut ious);
+        run.tap.tap(|| "sam_mask_decoder.iou".into(), &[MASK_TOKENS], &ious);
+        let object_score = self.object_score_head.forward(isa, &hs[..d])[0];
+        run.tap.tap(|| "sam_mask_decoder.object_score".into(), &[1], &[object_score]);
         let mask_tokens = hs[2 * d..(2 + MASK_TOKENS) * d].to_vec();
-        let upscaled = self.upscaling.forward(run, &source, high_res);
+        // The estimates are known before any mask is: nothing is formed that cannot pass.
+        let masks = if ious.iter().all(|&iou| iou <= least_iou) {
+            Vec::new()
+        } else {
+            self.masks(run, &source, high_res, &mask_tokens)
+        };
         run.give(source);
+        let ious = ious.try_into().expect("the IoU head has four outputs");
+        Decoded { masks, ious, mask_tokens, object_score }
+    }
+
+    /// The logits of all four masks, `[4, s, s]`.
+    fn masks(&self, run: &mut Run, source: &[f32], high_res: &Features, mask_tokens: &[f32]) -> Vec<f32> {
+        let isa = run.isa;
+        let d = mask_tokens.len() / MASK_TOKENS;
+        let upscaled = self.upscaling.forward(run, source, high_res);
         let width = d / 8;
         let hyper: Vec<f32> = self
             .hypernetworks
@@ -118,14 +138,7 @@ impl MaskDecoder {
         run.give(by_pixel);
         run.give(upscaled);
         run.tap.tap(|| "sam_mask_decoder.mask_logits".into(), &[MASK_TOKENS, side, side], &masks);
-
-        let mut ious = self.iou_head.forward(isa, &hs[d..2 * d]);
-        rows::sigmoid(isa, &mut ious);
-        run.tap.tap(|| "sam_mask_decoder.iou".into(), &[MASK_TOKENS], &ious);
-        let object_score = self.object_score_head.forward(isa, &hs[..d])[0];
-        run.tap.tap(|| "sam_mask_decoder.object_score".into(), &[1], &[object_score]);
-        let ious = ious.try_into().expect("the IoU head has four outputs");
-        Decoded { masks, ious, mask_tokens, object_score }
+        masks
     }
 }
 

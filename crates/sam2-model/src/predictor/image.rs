@@ -104,6 +104,27 @@ impl ImagePredictor {
         multimask: bool,
         tap: &mut dyn Tap,
     ) -> Result<Prediction, PromptError> {
+        let prediction = self.decode(prompt, multimask, f32::NEG_INFINITY, tap)?;
+        Ok(prediction.expect("no estimate is at most minus infinity"))
+    }
+
+    /// [`Self::predict`], or nothing if no estimate of a mask's IoU exceeds `least_iou`.
+    pub(crate) fn predict_above(
+        &mut self,
+        prompt: &ImagePrompt,
+        multimask: bool,
+        least_iou: f32,
+    ) -> Result<Option<Prediction>, PromptError> {
+        self.decode(prompt, multimask, least_iou, &mut NoTap)
+    }
+
+    fn decode(
+        &mut self,
+        prompt: &ImagePrompt,
+        multimask: bool,
+        least_iou: f32,
+        tap: &mut dyn Tap,
+    ) -> Result<Option<Prediction>, PromptError> {
         let model = &self.model;
         let image = self.image.as_ref().ok_or(PromptError::NoImage)?;
         if prompt.points.is_empty() && prompt.mask_logits.is_none() {
@@ -127,10 +148,13 @@ impl ImagePredictor {
         }
         let mut run = model.run(&mut self.workspace, tap);
         let mask = prompt.mask_logits.as_deref();
-        let decoded = model.decode(&mut run, &image.image_embed, &image.features, &points, mask);
+        let decoded = model.decode(&mut run, &image.image_embed, &image.features, &points, mask, least_iou);
+        if decoded.masks.is_empty() {
+            return Ok(None);
+        }
         let selected = decoded.select(multimask);
         let clamped = selected.masks.iter().map(|x| x.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)).collect();
-        Ok(Prediction {
+        Ok(Some(Prediction {
             model: Arc::clone(model),
             width: image.width,
             height: image.height,
@@ -138,7 +162,7 @@ impl ImagePredictor {
             ious: selected.ious,
             object_score: decoded.object_score,
             logits: selected.masks,
-        })
+        }))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Pixels and prompts in, masks out.
 
+pub(crate) mod automatic;
 pub(crate) mod image;
 pub(crate) mod mask;
 pub(crate) mod prompt;

@@ -1,0 +1,261 @@
+//! Everything in an image: a grid of clicks, the masks that are good and stable, without duplicates. Meta:
+//! `sam2/automatic_mask_generator.py`, class `SAM2AutomaticMaskGenerator`; parameters have its names and defaults.
+
+mod crops;
+mod nms;
+mod rle;
+
+use std::sync::Arc;
+
+pub use rle::Rle;
+
+use super::image::{ImagePredictor, ImagePrompt, Prediction};
+use super::mask::Mask;
+use super::prompt::{Frame, Points};
+use crate::error::PromptError;
+use crate::model::Model;
+use crops::CropBox;
+
+/// Masks this close to the edge of a crop, pixels, are cut off by it and dropped.
+const EDGE: i64 = 20;
+
+/// Parameters of the search.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AutomaticOptions {
+    /// Clicks per side of the grid over the image.
+    pub points_per_side: usize,
+    /// Only masks with a predicted IoU above this are kept.
+    pub pred_iou_thresh: f32,
+    /// Only masks with at least this stability are kept.
+    pub stability_score_thresh: f32,
+    /// How far the threshold is moved for the stability.
+    pub stability_score_offset: f32,
+    /// Logits above this are inside.
+    pub mask_threshold: f32,
+    /// Of two masks whose boxes overlap more than this, IoU, the worse is dropped.
+    pub box_nms_thresh: f64,
+    /// Layers of crops that are searched as well; layer `i` has `4^i` crops.
+    pub crop_n_layers: usize,
+    /// As [`Self::box_nms_thresh`], between crops.
+    pub crop_nms_thresh: f64,
+    /// Overlap of the crops of layer 1 as a share of the shorter side.
+    pub crop_overlap_ratio: f64,
+    /// The grid of layer `i` has `points_per_side / factor^i` clicks per side.
+    pub crop_n_points_downscale_factor: usize,
+    /// Every mask is predicted a second time with itself as a prompt.
+    pub use_m2m: bool,
+    /// Three masks per click, else one.
+    pub multimask_output: bool,
+}
+
+impl Default for AutomaticOptions {
+    fn default() -> Self {
+        Self {
+            points_per_side: 32,
+            pred_iou_thresh: 0.8,
+            stability_score_thresh: 0.95,
+            stability_score_offset: 1.0,
+            mask_threshold: 0.0,
+            box_nms_thresh: 0.7,
+            crop_n_layers: 0,
+            crop_nms_thresh: 0.7,
+            crop_overlap_ratio: 512.0 / 1500.0,
+            crop_n_points_downscale_factor: 1,
+            use_m2m: false,
+            multimask_output: true,
+        }
+    }
+}
+
+/// One mask that was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// The mask at the size of the image.
+    pub segmentation: Rle,
+    /// `[x, y, w, h]`, where `w` and `h` are differences of inclusive coordinates, as in the reference.
+    pub bbox: [i64; 4],
+    /// The model's estimate of the mask's IoU with the object.
+    pub predicted_iou: f32,
+    /// The click, pixels of the image.
+    pub point_coords: [f32; 2],
+    /// How little the mask changes when its threshold moves.
+    pub stability_score: f32,
+    /// `[x, y, w, h]` of the crop in which it was found.
+    pub crop_box: [i64; 4],
+}
+
+/// A mask before it is a record: its box is `[x0, y0, x1, y1]`, inclusive, in pixels of the image.
+struct Candidate {
+    rle: Rle,
+    bbox: [i64; 4],
+    iou: f32,
+    point: [f32; 2],
+    stability: f32,
+    crop: CropBox,
+}
+
+/// Finds all masks of an image.
+#[derive(Debug)]
+pub struct AutomaticMaskGenerator {
+    predictor: ImagePredictor,
+    options: AutomaticOptions,
+}
+
+impl AutomaticMaskGenerator {
+    /// A generator with the given parameters.
+    ///
+    /// # Errors
+    /// If there is no point to click on, or a parameter is not a number.
+    pub fn new(model: Arc<Model>, options: AutomaticOptions) -> Result<Self, PromptError> {
+        let numbers = [options.pred_iou_thresh, options.stability_score_thresh, options.mask_threshold];
+        let finite = numbers.iter().all(|x| x.is_finite()) && options.crop_overlap_ratio.is_finite();
+        let last = u32::try_from(options.crop_n_layers)
+            .ok()
+            .and_then(|n| options.crop_n_points_downscale_factor.checked_pow(n));
+        let points = last.filter(|&f| f > 0).map_or(0, |f| options.points_per_side / f);
+        if points == 0 || points > 1024 || options.crop_n_layers > 4 || !finite {
+            return Err(PromptError::BadSearch);
+        }
+        Ok(Self { predictor: ImagePredictor::new(model), options })
+    }
+
+    /// All masks of `image`, best first (with crops: those of smaller crops first). `progress` is called after every click
+    /// with the number done and the number in all.
+    ///
+    /// # Errors
+    /// Never for an image of at least one pixel; the type leaves room.
+    pub fn generate(
+        &mut self,
+        image: &Frame,
+        mut progress: impl FnMut(usize, usize),
+    ) -> Result<Vec<Record>, PromptError> {
+        let size = (image.width(), image.height());
+        let crops = crops::boxes(size, self.options.crop_n_layers, self.options.crop_overlap_ratio);
+        let side = |layer: usize| {
+            self.options.points_per_side / self.options.crop_n_points_downscale_factor.pow(layer as u32)
+        };
+        let total: usize = crops.iter().map(|(_, layer)| side(*layer).pow(2)).sum();
+        let grids: Vec<Vec<[f64; 2]>> =
+            (0..=self.options.crop_n_layers).map(|layer| crops::grid(side(layer))).collect();
+        let mut done = 0;
+        let mut found = Vec::new();
+        for (crop, layer) in &crops {
+            let tick = || {
+                done += 1;
+                progress(done, total);
+            };
+            found.extend(self.search(image, *crop, &grids[*layer], tick)?);
+        }
+        if crops.len() > 1 {
+            // Masks of smaller crops win.
+            let scores: Vec<f32> = found.iter().map(|c| 1.0 / c.crop.area() as f32).collect();
+            found = keep(found, &scores, self.options.crop_nms_thresh);
+        }
+        Ok(found.into_iter().map(Candidate::into_record).collect())
+    }
+
+    /// The masks of one crop, without duplicates, best first.
+    fn search(
+        &mut self,
+        image: &Frame,
+        crop: CropBox,
+        grid: &[[f64; 2]],
+        mut tick: impl FnMut(),
+    ) -> Result<Vec<Candidate>, PromptError> {
+        let (width, height) = crop.size();
+        self.predictor.set_image(&crop.cut(image)?);
+        let mut found = Vec::new();
+        for &[x, y] in grid {
+            let point = [(x * width as f64) as f32, (y * height as f64) as f32];
+            let points = Points::click(point[0], point[1]);
+            let prompt = ImagePrompt { points, mask_logits: None };
+            // Refinement needs every mask, else those that cannot pass are not even formed.
+            let every = self.options.use_m2m || self.options.pred_iou_thresh <= 0.0;
+            let least = if every { f32::NEG_INFINITY } else { self.options.pred_iou_thresh };
+            let prediction = self.predictor.predict_above(&prompt, self.options.multimask_output, least)?;
+            for (prediction, k) in prediction.iter().flat_map(|p| (0..p.len()).map(move |k| (p, k))) {
+                let refined =
+                    if self.options.use_m2m { Some(self.refine(&prompt, prediction, k)?) } else { None };
+                let (prediction, k) = refined.as_ref().map_or((prediction, k), |refined| (refined, 0));
+                found.extend(self.judge(prediction, k, crop, (image.width(), image.height()), point));
+            }
+            tick();
+        }
+        let scores: Vec<f32> = found.iter().map(|c| c.iou).collect();
+        Ok(keep(found, &scores, self.options.box_nms_thresh))
+    }
+
+    fn refine(
+        &mut self,
+        prompt: &ImagePrompt,
+        prediction: &Prediction,
+        k: usize,
+    ) -> Result<Prediction, PromptError> {
+        let logits = prediction.low_res().index(k).data().to_vec();
+        self.predictor
+            .predict(&ImagePrompt { points: prompt.points.clone(), mask_logits: Some(logits) }, false)
+    }
+
+    /// Mask `k` of a click, if it is good, stable and not cut off by the crop.
+    fn judge(
+        &self,
+        prediction: &Prediction,
+        k: usize,
+        crop: CropBox,
+        size: (usize, usize),
+        point: [f32; 2],
+    ) -> Option<Candidate> {
+        let options = &self.options;
+        let iou = prediction.ious()[k];
+        if options.pred_iou_thresh > 0.0 && (iou.is_nan() || iou <= options.pred_iou_thresh) {
+            return None;
+        }
+        let logits = prediction.mask_logits(k);
+        let above = |threshold: f32| logits.iter().filter(|&&x| x > threshold).count() as f32;
+        let inner = above(options.mask_threshold + options.stability_score_offset);
+        // No pixel in either makes this NaN, which is not stable.
+        let stability = inner / above(options.mask_threshold - options.stability_score_offset);
+        if options.stability_score_thresh > 0.0
+            && (stability.is_nan() || stability < options.stability_score_thresh)
+        {
+            return None;
+        }
+        let (width, height) = crop.size();
+        let mask = Mask::above(&logits, width, height, options.mask_threshold);
+        let [x0, y0, x1, y1] = mask.bbox_xyxy().unwrap_or([0; 4]).map(|x| x as i64);
+        let bbox = [x0 + crop.x0 as i64, y0 + crop.y0 as i64, x1 + crop.x0 as i64, y1 + crop.y0 as i64];
+        if crop.cuts(bbox, size) {
+            return None;
+        }
+        Some(Candidate {
+            rle: Rle::encode(&mask, (crop.x0, crop.y0), size),
+            bbox,
+            iou,
+            point: [point[0] + crop.x0 as f32, point[1] + crop.y0 as f32],
+            stability,
+            crop,
+        })
+    }
+}
+
+impl Candidate {
+    fn into_record(self) -> Record {
+        let [x0, y0, x1, y1] = self.bbox;
+        let (width, height) = self.crop.size();
+        Record {
+            segmentation: self.rle,
+            bbox: [x0, y0, x1 - x0, y1 - y0],
+            predicted_iou: self.iou,
+            point_coords: self.point,
+            stability_score: self.stability,
+            crop_box: [self.crop.x0 as i64, self.crop.y0 as i64, width as i64, height as i64],
+        }
+    }
+}
+
+/// What non-maximum suppression leaves, in its order.
+fn keep(candidates: Vec<Candidate>, scores: &[f32], threshold: f64) -> Vec<Candidate> {
+    let boxes: Vec<[i64; 4]> = candidates.iter().map(|c| c.bbox).collect();
+    let mut slots: Vec<Option<Candidate>> = candidates.into_iter().map(Some).collect();
+    nms::nms(&boxes, scores, threshold).into_iter().filter_map(|i| slots[i].take()).collect()
+}

@@ -1,0 +1,102 @@
+//! The automatic mask generator with the embedded model against Meta's: which masks are kept, in which order, to the pixel.
+
+use std::path::PathBuf;
+
+use image::AnimationDecoder;
+use sam2_model::{AutomaticMaskGenerator, AutomaticOptions, Frame, Model};
+use sam2_tests::probe::Probes;
+
+fn asset(name: &str) -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../assets").join(name);
+    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn first_frame() -> Frame {
+    let gif = asset("demo.gif");
+    let decoder = image::codecs::gif::GifDecoder::new(std::io::Cursor::new(gif)).expect("a GIF");
+    let frame = decoder.into_frames().next().expect("a frame").expect("a whole frame");
+    let image = image::DynamicImage::from(frame.into_buffer()).into_rgb8();
+    Frame::new(image.width() as usize, image.height() as usize, image.into_raw()).expect("a frame")
+}
+
+/// The cases of `tools/golden_everything.py`.
+fn cases() -> [(&'static str, AutomaticOptions); 5] {
+    let sharp = || AutomaticOptions {
+        pred_iou_thresh: 0.1,
+        stability_score_thresh: 0.5,
+        stability_score_offset: 0.1,
+        ..AutomaticOptions::default()
+    };
+    [
+        ("plain", AutomaticOptions { points_per_side: 5, box_nms_thresh: 1.0, ..sharp() }),
+        ("suppressed", AutomaticOptions { points_per_side: 5, ..sharp() }),
+        (
+            "crops",
+            AutomaticOptions {
+                points_per_side: 4,
+                crop_n_layers: 1,
+                crop_n_points_downscale_factor: 2,
+                box_nms_thresh: 0.95,
+                crop_nms_thresh: 0.5,
+                ..sharp()
+            },
+        ),
+        ("refined", AutomaticOptions { points_per_side: 3, use_m2m: true, box_nms_thresh: 1.0, ..sharp() }),
+        (
+            "single",
+            AutomaticOptions { points_per_side: 4, multimask_output: false, box_nms_thresh: 1.0, ..sharp() },
+        ),
+    ]
+}
+
+#[test]
+fn records_match_meta() {
+    let probes = Probes::open("micro_everything.safetensors");
+    let model = Model::from_bytes(&asset("sam2.1_micro.safetensors"), "micro").expect("it loads");
+    let image = first_frame();
+    for (case, options) in cases() {
+        let mut generator = AutomaticMaskGenerator::new(model.clone(), options).expect("valid parameters");
+        let mut last = (0, 1);
+        let records = generator.generate(&image, |done, total| last = (done, total)).expect("an image");
+        assert_eq!(last.0, last.1, "{case}: progress ends at the end");
+        let ints = |key: &str| probes.i64s(&format!("{case}#{key}"));
+        let floats = |key: &str| probes.f32s(&format!("{case}#{key}"));
+        let counts = String::from_utf8(probes.u8s(&format!("{case}#counts"))).expect("ASCII");
+        assert_eq!(records.len(), counts.lines().count(), "{case}: number of masks");
+        for (i, (record, counts)) in records.iter().zip(counts.lines()).enumerate() {
+            let here = format!("{case}, mask {i}");
+            assert_eq!(record.bbox, ints("bbox")[4 * i..][..4], "{here}: bbox");
+            assert_eq!(record.crop_box, ints("crop_box")[4 * i..][..4], "{here}: crop");
+            assert_eq!(record.point_coords, floats("point")[2 * i..][..2], "{here}: point");
+            assert_eq!(record.segmentation.area() as i64, ints("area")[i], "{here}: area");
+            assert_eq!(record.segmentation.to_coco_string(), counts, "{here}: COCO string");
+            let (iou, stability) = (floats("iou")[i], floats("stability")[i]);
+            assert!((record.predicted_iou - iou).abs() <= 1e-5, "{here}: {} for {iou}", record.predicted_iou);
+            assert!((record.stability_score - stability).abs() <= 1e-5, "{here}: {}", record.stability_score);
+            assert_eq!(record.segmentation.mask().area() as i64, ints("area")[i], "{here}: decoded");
+        }
+    }
+}
+
+#[test]
+fn parameters_that_find_nothing_are_refused() {
+    let model = Model::from_bytes(&asset("sam2.1_micro.safetensors"), "micro").expect("it loads");
+    let refused = |options| AutomaticMaskGenerator::new(model.clone(), options).is_err();
+    let default = AutomaticOptions::default;
+    assert!(refused(AutomaticOptions { points_per_side: 0, ..default() }));
+    assert!(refused(AutomaticOptions { points_per_side: 1_000_000, ..default() }));
+    assert!(refused(AutomaticOptions { crop_n_layers: 60, crop_n_points_downscale_factor: 2, ..default() }));
+    assert!(refused(AutomaticOptions { crop_n_points_downscale_factor: 0, crop_n_layers: 1, ..default() }));
+    assert!(refused(AutomaticOptions { pred_iou_thresh: f32::NAN, ..default() }));
+}
+
+#[test]
+fn images_of_a_few_pixels_do_not_panic() {
+    let model = Model::from_bytes(&asset("sam2.1_micro.safetensors"), "micro").expect("it loads");
+    let options = AutomaticOptions { points_per_side: 2, crop_n_layers: 2, ..AutomaticOptions::default() };
+    let mut generator = AutomaticMaskGenerator::new(model, options).expect("valid parameters");
+    for (width, height) in [(1, 1), (3, 2), (1, 40)] {
+        let image = Frame::new(width, height, vec![90; width * height * 3]).expect("a frame");
+        generator.generate(&image, |_, _| ()).expect("an image");
+    }
+}

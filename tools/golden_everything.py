@@ -1,0 +1,53 @@
+"""Goldens of the automatic mask generator: the embedded checkpoint on the first frame of the bundled clip."""
+
+import numpy as np
+import torch
+from PIL import Image
+from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
+
+import golden_demo
+from probes import Probes
+
+# The embedded model sees one salient object wherever it is clicked on, and is unsure of its outline: a box threshold of 1
+# keeps all its answers apart, and a small offset makes them stable.
+SHARP = {"pred_iou_thresh": 0.1, "stability_score_thresh": 0.5, "stability_score_offset": 0.1}
+CASES = {
+    "plain": SHARP | {"points_per_side": 5, "box_nms_thresh": 1.0},
+    "suppressed": SHARP | {"points_per_side": 5},
+    "crops": SHARP
+    | {"points_per_side": 4, "crop_n_layers": 1, "crop_n_points_downscale_factor": 2, "box_nms_thresh": 0.95, "crop_nms_thresh": 0.5},
+    "refined": SHARP | {"points_per_side": 3, "use_m2m": True, "box_nms_thresh": 1.0},
+    "single": SHARP | {"points_per_side": 4, "multimask_output": False, "box_nms_thresh": 1.0},
+}
+
+
+def margins(records: list, options: dict) -> list:
+    """How far the kept masks are from the two thresholds, and their estimates from each other."""
+    ious = np.sort([r["predicted_iou"] for r in records])
+    stability = min(r["stability_score"] for r in records) - options["stability_score_thresh"]
+    gap = np.diff(ious).min() if len(ious) > 1 else 1.0
+    return [ious[0] - options["pred_iou_thresh"], stability, gap]
+
+
+def everything() -> Probes:
+    probes = Probes()
+    image = np.array(Image.open(golden_demo.ASSETS / "demo.gif").convert("RGB"))
+    model = golden_demo.build()
+    side = model.image_size // 4
+    for case, options in CASES.items():
+        generator = SAM2AutomaticMaskGenerator(model, output_mode="coco_rle", **options)
+        generator.predictor._bb_feat_sizes = [(side, side), (side // 2, side // 2), (side // 4, side // 4)]
+        with torch.inference_mode():
+            records = generator.generate(image)
+        assert records, case
+        strings = [r["segmentation"]["counts"].encode() for r in records]
+        probes.fact(f"{case}#bbox", [r["bbox"] for r in records], np.int64)
+        probes.fact(f"{case}#crop_box", [r["crop_box"] for r in records], np.int64)
+        probes.fact(f"{case}#area", [r["area"] for r in records], np.int64)
+        probes.fact(f"{case}#point", [r["point_coords"][0] for r in records], np.float32)
+        probes.fact(f"{case}#iou", [r["predicted_iou"] for r in records], np.float32)
+        probes.fact(f"{case}#stability", [r["stability_score"] for r in records], np.float32)
+        probes.fact(f"{case}#margins", margins(records, options), np.float64)
+        probes.fact(f"{case}#counts", np.frombuffer(b"\n".join(strings), np.uint8), np.uint8)
+        print(f"  {case}: {len(records)} masks, {len({tuple(r['bbox']) for r in records})} boxes")
+    return probes
