@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod console;
 mod demo;
+mod everything;
 mod info;
 mod input;
 mod model;
@@ -51,6 +52,7 @@ fn run(cli: &Cli, console: &Console) -> Result<()> {
         .with_context(|| format!("cannot start {threads} threads"))?;
     match &cli.command {
         Command::Segment(args) => segment::run(args, console),
+        Command::Everything(args) => everything::run(args, console),
         Command::Track(args) => track::run(args, console),
         Command::Demo(args) => demo::run(args, console),
         Command::Info(args) => info::run(args, console),
