@@ -9,6 +9,8 @@ For a tensor NAME there are
 Other keys that contain '#' hold facts about a case (prompts, decision margins) as they are.
 """
 
+from importlib.metadata import version
+
 import numpy as np
 import torch
 from safetensors.numpy import save_file
@@ -60,16 +62,7 @@ class Probes:
             self.add(prefix + name, value, truths[name] if truths else None, samples)
 
     def save(self, path: str) -> None:
-        import sam2
-        import torchvision
-        from importlib.metadata import version
-
-        save_file(
-            {k: np.ascontiguousarray(v) for k, v in sorted(self.tensors.items())},
-            path,
-            metadata={
-                "sam2": version("sam2"),
-                "torch": torch.__version__,
-                "torchvision": torchvision.__version__,
-            },
-        )
+        # One entry only: the library writes several in no fixed order, and the bytes should be reproducible.
+        made_with = ", ".join(f"{package} {version(package)}" for package in ("sam2", "torch", "torchvision"))
+        tensors = {k: np.ascontiguousarray(v) for k, v in sorted(self.tensors.items())}
+        save_file(tensors, path, metadata={"made_with": made_with})

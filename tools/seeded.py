@@ -143,9 +143,11 @@ OVERRIDES = (
     ("", OBJECT_SCORE_BIAS, 3.0, 0.2),
     # ... but for this copy of tiny, where it is absent.
     ("sam2.1_hiera_tiny_absent", OBJECT_SCORE_BIAS, -5.0, 0.2),
-    # Large logits in mask 0 make it stable, so that the dynamic fallback to masks 1..3 is not taken. (The other
-    # models have an unstable mask 0 and take it.)
+    # Large logits in mask 0 make it stable, and the dynamic fallback to masks 1..3 is not taken; small ones make it
+    # unstable, and it is. Without these, some models are too close to the threshold.
     ("sam2.1_hiera_small", SINGLE_MASK_HEAD, 0.0, 1.0),
+    ("sam2.1_hiera_base_plus", SINGLE_MASK_HEAD, 0.0, 0.03),
+    ("sam2.1_hiera_large", SINGLE_MASK_HEAD, 0.0, 0.25),
     ("sam2_hiera_tiny", SINGLE_MASK_HEAD, 0.0, 1.0),
 )
 
