@@ -3,6 +3,7 @@
 
 pub mod golden;
 pub mod probe;
+pub mod pt;
 pub mod seeded;
 
 use std::path::PathBuf;

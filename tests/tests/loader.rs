@@ -165,11 +165,6 @@ fn another_model_is_refused() {
 }
 
 #[test]
-fn a_pytorch_archive_is_recognised() {
-    assert!(matches!(refused(b"PK\x03\x04 and so on"), LoadError::PyTorchArchive { .. }));
-}
-
-#[test]
 fn a_file_that_is_not_there_is_named() {
     let message = Model::open("/nowhere/x.safetensors".as_ref()).expect_err("must not load").to_string();
     assert!(message.starts_with("/nowhere/x.safetensors: "), "{message}");

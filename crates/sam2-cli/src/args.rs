@@ -67,7 +67,7 @@ pub struct ModelArg {
         short,
         long = "model",
         value_name = "CKPT",
-        help = "Checkpoint (.safetensors with Meta's tensor names) [default: a small one embedded in this program]"
+        help = "Checkpoint (Meta's .pt, or .safetensors) [default: a small one embedded in this program]"
     )]
     pub model: Option<PathBuf>,
 }

@@ -19,7 +19,7 @@ pub const EMBEDDED_NOTE: &str = "a 4 M parameter SAM 2.1 trained on synthetic sh
 /// Where better ones are.
 pub const PUBLISHED_NOTE: &str = "https://dl.fbaipublicfiles.com/segment_anything_2/092824/\
                                   sam2.1_hiera_{tiny,small,base_plus,large}.pt \
-                                  (Hugging Face: facebook/sam2.1-hiera-*); the README says how to convert one";
+                                  (Hugging Face: facebook/sam2.1-hiera-*); -m takes them as they are";
 
 /// Opens a checkpoint, or the embedded one, and then says so.
 pub fn open(path: Option<&Path>, console: &Console) -> Result<Arc<Model>> {

@@ -135,9 +135,9 @@ fn files_that_are_no_checkpoints_are_refused() {
         "a shopping list, long enough to be taken for a header by its first bytes",
     );
     refused_as_model(&place, "notes.safetensors", &[]);
-    // What a .pt file begins with: it is a zip archive.
+    // A .pt file is a zip archive; this one has nothing but its beginning.
     place.write("model.pt", [b"PK\x03\x04".as_slice(), &[0; 200]].concat());
-    refused_as_model(&place, "model.pt", &[".pt", "safetensors"]);
+    refused_as_model(&place, "model.pt", &["PyTorch", "zip archive"]);
     std::fs::create_dir(place.join("folder")).expect("folder");
     refused_as_model(&place, "folder", &[]);
     refused_as_model(&place, "absent.safetensors", &[]);

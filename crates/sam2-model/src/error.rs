@@ -14,24 +14,17 @@ pub enum LoadError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// Not a safetensors file, or a damaged one.
+    /// Neither a safetensors file nor one of `torch.save`, or a damaged one.
     #[error(
-        "{origin}: not a usable safetensors file ({reason}); download it again or convert the checkpoint (see README)"
+        "{origin}: not a usable {kind} file ({reason}); safetensors and PyTorch .pt are read; download it again"
     )]
     Format {
         /// File name.
         origin: String,
+        /// What its first bytes say: `safetensors` or `PyTorch`.
+        kind: &'static str,
         /// What is wrong.
         reason: String,
-    },
-    /// A Meta `.pt` archive.
-    #[error(
-        "{origin}: this is a PyTorch .pt archive; this release reads safetensors: save its \"model\" dict with \
-         safetensors.torch.save_file (three lines, see README)"
-    )]
-    PyTorchArchive {
-        /// File name.
-        origin: String,
     },
     /// Tensors, but not of a model that we know.
     #[error("{origin}: not a SAM 2 checkpoint that this program knows ({reason})")]

@@ -62,8 +62,9 @@ pub struct Model {
 }
 
 impl Model {
-    /// Opens a checkpoint in safetensors format with Meta's tensor names, stored as F32, F16 or BF16. The file is
-    /// memory-mapped while it is read and not kept open.
+    /// Opens a checkpoint with Meta's tensor names, a `.pt` as published or a safetensors file, which the first bytes
+    /// tell apart; stored as F32, F16 or BF16. The file is memory-mapped while it is read and not kept open. Nothing
+    /// in a `.pt` is executed.
     ///
     /// # Errors
     /// If the file cannot be read, is damaged, or does not hold exactly the tensors of a SAM 2 or 2.1 model.

@@ -1,11 +1,12 @@
 //! Tensors by their state-dict path, and the audit that every tensor was used.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use half::{bf16, f16};
-use safetensors::tensor::{Dtype, SafeTensors};
+use safetensors::tensor::SafeTensors;
 
+use super::stored::Stored;
+use super::{quoted, torch};
 use crate::error::LoadError;
 
 /// Largest magnitude that a weight may have. Trained weights stay far below; a flipped exponent bit does not.
@@ -16,30 +17,24 @@ pub(crate) struct Checkpoint<'a> {
     pub origin: String,
     /// Name of the model being loaded, for error messages.
     pub variant: String,
-    tensors: SafeTensors<'a>,
-    metadata: Option<std::collections::HashMap<String, String>>,
+    tensors: BTreeMap<String, Stored<'a>>,
+    metadata: Option<HashMap<String, String>>,
     used: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Checkpoint<'a> {
-    /// Parses the header; nothing else is read yet.
+    /// Finds out what the file holds, by its first bytes a `.pt` or else a safetensors file; no weight is read yet.
     pub fn parse(bytes: &'a [u8], origin: &str) -> Result<Self, LoadError> {
-        if bytes.starts_with(b"PK\x03\x04") {
-            return Err(LoadError::PyTorchArchive { origin: origin.to_owned() });
-        }
-        let format = |e: safetensors::SafeTensorError| LoadError::Format {
+        let is_torch = torch::recognised(bytes);
+        let parsed =
+            if is_torch { torch::read(bytes).map(|tensors| (tensors, None)) } else { safetensors(bytes) };
+        let (tensors, metadata) = parsed.map_err(|reason| LoadError::Format {
             origin: origin.to_owned(),
-            reason: e.to_string(),
-        };
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(format)?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(format)?;
-        Ok(Self {
-            origin: origin.to_owned(),
-            variant: "SAM 2".to_owned(),
-            tensors,
-            metadata: metadata.metadata().clone(),
-            used: RefCell::default(),
-        })
+            kind: if is_torch { "PyTorch" } else { "safetensors" },
+            reason,
+        })?;
+        let variant = "SAM 2".to_owned();
+        Ok(Self { origin: origin.to_owned(), variant, tensors, metadata, used: RefCell::default() })
     }
 
     /// An entry of the header's metadata.
@@ -49,21 +44,21 @@ impl<'a> Checkpoint<'a> {
 
     /// Shape of a tensor, if it is there.
     pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        Some(self.tensors.tensor(name).ok()?.shape().to_vec())
+        Some(self.tensors.get(name)?.shape.clone())
     }
 
     /// All names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.tensors.iter().map(|(name, _)| name)
+        self.tensors.keys().map(String::as_str)
     }
 
     /// Number of tensors, of elements, and of tensors per type.
     pub fn totals(&self) -> (usize, u64, BTreeMap<String, usize>) {
         let mut types = BTreeMap::new();
         let mut elements = 0;
-        for (_, view) in self.tensors.iter() {
-            elements += view.shape().iter().map(|&n| n as u64).product::<u64>();
-            *types.entry(format!("{:?}", view.dtype())).or_default() += 1;
+        for tensor in self.tensors.values() {
+            elements += tensor.count() as u64;
+            *types.entry(tensor.element.name.clone()).or_default() += 1;
         }
         (self.tensors.len(), elements, types)
     }
@@ -80,9 +75,9 @@ impl<'a> Checkpoint<'a> {
         if left.is_empty() {
             return Ok(());
         }
-        let mut some = left.clone();
-        some.sort_unstable();
-        some.truncate(3);
+        // The map is sorted. Foreign names may hold anything, and the message is one line.
+        let some: Vec<String> =
+            left.iter().take(3).map(|name| name.escape_debug().take(100).collect()).collect();
         Err(LoadError::UnexpectedTensors {
             origin: self.origin.clone(),
             count: left.len(),
@@ -93,33 +88,25 @@ impl<'a> Checkpoint<'a> {
 
     fn read(&self, name: &str, expected: &[usize]) -> Result<Vec<f32>, LoadError> {
         let origin = || self.origin.clone();
-        let view = self.tensors.tensor(name).map_err(|_| LoadError::MissingTensor {
+        let tensor = self.tensors.get(name).ok_or_else(|| LoadError::MissingTensor {
             origin: origin(),
             name: name.to_owned(),
             variant: self.variant.clone(),
         })?;
-        if view.shape() != expected {
+        if tensor.shape != expected {
             return Err(LoadError::ShapeMismatch {
                 origin: origin(),
                 name: name.to_owned(),
                 variant: self.variant.clone(),
                 expected: expected.to_vec(),
-                found: view.shape().to_vec(),
+                found: tensor.shape.clone(),
             });
         }
-        let bytes = view.data();
-        let values: Vec<f32> = match view.dtype() {
-            Dtype::F32 => bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect(),
-            Dtype::F16 => bytes.as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).to_f32()).collect(),
-            Dtype::BF16 => bytes.as_chunks().0.iter().map(|&b| bf16::from_le_bytes(b).to_f32()).collect(),
-            other => {
-                return Err(LoadError::DType {
-                    origin: origin(),
-                    name: name.to_owned(),
-                    dtype: format!("{other:?}"),
-                });
-            }
-        };
+        let values = tensor.values().ok_or_else(|| LoadError::DType {
+            origin: origin(),
+            name: name.to_owned(),
+            dtype: tensor.element.name.clone(),
+        })?;
         // NaN lies in no range.
         if let Some(&value) = values.iter().find(|v| !(-LARGEST..=LARGEST).contains(*v)) {
             return Err(LoadError::BadValue { origin: origin(), name: name.to_owned(), value });
@@ -127,6 +114,22 @@ impl<'a> Checkpoint<'a> {
         self.used.borrow_mut().insert(name.to_owned());
         Ok(values)
     }
+}
+
+type Contents<'a> = (BTreeMap<String, Stored<'a>>, Option<HashMap<String, String>>);
+
+/// The tensors and the metadata of a safetensors file.
+fn safetensors(bytes: &[u8]) -> Result<Contents<'_>, String> {
+    let format = |e: safetensors::SafeTensorError| e.to_string().escape_debug().to_string();
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;
+    let mut tensors = BTreeMap::new();
+    for (name, view) in SafeTensors::deserialize(bytes).map_err(format)?.tensors() {
+        let stored = Stored::contiguous(&format!("{:?}", view.dtype()), view.shape(), view.data());
+        if tensors.insert(name.clone(), stored).is_some() {
+            return Err(format!("tensor {} is there twice", quoted(&name)));
+        }
+    }
+    Ok((tensors, header.metadata().clone()))
 }
 
 /// A place in the tree of names.

@@ -1,0 +1,125 @@
+//! A tensor as it lies in a file: a type, a shape, and a view of some bytes.
+
+use half::{bf16, f16};
+
+/// Type of the elements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Element {
+    /// As safetensors names it.
+    pub name: String,
+    size: usize,
+}
+
+impl Element {
+    pub fn new(name: &str, size: u8) -> Self {
+        Self { name: name.to_owned(), size: size.into() }
+    }
+}
+
+/// A tensor that has not been read yet. Every element lies inside `bytes`.
+#[derive(Clone, Debug)]
+pub(super) struct Stored<'a> {
+    pub element: Element,
+    pub shape: Vec<usize>,
+    bytes: &'a [u8],
+    /// In elements, as `strides`.
+    offset: usize,
+    strides: Vec<usize>,
+}
+
+impl<'a> Stored<'a> {
+    /// Row-major and without gaps. `bytes` must have the length that safetensors checks: that of the shape.
+    pub fn contiguous(name: &str, shape: &[usize], bytes: &'a [u8]) -> Self {
+        let count: usize = shape.iter().product();
+        let size = bytes.len().checked_div(count).unwrap_or(0);
+        let (shape, strides) = (shape.to_vec(), row_major(shape));
+        Self { element: Element { name: name.to_owned(), size }, shape, bytes, offset: 0, strides }
+    }
+
+    /// A view with an offset and strides in elements; fails if one of its elements lies outside `bytes`.
+    pub fn view(
+        element: Element,
+        bytes: &'a [u8],
+        offset: usize,
+        shape: Vec<usize>,
+        mut strides: Vec<usize>,
+    ) -> Result<Self, String> {
+        if shape.len() != strides.len() {
+            return Err(format!("it has {} axes but {} strides", shape.len(), strides.len()));
+        }
+        // The stride of an axis with one element is never taken, and may be anything.
+        strides.iter_mut().zip(&shape).filter(|(_, side)| **side < 2).for_each(|(stride, _)| *stride = 0);
+        let outside = || "it lies outside its storage".to_owned();
+        // Products of sizes are also taken where a factor is 0, and must not overflow before that.
+        let bytes_needed = shape.iter().try_fold(element.size, |n, &side| n.checked_mul(side.max(1)));
+        bytes_needed.ok_or_else(outside)?;
+        let last = shape.iter().zip(&strides).try_fold(offset, |at, (&side, &stride)| {
+            at.checked_add(side.saturating_sub(1).checked_mul(stride)?)
+        });
+        let held = bytes.len() / element.size;
+        if !shape.contains(&0) && last.is_none_or(|last| last >= held) {
+            return Err(outside());
+        }
+        Ok(Self { element, shape, bytes, offset, strides })
+    }
+
+    /// Number of elements.
+    pub fn count(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Bytes that the elements take when each is stored once.
+    pub fn size(&self) -> u64 {
+        (self.count() * self.element.size) as u64
+    }
+
+    /// The elements in row-major order; `None` if they are of a type that is not read.
+    pub fn values(&self) -> Option<Vec<f32>> {
+        match self.element.name.as_str() {
+            "F32" => Some(self.decode(f32::from_le_bytes)),
+            "F16" => Some(self.decode(|b| f16::from_le_bytes(b).to_f32())),
+            "BF16" => Some(self.decode(|b| bf16::from_le_bytes(b).to_f32())),
+            _ => None,
+        }
+    }
+
+    fn decode<const N: usize>(&self, decode: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+        let (elements, count) = (self.bytes.as_chunks().0, self.count());
+        if count == 0 {
+            return Vec::new();
+        }
+        let gapless = self.shape.iter().zip(&self.strides).zip(row_major(&self.shape));
+        if gapless.into_iter().all(|((&side, &stride), packed)| side == 1 || stride == packed) {
+            return elements[self.offset..self.offset + count].iter().map(|&b| decode(b)).collect();
+        }
+        let mut index = vec![0; self.shape.len()];
+        let mut at = self.offset;
+        let mut values = Vec::with_capacity(count);
+        loop {
+            values.push(decode(elements[at]));
+            let mut axis = self.shape.len();
+            loop {
+                if axis == 0 {
+                    return values;
+                }
+                axis -= 1;
+                index[axis] += 1;
+                at += self.strides[axis];
+                if index[axis] < self.shape[axis] {
+                    break;
+                }
+                at -= self.strides[axis] * self.shape[axis];
+                index[axis] = 0;
+            }
+        }
+    }
+}
+
+/// Strides of a row-major tensor.
+fn row_major(shape: &[usize]) -> Vec<usize> {
+    let mut strides = vec![1_usize; shape.len()];
+    for axis in (1..shape.len()).rev() {
+        strides[axis - 1] = strides[axis].saturating_mul(shape[axis]);
+    }
+    strides
+}

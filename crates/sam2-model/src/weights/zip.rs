@@ -1,0 +1,182 @@
+//! Stored entries of a zip archive, found through its central directory. Nothing is decompressed or copied.
+
+use std::collections::BTreeMap;
+
+use super::quoted;
+
+const LOCAL: &[u8] = b"PK\x03\x04";
+const CENTRAL: &[u8] = b"PK\x01\x02";
+const END: &[u8] = b"PK\x05\x06";
+const END_64: &[u8] = b"PK\x06\x06";
+const LOCATOR_64: &[u8] = b"PK\x06\x07";
+/// Length of the end record, and the most that a comment after it can add.
+const END_LEN: usize = 22;
+const MAX_COMMENT: usize = u16::MAX as usize;
+/// Flags of encrypted entries: plain, strong, and of the directory itself.
+const ENCRYPTED: u16 = 1 | 1 << 6 | 1 << 13;
+
+/// An entry as the central directory describes it.
+struct Entry {
+    flags: u16,
+    method: u16,
+    packed: u64,
+    size: u64,
+    header: u64,
+}
+
+/// A zip archive in memory.
+pub(super) struct Archive<'a> {
+    bytes: &'a [u8],
+    /// Where the central directory begins; payloads lie before it.
+    directory: usize,
+    entries: BTreeMap<&'a str, Entry>,
+}
+
+impl<'a> Archive<'a> {
+    /// Reads the central directory.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, String> {
+        let (directory, size, count) = locate(bytes)?;
+        let mut rest = part(bytes, directory, size, "the central directory")?;
+        let mut entries = BTreeMap::new();
+        for _ in 0..count {
+            let (name, entry, next) = central(rest)?;
+            if entries.insert(name, entry).is_some() {
+                return Err(format!("its zip directory has two entries {}", quoted(name)));
+            }
+            rest = next;
+        }
+        if !rest.is_empty() {
+            return Err("its zip directory is longer than its entries".to_owned());
+        }
+        Ok(Self { bytes, directory: directory as usize, entries })
+    }
+
+    /// All names.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.entries.keys().copied()
+    }
+
+    /// The bytes of an entry, if there is one of that name.
+    pub fn get(&self, name: &str) -> Result<Option<&'a [u8]>, String> {
+        let Some(entry) = self.entries.get(name) else { return Ok(None) };
+        let fail = |what: &str| format!("its zip entry {} {what}", quoted(name));
+        if entry.flags & ENCRYPTED != 0 {
+            return Err(fail("is encrypted"));
+        }
+        if entry.method != 0 {
+            return Err(fail(&format!(
+                "is compressed (method {}); torch.save never does that",
+                entry.method
+            )));
+        }
+        if entry.packed != entry.size {
+            return Err(fail("has two different sizes although it is not compressed"));
+        }
+        let before = &self.bytes[..self.directory];
+        let outside = |_| fail("lies outside the file");
+        let header = part(before, entry.header, 30, "").map_err(outside)?;
+        if !header.starts_with(LOCAL) {
+            return Err(fail("has no header where the directory says"));
+        }
+        // Sizes in this header may be zero (they follow the data), so only the lengths of its own fields count.
+        let (name_len, extra_len) = (u64::from(u16_at(header, 26)), u64::from(u16_at(header, 28)));
+        if part(before, entry.header + 30, name_len, "").map_err(outside)? != name.as_bytes() {
+            return Err(fail("has another name in its own header"));
+        }
+        let start = entry.header + 30 + name_len + extra_len;
+        part(before, start, entry.size, "").map_err(outside).map(Some)
+    }
+}
+
+/// Offset, length and number of entries of the central directory.
+fn locate(bytes: &[u8]) -> Result<(u64, u64, u64), String> {
+    let cut = || "it is not a whole zip archive: the directory at its end is missing".to_owned();
+    let last = bytes.len().checked_sub(END_LEN).ok_or_else(cut)?;
+    let at = (last.saturating_sub(MAX_COMMENT)..=last)
+        .rev()
+        .find(|&at| {
+            bytes[at..].starts_with(END) && at + END_LEN + usize::from(u16_at(bytes, at + 20)) == bytes.len()
+        })
+        .ok_or_else(cut)?;
+    let end = &bytes[at..];
+    let locator = at.checked_sub(20).map(|at| &bytes[at..]).filter(|r| r.starts_with(LOCATOR_64));
+    let (offset, size, count, limit) = if let Some(locator) = locator {
+        let record_at = u64_at(locator, 8);
+        let record = part(&bytes[..at - 20], record_at, 56, "the zip64 directory")?;
+        if !record.starts_with(END_64) || u32_at(record, 16) != 0 || u32_at(record, 20) != 0 {
+            return Err("its zip64 directory is damaged".to_owned());
+        }
+        (u64_at(record, 48), u64_at(record, 40), u64_at(record, 32), record_at)
+    } else {
+        if u16_at(end, 4) != 0 || u16_at(end, 6) != 0 {
+            return Err("it is one part of a split zip archive".to_owned());
+        }
+        let wide = |at| u64::from(u32_at(end, at));
+        (wide(16), wide(12), u64::from(u16_at(end, 10)), at as u64)
+    };
+    if offset.checked_add(size).is_none_or(|end| end > limit) {
+        return Err("its zip directory lies outside the file".to_owned());
+    }
+    Ok((offset, size, count))
+}
+
+/// The first record of what is left of the central directory.
+fn central(rest: &[u8]) -> Result<(&str, Entry, &[u8]), String> {
+    let damaged = || "its zip directory is damaged".to_owned();
+    if rest.len() < 46 || !rest.starts_with(CENTRAL) {
+        return Err(damaged());
+    }
+    let [name_len, extra_len, comment_len] = [28, 30, 32].map(|at| usize::from(u16_at(rest, at)));
+    let end = 46 + name_len + extra_len + comment_len;
+    if rest.len() < end {
+        return Err(damaged());
+    }
+    let name = std::str::from_utf8(&rest[46..46 + name_len]).map_err(|_| damaged())?;
+    let mut entry = Entry {
+        flags: u16_at(rest, 8),
+        method: u16_at(rest, 10),
+        packed: u64::from(u32_at(rest, 20)),
+        size: u64::from(u32_at(rest, 24)),
+        header: u64::from(u32_at(rest, 42)),
+    };
+    let mut extra = &rest[46 + name_len..46 + name_len + extra_len];
+    while extra.len() >= 4 {
+        let (id, len) = (u16_at(extra, 0), usize::from(u16_at(extra, 2)));
+        let mut field = extra.get(4..4 + len).ok_or_else(damaged)?;
+        if id == 1 {
+            // Only what does not fit into 32 bits is here, in this order.
+            for value in [&mut entry.size, &mut entry.packed, &mut entry.header] {
+                if *value == u64::from(u32::MAX) {
+                    let (wide, next) = field.split_first_chunk().ok_or_else(damaged)?;
+                    *value = u64::from_le_bytes(*wide);
+                    field = next;
+                }
+            }
+        }
+        extra = &extra[4 + len..];
+    }
+    if entry.header > i64::MAX as u64 || entry.size > i64::MAX as u64 {
+        return Err(damaged());
+    }
+    Ok((name, entry, &rest[end..]))
+}
+
+fn part<'b>(bytes: &'b [u8], offset: u64, len: u64, what: &str) -> Result<&'b [u8], String> {
+    let range = || {
+        let start = usize::try_from(offset).ok()?;
+        bytes.get(start..start.checked_add(usize::try_from(len).ok()?)?)
+    };
+    range().ok_or_else(|| format!("{what} lies outside the file"))
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes([bytes[at], bytes[at + 1]])
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from(u16_at(bytes, at)) | u32::from(u16_at(bytes, at + 2)) << 16
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
+}

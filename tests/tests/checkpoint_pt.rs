@@ -1,0 +1,167 @@
+//! Meta's `.pt` files: the same model as from safetensors, to the bit; damaged and hostile ones are refused in a line.
+
+use std::path::PathBuf;
+
+use safetensors::SafeTensors;
+use sam2_model::{LoadError, Model, Tap, Workspace};
+use sam2_tests::{pt, seeded};
+
+const TINY: &str = "sam2.1_hiera_tiny";
+
+/// The seeded checkpoint in the layout of `torch.save`.
+fn seeded_pt(model: &str) -> Vec<u8> {
+    let bytes = seeded::checkpoint(model);
+    let parsed = SafeTensors::deserialize(&bytes).expect("it is a safetensors file");
+    let tensors = parsed.tensors().into_iter();
+    pt::checkpoint(tensors.map(|(name, view)| (name, view.shape().to_vec(), view.data().to_vec())).collect())
+}
+
+fn refused(bytes: &[u8], words: &[&str]) {
+    let error = Model::from_bytes(bytes, "broken.pt").expect_err("must not load");
+    let message = error.to_string();
+    assert!(message.starts_with("broken.pt: ") && !message.contains('\n'), "{message}");
+    assert!(matches!(error, LoadError::Format { kind: "PyTorch", .. }), "{message}");
+    assert!(words.iter().all(|word| message.contains(word)), "{words:?}: {message}");
+}
+
+/// One number that stands for every bit of every intermediate result.
+#[derive(Default)]
+struct Fingerprint(u64);
+
+impl Tap for Fingerprint {
+    fn enabled(&self) -> bool {
+        true
+    }
+    fn record(&mut self, name: &str, _: &[usize], data: &[f32]) {
+        for bits in data.iter().map(|v| u64::from(v.to_bits())) {
+            self.0 = (self.0 ^ bits).wrapping_mul(0x0000_0100_0000_01B3).rotate_left(23);
+        }
+        self.0 ^= seeded::fnv1a64(name.as_bytes());
+    }
+}
+
+/// Of the image encoder. That the reader hands out the values of the other tensors too is shown by its own tests.
+#[test]
+fn a_seeded_pt_equals_its_safetensors_twin() {
+    let image = seeded::draw("image", 1024 * 1024 * 3, 0.0, 1.0);
+    let fingerprint = |bytes: &[u8]| {
+        let model = Model::from_bytes(bytes, TINY).expect("it loads");
+        assert_eq!(model.summary().variant, "SAM 2.1 tiny");
+        assert_eq!(model.summary().dtypes, "F32 471");
+        let mut seen = Fingerprint::default();
+        model.encode(&mut Workspace::default(), &mut seen, &image);
+        assert_ne!(seen.0, 0);
+        seen.0
+    };
+    assert_eq!(fingerprint(&seeded_pt(TINY)), fingerprint(&seeded::checkpoint(TINY)));
+}
+
+#[test]
+fn a_pt_of_another_size_is_refused_by_its_trunk() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../assets/sam2.1_micro.safetensors");
+    let bytes = std::fs::read(&path).expect("the embedded model is in assets/");
+    let parsed = SafeTensors::deserialize(&bytes).expect("it is a safetensors file");
+    let tensors = parsed.tensors().into_iter().map(|(name, view)| {
+        let values = view.data().as_chunks().0.iter().map(|&b| half::f16::from_le_bytes(b).to_f32());
+        (name, view.shape().to_vec(), values.flat_map(f32::to_le_bytes).collect())
+    });
+    let error =
+        Model::from_bytes(&pt::checkpoint(tensors.collect()), "micro.pt").expect_err("no configuration");
+    assert!(matches!(error, LoadError::UnknownModel { .. }), "{error}");
+}
+
+/// A file with one tensor.
+fn one(value: Vec<u8>, storage: usize) -> Vec<u8> {
+    pt::archive(pt::pickle(&[("x".to_owned(), value)]), vec![vec![0; storage]])
+}
+
+#[test]
+fn tensors_that_do_not_fit_their_storage_are_refused() {
+    let view =
+        |count, offset, shape: &[usize], strides: &[usize]| pt::view("0", count, offset, shape, strides);
+    let big = 0x7fff_ffff;
+    for (value, word) in [
+        (view(6, 0, &[7], &[1]), "outside its storage"),
+        (view(6, 6, &[1], &[1]), "outside its storage"),
+        (view(6, 1, &[2, 3], &[3, 1]), "outside its storage"),
+        (view(6, 0, &[2, 2], &[big, big]), "outside its storage"),
+        (view(6, 0, &[big, big, big], &[0, 0, 0]), "outside its storage"),
+        (view(6, 0, &[big, big], &[0, 0]), "bytes in a file of"),
+        (view(6, 0, &[0, big, big, big, big], &[0; 5]), "outside its storage"),
+        (view(6, 0, &[2, 3], &[1]), "2 axes but 1 strides"),
+        (view(6, 0, &[1; 9], &[1; 9]), "9 axes"),
+        (view(5, 0, &[1], &[1]), "24 bytes, 5 elements"),
+        (view(big, 0, &[1], &[1]), "24 bytes"),
+        (pt::view("1", 6, 0, &[6], &[1]), "not in the file"),
+        (pt::view("../x\n", 6, 0, &[6], &[1]), "not in the file"),
+        (pt::text("weights"), "not a tensor"),
+    ] {
+        refused(&one(value, 24), &["tensor", word]);
+    }
+}
+
+/// Ten thousand names for one storage: fine for the format, not for the memory.
+#[test]
+fn overlapping_views_may_not_outgrow_the_file() {
+    let values: Vec<_> =
+        (0..10_000).map(|i| (format!("t{i}"), pt::view("0", 1024, 0, &[1024, 8], &[1, 0]))).collect();
+    refused(&pt::archive(pt::pickle(&values), vec![vec![0; 4096]]), &["bytes in a file of"]);
+}
+
+#[test]
+fn entries_that_torch_never_writes_are_refused() {
+    let file = one(pt::view("0", 6, 0, &[6], &[1]), 24);
+    // Loads as far as the format goes.
+    let error = Model::from_bytes(&file, "x").expect_err("one tensor is no model");
+    assert!(matches!(error, LoadError::UnknownModel { .. }), "{error}");
+    let find = |what: &[u8]| file.windows(what.len()).position(|w| w == what).expect("it is there");
+    let directory = find(b"PK\x01\x02");
+    let spoiled = |at: usize, value: u8| {
+        let mut file = file.clone();
+        file[at] ^= value;
+        file
+    };
+    for (at, value, words) in [
+        (directory + 8, 1, ["encrypted", "data.pkl"]),
+        (directory + 10, 8, ["compressed", "method 8"]),
+        (directory + 20, 1, ["two different sizes", "data.pkl"]),
+        (directory + 42, 1, ["no header", "data.pkl"]),
+        (directory + 45, 1, ["outside the file", "data.pkl"]),
+        (directory + 47, 1, ["without", "data.pkl"]),
+        (directory, 1, ["directory", "damaged"]),
+        (find(b"little"), 1, ["big-endian", "machine"]),
+        (find(b"m/data.pkl"), 1, ["another name", "data.pkl"]),
+        (find(b"PK\x06\x06") + 55, 0x7f, ["outside", "file"]),
+        (find(b"PK\x06\x06") + 33, 1, ["directory", "damaged"]),
+    ] {
+        refused(&spoiled(at, value), &words);
+    }
+    let twice = [("m/data.pkl".to_owned(), Vec::new()), ("m/data.pkl".to_owned(), Vec::new())];
+    refused(&pt::zip(&twice), &["two entries"]);
+    refused(&pt::zip(&[("m/other".to_owned(), Vec::new())]), &["without data.pkl"]);
+    let two = ["a", "b"].map(|folder| (format!("{folder}/data.pkl"), Vec::new()));
+    refused(&pt::zip(&two), &["more than one data.pkl"]);
+    refused(b"PK\x03\x04 and so on", &["not a whole zip archive"]);
+}
+
+#[test]
+fn nothing_but_the_model_dict_counts() {
+    let storage = || vec![vec![0; 24]];
+    for pickle in [
+        b"\x80\x02}.".to_vec(),
+        b"\x80\x02].".to_vec(),
+        [b"\x80\x02}", pt::text("model").as_slice(), b"Ns."].concat(),
+    ] {
+        refused(&pt::archive(pickle, storage()), &["no dict \"model\""]);
+    }
+    // A parameter in a parameter, which contains itself through the memo, and a dict that is its own model.
+    let view = pt::view("0", 6, 0, &[6], &[1]);
+    let parameter = |inner: Vec<u8>| {
+        [b"ctorch._utils\n_rebuild_parameter\n(".to_vec(), inner, b"\x89NtR".to_vec()].concat()
+    };
+    refused(&one(parameter(parameter(view.clone())), 24), &["not made of a tensor"]);
+    let own = [b"\x80\x02}q\0".as_slice(), &pt::text("model"), b"h\0s."].concat();
+    refused(&pt::archive(own, storage()), &["tensor \"model\": not a tensor"]);
+    let twice = pt::pickle(&[("x".to_owned(), view.clone()), ("x".to_owned(), view)]);
+    refused(&pt::archive(twice, storage()), &["twice"]);
+}
