@@ -62,8 +62,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// Opens a checkpoint with Meta's tensor names, a `.pt` as published or a safetensors file, which the first bytes
-    /// tell apart; stored as F32, F16 or BF16. The file is memory-mapped while it is read and not kept open. Nothing
+    /// Opens a checkpoint: Meta's `.pt` as published, or a safetensors file in Meta's or in the Hugging Face library's
+    /// naming; contents tell them apart. Weights may be F32, F16 or BF16. The file is memory-mapped while it is read and not kept open. Nothing
     /// in a `.pt` is executed.
     ///
     /// # Errors

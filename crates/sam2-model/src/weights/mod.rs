@@ -1,5 +1,6 @@
 //! Reading a checkpoint: a memory-mapped safetensors or PyTorch file, every tensor checked before use.
 
+mod hf_names;
 mod mmap;
 mod pickle;
 mod scope;

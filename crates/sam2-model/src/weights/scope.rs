@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use safetensors::tensor::SafeTensors;
 
 use super::stored::Stored;
-use super::{quoted, torch};
+use super::{hf_names, quoted, torch};
 use crate::error::LoadError;
 
 /// Largest magnitude that a weight may have. Trained weights stay far below; a flipped exponent bit does not.
@@ -128,6 +128,9 @@ fn safetensors(bytes: &[u8]) -> Result<Contents<'_>, String> {
         if tensors.insert(name.clone(), stored).is_some() {
             return Err(format!("tensor {} is there twice", quoted(&name)));
         }
+    }
+    if hf_names::recognised(&tensors) {
+        tensors = hf_names::to_meta(tensors)?;
     }
     Ok((tensors, header.metadata().clone()))
 }

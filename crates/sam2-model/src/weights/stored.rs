@@ -63,6 +63,20 @@ impl<'a> Stored<'a> {
         Ok(Self { element, shape, bytes, offset, strides })
     }
 
+    /// The slices along the first axis, each `[1, ..]`; none of a scalar.
+    pub fn rows(&self) -> Vec<Self> {
+        let (Some(&count), Some(&stride)) = (self.shape.first(), self.strides.first()) else {
+            return Vec::new();
+        };
+        let row = |i| {
+            let mut row = self.clone();
+            row.shape[0] = 1;
+            row.offset += i * stride;
+            row
+        };
+        (0..count).map(row).collect()
+    }
+
     /// Number of elements.
     pub fn count(&self) -> usize {
         self.shape.iter().product()
