@@ -5,7 +5,7 @@ use kernels::gemm::Activation;
 use kernels::image;
 
 use crate::image_encoder::Features;
-use crate::mask_decoder::{Decoded, argmax};
+use crate::mask_decoder::{Decoded, PromptEmbedding, argmax};
 use crate::memory_encoder::MaskInput;
 use crate::model::Model;
 use crate::prompt_encoder::ModelPoint;
@@ -44,15 +44,9 @@ impl Model {
     ) -> Decoded {
         let sparse = self.prompt_encoder.sparse(run, points);
         let dense = self.prompt_encoder.dense(run, mask);
-        self.mask_decoder.forward(
-            run,
-            image_embed,
-            features,
-            &sparse,
-            &dense,
-            &self.prompt_encoder.dense_pe,
-            least_iou,
-        )
+        let prompt =
+            PromptEmbedding { sparse: &sparse, dense: &dense, dense_pe: &self.prompt_encoder.dense_pe };
+        self.mask_decoder.forward(run, image_embed, features, &prompt, least_iou)
     }
 
     /// The features of a frame that looks at no memory.

@@ -35,6 +35,17 @@ pub(crate) struct MaskDecoder {
     object_score_head: RowMlp,
 }
 
+/// A prompt as the prompt encoder hands it over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PromptEmbedding<'a> {
+    /// `(n, D)`: clicks and corners of boxes.
+    pub sparse: &'a [f32],
+    /// `[grid, grid, D]`: a mask or its absence.
+    pub dense: &'a [f32],
+    /// `[grid, grid, D]`: the encoding of the grid's cells.
+    pub dense_pe: &'a [f32],
+}
+
 /// All that the decoder knows about a prompt.
 #[derive(Clone, Debug)]
 pub(crate) struct Decoded {
@@ -77,18 +88,17 @@ impl MaskDecoder {
         })
     }
 
-    /// `image_embed`, `[grid, grid, D]`, already with its no-memory embedding or conditioned on memories;
-    /// `sparse`, `(n, D)`; `dense` and `dense_pe` like the image. If no estimate exceeds `least_iou`, no masks are formed.
+    /// `image_embed`, `[grid, grid, D]`, already with its no-memory embedding or conditioned on memories. If no estimate
+    /// exceeds `least_iou`, no masks are formed.
     pub fn forward(
         &self,
         run: &mut Run,
         image_embed: &[f32],
         high_res: &Features,
-        sparse: &[f32],
-        dense: &[f32],
-        dense_pe: &[f32],
+        prompt: &PromptEmbedding,
         least_iou: f32,
     ) -> Decoded {
+        let PromptEmbedding { sparse, dense, dense_pe } = *prompt;
         let isa = run.isa;
         let d = self.output_tokens.len() / (MASK_TOKENS + 2);
         let mut tokens = self.output_tokens.clone();
