@@ -6,7 +6,6 @@
 //! | [`resize_bilinear_antialias`] | the same with `antialias=True`: torchvision's default image resize |
 //! | [`resize_bicubic`] | `F.interpolate(mode="bicubic", align_corners=False)`, a = −0.75 |
 //! | [`resize_pil_bicubic_u8`] | `PIL.Image.resize(…, BICUBIC)`, bit for bit, up to Pillow 12 |
-//! | [`resize_pil13_bicubic_u8`] | the same for Pillow 13, which changed the order of the passes |
 //! | [`upsample_nearest_2x_add`] | the top-down sum of a feature pyramid |
 //! | [`max_pool_2x2`] | `F.max_pool2d(2, 2)` |
 //!
@@ -19,7 +18,7 @@ mod resize;
 mod separable;
 mod upsample;
 
-pub use pil::{resize_pil_bicubic_u8, resize_pil13_bicubic_u8};
+pub use pil::resize_pil_bicubic_u8;
 pub use pool::max_pool_2x2;
 pub use resize::{resize_bicubic, resize_bilinear, resize_bilinear_antialias};
 pub use upsample::upsample_nearest_2x_add;

@@ -22,37 +22,9 @@ const MAX_ROWS: usize = 64;
 #[track_caller]
 pub fn resize_pil_bicubic_u8(
     src: &[u8],
-    size: (usize, usize),
-    channels: usize,
-    out_size: (usize, usize),
-) -> Vec<u8> {
-    resize(src, size, channels, out_size, false)
-}
-
-/// [`resize_pil_bicubic_u8`] as Pillow 13 does it: rows first where the height shrinks by more than twice what
-/// the width does (in pixels), which is to say for portrait videos. Intermediate rounding makes that visible.
-///
-/// # Panics
-/// As [`resize_pil_bicubic_u8`].
-#[track_caller]
-pub fn resize_pil13_bicubic_u8(
-    src: &[u8],
-    size: (usize, usize),
-    channels: usize,
-    out_size: (usize, usize),
-) -> Vec<u8> {
-    let shrink = |from: usize, to: usize| from as i64 - to as i64;
-    let (rows, columns) = (shrink(size.0, out_size.0), shrink(size.1, out_size.1));
-    resize(src, size, channels, out_size, rows > 0 && rows > 2 * columns)
-}
-
-#[track_caller]
-fn resize(
-    src: &[u8],
     (h, w): (usize, usize),
     channels: usize,
     (out_h, out_w): (usize, usize),
-    rows_first: bool,
 ) -> Vec<u8> {
     assert_eq!(src.len(), h * w * channels, "resize_pil_bicubic_u8: src is not {h}×{w}×{channels}");
     if out_h * out_w * channels == 0 {
@@ -63,10 +35,6 @@ fn resize(
         (false, false) => src.to_vec(),
         (false, true) => horizontal(src, (h, w), channels, out_w),
         (true, false) => vertical(src, h, w * channels, out_h),
-        (true, true) if rows_first => {
-            let short = vertical(src, h, w * channels, out_h);
-            horizontal(&short, (out_h, w), channels, out_w)
-        }
         (true, true) => {
             let wide = horizontal(src, (h, w), channels, out_w);
             vertical(&wide, h, out_w * channels, out_h)
