@@ -44,6 +44,12 @@ pub struct Config {
     pub num_maskmem: usize,
     /// Object pointers per object at most.
     pub max_obj_ptrs_in_encoder: usize,
+    /// How many prompted frames a frame looks at, at most (2 or more): the closest ones. `None`, Meta's −1, is all.
+    pub max_cond_frames_in_attn: Option<usize>,
+    /// Distance in frames between the recent memories that a frame looks at, the last one aside; 1 or more.
+    pub memory_temporal_stride_for_eval: usize,
+    /// Object pointers of prompted frames are only looked at from later frames (of earlier ones in reverse).
+    pub only_obj_ptrs_in_the_past_for_eval: bool,
     /// 2.1: an embedding is added to the memories of frames where the object is absent.
     pub no_obj_embed_spatial: bool,
     /// 2.1: object pointers carry their distance in time, projected.
@@ -94,6 +100,9 @@ impl Config {
             dim_feedforward: 2048,
             num_maskmem: 7,
             max_obj_ptrs_in_encoder: 16,
+            max_cond_frames_in_attn: None,
+            memory_temporal_stride_for_eval: 1,
+            only_obj_ptrs_in_the_past_for_eval: true,
             no_obj_embed_spatial: v21,
             proj_tpos_enc_in_obj_ptrs: v21,
             variant: format!("SAM {} {}", if v21 { "2.1" } else { "2" }, size.replace('_', "-")),
@@ -232,6 +241,12 @@ impl Config {
             dim_feedforward: reader.number("memory_attention.layer.dim_feedforward", 2048, 1..=65_536)?,
             num_maskmem: reader.number("num_maskmem", 7, 1..=64)?,
             max_obj_ptrs_in_encoder: reader.number("max_obj_ptrs_in_encoder", 16, 1..=1024)?,
+            max_cond_frames_in_attn: match reader.get("max_cond_frames_in_attn").and_then(Value::as_i64) {
+                Some(-1) => None,
+                _ => reader.optional("max_cond_frames_in_attn", 2..=1 << 20)?,
+            },
+            memory_temporal_stride_for_eval: reader.number("memory_temporal_stride_for_eval", 1, 1..=1024)?,
+            only_obj_ptrs_in_the_past_for_eval: reader.flag("only_obj_ptrs_in_the_past_for_eval", true)?,
             no_obj_embed_spatial: reader.flag("no_obj_embed_spatial", false)?,
             proj_tpos_enc_in_obj_ptrs: project,
             variant: format!("custom SAM {} ({grid} px, width {width})", if project { "2.1" } else { "2" }),
@@ -240,7 +255,7 @@ impl Config {
 }
 
 /// Keys whose value is built into the code, with that value; an absent key means the same.
-const FIXED: [(&str, &str); 32] = [
+const FIXED: [(&str, &str); 31] = [
     ("image_encoder.scalp", "1"),
     ("image_encoder.neck.fpn_top_down_levels", "[2,3]"),
     ("image_encoder.neck.fpn_interp_model", "\"nearest\""),
@@ -269,7 +284,6 @@ const FIXED: [(&str, &str); 32] = [
     ("multimask_output_in_sam", "true"),
     ("iou_prediction_use_sigmoid", "true"),
     ("use_obj_ptrs_in_encoder", "true"),
-    ("only_obj_ptrs_in_the_past_for_eval", "true"),
     ("pred_obj_scores", "true"),
     ("fixed_no_obj_ptr", "true"),
     ("use_multimask_token_for_obj_ptr", "true"),
@@ -307,6 +321,14 @@ impl Reader<'_> {
     ) -> Result<usize, LoadError> {
         let Some(value) = self.get(key) else { return Ok(default) };
         self.in_range(key, value, &range)
+    }
+
+    fn optional(
+        &self,
+        key: &str,
+        range: std::ops::RangeInclusive<usize>,
+    ) -> Result<Option<usize>, LoadError> {
+        self.get(key).map(|value| self.in_range(key, value, &range)).transpose()
     }
 
     fn in_range(
@@ -359,5 +381,35 @@ impl Reader<'_> {
         let items = self.list(key, &default, range)?;
         let found = items.len();
         items.try_into().map_err(|_| self.error(key, format!("has {found} entries, expected {N}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_knobs_are_read_and_checked() {
+        let read = |text: &str| Config::from_json(text, "test");
+        let config = read("{}").expect("every key has a default");
+        assert_eq!((config.max_cond_frames_in_attn, config.memory_temporal_stride_for_eval), (None, 1));
+        assert!(config.only_obj_ptrs_in_the_past_for_eval);
+        let config = read(
+            r#"{"max_cond_frames_in_attn": 4, "memory_temporal_stride_for_eval": 3,
+                "only_obj_ptrs_in_the_past_for_eval": false}"#,
+        )
+        .expect("these are allowed");
+        assert_eq!((config.max_cond_frames_in_attn, config.memory_temporal_stride_for_eval), (Some(4), 3));
+        assert!(!config.only_obj_ptrs_in_the_past_for_eval);
+        assert_eq!(
+            read(r#"{"max_cond_frames_in_attn": -1}"#).expect("no limit").max_cond_frames_in_attn,
+            None
+        );
+        for key in ["max_cond_frames_in_attn", "memory_temporal_stride_for_eval"] {
+            let text = format!("{{\"{key}\": 0}}");
+            let error = read(&text).expect_err("0 is refused").to_string();
+            assert!(error.contains(key), "{error}");
+        }
+        assert!(read(r#"{"max_cond_frames_in_attn": 1}"#).is_err());
     }
 }
