@@ -70,6 +70,14 @@ pub struct ModelArg {
         help = "Checkpoint (Meta's .pt, or .safetensors) [default: a small one embedded in this program]"
     )]
     pub model: Option<PathBuf>,
+    /// The configuration of a model that is not one of the published ones.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "model",
+        help = "Configuration of a fine-tuned or changed model: Meta's .yaml, or the same as .json [default: found from the checkpoint]"
+    )]
+    pub config: Option<PathBuf>,
 }
 
 /// Clicks and a box.
@@ -224,6 +232,9 @@ pub struct Demo {
 pub struct Info {
     /// A checkpoint to describe
     pub checkpoint: Option<PathBuf>,
+    /// Its configuration, if it is not a published model: Meta's .yaml, or the same as .json
+    #[arg(long, value_name = "FILE", requires = "checkpoint")]
+    pub config: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,

@@ -22,7 +22,7 @@ const WARM_UP: usize = 16;
 
 /// Runs the command.
 pub fn run(args: &args::Bench, console: &Console) -> Result<()> {
-    let model = model::open(args.model.model.as_deref(), console)?;
+    let model = model::open(&args.model, console)?;
     let repeat = args.repeat as usize;
     let variant = model.summary().variant.clone();
 

@@ -29,7 +29,7 @@ pub fn run(args: &args::Everything, console: &Console) -> Result<()> {
     let size = photo.dimensions();
     let photo = Frame::new(size.0 as usize, size.1 as usize, photo.into_raw())?;
     let options = options(args);
-    let model = model::open(args.model.model.as_deref(), console)?;
+    let model = model::open(&args.model, console)?;
     let mut generator = AutomaticMaskGenerator::new(model, options)?;
 
     let bar = progress_bar(console);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use kernels::Isa;
-use sam2_model::{Model, Summary};
+use sam2_model::Summary;
 use serde_json::{Value, json};
 
 use crate::args;
@@ -17,13 +17,13 @@ const KNOBS: [(&str, &str); 1] = [("SAM2_ISA", "instruction set to use instead o
 /// Runs the command.
 pub fn run(args: &args::Info, console: &Console) -> Result<()> {
     match &args.checkpoint {
-        Some(path) => checkpoint(path, args.json, console),
+        Some(path) => checkpoint(path, args.config.as_deref(), args.json, console),
         None => machine(args.json, console),
     }
 }
 
-fn checkpoint(path: &Path, as_json: bool, console: &Console) -> Result<()> {
-    let model = Model::open(path)?;
+fn checkpoint(path: &Path, config: Option<&Path>, as_json: bool, console: &Console) -> Result<()> {
+    let model = model::open_file(path, config)?;
     let summary = model.summary();
     if as_json {
         let mut value = summary_json(summary);

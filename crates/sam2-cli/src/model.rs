@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
-use sam2_model::{Model, Points};
+use sam2_model::{Config, Model, Points};
 
+use crate::args::ModelArg;
 use crate::console::Console;
 use crate::prompt::{BoxArg, Click};
 
@@ -22,15 +23,21 @@ pub const PUBLISHED_NOTE: &str = "https://dl.fbaipublicfiles.com/segment_anythin
                                   (Hugging Face: facebook/sam2.1-hiera-*); -m takes them as they are";
 
 /// Opens a checkpoint, or the embedded one, and then says so.
-pub fn open(path: Option<&Path>, console: &Console) -> Result<Arc<Model>> {
-    match path {
-        Some(path) => Ok(Model::open(path)?),
+pub fn open(args: &ModelArg, console: &Console) -> Result<Arc<Model>> {
+    match &args.model {
+        Some(path) => open_file(path, args.config.as_deref()),
         None => {
             console.note(&format!("note: no -m given, so this is the embedded model: {EMBEDDED_NOTE}"));
             console.note(&format!("note: published checkpoints: {PUBLISHED_NOTE}"));
             embedded()
         }
     }
+}
+
+/// Opens a checkpoint with the configuration in a file, or with its own.
+pub fn open_file(path: &Path, config: Option<&Path>) -> Result<Arc<Model>> {
+    let config = config.map(Config::open).transpose()?;
+    Ok(Model::open_with(path, config.as_ref())?)
 }
 
 /// The embedded checkpoint.

@@ -54,7 +54,7 @@ pub fn run(args: &args::Segment, console: &Console) -> Result<()> {
     let mask_prompt = args.mask_prompt.as_deref().map(|path| read_mask(path, size)).transpose()?;
 
     let start = Instant::now();
-    let model = model::open(args.model.model.as_deref(), console)?;
+    let model = model::open(&args.model, console)?;
     let load = start.elapsed();
     let mask_logits = mask_prompt.map(|mask| mask_to_logits(&mask, model.low_res_size()));
     let single_click = clicks.len() == 1 && bbox.is_none() && mask_logits.is_none();

@@ -66,7 +66,7 @@ pub fn run(args: &args::Track, console: &Console) -> Result<()> {
 
     let logits = args.save_logits.as_deref();
     Writer::check(&args.output, args.overlay, logits)?;
-    let model = model::open(args.model.model.as_deref(), console)?;
+    let model = model::open(&args.model, console)?;
     let mut writer = Writer::begin(&args.output, args.overlay, logits, clip.len(), console)?;
     let side = model.low_res_size();
     let stats = follow(model, &clip, &prompts, console, |frame, result| {

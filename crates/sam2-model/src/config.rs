@@ -1,12 +1,23 @@
 //! What differs between the published models, and between them and a custom one.
 //!
 //! Constants that are the same in all of Meta's configurations are not here but where they are used; a custom
-//! configuration that sets one of them to something else is refused by name.
+//! configuration that sets one of them to something else, or has keys that Meta's has not, is refused by name.
+
+mod check;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
 
 use serde_json::Value;
 
 use crate::error::LoadError;
 use crate::weights::Checkpoint;
+use reader::Reader;
+
+/// Longer texts are not configurations.
+const LONGEST: u64 = 1 << 20;
 
 /// The image encoder's trunk. Meta: `sam2/modeling/backbones/hieradet.py`, class `Hiera`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,292 +139,76 @@ impl Config {
             .filter(|n| n.starts_with("image_encoder.trunk.blocks.") && n.ends_with(".norm1.weight"))
             .count();
         let v21 = checkpoint.shape("no_obj_embed_spatial").is_some();
-        ["tiny", "small", "base_plus", "large"]
-            .iter()
-            .filter_map(|size| Self::published(size, v21))
+        Self::all_published()
+            .filter(|c| c.no_obj_embed_spatial == v21)
             .find(|c| c.trunk.embed_dim == width && c.trunk.stages.iter().sum::<usize>() == depth)
             .ok_or_else(|| {
                 unknown(&format!("no published model has a trunk of width {width} and depth {depth}"))
             })
     }
 
-    /// From the JSON form of one of Meta's YAML files (their `model` section).
+    /// From a file: one of Meta's YAML files, or its JSON form; the whole of it or its `model` section.
     ///
     /// # Errors
-    /// If a key has a value of the wrong kind or one that this program does not support.
+    /// If the file cannot be read, or as [`Self::from_json`].
+    pub fn open(path: &Path) -> Result<Self, LoadError> {
+        let io = |source| LoadError::Io { path: path.to_owned(), source };
+        if std::fs::metadata(path).map_err(io)?.len() > LONGEST {
+            return Err(io(std::io::Error::other("too long for a configuration; is it the checkpoint?")));
+        }
+        let text = std::fs::read_to_string(path).map_err(io)?;
+        Self::from_yaml(&text, &path.display().to_string())
+    }
+
+    /// From the text of one of Meta's YAML files, the whole of it or its `model` section. JSON is YAML too.
+    ///
+    /// # Errors
+    /// As [`Self::from_json`].
+    pub fn from_yaml(text: &str, origin: &str) -> Result<Self, LoadError> {
+        let root: Value = serde_saphyr::from_str(text).map_err(|e| {
+            let text = e.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            let reason = line.strip_prefix("error: ").unwrap_or(line).to_owned();
+            LoadError::ConfigText { origin: origin.to_owned(), reason }
+        })?;
+        Self::from_value(&root, origin)
+    }
+
+    /// From the JSON form of one of Meta's YAML files, the whole of it or its `model` section. A key that is absent means
+    /// the default of Meta's class.
+    ///
+    /// # Errors
+    /// If a key has a value of the wrong kind or one that this program does not support, or is not known.
     pub fn from_json(text: &str, origin: &str) -> Result<Self, LoadError> {
-        let error = |key: &str, reason: String| LoadError::Config {
+        let root: Value = serde_json::from_str(text).map_err(|e| LoadError::Config {
             origin: origin.to_owned(),
-            key: key.to_owned(),
-            reason,
-        };
-        let root: Value = serde_json::from_str(text).map_err(|e| error("sam2.config", e.to_string()))?;
-        let reader = Reader { root: &root, origin };
-        for (key, expected) in FIXED {
-            reader.fixed(key, expected)?;
-        }
-        let grid = reader.number("image_size", 1024, 64..=4096)?;
-        if !grid.is_multiple_of(64) {
-            return Err(error("image_size", format!("{grid} is not a multiple of 64")));
-        }
-        let trunk = "image_encoder.trunk.";
-        let width = reader.number(&format!("{trunk}embed_dim"), 112, 8..=2048)?;
-        let heads = reader.number(&format!("{trunk}num_heads"), 2, 1..=64)?;
-        if width % heads != 0 || width / heads > kernels::gemm::KC {
-            return Err(error(
-                "image_encoder.trunk.num_heads",
-                format!("{heads} heads do not fit a width of {width}"),
-            ));
-        }
-        let global = reader.list(&format!("{trunk}global_att_blocks"), &[12, 16, 20], 0..=1023)?;
-        let stages = reader.array(&format!("{trunk}stages"), [2, 3, 16, 3], 1..=64)?;
-        let pooling = [stages[0], stages[0] + stages[1], stages[0] + stages[1] + stages[2]];
-        if let Some(block) = global.iter().find(|block| pooling.contains(block)) {
-            let reason = format!("block {block} pools its queries and cannot be global");
-            return Err(error("image_encoder.trunk.global_att_blocks", reason));
-        }
-        let trunk = TrunkConfig {
-            embed_dim: width,
-            num_heads: heads,
-            stages,
-            global_att_blocks: global,
-            window_pos_embed_bkg_spatial_size: reader.array(
-                &format!("{trunk}window_pos_embed_bkg_spatial_size"),
-                [14, 14],
-                1..=256,
-            )?,
-            window_spec: reader.array(&format!("{trunk}window_spec"), [8, 4, 14, 7], 1..=64)?,
-        };
-        let patches = grid / 4;
-        if !patches.is_multiple_of(trunk.window_spec[0]) {
-            let reason = format!("{} does not divide the patch grid of {patches}", trunk.window_spec[0]);
-            return Err(error("image_encoder.trunk.window_spec", reason));
-        }
-        for &window in &trunk.window_spec[..3] {
-            if window % 2 != 0 {
-                return Err(error(
-                    "image_encoder.trunk.window_spec",
-                    format!("{window} is odd, so its queries cannot be pooled"),
-                ));
-            }
-        }
-        let channels = reader.array(
-            "image_encoder.neck.backbone_channel_list",
-            [8, 4, 2, 1].map(|m| m * width),
-            1..=16384,
-        )?;
-        if channels != [8, 4, 2, 1].map(|m| m * width) {
-            return Err(error(
-                "image_encoder.neck.backbone_channel_list",
-                format!("{channels:?} does not fit the trunk"),
-            ));
-        }
-        let d_model = reader.number("memory_attention.d_model", 256, 32..=256)?;
-        let mem_dim = reader.number("memory_encoder.out_dim", 64, 4..=256)?;
-        if d_model % 32 != 0 || !d_model.is_multiple_of(mem_dim) {
-            return Err(error("memory_attention.d_model", format!("{d_model} with a memory of {mem_dim}")));
-        }
-        for key in [
-            "image_encoder.neck.d_model",
-            "memory_attention.layer.d_model",
-            "memory_attention.layer.self_attention.embedding_dim",
-            "memory_attention.layer.cross_attention.embedding_dim",
-            "memory_encoder.in_dim",
-        ] {
-            reader.equal(key, d_model)?;
-        }
-        reader.equal("memory_attention.layer.cross_attention.kv_in_dim", mem_dim)?;
-        reader.equal("memory_encoder.position_encoding.num_pos_feats", mem_dim)?;
-        let signed = reader.flag("use_signed_tpos_enc_to_obj_ptrs", false)?;
-        let add_tpos = reader.flag("add_tpos_enc_to_obj_ptrs", true)?;
-        let project = reader.flag("proj_tpos_enc_in_obj_ptrs", false)?;
-        if signed != project || add_tpos != project {
-            let reason =
-                "temporal encoding of pointers must be signed and projected (2.1) or absent (2.0)".to_owned();
-            return Err(error("add_tpos_enc_to_obj_ptrs", reason));
-        }
-        Ok(Self {
-            image_size: grid,
-            trunk,
-            d_model,
-            mem_dim,
-            memory_attention_layers: reader.number("memory_attention.num_layers", 4, 1..=64)?,
-            dim_feedforward: reader.number("memory_attention.layer.dim_feedforward", 2048, 1..=65_536)?,
-            num_maskmem: reader.number("num_maskmem", 7, 1..=64)?,
-            max_obj_ptrs_in_encoder: reader.number("max_obj_ptrs_in_encoder", 16, 1..=1024)?,
-            max_cond_frames_in_attn: match reader.get("max_cond_frames_in_attn").and_then(Value::as_i64) {
-                Some(-1) => None,
-                _ => reader.optional("max_cond_frames_in_attn", 2..=1 << 20)?,
-            },
-            memory_temporal_stride_for_eval: reader.number("memory_temporal_stride_for_eval", 1, 1..=1024)?,
-            only_obj_ptrs_in_the_past_for_eval: reader.flag("only_obj_ptrs_in_the_past_for_eval", true)?,
-            no_obj_embed_spatial: reader.flag("no_obj_embed_spatial", false)?,
-            proj_tpos_enc_in_obj_ptrs: project,
-            variant: format!("custom SAM {} ({grid} px, width {width})", if project { "2.1" } else { "2" }),
-        })
-    }
-}
-
-/// Keys whose value is built into the code, with that value; an absent key means the same.
-const FIXED: [(&str, &str); 31] = [
-    ("image_encoder.scalp", "1"),
-    ("image_encoder.neck.fpn_top_down_levels", "[2,3]"),
-    ("image_encoder.neck.fpn_interp_model", "\"nearest\""),
-    ("image_encoder.neck.fuse_type", "\"sum\""),
-    ("image_encoder.trunk.q_pool", "3"),
-    ("image_encoder.trunk.q_stride", "[2,2]"),
-    ("image_encoder.trunk.dim_mul", "2.0"),
-    ("image_encoder.trunk.head_mul", "2.0"),
-    ("memory_attention.pos_enc_at_input", "true"),
-    ("memory_attention.layer.activation", "\"relu\""),
-    ("memory_attention.layer.pos_enc_at_attn", "false"),
-    ("memory_attention.layer.pos_enc_at_cross_attn_keys", "true"),
-    ("memory_attention.layer.pos_enc_at_cross_attn_queries", "false"),
-    ("memory_attention.layer.self_attention.num_heads", "1"),
-    ("memory_attention.layer.self_attention.rope_theta", "10000.0"),
-    ("memory_attention.layer.self_attention.downsample_rate", "1"),
-    ("memory_attention.layer.cross_attention.num_heads", "1"),
-    ("memory_attention.layer.cross_attention.rope_theta", "10000.0"),
-    ("memory_attention.layer.cross_attention.downsample_rate", "1"),
-    ("memory_encoder.fuser.num_layers", "2"),
-    ("sigmoid_scale_for_mem_enc", "20.0"),
-    ("sigmoid_bias_for_mem_enc", "-10.0"),
-    ("use_mask_input_as_output_without_sam", "true"),
-    ("directly_add_no_mem_embed", "true"),
-    ("use_high_res_features_in_sam", "true"),
-    ("multimask_output_in_sam", "true"),
-    ("iou_prediction_use_sigmoid", "true"),
-    ("use_obj_ptrs_in_encoder", "true"),
-    ("pred_obj_scores", "true"),
-    ("fixed_no_obj_ptr", "true"),
-    ("use_multimask_token_for_obj_ptr", "true"),
-];
-
-struct Reader<'a> {
-    root: &'a Value,
-    origin: &'a str,
-}
-
-impl Reader<'_> {
-    fn get(&self, key: &str) -> Option<&Value> {
-        key.split('.').try_fold(self.root, |value, segment| value.get(segment))
+            key: "sam2.config".to_owned(),
+            reason: e.to_string(),
+        })?;
+        Self::from_value(&root, origin)
     }
 
-    fn error(&self, key: &str, reason: String) -> LoadError {
-        LoadError::Config { origin: self.origin.to_owned(), key: key.to_owned(), reason }
-    }
-
-    fn fixed(&self, key: &str, expected: &str) -> Result<(), LoadError> {
-        let Some(found) = self.get(key) else { return Ok(()) };
-        let expected: Value = serde_json::from_str(expected).expect("the table holds JSON");
-        let same = match (found.as_f64(), expected.as_f64()) {
-            (Some(a), Some(b)) => a == b,
-            _ => *found == expected,
-        };
-        if same { Ok(()) } else { Err(self.error(key, format!("is {found}, only {expected} is supported"))) }
-    }
-
-    fn number(
-        &self,
-        key: &str,
-        default: usize,
-        range: std::ops::RangeInclusive<usize>,
-    ) -> Result<usize, LoadError> {
-        let Some(value) = self.get(key) else { return Ok(default) };
-        self.in_range(key, value, &range)
-    }
-
-    fn optional(
-        &self,
-        key: &str,
-        range: std::ops::RangeInclusive<usize>,
-    ) -> Result<Option<usize>, LoadError> {
-        self.get(key).map(|value| self.in_range(key, value, &range)).transpose()
-    }
-
-    fn in_range(
-        &self,
-        key: &str,
-        value: &Value,
-        range: &std::ops::RangeInclusive<usize>,
-    ) -> Result<usize, LoadError> {
-        value.as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| range.contains(n)).ok_or_else(|| {
-            self.error(key, format!("is {value}, expected a number in {} ..= {}", range.start(), range.end()))
-        })
-    }
-
-    fn equal(&self, key: &str, expected: usize) -> Result<(), LoadError> {
-        let found = self.number(key, expected, 0..=usize::MAX)?;
-        if found == expected {
-            Ok(())
-        } else {
-            Err(self.error(key, format!("is {found}, must be {expected} here")))
+    fn from_value(root: &Value, origin: &str) -> Result<Self, LoadError> {
+        let section = root.get("model").unwrap_or(root);
+        if !section.is_object() || section.get("image_encoder").is_none() {
+            let reason = "it has no section image_encoder, alone or in a section model".to_owned();
+            return Err(LoadError::ConfigText { origin: origin.to_owned(), reason });
         }
-    }
-
-    fn flag(&self, key: &str, default: bool) -> Result<bool, LoadError> {
-        match self.get(key) {
-            None => Ok(default),
-            Some(value) => {
-                value.as_bool().ok_or_else(|| self.error(key, format!("is {value}, expected true or false")))
-            }
+        let reader = Reader::new(section, origin);
+        let mut config = reader.config()?;
+        config.check(origin)?;
+        if let Some(published) =
+            Self::all_published().find(|p| Self { variant: config.variant.clone(), ..p.clone() } == config)
+        {
+            config.variant = published.variant;
         }
+        Ok(config)
     }
 
-    fn list(
-        &self,
-        key: &str,
-        default: &[usize],
-        range: std::ops::RangeInclusive<usize>,
-    ) -> Result<Vec<usize>, LoadError> {
-        let Some(value) = self.get(key) else { return Ok(default.to_vec()) };
-        let items =
-            value.as_array().ok_or_else(|| self.error(key, format!("is {value}, expected a list")))?;
-        items.iter().map(|item| self.in_range(key, item, &range)).collect()
-    }
-
-    fn array<const N: usize>(
-        &self,
-        key: &str,
-        default: [usize; N],
-        range: std::ops::RangeInclusive<usize>,
-    ) -> Result<[usize; N], LoadError> {
-        let items = self.list(key, &default, range)?;
-        let found = items.len();
-        items.try_into().map_err(|_| self.error(key, format!("has {found} entries, expected {N}")))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn memory_knobs_are_read_and_checked() {
-        // Of SAM 2.0, whose pointers carry no time.
-        let read =
-            |keys: &str| Config::from_json(&format!("{{\"add_tpos_enc_to_obj_ptrs\": false{keys}}}"), "test");
-        let config = read("").expect("every other key has a default");
-        assert_eq!((config.max_cond_frames_in_attn, config.memory_temporal_stride_for_eval), (None, 1));
-        assert!(config.only_obj_ptrs_in_the_past_for_eval);
-        let config = read(
-            r#", "max_cond_frames_in_attn": 4, "memory_temporal_stride_for_eval": 3,
-                "only_obj_ptrs_in_the_past_for_eval": false"#,
-        )
-        .expect("these are allowed");
-        assert_eq!((config.max_cond_frames_in_attn, config.memory_temporal_stride_for_eval), (Some(4), 3));
-        assert!(!config.only_obj_ptrs_in_the_past_for_eval);
-        let config = read(r#", "max_cond_frames_in_attn": -1"#).expect("no limit");
-        assert_eq!(config.max_cond_frames_in_attn, None);
-        for (key, value) in [
-            ("max_cond_frames_in_attn", "0"),
-            ("max_cond_frames_in_attn", "1"),
-            ("max_cond_frames_in_attn", "-2"),
-            ("memory_temporal_stride_for_eval", "0"),
-            ("only_obj_ptrs_in_the_past_for_eval", "1"),
-        ] {
-            let error = read(&format!(", \"{key}\": {value}")).expect_err("refused").to_string();
-            assert!(error.contains(key), "{error}");
-        }
+    fn all_published() -> impl Iterator<Item = Self> {
+        let sizes = ["tiny", "small", "base_plus", "large"];
+        sizes
+            .into_iter()
+            .flat_map(|size| [true, false].into_iter().filter_map(|v21| Self::published(size, v21)))
     }
 }

@@ -34,7 +34,17 @@ pub enum LoadError {
         /// What was looked for.
         reason: String,
     },
-    /// The configuration in the metadata asks for something else than SAM 2 as published.
+    /// A text that is not a configuration.
+    #[error(
+        "{origin}: not a configuration ({reason}); one of Meta's YAML files, or the same as JSON, is needed"
+    )]
+    ConfigText {
+        /// File name.
+        origin: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A configuration asks for something else than SAM 2 as published.
     #[error("{origin}: configuration key {key}: {reason}")]
     Config {
         /// File name.

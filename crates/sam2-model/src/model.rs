@@ -69,7 +69,16 @@ impl Model {
     /// # Errors
     /// If the file cannot be read, is damaged, or does not hold exactly the tensors of a SAM 2 or 2.1 model.
     pub fn open(path: &Path) -> Result<Arc<Self>, LoadError> {
-        Self::from_bytes(&map_file(path)?, &path.display().to_string())
+        Self::open_with(path, None)
+    }
+
+    /// As [`Model::open`], for a model of another configuration than its file says or than the published ones have; see
+    /// [`Config::open`].
+    ///
+    /// # Errors
+    /// As [`Model::open`], and if there is no model of this configuration.
+    pub fn open_with(path: &Path, config: Option<&Config>) -> Result<Arc<Self>, LoadError> {
+        Self::load(Isa::best(), &map_file(path)?, &path.display().to_string(), config)
     }
 
     /// As [`Model::open`], from memory; `origin` names the source in errors.
@@ -85,8 +94,15 @@ impl Model {
     /// # Errors
     /// As [`Model::open`].
     pub fn from_bytes_on(isa: Isa, bytes: &[u8], origin: &str) -> Result<Arc<Self>, LoadError> {
+        Self::load(isa, bytes, origin, None)
+    }
+
+    fn load(isa: Isa, bytes: &[u8], origin: &str, config: Option<&Config>) -> Result<Arc<Self>, LoadError> {
         let mut checkpoint = Checkpoint::parse(bytes, origin)?;
-        let config = Config::of(&checkpoint)?;
+        let config = match config {
+            Some(config) => config.check(origin).map(|()| config.clone()),
+            None => Config::of(&checkpoint),
+        }?;
         checkpoint.variant.clone_from(&config.variant);
         let (tensors, parameters, types) = checkpoint.totals();
         let dtypes: Vec<String> = types.iter().map(|(name, count)| format!("{name} {count}")).collect();

@@ -1,0 +1,183 @@
+use super::*;
+
+/// The keys of Meta's YAML files, with what differs between the eight of them filled in.
+fn yaml(trunk: &str, width: usize, v21: bool) -> String {
+    let [c8, c4, c2, c1] = [8, 4, 2, 1].map(|m| m * width);
+    let version = if v21 {
+        "  no_obj_embed_spatial: true\n  add_tpos_enc_to_obj_ptrs: true\n  proj_tpos_enc_in_obj_ptrs: true\n  \
+         use_signed_tpos_enc_to_obj_ptrs: true"
+    } else {
+        "  add_tpos_enc_to_obj_ptrs: false"
+    };
+    format!(
+        "# @package _global_
+model:
+  _target_: sam2.modeling.sam2_base.SAM2Base
+  image_encoder:
+    _target_: sam2.modeling.backbones.image_encoder.ImageEncoder
+    scalp: 1
+    trunk: {{_target_: sam2.modeling.backbones.hieradet.Hiera, embed_dim: {width}, {trunk}}}
+    neck:
+      position_encoding: {{num_pos_feats: 256, normalize: true, scale: null, temperature: 10000}}
+      d_model: 256
+      backbone_channel_list: [{c8}, {c4}, {c2}, {c1}]
+      fpn_top_down_levels: [2, 3]  # the rest is used as it is
+      fpn_interp_model: nearest
+  memory_attention:
+    d_model: 256
+    pos_enc_at_input: true
+    num_layers: 4
+    layer:
+      activation: relu
+      dim_feedforward: 2048
+      dropout: 0.1
+      pos_enc_at_attn: false
+      d_model: 256
+      pos_enc_at_cross_attn_keys: true
+      pos_enc_at_cross_attn_queries: false
+      self_attention: {{rope_theta: 10000.0, feat_sizes: [64, 64], embedding_dim: 256, num_heads: 1,
+        downsample_rate: 1, dropout: 0.1}}
+      cross_attention: {{rope_theta: 10000.0, feat_sizes: [64, 64], rope_k_repeat: True, embedding_dim: 256,
+        num_heads: 1, downsample_rate: 1, dropout: 0.1, kv_in_dim: 64}}
+  memory_encoder:
+    out_dim: 64
+    position_encoding: {{num_pos_feats: 64, normalize: true, scale: null, temperature: 10000}}
+    mask_downsampler: {{kernel_size: 3, stride: 2, padding: 1}}
+    fuser:
+      layer: {{dim: 256, kernel_size: 7, padding: 3, layer_scale_init_value: 1e-6, use_dwconv: True}}
+      num_layers: 2
+  num_maskmem: 7
+  image_size: 1024
+  sigmoid_scale_for_mem_enc: 20.0
+  sigmoid_bias_for_mem_enc: -10.0
+  use_mask_input_as_output_without_sam: true
+  directly_add_no_mem_embed: true
+  use_high_res_features_in_sam: true
+  multimask_output_in_sam: true
+  iou_prediction_use_sigmoid: True
+  use_obj_ptrs_in_encoder: true
+  only_obj_ptrs_in_the_past_for_eval: true
+  pred_obj_scores: true
+  pred_obj_scores_mlp: true
+  fixed_no_obj_ptr: true
+  multimask_output_for_tracking: true
+  use_multimask_token_for_obj_ptr: true
+  multimask_min_pt_num: 0
+  multimask_max_pt_num: 1
+  use_mlp_for_obj_ptr_proj: true
+  compile_image_encoder: False
+{version}
+"
+    )
+}
+
+const TINY: &str = "num_heads: 1, stages: [1, 2, 7, 2], global_att_blocks: [5, 7, 9], \
+                    window_pos_embed_bkg_spatial_size: [7, 7]";
+
+fn refused(text: &str) -> String {
+    let error = Config::from_yaml(text, "x.yaml").expect_err("refused").to_string();
+    assert!(error.starts_with("x.yaml: ") && !error.contains('\n'), "{error}");
+    error
+}
+
+#[test]
+fn metas_eight_files_give_the_published_models() {
+    let small = TINY.replace("7, 2]", "11, 2]").replace("[5, 7, 9]", "[7, 10, 13]");
+    let large = "num_heads: 2, stages: [2, 6, 36, 4], global_att_blocks: [23, 33, 43], \
+                 window_pos_embed_bkg_spatial_size: [7, 7], window_spec: [8, 4, 16, 8]";
+    for v21 in [true, false] {
+        for (size, trunk, width) in [
+            ("tiny", TINY, 96),
+            ("small", &small, 96),
+            ("base_plus", "num_heads: 2", 112),
+            ("large", large, 144),
+        ] {
+            let text = yaml(trunk, width, v21);
+            let config = Config::from_yaml(&text, "x.yaml").expect("it is read");
+            assert_eq!(Some(&config), Config::published(size, v21).as_ref());
+            // The section alone, and as JSON.
+            let value: Value = serde_saphyr::from_str(&text).expect("YAML");
+            let bare = value["model"].to_string();
+            assert_eq!(Config::from_json(&bare, "x").expect("it is read"), config);
+            assert_eq!(Config::from_yaml(&bare, "x").expect("it is read"), config);
+        }
+    }
+}
+
+#[test]
+fn memory_knobs_are_read_and_checked() {
+    let text = |keys: &str| yaml(TINY, 96, true).replace("  num_maskmem: 7\n", keys);
+    let config = Config::from_yaml(&text(""), "x").expect("absent keys have Meta's defaults");
+    assert_eq!((config.num_maskmem, config.max_cond_frames_in_attn), (7, None));
+    assert_eq!(config.memory_temporal_stride_for_eval, 1);
+    let config = Config::from_yaml(
+        &text("  num_maskmem: 4\n  max_cond_frames_in_attn: 3\n  memory_temporal_stride_for_eval: 5\n")
+            .replace("past_for_eval: true", "past_for_eval: false"),
+        "x",
+    )
+    .expect("these are allowed");
+    assert_eq!((config.num_maskmem, config.max_cond_frames_in_attn), (4, Some(3)));
+    assert_eq!(config.memory_temporal_stride_for_eval, 5);
+    assert!(!config.only_obj_ptrs_in_the_past_for_eval);
+    assert_eq!(config.variant, "custom SAM 2.1 (1024 px, width 96)");
+    let config = Config::from_yaml(&text("  max_cond_frames_in_attn: -1\n"), "x").expect("no limit");
+    assert_eq!(config.max_cond_frames_in_attn, None);
+    for (key, value) in [
+        ("max_cond_frames_in_attn", "0"),
+        ("max_cond_frames_in_attn", "1"),
+        ("max_cond_frames_in_attn", "-2"),
+        ("memory_temporal_stride_for_eval", "0"),
+        ("no_obj_embed_spatial", "1"),
+        ("max_cond_frame_in_attn", "4"),
+        ("num_maskmem", "${num}"),
+    ] {
+        let text = if key == "no_obj_embed_spatial" {
+            yaml(TINY, 96, false) + "  no_obj_embed_spatial: 1\n"
+        } else {
+            text(&format!("  {key}: {value}\n"))
+        };
+        let error = refused(&text);
+        assert!(error.contains(&format!("key {key}: ")), "{error}");
+    }
+}
+
+#[test]
+fn what_is_not_a_configuration_is_refused_in_one_line() {
+    for text in
+        ["", "hello", "a: 1\na: 2", "{", "[[[", "model: 3", "trainer: {model: {}}", &"[".repeat(100_000)]
+    {
+        refused(text);
+    }
+    let whole = yaml(TINY, 96, true);
+    let absent = refused(&whole.replace("  directly_add_no_mem_embed: true\n", ""));
+    assert!(absent.contains("directly_add_no_mem_embed: is absent"), "{absent}");
+    let target = refused(&whole.replace("num_heads: 1, stages", "depth: 3, stages"));
+    assert!(target.contains("image_encoder.trunk.depth: is not known"), "{target}");
+}
+
+#[test]
+fn a_configuration_made_by_hand_is_checked_like_one_that_was_read() {
+    let tiny = Config::published("tiny", true).expect("it is published");
+    assert!(tiny.check("here").is_ok());
+    for wrong in [
+        Config { image_size: 100, ..tiny.clone() },
+        Config { num_maskmem: 0, ..tiny.clone() },
+        Config { max_cond_frames_in_attn: Some(1), ..tiny.clone() },
+        Config { trunk: TrunkConfig { num_heads: 0, ..tiny.trunk.clone() }, ..tiny.clone() },
+        Config { trunk: TrunkConfig { window_spec: [7, 4, 14, 7], ..tiny.trunk.clone() }, ..tiny.clone() },
+    ] {
+        assert!(matches!(wrong.check("here"), Err(LoadError::Config { .. })));
+    }
+}
+
+#[test]
+fn the_bundled_example_is_what_the_bundled_model_says() {
+    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets");
+    let config = Config::open(&assets.join("sam2.1_micro.yaml")).expect("it is read");
+    let model = crate::Model::open(&assets.join("sam2.1_micro.safetensors")).expect("it loads");
+    assert_eq!(&config, model.config());
+    let other = Config { num_maskmem: 3, ..config };
+    let error = crate::Model::open_with(&assets.join("sam2.1_micro.safetensors"), Some(&other));
+    assert!(matches!(error, Err(LoadError::ShapeMismatch { name, .. }) if name == "maskmem_tpos_enc"));
+    assert!(matches!(Config::open(&assets.join("sam2.1_micro.safetensors")), Err(LoadError::Io { .. })));
+}
