@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::eval::Eval;
 use crate::prompt::{BoxArg, Click};
 
 /// Segment Anything 2 on the CPU: cut an object out of a photo, track objects through a clip.
@@ -51,6 +52,8 @@ pub enum Command {
     Everything(Everything),
     /// Follow objects through a clip: a folder of images, an animated GIF or a video file
     Track(Track),
+    /// Measure predictions against ground truth: DAVIS, SA-V, LaSOT
+    Eval(Eval),
     /// Segment and track in a bundled clip with the embedded model, and check the result against the truth
     Demo(Demo),
     /// Describe this machine and this build, or a checkpoint

@@ -10,6 +10,7 @@ use sam2_model::{Frame, ImagePredictor, ImagePrompt, Model};
 
 use crate::args;
 use crate::console::Console;
+use crate::eval::region::jaccard;
 use crate::input::{Clip, gif};
 use crate::model;
 use crate::output::{self, overlay, picture, sheet};
@@ -53,7 +54,7 @@ pub fn run(args: &args::Demo, console: &Console) -> Result<()> {
     let mut scores = Vec::with_capacity(clip.len());
     let stats = track::follow(model, &clip, &prompts, console, |frame, result| {
         writer.frame(frame, result, &prompts, side)?;
-        scores.push((result.frame_idx, iou(result.mask(0).data(), &truth[result.frame_idx])));
+        scores.push((result.frame_idx, jaccard(result.mask(0).data(), &truth[result.frame_idx])));
         pictures.push(track::draw(frame, result, &prompts)?);
         Ok(())
     })?;
@@ -106,7 +107,7 @@ fn segment(
     picture::write_mask(&folder.join("segment.png"), size, mask.data())?;
     console.result(&format!(
         "segment  frame {index}: IoU {:.3} with the truth, {:.3} predicted -> {}",
-        iou(mask.data(), &truth[index]),
+        jaccard(mask.data(), &truth[index]),
         prediction.ious()[prediction.best()],
         folder.join("segment_overlay.png").display()
     ))
@@ -119,13 +120,6 @@ fn read_truth(clip: &Clip) -> Result<Vec<Vec<bool>>> {
         bail!("the embedded clip and its truth differ in length or size");
     }
     truth.frames_from(0)?.map(|item| Ok(item?.1.pixels().map(|pixel| pixel.0[0] > 127).collect())).collect()
-}
-
-/// Intersection over union of two masks; 1 where both are empty, as DAVIS counts it.
-fn iou(found: &[bool], truth: &[bool]) -> f64 {
-    let both = found.iter().zip(truth).filter(|(found, truth)| **found && **truth).count();
-    let either = found.iter().zip(truth).filter(|(found, truth)| **found || **truth).count();
-    if either == 0 { 1.0 } else { both as f64 / either as f64 }
 }
 
 /// Mean and lowest of the IoU of every frame.
@@ -157,15 +151,6 @@ fn contact_sheet(pictures: &[RgbImage]) -> RgbImage {
 mod tests {
     use super::*;
     use image::Rgb;
-
-    #[test]
-    fn iou_of_small_masks() {
-        let found = [true, true, false, false];
-        assert_eq!(iou(&found, &[true, false, true, false]), 1.0 / 3.0);
-        assert_eq!(iou(&found, &found), 1.0);
-        assert_eq!(iou(&[false; 4], &[false; 4]), 1.0, "absent and not found");
-        assert_eq!(iou(&found, &[false; 4]), 0.0);
-    }
 
     #[test]
     fn summary_names_the_worst_frame() {

@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod console;
 mod demo;
+mod eval;
 mod everything;
 mod info;
 mod input;
@@ -54,6 +55,7 @@ fn run(cli: &Cli, console: &Console) -> Result<()> {
         Command::Segment(args) => segment::run(args, console),
         Command::Everything(args) => everything::run(args, console),
         Command::Track(args) => track::run(args, console),
+        Command::Eval(args) => eval::run(args, console),
         Command::Demo(args) => demo::run(args, console),
         Command::Info(args) => info::run(args, console),
         Command::Bench(args) => bench::run(args, console),

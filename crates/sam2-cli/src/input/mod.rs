@@ -3,6 +3,7 @@
 pub mod ffmpeg;
 pub mod folder;
 pub mod gif;
+pub mod labels;
 pub mod natural;
 pub mod photo;
 
