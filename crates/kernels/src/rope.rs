@@ -46,6 +46,20 @@ impl Rope {
         self.cells
     }
 
+    /// Width of the vectors.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Rotates `x`, `(dim)`, as if it were at `cell`.
+    ///
+    /// # Panics
+    /// If there is no such cell.
+    pub fn turn(&self, cell: usize, x: &mut [f32]) {
+        let at = cell * self.dim..(cell + 1) * self.dim;
+        rotate(x, &self.cos[at.clone()], &self.sin[at]);
+    }
+
     /// Rotates every row of `x`, `(N, dim)`, in place; row `i` is at cell `i mod cells`.
     ///
     /// # Panics
@@ -78,12 +92,15 @@ impl SimdOp for Rotate<'_> {
     type Output = ();
     #[inline(always)]
     fn eval<S: Simd>(self, _: S) {
-        for ((x, c), s) in
-            self.x.chunks_exact_mut(2).zip(self.cos.chunks_exact(2)).zip(self.sin.chunks_exact(2))
-        {
-            let (a, b) = (x[0], x[1]);
-            x[0] = a * c[0] + b * s[0];
-            x[1] = b * c[1] + a * s[1];
-        }
+        rotate(self.x, self.cos, self.sin);
+    }
+}
+
+#[inline(always)]
+fn rotate(x: &mut [f32], cos: &[f32], sin: &[f32]) {
+    for ((x, c), s) in x.chunks_exact_mut(2).zip(cos.chunks_exact(2)).zip(sin.chunks_exact(2)) {
+        let (a, b) = (x[0], x[1]);
+        x[0] = a * c[0] + b * s[0];
+        x[1] = b * c[1] + a * s[1];
     }
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{assert_near, assert_thread_invariant, for_each_isa, noise};
-use kernels::attention::{Shape, attention};
+use kernels::attention::{GridKeys, GridTokens, Shape, attention};
 use kernels::gemm::{KC, Rows};
 use kernels::rope::Rope;
 use kernels::{Isa, reference};
@@ -62,6 +62,89 @@ proptest! {
             assert_near(isa.name(), &y, &expected, 2e-6, 0.0);
         });
     }
+}
+
+/// Copies of a grid, its side, placeless tokens, queries, and the widths of keys, inputs and values.
+#[derive(Clone, Copy, Debug)]
+struct Grids {
+    copies: usize,
+    side: usize,
+    placeless: usize,
+    nq: usize,
+    d: usize,
+    m: usize,
+    dv: usize,
+}
+
+const SCALE: f32 = 0.4;
+
+/// Queries, inputs, values, weight, bias, keys of the placeless.
+fn grid_operands(g: Grids, seed: u64) -> [Vec<f32>; 6] {
+    let tokens = g.copies * g.side * g.side + g.placeless;
+    let sizes = [g.nq * g.d, tokens * g.m, tokens * g.dv, g.d * g.m, g.d, g.placeless * g.d];
+    let mut i = 0;
+    sizes.map(|size| {
+        i += 1;
+        noise(seed ^ i, size)
+    })
+}
+
+fn over_grids(isa: Isa, g: Grids, [q, z, v, w, b, placeless]: &[Vec<f32>; 6]) -> Vec<f32> {
+    let rope = Rope::new(g.side, g.d, 10_000.0);
+    let keys = GridKeys::new(w, b, SCALE, &rope);
+    let tokens = GridTokens::new(isa, (g.copies, g.side * g.side), (z, g.m), (v, g.dv));
+    let mut out = vec![f32::NAN; g.nq * g.dv];
+    keys.attend(isa, q, &tokens, placeless, &mut out);
+    out
+}
+
+/// With every key formed.
+fn over_grids_directly(g: Grids, [q, z, v, w, b, placeless]: &[Vec<f32>; 6]) -> Vec<f32> {
+    let placed = g.copies * g.side * g.side;
+    let mut keys = Vec::new();
+    for z in z.chunks_exact(g.m).take(placed) {
+        for (w, b) in w.chunks_exact(g.m).zip(b) {
+            keys.push(w.iter().zip(z).map(|(w, z)| w * z).sum::<f32>() + b);
+        }
+    }
+    let mut keys = reference::rope(&keys, g.side, g.d, 10_000.0);
+    keys.extend(placeless);
+    let shape = Shape { batch: 1, heads: 1, nq: g.nq, nk: placed + g.placeless, d: g.d, dv: g.dv };
+    reference::attention(shape, SCALE, q, &keys, v)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn attention_over_grids_matches_formed_keys(
+        copies in 0usize..20,
+        side in 1usize..9,
+        placeless in prop::sample::select(vec![0usize, 1, 5, 64, KC + 1]),
+        nq in prop::sample::select(vec![1usize, 7, 31, 32, 33, 64, 65, 150]),
+        quarter in prop::sample::select(vec![1usize, 2, 5, 8]),
+        m in prop::sample::select(vec![1usize, 3, 16, 20]),
+        dv in prop::sample::select(vec![1usize, 5, 16, 30]),
+        seed: u64,
+    ) {
+        prop_assume!(copies + placeless > 0);
+        let g = Grids { copies, side, placeless, nq, d: 4 * quarter, m, dv };
+        let operands = grid_operands(g, seed);
+        let expected = over_grids_directly(g, &operands);
+        for_each_isa(|isa| {
+            let actual = over_grids(isa, g, &operands);
+            // Scores reach d · m · scale / 4; an error of ε of that is a factor of the weights.
+            let tolerance = 4e-6 + 2.0 * f32::EPSILON * (g.d * g.m) as f32 * SCALE;
+            assert_near(&format!("{g:?} on {}", isa.name()), &actual, &expected, tolerance, 0.0);
+        });
+    }
+}
+
+#[test]
+fn attention_over_grids_is_thread_invariant() {
+    let g = Grids { copies: 7, side: 9, placeless: 12, nq: 200, d: 32, m: 16, dv: 16 };
+    let operands = grid_operands(g, 12);
+    assert_thread_invariant("attention over grids", |isa| over_grids(isa, g, &operands));
 }
 
 #[test]

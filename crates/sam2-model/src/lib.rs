@@ -14,6 +14,7 @@ mod position_encoding;
 mod predictor;
 mod prompt_encoder;
 mod sam_heads;
+mod shared_frame;
 mod tap;
 mod transforms;
 mod weights;

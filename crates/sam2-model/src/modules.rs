@@ -9,8 +9,9 @@ use crate::memory_encoder::MaskInput;
 use crate::model::Model;
 use crate::prompt_encoder::ModelPoint;
 use crate::sam_heads::HeadOutput;
+use crate::shared_frame::SharedFrame;
 use crate::tap::Tap;
-use crate::workspace::Workspace;
+use crate::workspace::{Run, Workspace};
 
 impl Features {
     /// From their three maps: `[g, g, D]`, `[4g, 4g, D/8]`, `[2g, 2g, D/4]`.
@@ -139,7 +140,9 @@ pub fn memory_encoder(
 ) -> Vec<f32> {
     let mut workspace = Workspace::default();
     let input = if binary { MaskInput::Binary } else { MaskInput::Soft };
-    model.memory_encoder.forward(&mut model.run(&mut workspace, tap), level2, &mut mask, input)
+    let mut run = model.run(&mut workspace, tap);
+    let projected = model.memory_encoder.project(&mut run, level2);
+    model.memory_encoder.forward(&mut run, &projected, &mut mask, input)
 }
 
 fn bank(stored: &[Stored]) -> MemoryBank {
@@ -183,7 +186,7 @@ pub fn memory_attention(
     num_frames: usize,
 ) -> Vec<f32> {
     let tokens = bank(stored).tokens(model, frame, num_frames);
-    model.memory_attention.forward(&mut model.run(workspace, tap), level2, &tokens)
+    condition(model, &mut model.run(workspace, tap), level2, &tokens)
 }
 
 /// Memory attention over explicit tokens.
@@ -196,7 +199,14 @@ pub fn memory_attention_over(
     pointer_tokens: usize,
 ) -> Vec<f32> {
     let tokens = MemoryTokens { values, positions, pointer_tokens };
-    model.memory_attention.forward(&mut model.run(&mut Workspace::default(), tap), level2, &tokens)
+    condition(model, &mut model.run(&mut Workspace::default(), tap), level2, &tokens)
+}
+
+fn condition(model: &Model, run: &mut Run, level2: &[f32], tokens: &MemoryTokens) -> Vec<f32> {
+    let mut frame = SharedFrame::new(level2);
+    let out = frame.condition(model, run, tokens);
+    frame.recycle(run);
+    out
 }
 
 /// One tracked frame of one object whose memory is given: what teacher forcing needs.
@@ -211,11 +221,12 @@ pub fn track(
 ) -> Heads {
     let tokens = bank(stored).tokens(model, frame, num_frames);
     let mut run = model.run(workspace, tap);
-    let embed = model.memory_attention.forward(&mut run, &features.level2, &tokens);
+    let mut frame = SharedFrame::new(&features.level2);
+    let embed = frame.condition(model, &mut run, &tokens);
     let head = model.forward_sam_heads(&mut run, &embed, features, &[], None, true);
     run.give(embed);
-    let memory =
-        model.encode_memory(&mut run, &features.level2, &head.low_res, head.object_score, MaskInput::Soft);
+    let memory = model.encode_memory(&mut run, &mut frame, &head.low_res, head.object_score, MaskInput::Soft);
+    frame.recycle(&mut run);
     Heads::new(head, memory)
 }
 

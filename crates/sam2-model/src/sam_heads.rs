@@ -9,6 +9,7 @@ use crate::mask_decoder::{Decoded, PromptEmbedding, argmax};
 use crate::memory_encoder::MaskInput;
 use crate::model::Model;
 use crate::prompt_encoder::ModelPoint;
+use crate::shared_frame::SharedFrame;
 use crate::workspace::Run;
 
 /// Logit of every pixel of an object that is not in view.
@@ -112,19 +113,25 @@ impl Model {
         }
     }
 
-    /// The spatial memory, `[grid, grid, mem_dim]`, of `low_res` logits on a frame with raw features `level2`.
+    /// The spatial memory, `[grid, grid, mem_dim]`, of `low_res` logits on a frame.
     pub(crate) fn encode_memory(
         &self,
         run: &mut Run,
-        level2: &[f32],
+        frame: &mut SharedFrame,
         low_res: &[f32],
         object_score: f32,
         input: MaskInput,
     ) -> Vec<f32> {
         let (low, side) = (self.low_res_size(), self.config.image_size);
-        let mut high_res = image::resize_bilinear(run.isa, low_res, (low, low), 1, (side, side));
-        run.tap.tap(|| "sam_heads.high_res".into(), &[side, side], &high_res);
-        let mut memory = self.memory_encoder.forward(run, level2, &mut high_res, input);
+        let projected = frame.projected(self, run);
+        // With a tap everything is computed, so that it can be seen.
+        let mut memory = if input.is_empty(low_res) && !run.tap.enabled() {
+            self.memory_encoder.forward_empty(run, projected)
+        } else {
+            let mut high_res = image::resize_bilinear(run.isa, low_res, (low, low), 1, (side, side));
+            run.tap.tap(|| "sam_heads.high_res".into(), &[side, side], &high_res);
+            self.memory_encoder.forward(run, projected, &mut high_res, input)
+        };
         if let Some(embed) = self.no_obj_embed_spatial.as_ref().filter(|_| object_score <= 0.0) {
             kernels::rows::add_scaled(run.isa, &mut memory, embed, 1.0);
         }

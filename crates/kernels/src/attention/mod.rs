@@ -17,6 +17,10 @@
 //!
 //! A row of the output depends on its query, all keys and all values only, in an order fixed by their number.
 
+mod grids;
+
+pub use grids::{GridKeys, GridTokens};
+
 use std::cell::RefCell;
 
 use crate::gemm::{KC, PackedB, PanelTiles, Rows, cover_rows, tile};

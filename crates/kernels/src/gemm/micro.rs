@@ -45,6 +45,48 @@ pub(crate) fn tile<S: Simd, const MR: usize, const NV: usize>(
     acc
 }
 
+/// `T × NV` vectors: row `t` is `a[depth] + b[depth] + Σ (a[p] + b[p]) · z[p][t]`.
+///
+/// `a` and `b` hold `depth + 1` rows of `NV · LANES` floats, `z` holds `depth` rows of `T`.
+///
+/// # Panics
+/// If one of them is too short.
+#[inline(always)]
+pub(crate) fn tile_of_sum<S: Simd, const T: usize, const NV: usize>(
+    s: S,
+    depth: usize,
+    a: &[f32],
+    b: &[f32],
+    z: &[f32],
+) -> [[S::F32; NV]; T] {
+    let lanes = S::F32::LANES;
+    let width = NV * lanes;
+    assert!(a.len() >= (depth + 1) * width && b.len() >= (depth + 1) * width && z.len() >= depth * T);
+    let sum = |p: usize| {
+        let mut sum = [S::F32::splat(s, 0.0); NV];
+        for (v, sum) in sum.iter_mut().enumerate() {
+            let at = p * width + v * lanes;
+            // SAFETY: `p <= depth`; both hold `depth + 1` rows of `width`, asserted above.
+            *sum = unsafe {
+                S::F32::load_ptr(s, a.as_ptr().add(at)).add(S::F32::load_ptr(s, b.as_ptr().add(at)))
+            };
+        }
+        sum
+    };
+    let mut acc = [sum(depth); T];
+    for p in 0..depth {
+        let row = sum(p);
+        for (t, acc) in acc.iter_mut().enumerate() {
+            // SAFETY: `p < depth` and `t < T`; `z.len() >= depth · T` is asserted above.
+            let z = S::F32::splat(s, unsafe { *z.as_ptr().add(p * T + t) });
+            for (acc, x) in acc.iter_mut().zip(row) {
+                *acc = x.mul_add(z, *acc);
+            }
+        }
+    }
+    acc
+}
+
 /// `c = a · b` by `matrixmultiply`, all row-major and contiguous.
 pub(crate) fn matrixmultiply_sgemm(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
     assert!(a.len() >= m * k && b.len() >= k * n && c.len() >= m * n, "sgemm {m}×{k}×{n}");

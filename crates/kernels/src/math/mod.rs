@@ -23,6 +23,31 @@ pub fn exp<V: F32s>(s: V::Token, x: V) -> V {
     floor.select_gt(x, V::splat(s, 0.0), p.mul(n.pow2()))
 }
 
+/// `2^x` for `x ≤ 0`; `2^−126` below −126. Relative error at most 2e-7.
+///
+/// `2^n · 2^r` with `n = round(x)` and `|r| ≤ 1/2`, where a degree-6 minimax polynomial is exact to rounding.
+#[inline(always)]
+pub fn exp2_negative<V: F32s>(s: V::Token, x: V) -> V {
+    const P: [f32; 7] = [
+        1.534_581_2e-4,
+        1.339_993_1e-3,
+        9.618_489e-3,
+        5.550_328_6e-2,
+        2.402_264_6e-1,
+        std::f32::consts::LN_2,
+        1.0,
+    ];
+    // The operand order keeps a NaN.
+    let x = V::splat(s, -126.0).max(x);
+    let n = x.round();
+    let r = x.sub(n);
+    let mut p = V::splat(s, P[0]);
+    for c in &P[1..] {
+        p = p.mul_add(r, V::splat(s, *c));
+    }
+    p.mul(n.pow2())
+}
+
 /// The error function. Absolute and relative error at most 4e-7.
 ///
 /// `x · P(x²) / Q(x²)`, a rational minimax fit for |x| ≤ 3.925. At 4 it has reached 1, so `erf` is exactly ±1
@@ -76,6 +101,7 @@ mod tests {
     #[derive(Clone, Copy)]
     enum Function {
         Exp,
+        Exp2,
         Erf,
         Sigmoid,
     }
@@ -89,6 +115,7 @@ mod tests {
                 let x = S::F32::load_partial(s, x);
                 let y_vector = match self.0 {
                     Function::Exp => exp(s, x),
+                    Function::Exp2 => exp2_negative(s, x),
                     Function::Erf => erf(s, x),
                     Function::Sigmoid => sigmoid(s, x),
                 };
@@ -121,6 +148,8 @@ mod tests {
         for isa in Isa::available() {
             let e = worst(isa, Function::Exp, (-87.0, 88.0), f64::exp, true);
             assert!(e <= 2.5e-7, "exp on {}: {e}", isa.name());
+            let e = worst(isa, Function::Exp2, (-126.0, 0.0), f64::exp2, true);
+            assert!(e <= 2e-7, "exp2 on {}: {e}", isa.name());
             let e = worst(isa, Function::Erf, (-5.0, 5.0), crate::reference::erf, false);
             assert!(e <= 4e-7, "erf on {}: {e}", isa.name());
             let e = worst(isa, Function::Sigmoid, (-80.0, 80.0), |x| 1.0 / (1.0 + (-x).exp()), true);
@@ -137,6 +166,9 @@ mod tests {
             assert_eq!(y, [0.0, 0.0, 0.0, 0.5, 1.0, 1.0], "{}", isa.name());
             isa.dispatch(Map(Function::Exp, &x, &mut y));
             assert_eq!(&y[..4], &[0.0, 0.0, 0.0, 1.0], "{}", isa.name());
+            isa.dispatch(Map(Function::Exp2, &x, &mut y));
+            let least = 2f32.powi(-126);
+            assert_eq!(&y[..4], &[least, least, least, 1.0], "{}", isa.name());
         }
     }
 }

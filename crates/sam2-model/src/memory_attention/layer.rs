@@ -1,15 +1,17 @@
 //! One layer: self-attention, cross-attention over the memories, MLP, each after a layer norm.
 //!
-//! The values of the cross-attention are linear in the memory, and the weights of a softmax sum to one, so the
-//! memory itself is averaged, at its own small width, and projected afterwards: `Σ pᵢ (Wv mᵢ + bv) = Wv (Σ pᵢ mᵢ) + bv`.
-//! `Wv` and the output projection are then one matrix, multiplied in double precision when loaded.
+//! Values are linear in what is attended to, and the weights of a softmax sum to one, so that itself is averaged and
+//! projected afterwards: `Σ pᵢ (Wv mᵢ + bv) = Wv (Σ pᵢ mᵢ) + bv`. `Wv` and the output projection are then one matrix, multiplied in
+//! double precision when loaded. For the memories that also means averaging at their own small width.
+//!
+//! From two memories up their keys are never formed either: see [`kernels::attention::GridKeys`].
 
 use kernels::Isa;
-use kernels::attention::{Shape, attention};
+use kernels::attention::{GridKeys, Shape, attention};
 use kernels::gemm::{Activation, Rows};
 use kernels::rope::Rope;
 
-use super::{EPS, MemoryTokens};
+use super::{EPS, Memory};
 use crate::config::Config;
 use crate::error::LoadError;
 use crate::image_encoder::compose;
@@ -22,33 +24,39 @@ pub(crate) struct Layer {
     norm1: LayerNorm,
     self_q: Linear,
     self_k: Linear,
-    self_v: Linear,
+    /// Output projection after value projection.
     self_out: Linear,
     norm2: LayerNorm,
     cross_q: Linear,
     cross_k: Linear,
+    /// The same with its rotation, for keys that are not formed.
+    cross_grid_keys: GridKeys,
     /// Output projection after value projection, m → D.
     cross_out: Linear,
     mlp: Mlp,
 }
 
 impl Layer {
-    pub fn load(scope: &Scope, isa: Isa, config: &Config) -> Result<Self, LoadError> {
+    pub fn load(scope: &Scope, isa: Isa, config: &Config, rope: &Rope) -> Result<Self, LoadError> {
         let (d, m) = (config.d_model, config.mem_dim);
         let own = scope.at("self_attn");
         let cross = scope.at("cross_attn_image");
-        let (value, value_bias) = cross.at("v_proj").linear(d, m)?;
-        let (out, out_bias) = cross.at("out_proj").linear(d, d)?;
+        let folded = |scope: &Scope, width: usize| -> Result<Linear, LoadError> {
+            let (value, value_bias) = scope.at("v_proj").linear(d, width)?;
+            let (out, out_bias) = scope.at("out_proj").linear(d, d)?;
+            Ok(compose(isa, (&out, &out_bias), (&value, &value_bias)))
+        };
+        let (key, key_bias) = cross.at("k_proj").linear(d, m)?;
         Ok(Self {
             norm1: LayerNorm::load(&scope.at("norm1"), d, EPS)?,
             self_q: Linear::load(&own.at("q_proj"), isa, d, d)?,
             self_k: Linear::load(&own.at("k_proj"), isa, d, d)?,
-            self_v: Linear::load(&own.at("v_proj"), isa, d, d)?,
-            self_out: Linear::load(&own.at("out_proj"), isa, d, d)?,
+            self_out: folded(&own, d)?,
             norm2: LayerNorm::load(&scope.at("norm2"), d, EPS)?,
             cross_q: Linear::load(&cross.at("q_proj"), isa, d, d)?,
-            cross_k: Linear::load(&cross.at("k_proj"), isa, d, m)?,
-            cross_out: compose(isa, (&out, &out_bias), (&value, &value_bias)),
+            cross_grid_keys: GridKeys::new(&key, &key_bias, scale(d), rope),
+            cross_k: Linear::new(isa, &key, key_bias, m),
+            cross_out: folded(&cross, m)?,
             mlp: Mlp {
                 norm: LayerNorm::load(&scope.at("norm3"), d, EPS)?,
                 first: Linear::load(&scope.at("linear1"), isa, config.dim_feedforward, d)?,
@@ -63,100 +71,95 @@ impl Layer {
         self.cross_k.weight.k()
     }
 
-    /// Updates the residual stream `x`, `(N, D)`; `keys_in` is the memory with its positions added.
-    pub fn forward(
-        &self,
-        run: &mut Run,
-        x: &mut Vec<f32>,
-        keys_in: &[f32],
-        memory: &MemoryTokens,
-        rope: &Rope,
-        index: usize,
-    ) {
-        let d = self.norm1.weight.len();
-        let n = x.len() / d;
-        let mut normed = run.take(x.len());
-        let mut next = run.take(x.len());
-        self.norm1.forward(run.isa, x, &mut normed);
-        self.attend_to_self(run, &normed, x, rope, &mut next, index);
-        std::mem::swap(x, &mut next);
-        run.tap.tap(|| format!("memory_attention.layers.{index}.self_attn"), &[n, d], x);
-        self.norm2.forward(run.isa, x, &mut normed);
-        self.attend_to_memory(run, &normed, x, keys_in, memory, rope, &mut next, index);
-        std::mem::swap(x, &mut next);
-        run.tap.tap(|| format!("memory_attention.layers.{index}.cross_attn"), &[n, d], x);
-        self.mlp.forward(run.isa, x, &mut next);
-        std::mem::swap(x, &mut next);
-        run.tap.tap(|| format!("memory_attention.layers.{index}.ffn"), &[n, d], x);
-        run.give(normed);
-        run.give(next);
-    }
-
-    fn attend_to_self(
-        &self,
-        run: &mut Run,
-        normed: &[f32],
-        x: &[f32],
-        rope: &Rope,
-        out: &mut [f32],
-        index: usize,
-    ) {
+    /// Self-attention with its residual: `x`, `(N, D)`, in place.
+    pub fn attend_to_self(&self, run: &mut Run, x: &mut Vec<f32>, rope: &Rope, index: usize) {
         let (isa, d) = (run.isa, self.norm1.weight.len());
         let n = x.len() / d;
-        let [mut q, mut k, mut v, mut mixed] = std::array::from_fn(|_| run.take(x.len()));
-        self.self_q.forward(isa, normed, n, &mut q);
-        self.self_k.forward(isa, normed, n, &mut k);
-        self.self_v.forward(isa, normed, n, &mut v);
+        let [mut normed, mut q, mut k, mut mixed] = std::array::from_fn(|_| run.take(x.len()));
+        self.norm1.forward(isa, x, &mut normed);
+        self.self_q.forward(isa, &normed, n, &mut q);
+        self.self_k.forward(isa, &normed, n, &mut k);
         rope.apply(isa, &mut q);
         rope.apply(isa, &mut k);
         run.tap.tap(|| format!("memory_attention.layers.{index}.self_attn.q_rope"), &[n, d], &q);
         run.tap.tap(|| format!("memory_attention.layers.{index}.self_attn.k_rope"), &[n, d], &k);
         let shape = Shape { batch: 1, heads: 1, nq: n, nk: n, d, dv: d };
         let rows = |x| Rows::new(x, d);
-        attention(isa, shape, scale(d), rows(&q), rows(&k), rows(&v), &mut mixed);
-        self.self_out.forward_add(isa, &mixed, n, x, out);
-        for buffer in [q, k, v, mixed] {
+        attention(isa, shape, scale(d), rows(&q), rows(&k), rows(&normed), &mut mixed);
+        self.self_out.forward_add(isa, &mixed, n, x, &mut normed);
+        std::mem::swap(x, &mut normed);
+        run.tap.tap(|| format!("memory_attention.layers.{index}.self_attn"), &[n, d], x);
+        for buffer in [normed, q, k, mixed] {
             run.give(buffer);
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn attend_to_memory(
+    /// What looks at the memories: `(N, D)`, rotated.
+    pub fn queries(&self, run: &mut Run, x: &[f32], rope: &Rope, index: usize) -> Vec<f32> {
+        let d = self.norm2.weight.len();
+        let n = x.len() / d;
+        let mut normed = run.take(x.len());
+        let mut q = run.take(x.len());
+        self.norm2.forward(run.isa, x, &mut normed);
+        self.cross_q.forward(run.isa, &normed, n, &mut q);
+        rope.apply(run.isa, &mut q);
+        run.give(normed);
+        run.tap.tap(|| format!("memory_attention.layers.{index}.cross_attn.q_rope"), &[n, d], &q);
+        q
+    }
+
+    /// The keys of all tokens, `(M, D)`.
+    fn keys(&self, run: &mut Run, memory: &Memory, rope: &Rope, index: usize) -> Vec<f32> {
+        let (d, tokens) = (self.norm1.weight.len(), memory.keys_in.len() / self.memory_width());
+        let mut keys = run.take(tokens * d);
+        self.cross_k.forward(run.isa, &memory.keys_in, tokens, &mut keys);
+        rope.apply(run.isa, &mut keys[..memory.placed * d]);
+        run.tap.tap(|| format!("memory_attention.layers.{index}.cross_attn.k_rope"), &[tokens, d], &keys);
+        keys
+    }
+
+    /// The rest of the layer: from the stream `x` and its queries `q`, both `(N, D)`, to the stream after it.
+    pub fn attend_to_memory(
         &self,
         run: &mut Run,
-        normed: &[f32],
         x: &[f32],
-        keys_in: &[f32],
-        memory: &MemoryTokens,
+        q: &[f32],
+        memory: &Memory,
         rope: &Rope,
-        out: &mut [f32],
         index: usize,
-    ) {
+    ) -> Vec<f32> {
         let (isa, d, m) = (run.isa, self.norm1.weight.len(), self.memory_width());
-        let (n, tokens) = (x.len() / d, keys_in.len() / m);
-        let mut q = run.take(x.len());
-        let mut k = run.take(tokens * d);
+        let n = x.len() / d;
         let mut mixed = run.take(n * m);
-        self.cross_q.forward(isa, normed, n, &mut q);
-        self.cross_k.forward(isa, keys_in, tokens, &mut k);
-        rope.apply(isa, &mut q);
-        rope.apply(isa, &mut k[..(tokens - memory.pointer_tokens) * d]);
-        run.tap.tap(|| format!("memory_attention.layers.{index}.cross_attn.q_rope"), &[n, d], &q);
-        run.tap.tap(|| format!("memory_attention.layers.{index}.cross_attn.k_rope"), &[tokens, d], &k);
-        let shape = Shape { batch: 1, heads: 1, nq: n, nk: tokens, d, dv: m };
-        attention(
-            isa,
-            shape,
-            scale(d),
-            Rows::new(&q, d),
-            Rows::new(&k, d),
-            Rows::new(&memory.values, m),
-            &mut mixed,
-        );
-        self.cross_out.forward_add(isa, &mixed, n, x, out);
-        for buffer in [q, k, mixed] {
-            run.give(buffer);
+        match &memory.grids {
+            Some(grids) => {
+                if run.tap.enabled() {
+                    let keys = self.keys(run, memory, rope, index);
+                    run.give(keys);
+                }
+                let pointers = &memory.keys_in[memory.placed * m..];
+                let mut keys = run.take(pointers.len() / m * d);
+                self.cross_k.forward(isa, pointers, pointers.len() / m, &mut keys);
+                self.cross_grid_keys.attend(isa, q, grids, &keys, &mut mixed);
+                run.give(keys);
+            }
+            None => {
+                let keys = self.keys(run, memory, rope, index);
+                let shape = Shape { batch: 1, heads: 1, nq: n, nk: keys.len() / d, d, dv: m };
+                let (q, k, v) = (Rows::new(q, d), Rows::new(&keys, d), Rows::new(memory.values, m));
+                attention(isa, shape, scale(d), q, k, v, &mut mixed);
+                run.give(keys);
+            }
         }
+        let mut attended = run.take(x.len());
+        self.cross_out.forward_add(isa, &mixed, n, x, &mut attended);
+        run.give(mixed);
+        run.tap.tap(|| format!("memory_attention.layers.{index}.cross_attn"), &[n, d], &attended);
+        let mut out = run.take(x.len());
+        self.mlp.forward(isa, &attended, &mut out);
+        run.give(attended);
+        run.tap.tap(|| format!("memory_attention.layers.{index}.ffn"), &[n, d], &out);
+        out
     }
 }
 

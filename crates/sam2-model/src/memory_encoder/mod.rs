@@ -3,6 +3,8 @@
 
 mod fuser;
 
+use std::sync::OnceLock;
+
 use kernels::conv::Conv2d;
 use kernels::gemm::Activation;
 use kernels::{Isa, rows};
@@ -17,6 +19,8 @@ use fuser::CxBlock;
 const EPS: f32 = 1e-6;
 /// Channels after each stage of the mask tower; a stage halves the side and quadruples the channels.
 const TOWER: [usize; 5] = [1, 4, 16, 64, 256];
+/// Side of the mask over side of the grid.
+const SHRINK: usize = 16;
 /// Mask probabilities 0 ..= 1 become −10 ..= 10.
 const SIGMOID_SCALE: f32 = 20.0;
 const SIGMOID_BIAS: f32 = -10.0;
@@ -28,6 +32,8 @@ pub(crate) struct MemoryEncoder {
     pix_feat_proj: Linear,
     fuser: [CxBlock; 2],
     out_proj: Linear,
+    /// The tower's output for a mask that is empty, `[g, g, D]`, once one has come by.
+    empty_mask: OnceLock<Vec<f32>>,
 }
 
 /// How mask logits become the memory encoder's input.
@@ -59,53 +65,109 @@ impl MemoryEncoder {
             pix_feat_proj: Linear::load_conv1x1(&scope.at("pix_feat_proj"), isa, d, d)?,
             fuser: [CxBlock::load(&layers.at(0), isa, d)?, CxBlock::load(&layers.at(1), isa, d)?],
             out_proj: Linear::load_conv1x1(&scope.at("out_proj"), isa, config.mem_dim, d)?,
+            empty_mask: OnceLock::new(),
         })
     }
 
-    /// `level2`, `[g, g, D]`, the raw features of the frame, and `mask`, `[16g, 16g]` logits (overwritten), to the
-    /// memory, `[g, g, mem_dim]`.
-    pub fn forward(&self, run: &mut Run, level2: &[f32], mask: &mut [f32], input: MaskInput) -> Vec<f32> {
-        let isa = run.isa;
-        match input {
-            MaskInput::Soft => rows::sigmoid(isa, mask),
-            MaskInput::Binary => mask.iter_mut().for_each(|x| *x = if *x > 0.0 { 1.0 } else { 0.0 }),
-        }
-        mask.iter_mut().for_each(|x| *x = *x * SIGMOID_SCALE + SIGMOID_BIAS);
+    /// The part that does not depend on the object: `level2`, `[g, g, D]`, the raw features of the frame, projected.
+    pub fn project(&self, run: &mut Run, level2: &[f32]) -> Vec<f32> {
+        let d = self.pix_feat_proj.bias.len();
+        let n = level2.len() / d;
+        let mut projected = run.take(n * d);
+        self.pix_feat_proj.forward(run.isa, level2, n, &mut projected);
+        let side = n.isqrt();
+        run.tap.tap(|| "memory_encoder.pix_feat_proj".into(), &[side, side, d], &projected);
+        projected
+    }
 
+    /// `projected`, `[g, g, D]`, from [`Self::project`], and `mask`, `[16g, 16g]` logits (overwritten), to the memory,
+    /// `[g, g, mem_dim]`.
+    pub fn forward(&self, run: &mut Run, projected: &[f32], mask: &mut [f32], input: MaskInput) -> Vec<f32> {
+        input.apply(run.isa, mask);
+        let x = self.tower(run, mask);
+        let mut fused = run.take(projected.len());
+        if run.tap.enabled() {
+            let (d, n) = (self.tower_out.bias.len(), x.len() / TOWER[4]);
+            self.tower_out.forward(run.isa, &x, n, &mut fused);
+            let side = n.isqrt();
+            run.tap.tap(|| "memory_encoder.mask_downsampler.out".into(), &[side, side, d], &fused);
+        }
+        self.tower_out.forward_add(run.isa, &x, x.len() / TOWER[4], projected, &mut fused);
+        run.give(x);
+        self.fuse(run, fused)
+    }
+
+    /// [`Self::forward`] for a mask of which no pixel has a chance of being inside.
+    pub fn forward_empty(&self, run: &mut Run, projected: &[f32]) -> Vec<f32> {
+        let isa = run.isa;
+        let tower = self.empty_mask.get_or_init(|| {
+            let n = projected.len() / self.tower_out.bias.len();
+            let mask = vec![SIGMOID_BIAS; n * SHRINK * SHRINK];
+            let x = self.tower(run, &mask);
+            let mut out = vec![0.0; projected.len()];
+            self.tower_out.forward(isa, &x, n, &mut out);
+            run.give(x);
+            out
+        });
+        let mut fused = run.take(projected.len());
+        fused.copy_from_slice(projected);
+        rows::add(isa, &mut fused, tower);
+        self.fuse(run, fused)
+    }
+
+    /// The mask as −10 … 10, `[16g, 16g]`, to `[g, g, 256]`.
+    fn tower(&self, run: &mut Run, mask: &[f32]) -> Vec<f32> {
+        let isa = run.isa;
         let mut side = mask.len().isqrt();
-        let mut x = run.take(mask.len());
-        x.copy_from_slice(mask);
+        let mut x = Vec::new();
         for (i, (conv, norm)) in self.tower.iter().enumerate() {
             let c = conv.out_channels();
             let mut y = run.take(side / 2 * (side / 2) * c);
-            conv.forward(isa, &x, (side, side), Activation::None, &mut y);
+            conv.forward(isa, if i == 0 { mask } else { &x }, (side, side), Activation::None, &mut y);
             norm.gelu_in_place(isa, &mut y);
-            run.give(std::mem::replace(&mut x, y));
+            let used = std::mem::replace(&mut x, y);
+            if i > 0 {
+                run.give(used);
+            }
             side /= 2;
             run.tap.tap(|| format!("memory_encoder.mask_downsampler.{i}"), &[side, side, c], &x);
         }
-        let n = side * side;
-        let d = self.pix_feat_proj.bias.len();
-        let mut mask_features = run.take(n * d);
-        self.tower_out.forward(isa, &x, n, &mut mask_features);
-        run.give(x);
-        run.tap.tap(|| "memory_encoder.mask_downsampler.out".into(), &[side, side, d], &mask_features);
+        x
+    }
 
-        let mut fused = run.take(n * d);
-        if run.tap.enabled() {
-            self.pix_feat_proj.forward(isa, level2, n, &mut fused);
-            run.tap.tap(|| "memory_encoder.pix_feat_proj".into(), &[side, side, d], &fused);
-        }
-        self.pix_feat_proj.forward_add(isa, level2, n, &mask_features, &mut fused);
-        run.give(mask_features);
+    fn fuse(&self, run: &mut Run, mut fused: Vec<f32>) -> Vec<f32> {
+        let d = self.pix_feat_proj.bias.len();
+        let n = fused.len() / d;
+        let side = n.isqrt();
         for (i, block) in self.fuser.iter().enumerate() {
             block.forward(run, &mut fused, side);
             run.tap.tap(|| format!("memory_encoder.fuser.{i}"), &[side, side, d], &fused);
         }
         let mut memory = vec![0.0; n * self.out_proj.bias.len()];
-        self.out_proj.forward(isa, &fused, n, &mut memory);
+        self.out_proj.forward(run.isa, &fused, n, &mut memory);
         run.give(fused);
         run.tap.tap(|| "memory_encoder.out".into(), &[side, side, self.out_proj.bias.len()], &memory);
         memory
+    }
+}
+
+impl MaskInput {
+    /// Logits to −10 … 10, in place.
+    fn apply(self, isa: Isa, mask: &mut [f32]) {
+        match self {
+            MaskInput::Soft => rows::sigmoid(isa, mask),
+            MaskInput::Binary => mask.iter_mut().for_each(|x| *x = if *x > 0.0 { 1.0 } else { 0.0 }),
+        }
+        mask.iter_mut().for_each(|x| *x = *x * SIGMOID_SCALE + SIGMOID_BIAS);
+    }
+
+    /// Whether all of these logits, and whatever lies between them, become exactly −10.
+    pub fn is_empty(self, logits: &[f32]) -> bool {
+        let highest = match self {
+            // Where the sigmoid in single precision has reached zero.
+            MaskInput::Soft => -104.0,
+            MaskInput::Binary => 0.0,
+        };
+        logits.iter().all(|&x| x <= highest)
     }
 }

@@ -18,6 +18,7 @@ use crate::error::PromptError;
 use crate::image_encoder::Features;
 use crate::memory_bank::StoredOutput;
 use crate::model::Model;
+use crate::shared_frame::SharedFrame;
 use crate::tap::{NoTap, Tap};
 use crate::transforms;
 use crate::workspace::Workspace;
@@ -167,13 +168,16 @@ impl VideoPredictor {
         // A frame that is prompted for every object needs no features.
         let known = self.objects.iter().all(|object| object.bank.cond(frame_idx).is_some());
         let features = if known { None } else { Some(self.features(frame_idx, frame, tap)) };
+        let mut shared = features.as_ref().map(|features| SharedFrame::new(&features.level2));
         for object in &mut self.objects {
             let mut run = self.model.run(&mut self.workspace, tap);
-            if let Some(features) = features.as_ref().filter(|_| object.bank.cond(frame_idx).is_none()) {
+            let to_track = features.as_ref().zip(shared.as_mut());
+            if let Some((features, shared)) = to_track.filter(|_| object.bank.cond(frame_idx).is_none()) {
                 let output = object.track(
                     &self.model,
                     &mut run,
                     features,
+                    shared,
                     frame_idx,
                     self.info.num_frames,
                     self.options,
@@ -183,6 +187,9 @@ impl VideoPredictor {
             object.tracked.insert(frame_idx);
             let config = &self.model.config;
             object.bank.forget_before(frame_idx, config.num_maskmem, config.max_obj_ptrs_in_encoder);
+        }
+        if let Some(shared) = shared {
+            shared.recycle(&mut self.model.run(&mut self.workspace, tap));
         }
         self.next = Some(frame_idx + 1);
         Ok(self.output(frame_idx))

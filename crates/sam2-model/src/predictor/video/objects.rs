@@ -11,6 +11,7 @@ use crate::predictor::image::LOGIT_LIMIT;
 use crate::predictor::video::output::fill_holes;
 use crate::prompt_encoder::ModelPoint;
 use crate::sam_heads::{HeadOutput, NO_OBJ_SCORE};
+use crate::shared_frame::SharedFrame;
 use crate::workspace::Run;
 
 /// What the user says about the object on one frame, in the model's terms.
@@ -74,7 +75,7 @@ impl Object {
                     model.without_memory(run, &features.level2)
                 } else {
                     let tokens = self.bank.tokens(model, frame, num_frames);
-                    model.memory_attention.forward(run, &features.level2, &tokens)
+                    SharedFrame::new(&features.level2).condition(model, run, &tokens)
                 };
                 let head = model.forward_sam_heads(
                     run,
@@ -100,9 +101,10 @@ impl Object {
     /// Encodes the memories of fresh prompts from their stored logits, binarised, and moves them to the bank.
     pub fn remember_prompts(&mut self, model: &Model, run: &mut Run, level2: &BTreeMap<usize, Vec<f32>>) {
         let mut encode = |frame: usize, mut output: StoredOutput| {
-            let features = &level2[&frame];
+            let mut frame = SharedFrame::new(&level2[&frame]);
             let memory =
-                model.encode_memory(run, features, &output.low_res, output.object_score, MaskInput::Binary);
+                model.encode_memory(run, &mut frame, &output.low_res, output.object_score, MaskInput::Binary);
+            frame.recycle(run);
             output.memory = Some(to_bf16(&memory));
             output
         };
@@ -118,21 +120,22 @@ impl Object {
     }
 
     /// The object on a frame without a prompt, from its memories.
+    #[allow(clippy::too_many_arguments)]
     pub fn track(
         &self,
         model: &Model,
         run: &mut Run,
         features: &Features,
+        shared: &mut SharedFrame,
         frame: usize,
         num_frames: usize,
         options: VideoOptions,
     ) -> StoredOutput {
         let tokens = self.bank.tokens(model, frame, num_frames);
-        let embed = model.memory_attention.forward(run, &features.level2, &tokens);
+        let embed = shared.condition(model, run, &tokens);
         let head = model.forward_sam_heads(run, &embed, features, &[], None, true);
         run.give(embed);
-        let memory =
-            model.encode_memory(run, &features.level2, &head.low_res, head.object_score, MaskInput::Soft);
+        let memory = model.encode_memory(run, shared, &head.low_res, head.object_score, MaskInput::Soft);
         let mut output = StoredOutput::without_memory(head);
         output.memory = Some(to_bf16(&memory));
         // After the memory: it is made from the mask as predicted.
