@@ -11,8 +11,10 @@ import golden_demo
 import golden_everything
 import golden_image
 import golden_modules
+import golden_scenarios
 import golden_seeded
 import golden_video
+import scenarios
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden"
 GROUPS = {
@@ -30,6 +32,10 @@ GROUPS = {
     "video_late_tiny": functools.partial(golden_video.video, "late"),
     "micro_demo": golden_demo.demo,
     "micro_everything": golden_everything.everything,
+    "scenarios_demo": golden_scenarios.demo,
+    "scenarios_fickle": golden_scenarios.fickle,
+    "scenarios_tiny_256": functools.partial(golden_scenarios.tiny, 256, scenarios.SEEDED),
+    "scenarios_tiny": functools.partial(golden_scenarios.tiny, 1024, scenarios.FULL),
 }
 
 

@@ -185,9 +185,11 @@ const GAINS: [(&[&str], f64); 9] = [
 const OBJECT_SCORE_BIAS: &str = "sam_mask_decoder.pred_obj_score_head.layers.2.bias";
 const SINGLE_MASK_HEAD: &str = "sam_mask_decoder.output_hypernetworks_mlps.0.layers.2.weight";
 /// (model or "" for all, tensor, mean, std), the last match wins.
-const OVERRIDES: [(&str, &str, f64, f64); 6] = [
+const OVERRIDES: [(&str, &str, f64, f64); 8] = [
     ("", OBJECT_SCORE_BIAS, 3.0, 0.2),
     ("sam2.1_hiera_tiny_absent", OBJECT_SCORE_BIAS, -5.0, 0.2),
+    ("seeded.micro_fickle", OBJECT_SCORE_BIAS, 5.8, 0.2),
+    ("seeded.micro_present", OBJECT_SCORE_BIAS, 9.0, 0.2),
     ("sam2.1_hiera_small", SINGLE_MASK_HEAD, 0.0, 1.0),
     ("sam2.1_hiera_base_plus", SINGLE_MASK_HEAD, 0.0, 0.03),
     ("sam2.1_hiera_large", SINGLE_MASK_HEAD, 0.0, 0.25),
