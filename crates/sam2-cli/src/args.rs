@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::eval::Eval;
+use crate::input::bytes::RawSize;
 use crate::prompt::{BoxArg, Click};
 
 /// Segment Anything 2 on the CPU: cut an object out of a photo, track objects through a clip.
@@ -183,15 +184,18 @@ pub struct Everything {
     pub single_mask: bool,
 }
 
-const PROMPTS_HELP: &str = "Prompts, one JSON object per line: \
+const PROMPTS_HELP: &str = "Prompts in a file, or - for stdin, one JSON object per line: \
     {\"frame\":0,\"obj_id\":1,\"points\":[[x,y]],\"labels\":[1]}, \
     or with \"box\":[x0,y0,x1,y1] or \"mask\":\"FILE.png\" instead of points";
 
 /// `sam2 track`
 #[derive(Args, Debug)]
 pub struct Track {
-    /// Folder of images (natural order), animated GIF, or video file (needs ffmpeg)
+    /// Folder of images (natural order), animated GIF, Y4M, video file (needs ffmpeg), or - for Y4M on stdin
     pub input: PathBuf,
+    /// The input is bare RGB frames of this size, 3 bytes a pixel, in a file or on stdin
+    #[arg(long, value_name = "WxH")]
+    pub raw: Option<RawSize>,
     #[command(flatten)]
     pub model: ModelArg,
     /// The prompts file.

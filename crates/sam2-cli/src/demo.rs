@@ -49,7 +49,7 @@ pub fn run(args: &args::Demo, console: &Console) -> Result<()> {
     segment(&model, &clip, &prompts, &truth, folder, console)?;
     let segmented = start.elapsed();
 
-    let mut writer = Writer::begin(folder, true, None, clip.len(), console)?;
+    let mut writer = Writer::begin(folder, true, None, Some(clip.len()), console)?;
     let mut pictures = Vec::with_capacity(clip.len());
     let mut scores = Vec::with_capacity(clip.len());
     let stats = track::follow(model, &clip, &prompts, console, |frame, result| {

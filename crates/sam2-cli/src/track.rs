@@ -1,5 +1,7 @@
 //! `sam2 track`: objects through a clip, and the loop that `sam2 demo` shares.
 
+mod once;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use serde::Serialize;
 
 use crate::args;
 use crate::console::Console;
-use crate::input::Clip;
+use crate::input::{Clip, Input};
 use crate::output::{self, AtomicFile, overlay, picture};
 use crate::prompt::{self, Prompts, Target};
 use crate::{model, system};
@@ -58,21 +60,26 @@ pub fn run(args: &args::Track, console: &Console) -> Result<()> {
             bail!("the output folder {} is the input: choose another one for -o", folder.display());
         }
     }
-    let clip = Clip::open(&args.input, args.max_frames, console)?;
-    prompts.check(&args.input, clip.len(), clip.size())?;
-    check_masks(&prompts, clip.size())?;
-    let (width, height) = clip.size();
-    console.detail(&format!("{}: {} frames of {width}x{height} pixels", args.input.display(), clip.len()));
+    let mut input = Input::open(&args.input, args.raw, args.max_frames, console)?;
+    let size = input.size();
+    prompts.check(&args.input, input.len().unwrap_or(usize::MAX), size)?;
+    check_masks(&prompts, size)?;
+    let count = input.len().map(|len| format!("{len} ")).unwrap_or_default();
+    console.detail(&format!("{}: {count}frames of {}x{} pixels", args.input.display(), size.0, size.1));
 
     let logits = args.save_logits.as_deref();
     Writer::check(&args.output, args.overlay, logits)?;
     let model = model::open(&args.model, console)?;
-    let mut writer = Writer::begin(&args.output, args.overlay, logits, clip.len(), console)?;
+    let mut writer = Writer::begin(&args.output, args.overlay, logits, input.len(), console)?;
     let side = model.low_res_size();
-    let stats = follow(model, &clip, &prompts, console, |frame, result| {
+    let sink = |frame: &Frame, result: &FrameOutput| {
         let lines = writer.frame(frame, result, &prompts, side)?;
         if args.json { lines.iter().try_for_each(|line| console.result(line)) } else { Ok(()) }
-    })?;
+    };
+    let stats = match &mut input {
+        Input::Clip(clip) => follow(model, clip, &prompts, console, sink)?,
+        Input::Stream(stream) => once::follow(model, stream, &prompts, console, sink)?,
+    };
     let lines = writer.finish()?;
     console.note(&stats.describe());
     if !args.json {
@@ -89,6 +96,9 @@ pub fn run(args: &args::Track, console: &Console) -> Result<()> {
 
 fn read_prompts(args: &args::Track) -> Result<Prompts> {
     if let Some(path) = &args.prompts {
+        if path == Path::new("-") && &args.input == path {
+            bail!("the clip and the prompts cannot both come from stdin");
+        }
         return prompt::file::read(path);
     }
     let (clicks, bbox) = (args.prompt.points.clone(), args.prompt.bbox);
@@ -129,21 +139,10 @@ pub fn follow(
     let mut predictor = VideoPredictor::new(model, info, VideoOptions::default())?;
     for item in clip.select(prompts.frames().map(|(index, _)| index).collect())? {
         let (index, picture) = item?;
-        let frame = Frame::new(width, height, picture.into_raw())?;
-        for (obj_id, target) in prompts.on(index) {
-            match target {
-                Target::Points { clicks, bbox } => {
-                    predictor.add_points(index, &frame, obj_id, &model::points(clicks, *bbox))?
-                }
-                Target::Mask(path) => {
-                    let mask = Mask::new(width, height, prompt::mask::read(path, size)?)?;
-                    predictor.add_mask(index, &frame, obj_id, &mask)?
-                }
-            };
-        }
+        give_prompts(&mut predictor, index, &Frame::new(width, height, picture.into_raw())?, prompts)?;
     }
     let first = predictor.first_prompted_frame().context("no prompt was given")?;
-    let bar = progress_bar(clip.len() - first, console);
+    let bar = progress_bar(Some(clip.len() - first), console);
     for item in clip.frames_from(first)? {
         let (index, picture) = item?;
         let frame = Frame::new(width, height, picture.into_raw())?;
@@ -155,11 +154,37 @@ pub fn follow(
     Ok(Stats { frames: clip.len() - first, elapsed: start.elapsed() })
 }
 
-fn progress_bar(frames: usize, console: &Console) -> ProgressBar {
+/// Gives the predictor what the user says about one frame.
+fn give_prompts(
+    predictor: &mut VideoPredictor,
+    index: usize,
+    frame: &Frame,
+    prompts: &Prompts,
+) -> Result<()> {
+    let (width, height) = (frame.width(), frame.height());
+    for (obj_id, target) in prompts.on(index) {
+        match target {
+            Target::Points { clicks, bbox } => {
+                predictor.add_points(index, frame, obj_id, &model::points(clicks, *bbox))?
+            }
+            Target::Mask(path) => {
+                let inside = prompt::mask::read(path, (width as u32, height as u32))?;
+                predictor.add_mask(index, frame, obj_id, &Mask::new(width, height, inside)?)?
+            }
+        };
+    }
+    Ok(())
+}
+
+/// `frames`: how many there are, if that is known.
+fn progress_bar(frames: Option<usize>, console: &Console) -> ProgressBar {
     let target =
         if console.shows_progress() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let style = ProgressStyle::with_template("{bar:32} {pos}/{len} frames, {per_sec}, {eta} left");
-    ProgressBar::with_draw_target(Some(frames as u64), target)
+    let style = ProgressStyle::with_template(match frames {
+        Some(_) => "{bar:32} {pos}/{len} frames, {per_sec}, {eta} left",
+        None => "{spinner} {pos} frames, {per_sec}",
+    });
+    ProgressBar::with_draw_target(frames.map(|frames| frames as u64), target)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
@@ -196,20 +221,21 @@ impl Writer {
     }
 
     /// Begins a run in folders that were checked. `tracks.jsonl` appears when all frames are done, so a folder
-    /// without it holds an unfinished run; one of an earlier run is removed now for the same reason.
+    /// without it holds an unfinished run; one of an earlier run is removed now for the same reason. `num_frames` is
+    /// that of the clip, if it is known.
     pub fn begin(
         folder: &Path,
         overlay: bool,
         logits: Option<&Path>,
-        num_frames: usize,
+        num_frames: Option<usize>,
         console: &Console,
     ) -> Result<Self> {
         let path = folder.join("tracks.jsonl");
         if path.exists() {
             fs::remove_file(&path).with_context(|| format!("cannot replace {}", path.display()))?;
         }
-        let stale = folder.join(format!("{num_frames:05}.png"));
-        if stale.exists() {
+        let stale = num_frames.map(|frames| folder.join(format!("{frames:05}.png")));
+        if let Some(stale) = stale.filter(|stale| stale.exists()) {
             console.note(&format!(
                 "note: {} already holds frames beyond this clip, from {} on; they stay as they are",
                 folder.display(),

@@ -1,11 +1,14 @@
 //! Where frames come from. A [`Clip`] knows its size and length and can be streamed; it keeps no frames.
 
+pub mod bytes;
 pub mod ffmpeg;
 pub mod folder;
 pub mod gif;
 pub mod labels;
 pub mod natural;
 pub mod photo;
+pub mod y4m;
+pub mod yuv;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -20,6 +23,64 @@ use crate::console::Console;
 /// Frames in order, each with its index.
 pub type FrameIter = Box<dyn Iterator<Item = Result<(usize, RgbImage)>>>;
 
+/// What can be tracked.
+pub enum Input {
+    /// Files, which can be read several times.
+    Clip(Clip),
+    /// Stdin or a pipe, which can be read once.
+    Stream(bytes::Stream),
+}
+
+impl Input {
+    /// Opens stdin (`-`), a pipe, or what [`Clip::open`] reads. With `raw`, it holds bare RGB frames of that size.
+    pub fn open(
+        path: &Path,
+        raw: Option<bytes::RawSize>,
+        max_frames: Option<usize>,
+        console: &Console,
+    ) -> Result<Self> {
+        if path == Path::new("-") || is_pipe(path) {
+            return Ok(Self::Stream(bytes::Stream::open(path, raw, max_frames)?));
+        }
+        let clip = match raw {
+            Some(_) => Clip { source: Source::Bytes(bytes::ByteFile::open(path, raw, max_frames)?) },
+            None => Clip::open(path, max_frames, console)?,
+        };
+        Ok(Self::Clip(clip))
+    }
+
+    /// Width and height of every frame, in pixels.
+    pub fn size(&self) -> (u32, u32) {
+        match self {
+            Self::Clip(clip) => clip.size(),
+            Self::Stream(stream) => stream.size(),
+        }
+    }
+
+    /// Number of frames, if it is known.
+    pub fn len(&self) -> Option<usize> {
+        match self {
+            Self::Clip(clip) => Some(clip.len()),
+            Self::Stream(stream) => stream.len(),
+        }
+    }
+}
+
+/// Whether opening the path twice would not give the same bytes twice.
+#[cfg(unix)]
+fn is_pipe(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    std::fs::metadata(path).is_ok_and(|metadata| {
+        let kind = metadata.file_type();
+        kind.is_fifo() || kind.is_char_device() || kind.is_socket()
+    })
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &Path) -> bool {
+    false
+}
+
 /// A clip that can be read several times.
 #[derive(Debug)]
 pub struct Clip {
@@ -30,11 +91,12 @@ pub struct Clip {
 enum Source {
     Folder(std::rc::Rc<folder::Folder>),
     Gif(gif::Gif),
+    Bytes(bytes::ByteFile),
     Video(ffmpeg::Video),
 }
 
 impl Clip {
-    /// Opens a folder, a GIF or (through ffmpeg) a video, and counts its frames up to `max_frames`.
+    /// Opens a folder, a GIF, a Y4M file or (through ffmpeg) a video, and counts its frames up to `max_frames`.
     pub fn open(path: &Path, max_frames: Option<usize>, console: &Console) -> Result<Self> {
         let metadata = std::fs::metadata(path).with_context(|| format!("cannot open {}", path.display()))?;
         let source = if metadata.is_dir() {
@@ -46,6 +108,8 @@ impl Clip {
                 .with_context(|| format!("cannot open {}", path.display()))?;
             if gif::Gif::is_gif(&head) {
                 Source::Gif(gif::Gif::open(path, max_frames)?)
+            } else if bytes::ByteFile::is_y4m(&head) {
+                Source::Bytes(bytes::ByteFile::open(path, None, max_frames)?)
             } else if photo::looks_like_a_picture(path) {
                 bail!(
                     "{} is a single picture: use `sam2 segment` for it, or give `sam2 track` a folder of pictures",
@@ -68,6 +132,7 @@ impl Clip {
         match &self.source {
             Source::Folder(folder) => folder.size(),
             Source::Gif(gif) => gif.size(),
+            Source::Bytes(file) => file.size(),
             Source::Video(video) => video.size(),
         }
     }
@@ -77,6 +142,7 @@ impl Clip {
         match &self.source {
             Source::Folder(folder) => folder.len(),
             Source::Gif(gif) => gif.len(),
+            Source::Bytes(file) => file.len(),
             Source::Video(video) => video.len(),
         }
     }
@@ -95,6 +161,7 @@ impl Clip {
                 Box::new(wanted.into_iter().map(move |index| Ok((index, folder.frame(index)?))))
             }
             Source::Gif(gif) => pick(gif.frames()?, wanted),
+            Source::Bytes(file) => pick(file.frames()?, wanted),
             Source::Video(video) => pick(video.frames()?, wanted),
         };
         Ok(Box::new(frames.map(move |item| {

@@ -1,5 +1,7 @@
 //! The prompts file: one JSON object per line.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -22,18 +24,23 @@ struct Line {
     mask: Option<PathBuf>,
 }
 
-/// Reads a prompts file. Masks are looked for next to it.
+/// Reads a prompts file, or stdin if the path is `-`. Masks are looked for next to the file.
 pub fn read(path: &Path) -> Result<Prompts> {
+    let stdin = path == Path::new("-");
     let load = || {
-        let metadata = std::fs::metadata(path)?;
-        if metadata.len() > MAX_BYTES {
-            bail!("it has {} MB; a prompts file has one short line per prompt", metadata.len() >> 20);
+        let reader: Box<dyn Read> =
+            if stdin { Box::new(io::stdin().lock()) } else { Box::new(File::open(path)?) };
+        let mut bytes = Vec::new();
+        reader.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MAX_BYTES {
+            bail!("it has more than {} MB; a prompts file has one short line per prompt", MAX_BYTES >> 20);
         }
-        let bytes = std::fs::read(path)?;
         String::from_utf8(bytes).context("it is not a text file")
     };
-    let text = load().with_context(|| format!("cannot read the prompts file {}", path.display()))?;
-    parse(&text, &path.display().to_string(), path.parent().unwrap_or(Path::new("")))
+    let name = if stdin { "stdin".to_owned() } else { path.display().to_string() };
+    let text = load().with_context(|| format!("cannot read the prompts file {name}"))?;
+    let folder = path.parent().filter(|_| !stdin).unwrap_or(Path::new(""));
+    parse(&text, &name, folder)
 }
 
 /// The same from memory; `name` is for messages, `folder` is where masks are.

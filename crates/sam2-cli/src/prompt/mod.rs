@@ -118,17 +118,26 @@ impl Prompts {
         self.frames.get(&frame).into_iter().flatten().map(|(&id, (target, _))| (id, target))
     }
 
+    /// Checks that the clip has every frame that is prompted.
+    pub fn check_frames(&self, clip: &Path, num_frames: usize) -> Result<()> {
+        let beyond = self.frames.range(num_frames..).next();
+        if let Some((frame, (_, origin))) =
+            beyond.and_then(|(f, objects)| Some((f, objects.values().next()?)))
+        {
+            bail!(
+                "{origin}: there is no frame {frame} in {}, which has {num_frames} frames (0 to {})",
+                clip.display(),
+                num_frames - 1
+            );
+        }
+        Ok(())
+    }
+
     /// Checks every prompt against the clip.
     pub fn check(&self, clip: &Path, num_frames: usize, size: (u32, u32)) -> Result<()> {
-        for (&frame, objects) in &self.frames {
+        self.check_frames(clip, num_frames)?;
+        for objects in self.frames.values() {
             for (target, origin) in objects.values() {
-                if frame >= num_frames {
-                    bail!(
-                        "{origin}: there is no frame {frame} in {}, which has {num_frames} frames (0 to {})",
-                        clip.display(),
-                        num_frames - 1
-                    );
-                }
                 if let Target::Points { clicks, bbox } = target {
                     check_points(clicks, *bbox, size, clip).with_context(|| origin.clone())?;
                 }

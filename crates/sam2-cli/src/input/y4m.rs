@@ -1,0 +1,153 @@
+//! The headers of YUV4MPEG2, the stream of raw frames that `ffmpeg -f yuv4mpegpipe`, mjpegtools and encoders speak:
+//! one line about the stream, then for every frame a line `FRAME` and the planes.
+
+use std::io::BufRead;
+
+use anyhow::{Context, Result, bail};
+
+use super::photo;
+use super::yuv::Subsampling;
+
+/// What a stream begins with.
+pub const MAGIC: &[u8] = b"YUV4MPEG2";
+/// The longest header line that is read, in bytes.
+const MAX_LINE: u64 = 4096;
+
+/// What the first line says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Header {
+    /// Pixels.
+    pub size: (u32, u32),
+    /// Of the chroma planes.
+    pub subsampling: Subsampling,
+    /// Whether luma is 0 to 255 rather than 16 to 235.
+    pub full_range: bool,
+}
+
+impl Header {
+    /// Reads the first line.
+    pub fn read(reader: &mut impl BufRead) -> Result<Self> {
+        let line = line(reader)?.context("it is empty")?;
+        let mut words = line.split(' ').filter(|word| !word.is_empty());
+        if words.next().map(str::as_bytes) != Some(MAGIC) {
+            bail!("it does not begin with YUV4MPEG2");
+        }
+        let (mut width, mut height) = (None, None);
+        let mut header = Self { size: (0, 0), subsampling: Some((2, 2)), full_range: false };
+        for word in words {
+            let (tag, value) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
+            let number = || value.parse::<u32>().ok().with_context(|| format!("its header has {word:?}"));
+            match tag {
+                "W" => width = Some(number()?),
+                "H" => height = Some(number()?),
+                "C" => header.subsampling = chroma(value)?,
+                "I" if !matches!(value, "p" | "?") => bail!(
+                    "its frames are interlaced ({word}), which is not supported: deinterlace them (ffmpeg -vf yadif)"
+                ),
+                "X" => match value.strip_prefix("COLORRANGE=") {
+                    Some("FULL") => header.full_range = true,
+                    Some("LIMITED") | None => {}
+                    Some(other) => bail!("its colour range is {other}; FULL and LIMITED are known"),
+                },
+                _ => {}
+            }
+        }
+        let (Some(width), Some(height)) = (width, height) else { bail!("its header does not state a size") };
+        photo::check_size(width, height)?;
+        header.size = (width, height);
+        Ok(header)
+    }
+}
+
+/// The chroma format.
+fn chroma(name: &str) -> Result<Subsampling> {
+    Ok(match name {
+        "420" | "420jpeg" | "420mpeg2" | "420paldv" => Some((2, 2)),
+        "422" => Some((2, 1)),
+        "444" => Some((1, 1)),
+        "mono" => None,
+        other => bail!(
+            "its chroma format is {other}; 420, 422, 444 and mono with 8 bits are supported (ffmpeg -pix_fmt yuv420p)"
+        ),
+    })
+}
+
+/// Reads the line before a frame; `false` at the end of the stream.
+pub fn frame_follows(reader: &mut impl BufRead) -> Result<bool> {
+    match line(reader)? {
+        None => Ok(false),
+        Some(line) if line == "FRAME" || line.starts_with("FRAME ") => Ok(true),
+        Some(_) => bail!("it is damaged: FRAME is expected"),
+    }
+}
+
+/// A line without its end, or `None` where nothing is left.
+fn line(reader: &mut impl BufRead) -> Result<Option<String>> {
+    let mut line = Vec::new();
+    std::io::Read::take(&mut *reader, MAX_LINE).read_until(b'\n', &mut line)?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    if line.pop() != Some(b'\n') {
+        bail!("a header line is cut short or too long");
+    }
+    String::from_utf8(line).map(Some).context("a header line is not text")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(text: &str) -> Result<Header> {
+        Header::read(&mut text.as_bytes())
+    }
+
+    #[test]
+    fn headers_are_understood() {
+        let full =
+            header("YUV4MPEG2 W640 H360 F30000:1001 Ip A1:1 C422 XYSCSS=422 XCOLORRANGE=FULL\nFRAME\n");
+        let expected = Header { size: (640, 360), subsampling: Some((2, 1)), full_range: true };
+        assert_eq!(full.expect("full"), expected);
+        for (name, subsampling) in [
+            ("C420jpeg", Some((2, 2))),
+            ("C420mpeg2", Some((2, 2))),
+            ("C420paldv", Some((2, 2))),
+            ("C420", Some((2, 2))),
+            ("C444", Some((1, 1))),
+            ("Cmono", None),
+            ("I?", Some((2, 2))),
+        ] {
+            let found = header(&format!("YUV4MPEG2 H3 W5 {name}\n")).expect(name);
+            assert_eq!(found, Header { size: (5, 3), subsampling, full_range: false });
+        }
+    }
+
+    #[test]
+    fn what_is_not_supported_is_said() {
+        for (text, words) in [
+            ("", "empty"),
+            ("RIFF\n", "YUV4MPEG2"),
+            ("YUV4MPEG2 W5\n", "size"),
+            ("YUV4MPEG2 W5 H0\n", "5x0"),
+            ("YUV4MPEG2 W5 H-1\n", "H-1"),
+            ("YUV4MPEG2 W99999 H99999\n", "99999x99999"),
+            ("YUV4MPEG2 W5 H3 C420p10\n", "420p10"),
+            ("YUV4MPEG2 W5 H3 C444alpha\n", "444alpha"),
+            ("YUV4MPEG2 W5 H3 It\n", "interlaced"),
+            ("YUV4MPEG2 W5 H3 XCOLORRANGE=ODD\n", "ODD"),
+            ("YUV4MPEG2 W5 H3", "cut short"),
+        ] {
+            let message = header(text).expect_err(text).to_string();
+            assert!(message.contains(words), "{text:?}: {message}");
+        }
+    }
+
+    #[test]
+    fn frame_lines_may_have_parameters() {
+        let mut stream = b"FRAME\nFRAME Ip\n".as_slice();
+        assert!(frame_follows(&mut stream).expect("first") && frame_follows(&mut stream).expect("second"));
+        assert!(!frame_follows(&mut stream).expect("end"));
+        assert!(frame_follows(&mut b"FRAMES\n".as_slice()).is_err());
+        assert!(frame_follows(&mut b"FRA".as_slice()).is_err());
+    }
+}
