@@ -43,7 +43,14 @@ fn bench(c: &mut Criterion) {
     let mut workspace = Workspace::default();
     group.bench_function("memory_attention", |bencher| {
         bencher.iter(|| {
-            modules::memory_attention(&model, &mut workspace, &mut NoTap, &level2, &bank, FULL, FULL + 1)
+            modules::memory_attention(
+                &model,
+                &mut workspace,
+                &mut NoTap,
+                &level2,
+                &bank,
+                (FULL, FULL + 1, false),
+            )
         });
     });
     drop((bank, workspace));

@@ -78,15 +78,14 @@ fn bank(probes: &Probes, case: &str, file_case: &str) -> Vec<modules::Stored> {
     frames("cond").map(|f| stored(f, true)).chain(frames("recent").map(|f| stored(f, false))).collect()
 }
 
-/// `reverse` is left out: this release tracks forward.
 #[test]
 fn memory_attention_matches_meta() {
     let probes = Probes::open(FILE);
     let model = model();
     let curr = seeded::draw("input.curr", 64 * 64 * 256, 0.0, 1.0);
     let mut workspace = Workspace::default();
-    for case in ["two", "full", "two_cond", "future_cond"] {
-        let [frame, num_frames, _] = probes.i64s(&format!("{case}#frame"))[..] else {
+    for case in ["two", "full", "two_cond", "future_cond", "reverse"] {
+        let [frame, num_frames, reverse] = probes.i64s(&format!("{case}#frame"))[..] else {
             panic!("{case}#frame")
         };
         let stored = bank(&probes, case, &format!("bank.{case}"));
@@ -97,8 +96,7 @@ fn memory_attention_matches_meta() {
             &mut golden,
             &curr,
             &stored,
-            frame as usize,
-            num_frames as usize,
+            (frame as usize, num_frames as usize, reverse != 0),
         );
         golden.finish(|_| false);
     }

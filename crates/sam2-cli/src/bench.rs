@@ -90,7 +90,14 @@ fn memory_attention(model: &Model, repeat: usize) -> Result<f64> {
     let level2 = fill(cells * config.d_model);
     let mut workspace = Workspace::default();
     let mut run = |_| {
-        modules::memory_attention(model, &mut workspace, &mut NoTap, &level2, &bank, WARM_UP, WARM_UP + 1);
+        modules::memory_attention(
+            model,
+            &mut workspace,
+            &mut NoTap,
+            &level2,
+            &bank,
+            (WARM_UP, WARM_UP + 1, false),
+        );
         Ok(())
     };
     run(0)?;

@@ -193,6 +193,15 @@ pub enum PromptError {
         /// Frames of the video.
         num_frames: usize,
     },
+    /// An object whose prompts were all taken back.
+    #[error("object {0} has no prompt; add a point, box or mask, or remove the object")]
+    Unprompted(u32),
+    /// A box besides earlier clicks.
+    #[error("a box must come before clicks on the same frame; give it together with them")]
+    LateBox,
+    /// A limit on prompted frames that leaves no room.
+    #[error("max_cond_frames_in_attn is {0}, at least 2 are needed")]
+    TooFewFrames(usize),
     /// Tracking without an object.
     #[error("no object to track; add a point, box or mask first")]
     NoObject,
@@ -212,4 +221,36 @@ pub enum PromptError {
     /// An empty video.
     #[error("a video needs at least one frame of at least one pixel")]
     EmptyVideo,
+}
+
+/// A saved session cannot be resumed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// Not a session, or a damaged one.
+    #[error("{origin}: not a usable session ({reason}); track from the beginning")]
+    Damaged {
+        /// File name.
+        origin: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Of another release.
+    #[error(
+        "{origin}: the session is of version {found}, this program reads version 1; use the one that wrote it"
+    )]
+    Version {
+        /// Version of the file.
+        found: u32,
+        /// File name.
+        origin: String,
+    },
+    /// Of other weights.
+    #[error("{origin}: the session was made with another model than this {model}; open the same checkpoint")]
+    OtherModel {
+        /// File name.
+        origin: String,
+        /// The model that it was to be resumed with.
+        model: String,
+    },
 }

@@ -8,6 +8,7 @@ mod mask_decoder;
 mod memory_attention;
 mod memory_bank;
 mod memory_encoder;
+mod memory_policy;
 mod model;
 mod nn;
 mod position_encoding;
@@ -24,13 +25,17 @@ mod workspace;
 pub mod modules;
 
 pub use config::{Config, TrunkConfig};
-pub use error::{LoadError, PromptError};
+pub use error::{LoadError, PromptError, SessionError};
 pub use image_encoder::Features;
+pub use memory_bank::Direction;
+pub use memory_policy::MemoryPolicyKind;
 pub use model::{Model, Summary};
 pub use predictor::automatic::{AutomaticMaskGenerator, AutomaticOptions, Record, Rle};
 pub use predictor::image::{ImagePredictor, ImagePrompt, Prediction};
 pub use predictor::mask::{Mask, mask_to_logits};
 pub use predictor::prompt::{Frame, Points};
-pub use predictor::video::{FrameOutput, ObjectOutput, VideoInfo, VideoOptions, VideoPredictor};
+pub use predictor::video::{
+    FrameOutput, Keep, ObjectEvent, ObjectOutput, VideoInfo, VideoOptions, VideoPredictor,
+};
 pub use tap::{NoTap, Tap};
 pub use workspace::Workspace;

@@ -40,6 +40,7 @@ pub struct Model {
     pub(crate) isa: Isa,
     pub(crate) config: Config,
     summary: Summary,
+    fingerprint: u64,
     pub(crate) image_encoder: ImageEncoder,
     pub(crate) prompt_encoder: PromptEncoder,
     pub(crate) mask_decoder: MaskDecoder,
@@ -109,8 +110,9 @@ impl Model {
         let variant = config.variant.clone();
         let summary =
             Summary { variant, tensors, parameters, dtypes: dtypes.join(", "), bytes: bytes.len() as u64 };
-        let model = Self::build(&checkpoint.root(), isa, config, summary)?;
+        let mut model = Self::build(&checkpoint.root(), isa, config, summary)?;
         checkpoint.finish()?;
+        model.fingerprint = checkpoint.fingerprint();
         Ok(Arc::new(model))
     }
 
@@ -142,6 +144,7 @@ impl Model {
             memory_position: sine_2d(config.grid(), m),
             config,
             summary,
+            fingerprint: 0,
         })
     }
 
@@ -158,6 +161,12 @@ impl Model {
     /// What its checkpoint holds.
     pub fn summary(&self) -> &Summary {
         &self.summary
+    }
+
+    /// A number that tells models with different weights apart, from samples of every tensor. What was computed with one
+    /// model (a session, for instance) is refused by another.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
     }
 
     /// The image encoder on a normalised image, `[S, S, 3]`; see [`crate::ImagePredictor`] for pixels in, masks out.

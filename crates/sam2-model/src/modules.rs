@@ -3,9 +3,11 @@
 use half::bf16;
 
 use crate::image_encoder::Features;
+use crate::mask_decoder::argmax;
 use crate::memory_attention::MemoryTokens;
-use crate::memory_bank::{MemoryBank, StoredOutput};
+use crate::memory_bank::{Direction, MemoryBank, Moment, StoredOutput};
 use crate::memory_encoder::MaskInput;
+use crate::memory_policy::MemoryPolicyKind;
 use crate::model::Model;
 use crate::prompt_encoder::ModelPoint;
 use crate::sam_heads::HeadOutput;
@@ -119,14 +121,16 @@ pub fn sam_heads(
     let mut workspace = Workspace::default();
     let points = model_points(points);
     let mut run = model.run(&mut workspace, tap);
-    let head = model.forward_sam_heads(&mut run, &features.level2, features, &points, mask, multimask);
+    let candidates =
+        model.forward_sam_heads(&mut run, &features.level2, features, &points, mask, multimask, 0.0);
+    let head = model.answer(&mut run, &candidates, argmax(&candidates.ious));
     Heads::new(head, Vec::new())
 }
 
 /// A mask prompt taken as the answer: `mask` is `[S, S]` of 0 and 1.
 pub fn mask_as_output(model: &Model, tap: &mut dyn Tap, features: &Features, mask: &[f32]) -> Heads {
     let mut workspace = Workspace::default();
-    let head = model.use_mask_as_output(&mut model.run(&mut workspace, tap), features, mask);
+    let head = model.use_mask_as_output(&mut model.run(&mut workspace, tap), features, mask, 0.0);
     Heads::new(head, Vec::new())
 }
 
@@ -150,10 +154,11 @@ fn bank(stored: &[Stored]) -> MemoryBank {
     for item in stored {
         let output = StoredOutput {
             memory: Some(item.memory.iter().map(|&x| bf16::from_f32(x)).collect()),
-            low_res: Vec::new(),
-            obj_ptr: item.obj_ptr.clone(),
+            low_res: [].into(),
+            obj_ptr: item.obj_ptr.clone().into(),
             object_score: 1.0,
             iou: 1.0,
+            motion: None,
         };
         if item.cond {
             bank.set_cond(item.frame, output);
@@ -164,6 +169,14 @@ fn bank(stored: &[Stored]) -> MemoryBank {
     bank
 }
 
+/// The tokens that `frame` attends to, with the configuration's limits.
+fn tokens(model: &Model, stored: &[Stored], frame: usize, num_frames: usize, reverse: bool) -> MemoryTokens {
+    let direction = if reverse { Direction::Reverse } else { Direction::Forward };
+    let policy = MemoryPolicyKind::Sam2.create(&model.config);
+    let knobs = crate::VideoOptions::default().knobs(&model.config);
+    bank(stored).tokens(model, Moment { frame, num_frames, direction }, &knobs, &*policy)
+}
+
 /// Values, positions and number of pointer tokens that `frame` attends to.
 pub fn memory_tokens(
     model: &Model,
@@ -171,21 +184,20 @@ pub fn memory_tokens(
     frame: usize,
     num_frames: usize,
 ) -> (Vec<f32>, Vec<f32>, usize) {
-    let tokens = bank(stored).tokens(model, frame, num_frames);
+    let tokens = tokens(model, stored, frame, num_frames, false);
     (tokens.values, tokens.positions, tokens.pointer_tokens)
 }
 
-/// Memory attention over the tokens that `frame` attends to.
+/// Memory attention over the tokens that a frame attends to: its index, frames of the video, direction of the pass.
 pub fn memory_attention(
     model: &Model,
     workspace: &mut Workspace,
     tap: &mut dyn Tap,
     level2: &[f32],
     stored: &[Stored],
-    frame: usize,
-    num_frames: usize,
+    (frame, num_frames, reverse): (usize, usize, bool),
 ) -> Vec<f32> {
-    let tokens = bank(stored).tokens(model, frame, num_frames);
+    let tokens = tokens(model, stored, frame, num_frames, reverse);
     condition(model, &mut model.run(workspace, tap), level2, &tokens)
 }
 
@@ -219,11 +231,12 @@ pub fn track(
     frame: usize,
     num_frames: usize,
 ) -> Heads {
-    let tokens = bank(stored).tokens(model, frame, num_frames);
+    let tokens = tokens(model, stored, frame, num_frames, false);
     let mut run = model.run(workspace, tap);
     let mut frame = SharedFrame::new(&features.level2);
     let embed = frame.condition(model, &mut run, &tokens);
-    let head = model.forward_sam_heads(&mut run, &embed, features, &[], None, true);
+    let candidates = model.forward_sam_heads(&mut run, &embed, features, &[], None, true, 0.0);
+    let head = model.answer(&mut run, &candidates, argmax(&candidates.ious));
     run.give(embed);
     let memory = model.encode_memory(&mut run, &mut frame, &head.low_res, head.object_score, MaskInput::Soft);
     frame.recycle(&mut run);
@@ -238,7 +251,7 @@ pub fn remembered(
 ) -> Option<(Vec<f32>, Vec<f32>)> {
     let output = predictor.stored(obj_id, frame)?;
     let memory = output.memory.as_ref()?.iter().map(|x| x.to_f32()).collect();
-    Some((memory, output.obj_ptr.clone()))
+    Some((memory, output.obj_ptr.to_vec()))
 }
 
 /// Position encoding of the memory attention's input, `[g, g, D]`, and of a spatial memory, `[g, g, mem_dim]`.

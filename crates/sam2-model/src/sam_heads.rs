@@ -5,8 +5,9 @@ use kernels::gemm::Activation;
 use kernels::image;
 
 use crate::image_encoder::Features;
-use crate::mask_decoder::{Decoded, PromptEmbedding, argmax};
+use crate::mask_decoder::{Decoded, PromptEmbedding, Selected};
 use crate::memory_encoder::MaskInput;
+use crate::memory_policy::Candidates;
 use crate::model::Model;
 use crate::prompt_encoder::ModelPoint;
 use crate::shared_frame::SharedFrame;
@@ -58,7 +59,9 @@ impl Model {
         x
     }
 
-    /// Mask, score and pointer for the user's points (without padding; none while tracking).
+    /// The masks that answer the user's points (without padding; none while tracking): three if `multimask`, else one. The
+    /// object is in view if its score exceeds `presence`.
+    #[allow(clippy::too_many_arguments)]
     pub(crate) fn forward_sam_heads(
         &self,
         run: &mut Run,
@@ -67,7 +70,8 @@ impl Model {
         points: &[ModelPoint],
         mask: Option<&[f32]>,
         multimask: bool,
-    ) -> HeadOutput {
+        presence: f32,
+    ) -> Candidates {
         let mut padded = points.to_vec();
         if padded.is_empty() {
             // "No prompt" is a padding point of its own.
@@ -75,35 +79,56 @@ impl Model {
         }
         padded.push(ModelPoint::PADDING);
         let decoded = self.decode(run, image_embed, features, &padded, mask, f32::NEG_INFINITY);
-        let mut selected = decoded.select(multimask);
-        let appearing = decoded.object_score > 0.0;
-        if !appearing {
-            selected.masks.fill(NO_OBJ_SCORE);
+        let Selected { mut masks, ious, tokens } = decoded.select(multimask);
+        let object_score = decoded.object_score;
+        let in_view = object_score > presence;
+        if !in_view {
+            masks.fill(NO_OBJ_SCORE);
         }
-        let area = self.low_res_size().pow(2);
-        let best = argmax(&selected.ious);
+        Candidates {
+            masks,
+            ious,
+            tokens,
+            object_score,
+            in_view,
+            input_size: self.config.image_size,
+            isa: run.isa,
+        }
+    }
+
+    /// Candidate `k` as the answer.
+    pub(crate) fn answer(&self, run: &mut Run, candidates: &Candidates, k: usize) -> HeadOutput {
         let d = self.config.d_model;
-        let token =
-            if multimask { &selected.tokens[best * d..(best + 1) * d] } else { &selected.tokens[..d] };
-        let obj_ptr =
-            if appearing { self.obj_ptr_proj.forward(run.isa, token) } else { self.no_obj_ptr.clone() };
-        let low_res = selected.masks[best * area..(best + 1) * area].to_vec();
+        let obj_ptr = if candidates.in_view {
+            self.obj_ptr_proj.forward(run.isa, &candidates.tokens[k * d..(k + 1) * d])
+        } else {
+            self.no_obj_ptr.clone()
+        };
+        let low_res = candidates.mask(k).to_vec();
         let side = self.low_res_size();
         run.tap.tap(|| "sam_heads.low_res".into(), &[side, side], &low_res);
         run.tap.tap(|| "sam_heads.obj_ptr".into(), &[d], &obj_ptr);
-        HeadOutput { low_res, iou: selected.ious[best], obj_ptr, object_score: decoded.object_score }
+        HeadOutput { low_res, iou: candidates.ious[k], obj_ptr, object_score: candidates.object_score }
     }
 
     /// A mask prompt, `[S, S]` of 0 and 1, taken as the answer; the decoder only makes its pointer.
-    pub(crate) fn use_mask_as_output(&self, run: &mut Run, features: &Features, mask: &[f32]) -> HeadOutput {
+    pub(crate) fn use_mask_as_output(
+        &self,
+        run: &mut Run,
+        features: &Features,
+        mask: &[f32],
+        presence: f32,
+    ) -> HeadOutput {
         let (side, low) = (self.config.image_size, self.low_res_size());
         let logits: Vec<f32> = mask.iter().map(|x| x * MASK_SCALE + MASK_BIAS).collect();
         let low_res = image::resize_bilinear_antialias(run.isa, &logits, (side, side), 1, (low, low));
         let mut prompt = run.take(low * low);
         self.mask_downsample.forward(run.isa, mask, (side, side), Activation::None, &mut prompt);
         // The raw features: no memory and no embedding for its absence.
-        let head = self.forward_sam_heads(run, &features.level2, features, &[], Some(&prompt), false);
+        let level2 = &features.level2;
+        let candidates = self.forward_sam_heads(run, level2, features, &[], Some(&prompt), false, presence);
         run.give(prompt);
+        let head = self.answer(run, &candidates, 0);
         let present = mask.iter().any(|&x| x > 0.0);
         HeadOutput {
             low_res,

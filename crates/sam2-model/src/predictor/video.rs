@@ -1,55 +1,35 @@
 //! Tracking objects through a video. Meta: `sam2/sam2_video_predictor.py`, class `SAM2VideoPredictor` (every object
 //! has a state of its own), and `track_step` in `sam2/modeling/sam2_base.py`.
 //!
-//! Prompts come first, each with its frame; then the frames stream through once, in order. Of the frames nothing is
-//! kept; of every object, what a later frame can still read.
+//! Prompts name their frame and may come at any time; frames are given one by one, in passes. Of the frames nothing is
+//! kept but the features of the last two; of every object, what a later frame can still read.
 
 mod objects;
+mod options;
 mod output;
+mod session;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use output::{FrameOutput, ObjectOutput};
+pub use options::{Keep, VideoInfo, VideoOptions};
+pub use output::{FrameOutput, ObjectEvent, ObjectOutput};
 
 use super::mask::Mask;
 use super::prompt::{Frame, Points};
 use crate::error::PromptError;
 use crate::image_encoder::Features;
-use crate::memory_bank::StoredOutput;
+use crate::memory_bank::{Direction, StoredOutput};
 use crate::model::Model;
+use crate::prompt_encoder::ModelPoint;
 use crate::shared_frame::SharedFrame;
 use crate::tap::{NoTap, Tap};
 use crate::transforms;
 use crate::workspace::Workspace;
-use objects::{Object, Prompt};
+use objects::{Object, Prompt, Setting};
 
 /// Encoded frames that are kept: the one being prompted or tracked, and the one before.
 const CACHED_FRAMES: usize = 2;
-
-/// The video that is going to be tracked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VideoInfo {
-    /// Pixels.
-    pub width: usize,
-    /// Pixels.
-    pub height: usize,
-    /// Number of frames. It matters: clips shorter than 16 frames use fewer object pointers.
-    pub num_frames: usize,
-}
-
-/// Choices that change results. The defaults are those of Meta's predictor on a CPU.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct VideoOptions {
-    /// Holes in a mask of at most this many pixels of the low-resolution logits are filled. Meta fills 8 on a
-    /// GPU and none on a CPU.
-    pub fill_hole_area: usize,
-    /// Every pixel belongs to one object at most.
-    pub non_overlap: bool,
-    /// A prompt on a frame that was tracked before is remembered like a first prompt. Without it, as in the
-    /// reference, it is a correction that the next pass over the frame forgets.
-    pub add_all_frames_to_correct_as_cond: bool,
-}
 
 /// Tracks objects through one video.
 #[derive(Debug)]
@@ -63,7 +43,8 @@ pub struct VideoPredictor {
     cache: Vec<(usize, Arc<Features>)>,
     /// Raw level-2 features of prompted frames whose memory is still to be encoded.
     pending: BTreeMap<usize, Vec<f32>>,
-    /// The frame that tracking expects next, once it has begun.
+    direction: Direction,
+    /// The frame that tracking expects next, within a pass.
     next: Option<usize>,
 }
 
@@ -71,19 +52,26 @@ impl VideoPredictor {
     /// A predictor without objects.
     ///
     /// # Errors
-    /// If the video has no frame or no pixel.
+    /// If the video has no frame or no pixel, or an option is out of range.
     pub fn new(model: Arc<Model>, info: VideoInfo, options: VideoOptions) -> Result<Self, PromptError> {
         if info.width == 0 || info.height == 0 || info.num_frames == 0 {
             return Err(PromptError::EmptyVideo);
         }
-        let workspace = Workspace::default();
-        let (objects, cache, pending) = Default::default();
-        Ok(Self { model, info, options, workspace, objects, cache, pending, next: None })
+        if let Some(max) = options.max_cond_frames_in_attn.filter(|&max| max < 2) {
+            return Err(PromptError::TooFewFrames(max));
+        }
+        let (workspace, objects, cache, pending, direction, next) = Default::default();
+        Ok(Self { model, info, options, workspace, objects, cache, pending, direction, next })
     }
 
     /// The model.
     pub fn model(&self) -> &Arc<Model> {
         &self.model
+    }
+
+    /// The video.
+    pub fn info(&self) -> VideoInfo {
+        self.info
     }
 
     /// Object ids, in the order in which they were first prompted.
@@ -96,8 +84,9 @@ impl VideoPredictor {
         self.objects.iter().flat_map(Object::prompted_frames).min()
     }
 
-    /// Clicks or a box on object `obj_id` in `frame`. They replace earlier ones of the same object and frame,
-    /// whose mask still guides the new one. Returns the masks of all objects on this frame.
+    /// Clicks or a box on object `obj_id` in `frame`, which may be new at any time. They replace earlier ones of the same
+    /// object and frame, whose mask still guides the new one. On a frame that was tracked they correct the mask. Returns
+    /// the masks of all objects on this frame; to take effect on others, track them (again).
     ///
     /// # Errors
     /// If the frame is not of this video, or the prompt is empty, off the image or malformed.
@@ -108,13 +97,29 @@ impl VideoPredictor {
         obj_id: u32,
         points: &Points,
     ) -> Result<FrameOutput, PromptError> {
-        self.check(frame_idx, frame)?;
-        if points.is_empty() {
-            return Err(PromptError::Empty);
-        }
-        let side = self.model.config.image_size;
-        let points = points.to_model(self.info.width, self.info.height, side)?;
+        let points = self.check_points(frame_idx, frame, points)?;
         Ok(self.add(frame_idx, frame, obj_id, &Prompt::Points(points)))
+    }
+
+    /// [`Self::add_points`] with more clicks, without a box, besides those that were given before.
+    ///
+    /// # Errors
+    /// As [`Self::add_points`], and if there is a box: it must come first.
+    pub fn add_more_points(
+        &mut self,
+        frame_idx: usize,
+        frame: &Frame,
+        obj_id: u32,
+        points: &Points,
+    ) -> Result<FrameOutput, PromptError> {
+        if points.bbox.is_some() {
+            return Err(PromptError::LateBox);
+        }
+        let more = self.check_points(frame_idx, frame, points)?;
+        let object = self.objects.iter().find(|object| object.id == obj_id);
+        let mut all = object.and_then(|object| object.points.get(&frame_idx)).cloned().unwrap_or_default();
+        all.extend(more);
+        Ok(self.add(frame_idx, frame, obj_id, &Prompt::Points(all)))
     }
 
     /// The mask of object `obj_id` in `frame`, taken as it is.
@@ -138,11 +143,66 @@ impl VideoPredictor {
         Ok(self.add(frame_idx, frame, obj_id, &Prompt::Mask(square)))
     }
 
-    /// Tracks every object into the next frame. The first call may name any frame, usually
-    /// [`Self::first_prompted_frame`]; after it frames must follow one another.
+    /// Takes back the prompts of an object on a frame; the frame becomes one that can be tracked, and its last mask is
+    /// still remembered. Returns whether there were any prompts.
+    pub fn clear_prompts(&mut self, frame_idx: usize, obj_id: u32) -> bool {
+        let object = self.objects.iter_mut().find(|object| object.id == obj_id);
+        object.is_some_and(|object| object.clear(frame_idx))
+    }
+
+    /// Forgets an object. Returns whether it was known.
+    pub fn remove_object(&mut self, obj_id: u32) -> bool {
+        let before = self.objects.len();
+        self.objects.retain(|object| object.id != obj_id);
+        if self.objects.is_empty() {
+            self.reset();
+        }
+        self.objects.len() < before
+    }
+
+    /// Forgets all objects and everything about them.
+    pub fn reset(&mut self) {
+        self.objects.clear();
+        self.pending.clear();
+        self.next = None;
+    }
+
+    /// Begins a pass and returns its frames, which [`Self::track_frame`] then expects in this order. By default from the
+    /// first prompted frame to the end of the video. With `max_frames`, the pass is over after the frame that is this far
+    /// from the first.
+    ///
+    /// Prompts take part whatever their frame: a pass looks ahead to prompted frames that it has not reached.
     ///
     /// # Errors
-    /// If there is no object, or the frame is not of this video or out of turn.
+    /// If there is no object, one of them has no prompt, or `start` is not of this video.
+    pub fn begin(
+        &mut self,
+        start: Option<usize>,
+        max_frames: Option<usize>,
+        direction: Direction,
+    ) -> Result<Vec<usize>, PromptError> {
+        let VideoInfo { num_frames, .. } = self.info;
+        self.check_objects()?;
+        let start = start.or_else(|| self.first_prompted_frame()).ok_or(PromptError::NoObject)?;
+        if start >= num_frames {
+            return Err(PromptError::FrameIndex { frame_idx: start, num_frames });
+        }
+        let reach = max_frames.unwrap_or(num_frames);
+        let frames: Vec<usize> = match direction {
+            Direction::Forward => (start..=start.saturating_add(reach).min(num_frames - 1)).collect(),
+            // Meta's reverse pass from the first frame is empty.
+            Direction::Reverse if start == 0 => Vec::new(),
+            Direction::Reverse => (start.saturating_sub(reach)..=start).rev().collect(),
+        };
+        (self.direction, self.next) = (direction, frames.first().copied());
+        Ok(frames)
+    }
+
+    /// Tracks every object into the next frame. Without [`Self::begin`], the first call may name any frame, usually
+    /// [`Self::first_prompted_frame`], and begins a forward pass.
+    ///
+    /// # Errors
+    /// If there is no object, one of them has no prompt, or the frame is not of this video or out of turn.
     pub fn track_frame(&mut self, frame_idx: usize, frame: &Frame) -> Result<FrameOutput, PromptError> {
         self.track_frame_tapped(frame_idx, frame, &mut NoTap)
     }
@@ -158,45 +218,42 @@ impl VideoPredictor {
         tap: &mut dyn Tap,
     ) -> Result<FrameOutput, PromptError> {
         self.check(frame_idx, frame)?;
-        if self.objects.is_empty() {
-            return Err(PromptError::NoObject);
-        }
-        if let Some(expected) = self.next.filter(|&next| next != frame_idx) {
-            return Err(PromptError::FrameOrder { expected, found: frame_idx });
+        self.check_objects()?;
+        match self.next {
+            Some(expected) if expected != frame_idx => {
+                return Err(PromptError::FrameOrder { expected, found: frame_idx });
+            }
+            Some(_) => {}
+            None => self.direction = Direction::Forward,
         }
         self.remember_prompts();
         // A frame that is prompted for every object needs no features.
-        let known = self.objects.iter().all(|object| object.bank.cond(frame_idx).is_some());
+        let known = self.objects.iter().all(|object| object.bank().cond(frame_idx).is_some());
         let features = if known { None } else { Some(self.features(frame_idx, frame, tap)) };
+        let setting = Setting { model: &self.model, info: self.info, options: self.options };
+        let at = setting.moment(frame_idx, self.direction);
         let mut shared = features.as_ref().map(|features| SharedFrame::new(&features.level2));
+        let anchors: Vec<usize> = self.objects.iter().flat_map(Object::prompted_frames).collect();
         for object in &mut self.objects {
             let mut run = self.model.run(&mut self.workspace, tap);
-            let to_track = features.as_ref().zip(shared.as_mut());
-            if let Some((features, shared)) = to_track.filter(|_| object.bank.cond(frame_idx).is_none()) {
-                let output = object.track(
-                    &self.model,
-                    &mut run,
-                    features,
-                    shared,
-                    frame_idx,
-                    self.info.num_frames,
-                    self.options,
-                );
-                object.bank.non_cond.insert(frame_idx, output);
+            object.track(&setting, &mut run, features.as_deref().zip(shared.as_mut()), at);
+            if self.options.keep == Keep::Needed {
+                object.forget(&setting, at, &anchors);
             }
-            object.tracked.insert(frame_idx);
-            let config = &self.model.config;
-            object.bank.forget_before(frame_idx, config.num_maskmem, config.max_obj_ptrs_in_encoder);
         }
         if let Some(shared) = shared {
             shared.recycle(&mut self.model.run(&mut self.workspace, tap));
         }
-        self.next = Some(frame_idx + 1);
-        Ok(self.output(frame_idx))
+        self.next = match self.direction {
+            Direction::Forward => Some(frame_idx + 1).filter(|&next| next < self.info.num_frames),
+            Direction::Reverse => frame_idx.checked_sub(1),
+        };
+        let side = self.model.low_res_size();
+        let objects = self.objects.iter_mut().map(|object| object.tracked_output(frame_idx, side)).collect();
+        Ok(self.output(frame_idx, objects))
     }
 
-    /// [`Self::track_frame`] for every frame of an iterator, which must begin at
-    /// [`Self::first_prompted_frame`] or where tracking left off.
+    /// [`Self::track_frame`] for every frame of an iterator, in the order of [`Self::begin`].
     pub fn propagate<E: From<PromptError>>(
         &mut self,
         frames: impl Iterator<Item = Result<(usize, Frame), E>>,
@@ -207,13 +264,8 @@ impl VideoPredictor {
         })
     }
 
-    /// Lets tracking begin anew at any frame. Prompts and what is remembered stay.
-    pub fn restart(&mut self) {
-        self.next = None;
-    }
-
     pub(crate) fn stored(&self, obj_id: u32, frame_idx: usize) -> Option<&StoredOutput> {
-        let bank = &self.objects.iter().find(|object| object.id == obj_id)?.bank;
+        let bank = self.objects.iter().find(|object| object.id == obj_id)?.bank();
         bank.cond(frame_idx).or_else(|| bank.non_cond.get(&frame_idx))
     }
 
@@ -227,6 +279,29 @@ impl VideoPredictor {
             return Err(PromptError::FrameMismatch { frame_idx, expected, found });
         }
         Ok(())
+    }
+
+    fn check_objects(&self) -> Result<(), PromptError> {
+        if self.objects.is_empty() {
+            return Err(PromptError::NoObject);
+        }
+        match self.objects.iter().find(|object| object.prompted_frames().next().is_none()) {
+            Some(object) => Err(PromptError::Unprompted(object.id)),
+            None => Ok(()),
+        }
+    }
+
+    fn check_points(
+        &self,
+        frame_idx: usize,
+        frame: &Frame,
+        points: &Points,
+    ) -> Result<Vec<ModelPoint>, PromptError> {
+        self.check(frame_idx, frame)?;
+        if points.is_empty() {
+            return Err(PromptError::Empty);
+        }
+        points.to_model(self.info.width, self.info.height, self.model.config.image_size)
     }
 
     fn features(&mut self, frame_idx: usize, frame: &Frame, tap: &mut dyn Tap) -> Arc<Features> {
@@ -249,22 +324,17 @@ impl VideoPredictor {
     fn add(&mut self, frame_idx: usize, frame: &Frame, obj_id: u32, prompt: &Prompt) -> FrameOutput {
         let features = self.features(frame_idx, frame, &mut NoTap);
         self.pending.entry(frame_idx).or_insert_with(|| features.level2.clone());
+        let setting = Setting { model: &self.model, info: self.info, options: self.options };
         let index = self.objects.iter().position(|object| object.id == obj_id).unwrap_or_else(|| {
-            self.objects.push(Object::new(obj_id));
+            self.objects.push(Object::new(obj_id, &setting));
             self.objects.len() - 1
         });
         let mut tap = NoTap;
         let mut run = self.model.run(&mut self.workspace, &mut tap);
-        self.objects[index].prompt(
-            &self.model,
-            &mut run,
-            &features,
-            frame_idx,
-            self.info.num_frames,
-            prompt,
-            self.options,
-        );
-        self.output(frame_idx)
+        self.objects[index].prompt(&setting, &mut run, &features, frame_idx, prompt);
+        let side = self.model.low_res_size();
+        let objects = self.objects.iter().map(|object| object.output(frame_idx, side)).collect();
+        self.output(frame_idx, objects)
     }
 
     /// Encodes the memories of prompted frames, which tracking reads.
@@ -277,9 +347,7 @@ impl VideoPredictor {
         self.pending.clear();
     }
 
-    fn output(&self, frame_idx: usize) -> FrameOutput {
-        let objects =
-            self.objects.iter().map(|object| object.output(frame_idx, self.model.low_res_size())).collect();
+    fn output(&self, frame_idx: usize, objects: Vec<ObjectOutput>) -> FrameOutput {
         FrameOutput {
             frame_idx,
             objects,

@@ -1,6 +1,6 @@
 //! Tensors by their state-dict path, and the audit that every tensor was used.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use safetensors::tensor::SafeTensors;
@@ -11,6 +11,10 @@ use crate::error::LoadError;
 
 /// Largest magnitude that a weight may have. Trained weights stay far below; a flipped exponent bit does not.
 const LARGEST: f32 = 1e6;
+/// Elements of a tensor that go into the fingerprint, about.
+const SAMPLES: usize = 256;
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 
 /// A parsed checkpoint and the record of what was read.
 pub(crate) struct Checkpoint<'a> {
@@ -20,6 +24,7 @@ pub(crate) struct Checkpoint<'a> {
     tensors: BTreeMap<String, Stored<'a>>,
     metadata: Option<HashMap<String, String>>,
     used: RefCell<BTreeSet<String>>,
+    fingerprint: Cell<u64>,
 }
 
 impl<'a> Checkpoint<'a> {
@@ -34,7 +39,8 @@ impl<'a> Checkpoint<'a> {
             reason,
         })?;
         let variant = "SAM 2".to_owned();
-        Ok(Self { origin: origin.to_owned(), variant, tensors, metadata, used: RefCell::default() })
+        let (used, fingerprint) = (RefCell::default(), Cell::new(FNV_OFFSET));
+        Ok(Self { origin: origin.to_owned(), variant, tensors, metadata, used, fingerprint })
     }
 
     /// An entry of the header's metadata.
@@ -86,6 +92,11 @@ impl<'a> Checkpoint<'a> {
         })
     }
 
+    /// A hash of samples of every tensor that was read.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint.get()
+    }
+
     fn read(&self, name: &str, expected: &[usize]) -> Result<Vec<f32>, LoadError> {
         let origin = || self.origin.clone();
         let tensor = self.tensors.get(name).ok_or_else(|| LoadError::MissingTensor {
@@ -111,6 +122,10 @@ impl<'a> Checkpoint<'a> {
         if let Some(&value) = values.iter().find(|v| !(-LARGEST..=LARGEST).contains(*v)) {
             return Err(LoadError::BadValue { origin: origin(), name: name.to_owned(), value });
         }
+        let samples = values.iter().step_by(values.len() / SAMPLES + 1).map(|x| x.to_bits());
+        let words = name.bytes().map(u32::from).chain(samples);
+        let fold = |hash: u64, word| (hash ^ u64::from(word)).wrapping_mul(FNV_PRIME);
+        self.fingerprint.set(words.fold(self.fingerprint.get(), fold));
         self.used.borrow_mut().insert(name.to_owned());
         Ok(values)
     }

@@ -1,11 +1,13 @@
 //! The state of one object.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::{ObjectOutput, VideoOptions};
+use super::{ObjectEvent, ObjectOutput, VideoInfo, VideoOptions};
 use crate::image_encoder::Features;
-use crate::memory_bank::{MemoryBank, StoredOutput, to_bf16};
+use crate::mask_decoder::stability_score;
+use crate::memory_bank::{Direction, Kept, Knobs, MemoryBank, Moment, Spans, StoredOutput, View, to_bf16};
 use crate::memory_encoder::MaskInput;
+use crate::memory_policy::{Choice, MemoryPolicy, Offer};
 use crate::model::Model;
 use crate::predictor::image::LOGIT_LIMIT;
 use crate::predictor::video::output::fill_holes;
@@ -13,6 +15,9 @@ use crate::prompt_encoder::ModelPoint;
 use crate::sam_heads::{HeadOutput, NO_OBJ_SCORE};
 use crate::shared_frame::SharedFrame;
 use crate::workspace::Run;
+
+/// Offset of the stability score that is reported.
+const STABILITY_OFFSET: f32 = 1.0;
 
 /// What the user says about the object on one frame, in the model's terms.
 pub(super) enum Prompt {
@@ -22,15 +27,49 @@ pub(super) enum Prompt {
     Mask(Vec<f32>),
 }
 
+/// What all objects of a video have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Setting<'a> {
+    pub model: &'a Model,
+    pub info: VideoInfo,
+    pub options: VideoOptions,
+}
+
+impl Setting<'_> {
+    fn knobs(&self) -> Knobs {
+        self.options.knobs(&self.model.config)
+    }
+
+    pub fn moment(&self, frame: usize, direction: Direction) -> Moment {
+        Moment { frame, num_frames: self.info.num_frames, direction }
+    }
+}
+
+/// One account of where the object was. Most policies follow just one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hypothesis {
+    pub bank: MemoryBank,
+    pub score: f64,
+}
+
 #[derive(Debug)]
 pub(super) struct Object {
     pub id: u32,
-    pub bank: MemoryBank,
+    /// The leading one first; there is at least one.
+    pub hypotheses: Vec<Hypothesis>,
+    pub policy: Box<dyn MemoryPolicy>,
     /// Outputs of prompts since tracking last ran: of first prompts on a frame, and of corrections.
-    fresh_cond: Vec<(usize, StoredOutput)>,
-    fresh_non_cond: Vec<(usize, StoredOutput)>,
-    /// Frames that tracking has passed, prompted ones included.
-    pub tracked: BTreeSet<usize>,
+    pub fresh_cond: Vec<(usize, StoredOutput)>,
+    pub fresh_non_cond: Vec<(usize, StoredOutput)>,
+    /// Clicks and boxes by frame.
+    pub points: BTreeMap<usize, Vec<ModelPoint>>,
+    /// Frames that tracking has passed last in either direction, prompted ones included.
+    pub forward: Spans,
+    pub reverse: Spans,
+    /// Tracked frames whose masks and memories were dropped.
+    pub lost: Spans,
+    /// Whether the object was in view on the last tracked frame.
+    pub in_view: Option<bool>,
 }
 
 fn find(list: &[(usize, StoredOutput)], frame: usize) -> Option<&StoredOutput> {
@@ -38,68 +77,116 @@ fn find(list: &[(usize, StoredOutput)], frame: usize) -> Option<&StoredOutput> {
 }
 
 impl Object {
-    pub fn new(id: u32) -> Self {
-        let (bank, fresh_cond, fresh_non_cond, tracked) = Default::default();
-        Self { id, bank, fresh_cond, fresh_non_cond, tracked }
+    pub fn new(id: u32, setting: &Setting) -> Self {
+        let policy = setting.options.memory.create(&setting.model.config);
+        let (fresh_cond, fresh_non_cond, points, forward, reverse, lost, in_view) = Default::default();
+        let hypotheses = vec![Hypothesis::default()];
+        Self { id, hypotheses, policy, fresh_cond, fresh_non_cond, points, forward, reverse, lost, in_view }
     }
 
-    /// Frames with a first prompt.
+    /// The memories of the leading hypothesis.
+    pub fn bank(&self) -> &MemoryBank {
+        &self.hypotheses[0].bank
+    }
+
+    /// Goes on with the leading hypothesis alone: the user has spoken.
+    fn settle(&mut self) -> &mut MemoryBank {
+        self.hypotheses.truncate(1);
+        self.hypotheses[0].score = 0.0;
+        &mut self.hypotheses[0].bank
+    }
+
+    /// Frames with a prompt that conditions tracking.
     pub fn prompted_frames(&self) -> impl Iterator<Item = usize> {
-        self.fresh_cond.iter().chain(&self.bank.cond).map(|(frame, _)| *frame)
+        self.fresh_cond.iter().chain(&self.bank().cond).map(|(frame, _)| *frame)
+    }
+
+    /// The direction in which tracking has passed a frame of which enough is kept.
+    fn tracked(&self, frame: usize) -> Option<Direction> {
+        if self.lost.contains(frame) {
+            None
+        } else if self.reverse.contains(frame) {
+            Some(Direction::Reverse)
+        } else {
+            self.forward.contains(frame).then_some(Direction::Forward)
+        }
+    }
+
+    fn mark_tracked(&mut self, at: Moment) {
+        let (now, other) = match at.direction {
+            Direction::Forward => (&mut self.forward, &mut self.reverse),
+            Direction::Reverse => (&mut self.reverse, &mut self.forward),
+        };
+        now.insert(at.frame);
+        other.remove(at.frame);
+        self.lost.remove(at.frame);
     }
 
     /// Answers a prompt. Its memory is encoded when tracking next runs.
-    #[allow(clippy::too_many_arguments)]
     pub fn prompt(
         &mut self,
-        model: &Model,
+        setting: &Setting,
         run: &mut Run,
         features: &Features,
         frame: usize,
-        num_frames: usize,
         prompt: &Prompt,
-        options: VideoOptions,
     ) {
-        let first = !self.tracked.contains(&frame);
-        let conditions = first || options.add_all_frames_to_correct_as_cond;
+        let model = setting.model;
+        let tracked = self.tracked(frame);
+        let conditions = tracked.is_none() || setting.options.add_all_frames_to_correct_as_cond;
         let fresh = if conditions { &self.fresh_cond } else { &self.fresh_non_cond };
-        let previous =
-            find(fresh, frame).or_else(|| self.bank.cond(frame)).or_else(|| self.bank.non_cond.get(&frame));
-        let head = match prompt {
-            Prompt::Mask(mask) => model.use_mask_as_output(run, features, mask),
+        let bank = self.bank();
+        let previous = find(fresh, frame).or_else(|| bank.cond(frame)).or_else(|| bank.non_cond.get(&frame));
+        let presence = self.policy.presence_threshold();
+        let (head, motion) = match prompt {
+            Prompt::Mask(mask) => (model.use_mask_as_output(run, features, mask, presence), None),
             Prompt::Points(points) => {
-                let logits: Option<Vec<f32>> = previous.map(|output| {
-                    output.low_res.iter().map(|x| x.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)).collect()
-                });
-                let embed = if first {
-                    model.without_memory(run, &features.level2)
-                } else {
-                    let tokens = self.bank.tokens(model, frame, num_frames);
-                    SharedFrame::new(&features.level2).condition(model, run, &tokens)
+                let logits: Option<Vec<f32>> =
+                    previous.filter(|output| !output.low_res.is_empty()).map(|output| {
+                        output.low_res.iter().map(|x| x.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)).collect()
+                    });
+                let embed = match tracked {
+                    None => model.without_memory(run, &features.level2),
+                    Some(direction) => {
+                        let at = setting.moment(frame, direction);
+                        let tokens = bank.tokens(model, at, &setting.knobs(), &*self.policy);
+                        SharedFrame::new(&features.level2).condition(model, run, &tokens)
+                    }
                 };
-                let head = model.forward_sam_heads(
+                let ambiguous = points.len() <= 1;
+                let candidates = model.forward_sam_heads(
                     run,
                     &embed,
                     features,
                     points,
                     logits.as_deref(),
-                    points.len() <= 1,
+                    ambiguous,
+                    presence,
                 );
                 run.give(embed);
-                head
+                let choice =
+                    if ambiguous { self.policy.choose_prompted(&candidates) } else { Choice::single(0) };
+                (model.answer(run, &candidates, choice.candidate), choice.motion)
             }
         };
-        let mut output = StoredOutput::without_memory(head);
-        fill_holes(&mut output.low_res, model.low_res_size(), options.fill_hole_area);
+        let mut output = StoredOutput::new(head, motion, None);
+        output.fill_holes(model.low_res_size(), setting.options.fill_hole_area);
         let fresh = if conditions { &mut self.fresh_cond } else { &mut self.fresh_non_cond };
         match fresh.iter_mut().find(|(f, _)| *f == frame) {
             Some((_, old)) => *old = output,
             None => fresh.push((frame, output)),
         }
+        match prompt {
+            Prompt::Points(points) => self.points.insert(frame, points.clone()),
+            Prompt::Mask(_) => self.points.remove(&frame),
+        };
     }
 
     /// Encodes the memories of fresh prompts from their stored logits, binarised, and moves them to the bank.
     pub fn remember_prompts(&mut self, model: &Model, run: &mut Run, level2: &BTreeMap<usize, Vec<f32>>) {
+        if self.fresh_cond.is_empty() && self.fresh_non_cond.is_empty() {
+            return;
+        }
         let mut encode = |frame: usize, mut output: StoredOutput| {
             let mut frame = SharedFrame::new(&level2[&frame]);
             let memory =
@@ -108,72 +195,186 @@ impl Object {
             output.memory = Some(to_bf16(&memory));
             output
         };
-        for (frame, output) in self.fresh_non_cond.drain(..) {
-            self.bank.non_cond.insert(frame, encode(frame, output));
+        let (corrections, prompts) =
+            (std::mem::take(&mut self.fresh_non_cond), std::mem::take(&mut self.fresh_cond));
+        let bank = self.settle();
+        for (frame, output) in corrections {
+            bank.non_cond.insert(frame, encode(frame, output));
         }
-        for (frame, output) in self.fresh_cond.drain(..) {
-            self.bank.set_cond(frame, encode(frame, output));
+        for (frame, output) in prompts {
+            bank.set_cond(frame, encode(frame, output));
         }
-        for (frame, _) in &self.bank.cond {
-            self.bank.non_cond.remove(frame);
+        for (frame, _) in &bank.cond {
+            bank.non_cond.remove(frame);
         }
     }
 
-    /// The object on a frame without a prompt, from its memories.
-    #[allow(clippy::too_many_arguments)]
+    /// The object on a frame: what a prompt has said, else from its memories. Without features if a prompt has spoken for
+    /// every object.
     pub fn track(
-        &self,
-        model: &Model,
+        &mut self,
+        setting: &Setting,
+        run: &mut Run,
+        features: Option<(&Features, &mut SharedFrame)>,
+        at: Moment,
+    ) {
+        if self.bank().cond(at.frame).is_some() {
+            if setting.options.clear_non_cond_mem_around_input {
+                let knobs = setting.knobs();
+                let reach = setting.model.config.num_maskmem * knobs.memory_temporal_stride_for_eval;
+                for hypothesis in &mut self.hypotheses {
+                    hypothesis.bank.non_cond.retain(|frame, _| frame.abs_diff(at.frame) > reach);
+                }
+            }
+        } else if let Some((features, shared)) = features {
+            self.follow(setting, run, features, shared, at);
+        }
+        self.mark_tracked(at);
+    }
+
+    fn follow(
+        &mut self,
+        setting: &Setting,
         run: &mut Run,
         features: &Features,
         shared: &mut SharedFrame,
-        frame: usize,
-        num_frames: usize,
-        options: VideoOptions,
-    ) -> StoredOutput {
-        let tokens = self.bank.tokens(model, frame, num_frames);
-        let embed = shared.condition(model, run, &tokens);
-        let head = model.forward_sam_heads(run, &embed, features, &[], None, true);
-        run.give(embed);
-        let memory = model.encode_memory(run, shared, &head.low_res, head.object_score, MaskInput::Soft);
-        let mut output = StoredOutput::without_memory(head);
-        output.memory = Some(to_bf16(&memory));
-        // After the memory: it is made from the mask as predicted.
-        fill_holes(&mut output.low_res, model.low_res_size(), options.fill_hole_area);
-        output
+        at: Moment,
+    ) {
+        let model = setting.model;
+        let presence = self.policy.presence_threshold();
+        let mut offers = Vec::with_capacity(self.hypotheses.len());
+        for Hypothesis { bank, score } in &self.hypotheses {
+            let tokens = bank.tokens(model, at, &setting.knobs(), &*self.policy);
+            let embed = shared.condition(model, run, &tokens);
+            let candidates = model.forward_sam_heads(run, &embed, features, &[], None, true, presence);
+            run.give(embed);
+            offers.push(Offer { candidates, score: *score });
+        }
+        let choices = self.policy.choose(at, &offers);
+        let mut next = Vec::with_capacity(choices.len());
+        for choice in &choices {
+            let head = model.answer(run, &offers[choice.offer].candidates, choice.candidate);
+            let memory = model.encode_memory(run, shared, &head.low_res, head.object_score, MaskInput::Soft);
+            let mut output = StoredOutput::new(head, choice.motion, Some(to_bf16(&memory)));
+            // After the memory: it is made from the mask as predicted.
+            output.fill_holes(model.low_res_size(), setting.options.fill_hole_area);
+            if next.is_empty() {
+                self.policy.stored(at, &output);
+            }
+            // Shares everything but the new entry.
+            let mut bank = self.hypotheses[choice.offer].bank.clone();
+            bank.non_cond.insert(at.frame, output);
+            next.push(Hypothesis { bank, score: choice.score });
+        }
+        self.hypotheses = next;
+    }
+
+    /// Drops what no later frame can read; see [`super::Keep::Needed`]. `anchors`: all prompted frames of the video.
+    pub fn forget(&mut self, setting: &Setting, at: Moment, anchors: &[usize]) {
+        let config = &setting.model.config;
+        let stride = setting.knobs().memory_temporal_stride_for_eval;
+        let (memories, pointers) = (config.num_maskmem * stride, config.max_obj_ptrs_in_encoder);
+        let near = |frame: usize, reach: usize| {
+            frame.abs_diff(at.frame) < reach || anchors.iter().any(|&f| frame.abs_diff(f) < reach)
+        };
+        for (i, hypothesis) in self.hypotheses.iter_mut().enumerate() {
+            let next = Moment {
+                frame: match at.direction {
+                    Direction::Forward => at.frame.saturating_add(1),
+                    Direction::Reverse => at.frame.saturating_sub(1),
+                },
+                ..at
+            };
+            let kept = self.policy.keeps(&View::new(&hypothesis.bank, next, config.num_maskmem - 1, stride));
+            let lost = hypothesis.bank.retain(|frame| {
+                if near(frame, memories) || kept.contains(&frame) {
+                    Kept::All
+                } else if near(frame, pointers) {
+                    Kept::Pointer
+                } else {
+                    Kept::Nothing
+                }
+            });
+            if i == 0 {
+                lost.into_iter().for_each(|frame| self.lost.insert(frame));
+            }
+        }
+    }
+
+    /// Takes back the prompts on a frame. Returns whether there were any.
+    pub fn clear(&mut self, frame: usize) -> bool {
+        let known = self.points.remove(&frame).is_some();
+        let before = self.fresh_cond.len() + self.fresh_non_cond.len();
+        self.fresh_cond.retain(|(f, _)| *f != frame);
+        self.fresh_non_cond.retain(|(f, _)| *f != frame);
+        let fresh = before > self.fresh_cond.len() + self.fresh_non_cond.len();
+        let Some(i) = self.bank().cond.iter().position(|(f, _)| *f == frame) else { return known || fresh };
+        let bank = self.settle();
+        let (_, output) = bank.cond.remove(i);
+        bank.non_cond.insert(frame, output);
+        self.forward.remove(frame);
+        self.reverse.remove(frame);
+        true
     }
 
     /// What is known of the object on a frame; everywhere absent if nothing is.
     pub fn output(&self, frame: usize, side: usize) -> ObjectOutput {
         let stored = find(&self.fresh_cond, frame)
             .or_else(|| find(&self.fresh_non_cond, frame))
-            .or_else(|| self.bank.cond(frame))
-            .or_else(|| self.bank.non_cond.get(&frame));
-        match stored {
-            Some(output) => ObjectOutput {
-                obj_id: self.id,
-                object_score: output.object_score,
-                predicted_iou: output.iou,
-                low_res: output.low_res.clone(),
-            },
-            None => ObjectOutput {
+            .or_else(|| self.bank().cond(frame))
+            .or_else(|| self.bank().non_cond.get(&frame))
+            .filter(|output| !output.low_res.is_empty());
+        let Some(output) = stored else {
+            return ObjectOutput {
                 obj_id: self.id,
                 object_score: NO_OBJ_SCORE,
                 predicted_iou: 0.0,
+                stability: 0.0,
+                event: None,
                 low_res: vec![NO_OBJ_SCORE; side * side],
-            },
+            };
+        };
+        let shown = output.object_score > self.policy.presence_threshold();
+        ObjectOutput {
+            obj_id: self.id,
+            object_score: output.object_score,
+            predicted_iou: output.iou,
+            stability: if shown { stability_score(&output.low_res, 0.0, STABILITY_OFFSET) } else { 0.0 },
+            event: None,
+            low_res: output.low_res.to_vec(),
         }
+    }
+
+    /// [`Self::output`] of the frame that was just tracked, with the event that it brought.
+    pub fn tracked_output(&mut self, frame: usize, side: usize) -> ObjectOutput {
+        let mut output = self.output(frame, side);
+        let in_view = output.object_score > self.policy.presence_threshold();
+        output.event = match (self.in_view.replace(in_view), in_view) {
+            (Some(true), false) => Some(ObjectEvent::Lost),
+            (Some(false), true) => Some(ObjectEvent::Found),
+            _ => None,
+        };
+        output
     }
 }
 
 impl StoredOutput {
-    fn without_memory(head: HeadOutput) -> Self {
+    fn new(head: HeadOutput, motion: Option<f64>, memory: Option<std::sync::Arc<[half::bf16]>>) -> Self {
         Self {
-            memory: None,
-            low_res: head.low_res,
-            obj_ptr: head.obj_ptr,
+            memory,
+            low_res: head.low_res.into(),
+            obj_ptr: head.obj_ptr.into(),
             object_score: head.object_score,
             iou: head.iou,
+            motion,
+        }
+    }
+
+    fn fill_holes(&mut self, side: usize, area: usize) {
+        if area > 0 {
+            let mut logits = self.low_res.to_vec();
+            fill_holes(&mut logits, side, area);
+            self.low_res = logits.into();
         }
     }
 }

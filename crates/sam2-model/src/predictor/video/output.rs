@@ -32,8 +32,22 @@ pub struct ObjectOutput {
     pub object_score: f32,
     /// The model's estimate of the mask's IoU with the object, 0 ..= 1.
     pub predicted_iou: f32,
+    /// How little the mask changes when its threshold moves by ±1, 0 ..= 1, at the resolution of the logits; 0 if the
+    /// object is out of view.
+    pub stability: f32,
+    /// What has changed since the last tracked frame.
+    pub event: Option<ObjectEvent>,
     /// `[s, s]` stored logits, s = [`crate::Model::low_res_size`].
     pub low_res: Vec<f32>,
+}
+
+/// Something that a tracked frame brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectEvent {
+    /// The object has gone out of view.
+    Lost,
+    /// It is back.
+    Found,
 }
 
 impl FrameOutput {
@@ -114,6 +128,8 @@ mod tests {
             obj_id,
             object_score: 1.0,
             predicted_iou: 1.0,
+            stability: 1.0,
+            event: None,
             low_res: low_res.to_vec(),
         };
         let objects = vec![object(1, low_res[0]), object(2, low_res[1])];

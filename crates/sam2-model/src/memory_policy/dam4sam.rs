@@ -1,0 +1,260 @@
+//! DAM4SAM: a distractor-aware memory (arXiv 2411.17576, section 3; arXiv 2509.13864).
+//!
+//! The recent appearance memory (RAM) holds a few spread-out recent frames on which the object was seen, for the outline; the
+//! distractor-resolving memory (DRM) holds frames on which a look-alike was near and told apart, so that it is told apart
+//! again. A look-alike shows in the masks that were not chosen: one of them reaches to where the chosen one does not.
+//! Frames of the DRM look like prompted ones to the model: they carry no distance in time.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Candidates, Choice, MemoryPolicy, Offer, by_rank};
+use crate::mask_decoder::argmax;
+use crate::memory_bank::{Moment, Spatial, StoredOutput, View};
+
+/// Slots of either memory.
+const SLOTS: usize = 3;
+/// Frames between two entries of the same memory (Δ).
+const INTERVAL: u64 = 5;
+/// A look-alike is near if the box of the object is less than this share of the box around both (θ_anc).
+const DISTRACTOR_RATIO: f64 = 0.7;
+/// Predicted IoU above which the chosen mask is trusted (θ_IoU).
+const TRUSTED_IOU: f32 = 0.8;
+/// Relative change of area, against the usual one, up to which it is (θ_area).
+const AREA_CHANGE: f64 = 0.2;
+/// Frames that the usual area is the median of (N_med).
+const AREAS: usize = 10;
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Dam4sam {
+    state: State,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct State {
+    /// Frames of the RAM without the newest frame, and of the DRM, in the order in which they were entered.
+    recent: VecDeque<usize>,
+    resolving: VecDeque<usize>,
+    /// Areas of the last masks of the object in view, newest last.
+    areas: VecDeque<usize>,
+    /// Whether a look-alike was seen on the frame that is about to be stored.
+    distractor: bool,
+}
+
+/// Whether one of the masks that were not chosen reaches to another object.
+fn shows_distractor(candidates: &Candidates, chosen: usize) -> bool {
+    let side = candidates.side();
+    let Some(object) = Area::of(candidates.mask(chosen).iter().map(|&x| x > 0.0), side) else { return false };
+    (0..candidates.ious.len()).filter(|&k| k != chosen).any(|k| {
+        let component = largest_component(candidates.mask(k), side);
+        Area::of(component.into_iter(), side)
+            .is_some_and(|other| object.size() / object.join(&other).size() < DISTRACTOR_RATIO)
+    })
+}
+
+/// The largest 8-connected part of a mask.
+fn largest_component(logits: &[f32], side: usize) -> Vec<bool> {
+    let mut seen = vec![false; logits.len()];
+    let mut largest = Vec::new();
+    for start in 0..logits.len() {
+        if seen[start] || logits[start] <= 0.0 {
+            continue;
+        }
+        let mut component = vec![start];
+        seen[start] = true;
+        let mut visited = 0;
+        while visited < component.len() {
+            let (y, x) = (component[visited] / side, component[visited] % side);
+            visited += 1;
+            for ny in y.saturating_sub(1)..=(y + 1).min(side - 1) {
+                for nx in x.saturating_sub(1)..=(x + 1).min(side - 1) {
+                    let neighbour = ny * side + nx;
+                    if !seen[neighbour] && logits[neighbour] > 0.0 {
+                        seen[neighbour] = true;
+                        component.push(neighbour);
+                    }
+                }
+            }
+        }
+        if component.len() > largest.len() {
+            largest = component;
+        }
+    }
+    let mut mask = vec![false; logits.len()];
+    largest.into_iter().for_each(|i| mask[i] = true);
+    mask
+}
+
+/// A box of pixels, inclusive.
+struct Area([usize; 4]);
+
+impl Area {
+    fn of(mask: impl Iterator<Item = bool>, width: usize) -> Option<Self> {
+        let inside = mask.enumerate().filter(|(_, inside)| *inside).map(|(i, _)| (i % width, i / width));
+        inside.fold(None, |area, (x, y)| {
+            let Self([x0, y0, x1, y1]) = area.unwrap_or(Self([x, y, x, y]));
+            Some(Self([x0.min(x), y0.min(y), x1.max(x), y1.max(y)]))
+        })
+    }
+
+    fn join(&self, other: &Self) -> Self {
+        let ([ax0, ay0, ax1, ay1], [bx0, by0, bx1, by1]) = (self.0, other.0);
+        Self([ax0.min(bx0), ay0.min(by0), ax1.max(bx1), ay1.max(by1)])
+    }
+
+    fn size(&self) -> f64 {
+        let [x0, y0, x1, y1] = self.0;
+        ((x1 - x0 + 1) * (y1 - y0 + 1)) as f64
+    }
+}
+
+impl State {
+    /// Whether enough frames have passed since the last entry.
+    fn is_due(entries: &VecDeque<usize>, at: Moment) -> bool {
+        entries.back().is_none_or(|&frame| at.since(frame).unsigned_abs() >= INTERVAL)
+    }
+
+    fn enter(entries: &mut VecDeque<usize>, frame: usize) {
+        entries.retain(|&f| f != frame);
+        entries.push_back(frame);
+        if entries.len() > SLOTS {
+            entries.pop_front();
+        }
+    }
+
+    /// Whether `area` is about what it was.
+    fn is_usual(&self, area: usize) -> bool {
+        let mut areas: Vec<usize> = self.areas.iter().copied().collect();
+        areas.sort_unstable();
+        let Some(&median) = areas.get(areas.len() / 2) else { return false };
+        (area as f64 - median as f64).abs() <= AREA_CHANGE * median as f64
+    }
+}
+
+impl MemoryPolicy for Dam4sam {
+    fn recent<'a>(&self, view: &View<'a>) -> Vec<Spatial<'a>> {
+        let resolving = self.state.resolving.iter().filter_map(|&frame| view.output(frame));
+        let mut memories: Vec<_> =
+            resolving.map(|output| Spatial { output, slot: view.slots, weight: 1.0 }).collect();
+        let mut recent: Vec<usize> = self.state.recent.iter().copied().collect();
+        let last = view.at.ago(1).filter(|f| !recent.contains(f));
+        recent.extend(last.filter(|&f| view.output(f).is_some_and(|output| output.object_score > 0.0)));
+        recent.sort_by_key(|&f| -view.at.since(f));
+        memories.extend(by_rank(view, &recent[recent.len().saturating_sub(SLOTS)..]));
+        memories
+    }
+
+    fn choose(&mut self, _at: Moment, offers: &[Offer]) -> Vec<Choice> {
+        let candidates = &offers[0].candidates;
+        let best = argmax(&candidates.ious);
+        self.state.distractor = shows_distractor(candidates, best);
+        vec![Choice::single(best)]
+    }
+
+    fn stored(&mut self, at: Moment, output: &StoredOutput) {
+        let area = output.low_res.iter().filter(|&&x| x > 0.0).count();
+        // What is out of sight teaches nothing about how it looks.
+        if output.object_score <= 0.0 || area == 0 {
+            return;
+        }
+        let state = &mut self.state;
+        if State::is_due(&state.recent, at) {
+            State::enter(&mut state.recent, at.frame);
+        }
+        let trusted = output.iou > TRUSTED_IOU && state.is_usual(area);
+        if state.distractor && trusted && State::is_due(&state.resolving, at) {
+            State::enter(&mut state.resolving, at.frame);
+        }
+        state.areas.push_back(area);
+        if state.areas.len() > AREAS {
+            state.areas.pop_front();
+        }
+    }
+
+    fn keeps(&self, _view: &View) -> Vec<usize> {
+        self.state.recent.iter().chain(&self.state.resolving).copied().collect()
+    }
+
+    fn save(&self) -> serde_json::Value {
+        serde_json::json!(self.state)
+    }
+
+    fn resume(&mut self, state: serde_json::Value) -> Result<(), serde_json::Error> {
+        self.state = serde_json::from_value(state)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernels::Isa;
+
+    const SIDE: usize = 16;
+
+    /// Rectangles `x0, y0, x1, y1`, inclusive, of logit 5 over −5.
+    fn mask(rectangles: &[[usize; 4]]) -> Vec<f32> {
+        let inside = |x: usize, y: usize| {
+            rectangles.iter().any(|&[x0, y0, x1, y1]| (x0..=x1).contains(&x) && (y0..=y1).contains(&y))
+        };
+        (0..SIDE * SIDE).map(|i| if inside(i % SIDE, i / SIDE) { 5.0 } else { -5.0 }).collect()
+    }
+
+    fn candidates(masks: [&[[usize; 4]]; 3]) -> Candidates {
+        Candidates {
+            masks: masks.into_iter().flat_map(mask).collect(),
+            ious: vec![0.9, 0.5, 0.4],
+            tokens: Vec::new(),
+            object_score: 5.0,
+            in_view: true,
+            input_size: 64,
+            isa: Isa::best(),
+        }
+    }
+
+    #[test]
+    fn a_look_alike_shows_in_the_alternatives() {
+        let object = [2, 2, 5, 5];
+        let near = candidates([&[object], &[object], &[[1, 2, 5, 6]]]);
+        assert!(!shows_distractor(&near, 0), "alternatives of the same object");
+        let far = candidates([&[object], &[object], &[[11, 9, 14, 12]]]);
+        assert!(shows_distractor(&far, 0), "one alternative is elsewhere");
+        let both = candidates([&[object], &[object, [11, 9, 12, 10]], &[object]]);
+        assert!(!shows_distractor(&both, 0), "the largest component is the object");
+        let empty = candidates([&[], &[object], &[object]]);
+        assert!(!shows_distractor(&empty, 0), "nothing was chosen");
+    }
+
+    #[test]
+    fn frames_are_entered_when_trusted_and_not_too_often() {
+        let object: &[[usize; 4]] = &[[2, 2, 5, 5]];
+        let mut policy = Dam4sam::default();
+        let mut store = |frame: usize, iou: f32, score: f32, distractor: bool| {
+            policy.state.distractor = distractor;
+            let output = StoredOutput {
+                memory: None,
+                low_res: mask(object).into(),
+                obj_ptr: [0.0].into(),
+                object_score: score,
+                iou,
+                motion: None,
+            };
+            let at = Moment { frame, num_frames: 100, direction: crate::Direction::Forward };
+            policy.stored(at, &output);
+            (policy.state.recent.clone(), policy.state.resolving.clone())
+        };
+        for frame in 1..=3 {
+            store(frame, 0.9, 5.0, false);
+        }
+        assert_eq!(store(4, 0.9, 5.0, true), ([1].into(), [4].into()));
+        assert_eq!(store(6, 0.9, 5.0, true), ([1, 6].into(), [4].into()), "too soon for the second");
+        assert_eq!(store(9, 0.7, 5.0, true).1, [4], "not trusted");
+        assert_eq!(store(11, 0.9, -5.0, true), ([1, 6].into(), [4].into()), "out of sight");
+        for frame in 12..40 {
+            store(frame, 0.9, 5.0, true);
+        }
+        let (recent, resolving) = store(40, 0.9, 5.0, false);
+        assert_eq!((recent.len(), resolving.len()), (3, 3));
+    }
+}

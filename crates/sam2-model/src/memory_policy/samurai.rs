@@ -1,0 +1,135 @@
+//! SAMURAI: motion-aware masks and memories (arXiv 2411.11922).
+//!
+//! Section 4.1: of the three masks the one is taken that is best by a mean of its predicted IoU and its overlap with
+//! where a Kalman filter expects the object. Section 4.2: of the past only frames with a good mask are looked at.
+//! Constants as published with its code. Unlike there, every object has a filter of its own, and passes may begin at any
+//! prompted frame and go either way.
+
+use serde::{Deserialize, Serialize};
+
+use super::kalman::Kalman;
+use super::{Candidates, Choice, MemoryPolicy, Offer, by_rank, seen};
+use crate::config::Config;
+use crate::mask_decoder::argmax;
+use crate::memory_bank::{Moment, Spatial, StoredOutput, View};
+
+/// Frames in a row with a good mask, after which motion has a say.
+const STABLE_FRAMES: u32 = 15;
+/// Predicted IoU of a good mask.
+const STABLE_IOU: f32 = 0.3;
+/// Predicted IoU above which a frame is remembered.
+const MEMORY_IOU: f32 = 0.5;
+/// Weight of the motion, for the large trunk and for the others.
+const MOTION_WEIGHT: (f64, f64) = (0.15, 0.25);
+/// Width of the large trunk.
+const LARGE: usize = 144;
+/// Logit above which the object is in view.
+const MIN_OBJECT_SCORE: f32 = -1.0;
+/// The first frames after the one where the object was first seen are never looked at as memories, the last one apart.
+const SKIPPED: i64 = 1;
+
+#[derive(Clone, Debug)]
+pub(super) struct Samurai {
+    motion_weight: f64,
+    state: State,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct State {
+    filter: Option<Kalman>,
+    stable_frames: u32,
+}
+
+impl Samurai {
+    pub fn new(config: &Config) -> Self {
+        let (large, other) = MOTION_WEIGHT;
+        let motion_weight = if config.trunk.embed_dim == LARGE { large } else { other };
+        Self { motion_weight, state: State::default() }
+    }
+
+    /// The mask, and its overlap with the expected place once that has a say.
+    fn decide(&mut self, candidates: &Candidates) -> Choice {
+        let State { filter, stable_frames } = &mut self.state;
+        let best = argmax(&candidates.ious);
+        let filter = match filter {
+            Some(filter) if *stable_frames > 0 => filter,
+            _ => {
+                *filter = Some(Kalman::new(candidates.bbox(best)));
+                *stable_frames += 1;
+                return Choice::single(best);
+            }
+        };
+        filter.predict();
+        if *stable_frames < STABLE_FRAMES {
+            if candidates.ious[best] > STABLE_IOU {
+                filter.update(candidates.bbox(best));
+                *stable_frames += 1;
+            } else {
+                *stable_frames = 0;
+            }
+            return Choice::single(best);
+        }
+        let boxes: Vec<_> = (0..candidates.ious.len()).map(|k| candidates.bbox(k)).collect();
+        let overlaps: Vec<f64> = boxes.iter().map(|&bbox| filter.iou(bbox)).collect();
+        let w = self.motion_weight;
+        let score = |k: usize| w * overlaps[k] + (1.0 - w) * f64::from(candidates.ious[k]);
+        let chosen = (1..boxes.len()).fold(0, |best, k| if score(k) > score(best) { k } else { best });
+        if candidates.ious[chosen] < STABLE_IOU {
+            *stable_frames = 0;
+        } else {
+            filter.update(boxes[chosen]);
+        }
+        Choice { motion: Some(overlaps[chosen]), ..Choice::single(chosen) }
+    }
+}
+
+/// Whether a frame shows the object well enough to be looked at later.
+fn is_good(output: &StoredOutput) -> bool {
+    output.iou > MEMORY_IOU && output.object_score > 0.0 && output.motion.is_none_or(|motion| motion > 0.0)
+}
+
+/// The frames to look at, in the order of the pass: the last good ones, and the last one in any case.
+fn good_frames(view: &View) -> Vec<usize> {
+    // Where the pass has seen the object first.
+    let first = view.bank.cond.iter().map(|(f, _)| view.at.since(*f)).filter(|&distance| distance > 0).max();
+    let is_skipped = |frame: usize| first.is_some_and(|first| view.at.since(frame) >= first - SKIPPED);
+    let seen = seen(view).into_iter();
+    let good = seen.filter(|(f, output)| !is_skipped(*f) && output.memory.is_some() && is_good(output));
+    let mut frames: Vec<usize> = good.map(|(f, _)| f).take(view.slots).collect();
+    frames.reverse();
+    if let Some(last) = view.at.ago(1).filter(|last| frames.last() != Some(last)) {
+        frames.push(last);
+    }
+    frames
+}
+
+impl MemoryPolicy for Samurai {
+    fn presence_threshold(&self) -> f32 {
+        MIN_OBJECT_SCORE
+    }
+
+    fn recent<'a>(&self, view: &View<'a>) -> Vec<Spatial<'a>> {
+        by_rank(view, &good_frames(view))
+    }
+
+    fn choose(&mut self, _at: Moment, offers: &[Offer]) -> Vec<Choice> {
+        vec![self.decide(&offers[0].candidates)]
+    }
+
+    fn choose_prompted(&mut self, candidates: &Candidates) -> Choice {
+        self.decide(candidates)
+    }
+
+    fn keeps(&self, view: &View) -> Vec<usize> {
+        good_frames(view)
+    }
+
+    fn save(&self) -> serde_json::Value {
+        serde_json::json!(self.state)
+    }
+
+    fn resume(&mut self, state: serde_json::Value) -> Result<(), serde_json::Error> {
+        self.state = serde_json::from_value(state)?;
+        Ok(())
+    }
+}

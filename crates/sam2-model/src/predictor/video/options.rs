@@ -1,0 +1,85 @@
+//! What a video is, and the choices that change results.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::memory_bank::Knobs;
+use crate::memory_policy::MemoryPolicyKind;
+
+/// The video that is going to be tracked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VideoInfo {
+    /// Pixels.
+    pub width: usize,
+    /// Pixels.
+    pub height: usize,
+    /// Number of frames. It matters: clips shorter than 16 frames use fewer object pointers. [`usize::MAX`] for a stream
+    /// without an end.
+    pub num_frames: usize,
+}
+
+/// What is kept of frames that tracking has passed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// What tracking reads when it goes on, when it begins at a prompted frame, in either direction, and when the last
+    /// frame or a prompted one is corrected. A prompt on any other frame is a first prompt, as if the frame had not been
+    /// tracked. Memory does not grow with the length of the video.
+    #[default]
+    Needed,
+    /// Everything, as the reference does: about 0.8 MB per frame and object.
+    Everything,
+}
+
+/// Choices that change results. [`VideoOptions::default`] differs from [`VideoOptions::reference`] where Meta's predictor
+/// loses something that the user has said; README.md has the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VideoOptions {
+    /// Holes in a mask of at most this many pixels of the low-resolution logits are filled. Meta fills 8 on a
+    /// GPU and none on a CPU. Default 0.
+    pub fill_hole_area: usize,
+    /// Every pixel belongs to one object at most. Default false.
+    pub non_overlap: bool,
+    /// A prompt on a frame that was tracked before is remembered like a first prompt. Without it, as in the
+    /// reference, it is a correction that the next pass over the frame forgets. Default true.
+    pub add_all_frames_to_correct_as_cond: bool,
+    /// When tracking passes a prompted frame, memories of the tracked frames around it are dropped: they may show what the
+    /// prompt corrected. In the reference this crashes. Default false.
+    pub clear_non_cond_mem_around_input: bool,
+    /// Of many prompted frames only the closest are looked at; at least 2. [`None`] is what the model's configuration
+    /// says, which is all of them for the published models.
+    pub max_cond_frames_in_attn: Option<usize>,
+    /// Default [`Keep::Needed`].
+    pub keep: Keep,
+    /// Default [`MemoryPolicyKind::Sam2`].
+    pub memory: MemoryPolicyKind,
+}
+
+impl Default for VideoOptions {
+    fn default() -> Self {
+        Self {
+            fill_hole_area: 0,
+            non_overlap: false,
+            add_all_frames_to_correct_as_cond: true,
+            clear_non_cond_mem_around_input: false,
+            max_cond_frames_in_attn: None,
+            keep: Keep::default(),
+            memory: MemoryPolicyKind::default(),
+        }
+    }
+}
+
+impl VideoOptions {
+    /// What Meta's predictor does, on a CPU and with its defaults.
+    pub fn reference() -> Self {
+        Self { add_all_frames_to_correct_as_cond: false, keep: Keep::Everything, ..Self::default() }
+    }
+
+    pub(crate) fn knobs(&self, config: &Config) -> Knobs {
+        Knobs {
+            max_cond_frames_in_attn: self.max_cond_frames_in_attn.or(config.max_cond_frames_in_attn),
+            memory_temporal_stride_for_eval: config.memory_temporal_stride_for_eval,
+            only_obj_ptrs_in_the_past_for_eval: config.only_obj_ptrs_in_the_past_for_eval,
+        }
+    }
+}

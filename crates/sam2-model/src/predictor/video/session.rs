@@ -1,0 +1,282 @@
+//! A predictor's state as a safetensors file: tensors for what the model has computed, one JSON text in the metadata for the
+//! rest.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use half::bf16;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+
+use super::objects::{Hypothesis, Object, Setting};
+use super::{VideoInfo, VideoOptions, VideoPredictor};
+use crate::error::SessionError;
+use crate::memory_bank::{Direction, MemoryBank, Spans, StoredOutput};
+use crate::model::Model;
+use crate::prompt_encoder::ModelPoint;
+
+/// Key of the metadata.
+const KEY: &str = "sam2.session";
+/// Changes when older programs could not read what newer ones write.
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    version: u32,
+    /// See [`Model::fingerprint`]; as text, because JSON numbers are not that long everywhere.
+    model: String,
+    info: VideoInfo,
+    options: VideoOptions,
+    reverse: bool,
+    next: Option<usize>,
+    pending: Vec<usize>,
+    objects: Vec<ObjectHeader>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ObjectHeader {
+    id: u32,
+    policy: serde_json::Value,
+    points: BTreeMap<usize, Vec<(f32, f32, i32)>>,
+    forward: Vec<(usize, usize)>,
+    reverse: Vec<(usize, usize)>,
+    lost: Vec<(usize, usize)>,
+    in_view: Option<bool>,
+    /// Frames of the fresh outputs.
+    fresh_cond: Vec<usize>,
+    fresh_non_cond: Vec<usize>,
+    hypotheses: Vec<HypothesisHeader>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HypothesisHeader {
+    score: f64,
+    cond: Vec<usize>,
+    non_cond: Vec<usize>,
+}
+
+fn frames<'a>(list: impl IntoIterator<Item = &'a (usize, StoredOutput)>) -> Vec<usize> {
+    list.into_iter().map(|(frame, _)| *frame).collect()
+}
+
+impl VideoPredictor {
+    /// Everything that later frames and prompts depend on, as the contents of a safetensors file: a predictor resumed
+    /// from it gives the same bits as one that was never stopped.
+    pub fn save_session(&self) -> Vec<u8> {
+        let mut tensors = Tensors::default();
+        let objects = self
+            .objects
+            .iter()
+            .enumerate()
+            .map(|(i, object)| tensors.object(&format!("objects.{i}"), object));
+        let objects = objects.collect();
+        for (frame, level2) in &self.pending {
+            tensors.floats(format!("pending.{frame}"), level2);
+        }
+        let header = Header {
+            version: VERSION,
+            model: format!("{:016x}", self.model.fingerprint()),
+            info: self.info,
+            options: self.options,
+            reverse: self.direction == Direction::Reverse,
+            next: self.next,
+            pending: self.pending.keys().copied().collect(),
+            objects,
+        };
+        tensors.serialize(&header)
+    }
+
+    /// A predictor from what [`Self::save_session`] has given; `origin` names the source in errors.
+    ///
+    /// # Errors
+    /// If the contents are damaged, or are of another model or program.
+    pub fn resume_session(model: Arc<Model>, bytes: &[u8], origin: &str) -> Result<Self, SessionError> {
+        let damaged = |reason: String| SessionError::Damaged { origin: origin.to_owned(), reason };
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(e.to_string()))?;
+        let text = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
+        let text = text.ok_or_else(|| damaged(format!("it has no metadata {KEY}")))?;
+        let header: Header = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
+        if header.version != VERSION {
+            return Err(SessionError::Version { origin: origin.to_owned(), found: header.version });
+        }
+        if header.model != format!("{:016x}", model.fingerprint()) {
+            let model = model.summary().variant.clone();
+            return Err(SessionError::OtherModel { origin: origin.to_owned(), model });
+        }
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(e.to_string()))?;
+        let file = File { tensors, model: &model };
+        let mut predictor =
+            Self::new(Arc::clone(&model), header.info, header.options).map_err(|e| damaged(e.to_string()))?;
+        let setting = Setting { model: &model, info: header.info, options: header.options };
+        for (i, object) in header.objects.into_iter().enumerate() {
+            let object = file.object(&format!("objects.{i}"), object, &setting).map_err(damaged)?;
+            predictor.objects.push(object);
+        }
+        for frame in header.pending {
+            let level2 = file.floats(&format!("pending.{frame}"), file.level2_len()).map_err(damaged)?;
+            predictor.pending.insert(frame, level2);
+        }
+        predictor.direction = if header.reverse { Direction::Reverse } else { Direction::Forward };
+        predictor.next = header.next;
+        Ok(predictor)
+    }
+}
+
+/// Tensors on their way out.
+#[derive(Default)]
+struct Tensors(Vec<(String, Dtype, usize, Vec<u8>)>);
+
+impl Tensors {
+    fn floats(&mut self, name: String, values: &[f32]) {
+        let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+        self.0.push((name, Dtype::F32, values.len(), bytes));
+    }
+
+    fn output(&mut self, name: &str, output: &StoredOutput) {
+        self.floats(format!("{name}.low_res"), &output.low_res);
+        self.floats(format!("{name}.obj_ptr"), &output.obj_ptr);
+        self.floats(format!("{name}.scores"), &[output.object_score, output.iou]);
+        if let Some(memory) = &output.memory {
+            let bytes = memory.iter().flat_map(|x| x.to_bits().to_le_bytes()).collect();
+            self.0.push((format!("{name}.memory"), Dtype::BF16, memory.len(), bytes));
+        }
+        if let Some(motion) = output.motion {
+            self.0.push((format!("{name}.motion"), Dtype::F64, 1, motion.to_le_bytes().to_vec()));
+        }
+    }
+
+    fn object(&mut self, name: &str, object: &Object) -> ObjectHeader {
+        for (kind, outputs) in
+            [("fresh_cond", &object.fresh_cond), ("fresh_non_cond", &object.fresh_non_cond)]
+        {
+            outputs.iter().for_each(|(frame, output)| self.output(&format!("{name}.{kind}.{frame}"), output));
+        }
+        let mut hypotheses = Vec::new();
+        for (i, Hypothesis { bank, score }) in object.hypotheses.iter().enumerate() {
+            let name = format!("{name}.hypotheses.{i}");
+            bank.cond.iter().for_each(|(frame, output)| self.output(&format!("{name}.cond.{frame}"), output));
+            bank.non_cond
+                .iter()
+                .for_each(|(frame, output)| self.output(&format!("{name}.non_cond.{frame}"), output));
+            hypotheses.push(HypothesisHeader {
+                score: *score,
+                cond: frames(&bank.cond),
+                non_cond: bank.non_cond.keys().copied().collect(),
+            });
+        }
+        let points = object
+            .points
+            .iter()
+            .map(|(&frame, points)| (frame, points.iter().map(|p| (p.x, p.y, p.label)).collect()));
+        ObjectHeader {
+            id: object.id,
+            policy: object.policy.save(),
+            points: points.collect(),
+            forward: object.forward.pairs().to_vec(),
+            reverse: object.reverse.pairs().to_vec(),
+            lost: object.lost.pairs().to_vec(),
+            in_view: object.in_view,
+            fresh_cond: frames(&object.fresh_cond),
+            fresh_non_cond: frames(&object.fresh_non_cond),
+            hypotheses,
+        }
+    }
+
+    fn serialize(&self, header: &Header) -> Vec<u8> {
+        let text = serde_json::to_string(header).expect("the header is plain data with text keys");
+        let views = self.0.iter().map(|(name, dtype, len, bytes)| {
+            (name, TensorView::new(*dtype, vec![*len], bytes).expect("the bytes are of the shape"))
+        });
+        let metadata = HashMap::from([(KEY.to_owned(), text)]);
+        safetensors::serialize(views, Some(metadata)).expect("names are unique and all sizes fit")
+    }
+}
+
+/// Tensors on their way in.
+struct File<'a> {
+    tensors: SafeTensors<'a>,
+    model: &'a Model,
+}
+
+impl File<'_> {
+    fn level2_len(&self) -> usize {
+        self.model.config.grid().pow(2) * self.model.config.d_model
+    }
+
+    fn bytes(&self, name: &str, dtype: Dtype, width: usize, lens: &[usize]) -> Result<&[u8], String> {
+        let tensor = self.tensors.tensor(name).map_err(|_| format!("tensor {name} is missing"))?;
+        let len = tensor.data().len();
+        if tensor.dtype() != dtype || !lens.iter().any(|n| n * width == len) {
+            return Err(format!("tensor {name} has the wrong type or size"));
+        }
+        Ok(tensor.data())
+    }
+
+    fn floats(&self, name: &str, len: usize) -> Result<Vec<f32>, String> {
+        self.floats_of(name, &[len])
+    }
+
+    fn floats_of(&self, name: &str, lens: &[usize]) -> Result<Vec<f32>, String> {
+        let bytes = self.bytes(name, Dtype::F32, 4, lens)?;
+        Ok(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+    }
+
+    fn output(&self, name: &str) -> Result<StoredOutput, String> {
+        let config = &self.model.config;
+        let scores = self.floats(&format!("{name}.scores"), 2)?;
+        let has = |part: &str| self.tensors.tensor(&format!("{name}.{part}")).is_ok();
+        let memory = if has("memory") {
+            let len = config.grid().pow(2) * config.mem_dim;
+            let bytes = self.bytes(&format!("{name}.memory"), Dtype::BF16, 2, &[len])?;
+            Some(bytes.chunks_exact(2).map(|b| bf16::from_bits(u16::from_le_bytes([b[0], b[1]]))).collect())
+        } else {
+            None
+        };
+        let motion = if has("motion") {
+            let bytes = self.bytes(&format!("{name}.motion"), Dtype::F64, 8, &[1])?;
+            bytes.try_into().ok().map(f64::from_le_bytes)
+        } else {
+            None
+        };
+        let low_res = config.low_res_size().pow(2);
+        Ok(StoredOutput {
+            memory,
+            low_res: self.floats_of(&format!("{name}.low_res"), &[low_res, 0])?.into(),
+            obj_ptr: self.floats(&format!("{name}.obj_ptr"), config.d_model)?.into(),
+            object_score: scores[0],
+            iou: scores[1],
+            motion,
+        })
+    }
+
+    fn outputs(&self, name: &str, frames: Vec<usize>) -> Result<Vec<(usize, StoredOutput)>, String> {
+        frames.into_iter().map(|frame| Ok((frame, self.output(&format!("{name}.{frame}"))?))).collect()
+    }
+
+    fn object(&self, name: &str, header: ObjectHeader, setting: &Setting) -> Result<Object, String> {
+        let mut object = Object::new(header.id, setting);
+        object.policy.resume(header.policy).map_err(|e| e.to_string())?;
+        for (frame, points) in header.points {
+            let points = points.into_iter().map(|(x, y, label)| ModelPoint { x, y, label }).collect();
+            object.points.insert(frame, points);
+        }
+        object.forward = Spans::from_pairs(header.forward);
+        object.reverse = Spans::from_pairs(header.reverse);
+        object.lost = Spans::from_pairs(header.lost);
+        object.in_view = header.in_view;
+        object.fresh_cond = self.outputs(&format!("{name}.fresh_cond"), header.fresh_cond)?;
+        object.fresh_non_cond = self.outputs(&format!("{name}.fresh_non_cond"), header.fresh_non_cond)?;
+        if header.hypotheses.is_empty() {
+            return Err(format!("{name} has no hypothesis"));
+        }
+        object.hypotheses.clear();
+        for (i, hypothesis) in header.hypotheses.into_iter().enumerate() {
+            let name = format!("{name}.hypotheses.{i}");
+            let cond = self.outputs(&format!("{name}.cond"), hypothesis.cond)?;
+            let non_cond = self.outputs(&format!("{name}.non_cond"), hypothesis.non_cond)?;
+            let bank = MemoryBank { cond, non_cond: non_cond.into_iter().collect() };
+            object.hypotheses.push(Hypothesis { bank, score: hypothesis.score });
+        }
+        Ok(object)
+    }
+}
