@@ -215,8 +215,8 @@ mod tests {
 
     #[test]
     fn a_look_alike_shows_in_the_alternatives() {
-        let object = [2, 2, 5, 5];
-        let near = candidates([&[object], &[object], &[[1, 2, 5, 6]]]);
+        let object = [2, 2, 9, 9];
+        let near = candidates([&[object], &[object], &[[1, 2, 9, 10]]]);
         assert!(!shows_distractor(&near, 0), "alternatives of the same object");
         let far = candidates([&[object], &[object], &[[11, 9, 14, 12]]]);
         assert!(shows_distractor(&far, 0), "one alternative is elsewhere");
