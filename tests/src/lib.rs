@@ -1,7 +1,9 @@
 //! What the parity tests share: seeded checkpoints and inputs that need no file, and the golden probes written by
 //! `tools/make_goldens.py` from Meta's code.
 
+pub mod clips;
 pub mod golden;
+pub mod micro;
 pub mod probe;
 pub mod pt;
 pub mod seeded;

@@ -119,6 +119,12 @@ impl Probes {
         names
     }
 
+    /// All keys, those of facts included.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        self.parsed().names().into_iter().map(str::to_owned).collect()
+    }
+
     /// Whether there is a tensor or fact of this key.
     #[must_use]
     pub fn has(&self, key: &str) -> bool {

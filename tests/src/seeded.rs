@@ -182,7 +182,8 @@ const GAINS: [(&[&str], f64); 9] = [
     (&["iou_prediction_head.layers.2."], 4.0),
     (&["pred_obj_score_head.layers.2."], 4.0),
 ];
-const OBJECT_SCORE_BIAS: &str = "sam_mask_decoder.pred_obj_score_head.layers.2.bias";
+/// The tensor that decides how easily an object counts as present.
+pub const OBJECT_SCORE_BIAS: &str = "sam_mask_decoder.pred_obj_score_head.layers.2.bias";
 const SINGLE_MASK_HEAD: &str = "sam_mask_decoder.output_hypernetworks_mlps.0.layers.2.weight";
 /// (model or "" for all, tensor, mean, std), the last match wins.
 const OVERRIDES: [(&str, &str, f64, f64); 8] = [
@@ -249,8 +250,20 @@ pub fn tensor(model: &str, name: &str, shape: &[usize]) -> Vec<f32> {
 /// If `model` is not in [`MODELS`].
 #[must_use]
 pub fn checkpoint(model: &str) -> Vec<u8> {
+    checkpoint_with(model, None)
+}
+
+/// [`checkpoint`] with a configuration, as the JSON form of Meta's YAML, in its metadata.
+///
+/// # Panics
+/// If `model` is not in [`MODELS`].
+#[must_use]
+pub fn checkpoint_with(model: &str, config: Option<&str>) -> Vec<u8> {
     let inventory = inventory(model);
     let mut header = serde_json::Map::new();
+    if let Some(config) = config {
+        header.insert("__metadata__".to_owned(), serde_json::json!({ "sam2.config": config }));
+    }
     let mut end = 0;
     for (name, shape) in &inventory {
         let start = end;

@@ -339,10 +339,11 @@ impl VideoPredictor {
 
     /// Encodes the memories of prompted frames, which tracking reads.
     fn remember_prompts(&mut self) {
+        let setting = Setting { model: &self.model, info: self.info, options: self.options };
         let mut tap = NoTap;
         let mut run = self.model.run(&mut self.workspace, &mut tap);
         for object in &mut self.objects {
-            object.remember_prompts(&self.model, &mut run, &self.pending);
+            object.remember_prompts(&setting, &mut run, &self.pending);
         }
         self.pending.clear();
     }

@@ -43,6 +43,14 @@ impl Setting<'_> {
     pub fn moment(&self, frame: usize, direction: Direction) -> Moment {
         Moment { frame, num_frames: self.info.num_frames, direction }
     }
+
+    /// Drops what is remembered of the frames around a prompted one, if that is wished.
+    fn clear_around(&self, bank: &mut MemoryBank, prompted: usize) {
+        if self.options.clear_non_cond_mem_around_input {
+            let reach = self.model.config.num_maskmem * self.knobs().memory_temporal_stride_for_eval;
+            bank.non_cond.retain(|&frame, _| frame == prompted || frame.abs_diff(prompted) > reach);
+        }
+    }
 }
 
 /// One account of where the object was. Most policies follow just one.
@@ -183,14 +191,14 @@ impl Object {
     }
 
     /// Encodes the memories of fresh prompts from their stored logits, binarised, and moves them to the bank.
-    pub fn remember_prompts(&mut self, model: &Model, run: &mut Run, level2: &BTreeMap<usize, Vec<f32>>) {
+    pub fn remember_prompts(&mut self, setting: &Setting, run: &mut Run, level2: &BTreeMap<usize, Vec<f32>>) {
         if self.fresh_cond.is_empty() && self.fresh_non_cond.is_empty() {
             return;
         }
         let mut encode = |frame: usize, mut output: StoredOutput| {
             let mut frame = SharedFrame::new(&level2[&frame]);
-            let memory =
-                model.encode_memory(run, &mut frame, &output.low_res, output.object_score, MaskInput::Binary);
+            let (low_res, score) = (&output.low_res, output.object_score);
+            let memory = setting.model.encode_memory(run, &mut frame, low_res, score, MaskInput::Binary);
             frame.recycle(run);
             output.memory = Some(to_bf16(&memory));
             output
@@ -200,9 +208,11 @@ impl Object {
         let bank = self.settle();
         for (frame, output) in corrections {
             bank.non_cond.insert(frame, encode(frame, output));
+            setting.clear_around(bank, frame);
         }
         for (frame, output) in prompts {
             bank.set_cond(frame, encode(frame, output));
+            setting.clear_around(bank, frame);
         }
         for (frame, _) in &bank.cond {
             bank.non_cond.remove(frame);
@@ -219,13 +229,9 @@ impl Object {
         at: Moment,
     ) {
         if self.bank().cond(at.frame).is_some() {
-            if setting.options.clear_non_cond_mem_around_input {
-                let knobs = setting.knobs();
-                let reach = setting.model.config.num_maskmem * knobs.memory_temporal_stride_for_eval;
-                for hypothesis in &mut self.hypotheses {
-                    hypothesis.bank.non_cond.retain(|frame, _| frame.abs_diff(at.frame) > reach);
-                }
-            }
+            self.hypotheses
+                .iter_mut()
+                .for_each(|hypothesis| setting.clear_around(&mut hypothesis.bank, at.frame));
         } else if let Some((features, shared)) = features {
             self.follow(setting, run, features, shared, at);
         }

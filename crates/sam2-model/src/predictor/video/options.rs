@@ -43,8 +43,8 @@ pub struct VideoOptions {
     /// A prompt on a frame that was tracked before is remembered like a first prompt. Without it, as in the
     /// reference, it is a correction that the next pass over the frame forgets. Default true.
     pub add_all_frames_to_correct_as_cond: bool,
-    /// When tracking passes a prompted frame, memories of the tracked frames around it are dropped: they may show what the
-    /// prompt corrected. In the reference this crashes. Default false.
+    /// When a prompt is taken in, and when tracking passes a prompted frame, memories of the tracked frames around it are
+    /// dropped: they may show what the prompt corrected. In the reference this crashes. Default false.
     pub clear_non_cond_mem_around_input: bool,
     /// Of many prompted frames only the closest are looked at; at least 2. [`None`] is what the model's configuration
     /// says, which is all of them for the published models.
