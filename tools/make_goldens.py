@@ -11,6 +11,7 @@ import golden_demo
 import golden_everything
 import golden_image
 import golden_modules
+import golden_predictor
 import golden_scenarios
 import golden_seeded
 import golden_video
@@ -36,6 +37,7 @@ GROUPS = {
     "scenarios_fickle": golden_scenarios.fickle,
     "scenarios_tiny_256": functools.partial(golden_scenarios.tiny, 256, scenarios.SEEDED),
     "scenarios_tiny": functools.partial(golden_scenarios.tiny, 1024, scenarios.FULL),
+    "micro_predictor": golden_predictor.predictor,
 }
 
 

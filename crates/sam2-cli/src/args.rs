@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use crate::eval::Eval;
 use crate::input::bytes::RawSize;
 use crate::prompt::{BoxArg, Click};
+use crate::{everything, segment};
 
 /// Segment Anything 2 on the CPU: cut an object out of a photo, track objects through a clip.
 ///
@@ -48,9 +49,9 @@ pub struct Common {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Cut out the object that a click, a box or a rough mask points at in a photo
-    Segment(Segment),
+    Segment(segment::Segment),
     /// Find all masks of a photo
-    Everything(Everything),
+    Everything(everything::Everything),
     /// Follow objects through a clip: a folder of images, an animated GIF or a video file
     Track(Track),
     /// Measure predictions against ground truth: DAVIS, SA-V, LaSOT
@@ -93,95 +94,6 @@ pub struct PointArgs {
     /// A box around the object
     #[arg(short, long = "box", value_name = "X0,Y0,X1,Y1", allow_hyphen_values = true)]
     pub bbox: Option<BoxArg>,
-}
-
-/// `sam2 segment`
-#[derive(Args, Debug)]
-pub struct Segment {
-    /// The photo (PNG, JPEG, GIF, BMP, WebP or TIFF; turned upright if its EXIF data say so)
-    pub image: PathBuf,
-    #[command(flatten)]
-    pub model: ModelArg,
-    #[command(flatten)]
-    pub prompt: PointArgs,
-    /// A rough mask to refine: a black and white picture of the photo's size, white = the object
-    #[arg(long, value_name = "PNG")]
-    pub mask_prompt: Option<PathBuf>,
-    /// Predict three masks; the best goes to OUT, and all of them to OUT_0, OUT_1, OUT_2
-    #[arg(long, conflicts_with = "single_mask")]
-    pub multimask: bool,
-    /// Predict one mask even for a single click.
-    #[arg(
-        long,
-        help = "Predict one mask [default: three for a single click, of which the best is kept; else one]"
-    )]
-    pub single_mask: bool,
-    /// Where the mask goes: a black and white PNG of the photo's size
-    #[arg(short, long = "output", value_name = "OUT.png", required_unless_present_any = ["json", "save_logits"])]
-    pub output: Option<PathBuf>,
-    /// Also write OUT_overlay.png: the photo with the mask and the prompts drawn on it
-    #[arg(long, requires = "output")]
-    pub overlay: bool,
-    /// Also write OUT_cutout.png: the photo, transparent outside the mask
-    #[arg(long, requires = "output")]
-    pub cutout: bool,
-    /// Also write the low-resolution logits of every mask as a float32 array
-    #[arg(long, value_name = "FILE.npy")]
-    pub save_logits: Option<PathBuf>,
-    /// Print the result as one JSON object on stdout
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `sam2 everything`
-#[derive(Args, Debug)]
-pub struct Everything {
-    /// The photo (PNG, JPEG, GIF, BMP, WebP or TIFF; turned upright if its EXIF data say so)
-    pub image: PathBuf,
-    #[command(flatten)]
-    pub model: ModelArg,
-    /// Folder for the masks (000.png ..., best first), overlay.png and masks.json
-    #[arg(short, long = "output", value_name = "DIR", required_unless_present = "json")]
-    pub output: Option<PathBuf>,
-    /// Print the masks as one JSON array with COCO RLE on stdout
-    #[arg(long)]
-    pub json: bool,
-    /// Clicks per side of the grid over the photo
-    #[arg(long, value_name = "N", default_value_t = 32)]
-    pub points_per_side: usize,
-    /// Keep masks with a predicted IoU above this
-    #[arg(long, value_name = "X", default_value_t = 0.8)]
-    pub pred_iou_thresh: f32,
-    /// Keep masks with at least this stability
-    #[arg(long, value_name = "X", default_value_t = 0.95)]
-    pub stability_score_thresh: f32,
-    /// How far the threshold is moved to measure the stability
-    #[arg(long, value_name = "X", default_value_t = 1.0)]
-    pub stability_score_offset: f32,
-    /// Logits above this are inside a mask
-    #[arg(long, value_name = "X", default_value_t = 0.0, allow_hyphen_values = true)]
-    pub mask_threshold: f32,
-    /// Of two masks whose boxes overlap more than this IoU, keep the better
-    #[arg(long, value_name = "X", default_value_t = 0.7)]
-    pub box_nms_thresh: f64,
-    /// Search crops too: layer 1 has 4, layer 2 has 16
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub crop_n_layers: usize,
-    /// As --box-nms-thresh, between crops
-    #[arg(long, value_name = "X", default_value_t = 0.7)]
-    pub crop_nms_thresh: f64,
-    /// Overlap of the crops of layer 1, as a share of the shorter side
-    #[arg(long, value_name = "X", default_value_t = 512.0 / 1500.0)]
-    pub crop_overlap_ratio: f64,
-    /// Clicks per side are divided by this from layer to layer
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub crop_n_points_downscale_factor: usize,
-    /// Predict every mask a second time with itself as a prompt
-    #[arg(long)]
-    pub use_m2m: bool,
-    /// Predict one mask per click instead of three
-    #[arg(long)]
-    pub single_mask: bool,
 }
 
 const PROMPTS_HELP: &str = "Prompts in a file, or - for stdin, one JSON object per line: \
@@ -307,6 +219,6 @@ mod tests {
         let cli =
             Cli::try_parse_from(["sam2", "segment", "a.png", "-p", "-5,3", "-o", "b.png"]).expect("parses");
         let Command::Segment(segment) = cli.command else { panic!("segment expected") };
-        assert_eq!((segment.prompt.points[0].x, segment.prompt.points[0].y), (-5.0, 3.0));
+        assert_eq!((segment.points[0].x, segment.points[0].y), (-5.0, 3.0));
     }
 }

@@ -37,6 +37,18 @@ impl Console {
         }
     }
 
+    /// Sends a whole file to stdout.
+    ///
+    /// # Errors
+    /// As [`Self::result`].
+    pub fn stream(&self, bytes: &[u8]) -> Result<()> {
+        let mut out = io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.context("cannot write to stdout"),
+        }
+    }
+
     /// A remark on stderr, unless `--quiet`.
     pub fn note(&self, line: &str) {
         if !self.quiet {

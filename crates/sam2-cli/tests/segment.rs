@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Place, accepted, run, stderr};
+use common::{Place, accepted, refused, run, stderr};
 use serde_json::Value;
 
 fn json(text: &str) -> Value {
@@ -148,4 +148,83 @@ fn info_and_bench_print_json() {
     for part in ["encode_ms", "click_ms", "track_ms"] {
         assert!(times[part].as_f64().is_some_and(|ms| ms > 0.0), "{part}");
     }
+}
+
+#[test]
+fn several_boxes_are_several_objects() {
+    let place = Place::new();
+    let photo = place.photo("photo.png");
+    let mask = place.arg("m.png");
+    let boxes = ["-b", "60,28,132,100", "-b", "0,0,50,50"];
+    let args = [&["segment", &photo, "-o", &mask, "--overlay", "--cutout", "--json"], &boxes[..]].concat();
+    let report = json(&accepted(&run(&args)));
+    let objects = report["objects"].as_array().expect("a list");
+    assert_eq!(objects.len(), 2);
+    assert_eq!(objects[1]["box"], serde_json::json!([0.0, 0.0, 50.0, 50.0]));
+    assert!(objects.iter().all(|o| o["masks"].as_array().is_some_and(|masks| masks.len() == 1)));
+    assert_eq!(place.list(), ["m.png", "m_0.png", "m_1.png", "m_cutout.png", "m_overlay.png", "photo.png"]);
+    let inside = |name: &str| image::open(place.join(name)).expect("mask").into_luma8().into_raw();
+    let pairs = inside("m_0.png").into_iter().zip(inside("m_1.png"));
+    assert_eq!(inside("m.png"), pairs.map(|(a, b)| a.max(b)).collect::<Vec<_>>(), "all of them in one");
+
+    // The first box alone is the same object.
+    let alone = json(&accepted(&run(&["segment", &photo, "-b", "60,28,132,100", "--json"])));
+    assert_eq!(alone["masks"], objects[0]["masks"]);
+    let text = accepted(&run(&[&["segment", &photo, "-o", &mask], &boxes[..]].concat()));
+    assert!(
+        text.lines().count() == 2 && text.contains("box 1, mask 0") && text.contains("m_1.png"),
+        "{text}"
+    );
+    refused(&run(&[&["segment", &photo, "-o", &mask, "-p", "9,9"], &boxes[..]].concat()), &["several boxes"]);
+}
+
+#[test]
+fn embeddings_are_saved_once_and_used_from_then_on() {
+    let place = Place::new();
+    let (photo, file) = (place.photo("photo.png"), place.arg("photo.safetensors"));
+    let click = |photo: &str| run(&["segment", photo, "-p", "96,64", "--json", "-q", "--embeddings", &file]);
+    let plain = json(&accepted(&run(&["segment", &photo, "-p", "96,64", "--json", "-q"])));
+    let saved = json(&accepted(&click(&photo)));
+    let loaded = json(&accepted(&click(&photo)));
+    assert_eq!(saved["timing_ms"]["embeddings"], "saved");
+    assert_eq!(loaded["timing_ms"]["embeddings"], "loaded");
+    assert!(plain["timing_ms"]["embeddings"].is_null());
+    assert_eq!((&saved["masks"], &loaded["masks"]), (&plain["masks"], &plain["masks"]));
+    common::disc(50.0).save(place.join("other.png")).expect("save");
+    refused(&click(&place.arg("other.png")), &["photo.safetensors", "another photo"]);
+    place.write("photo.safetensors", "damaged");
+    refused(&click(&photo), &["photo.safetensors", "embeddings"]);
+}
+
+#[test]
+fn a_photo_may_come_from_stdin_and_the_mask_go_to_stdout() {
+    let place = Place::new();
+    let (photo, mask) = (place.photo("photo.png"), place.arg("mask.png"));
+    accepted(&run(&["segment", &photo, "-p", "96,64", "-o", &mask]));
+    let mut command = common::sam2();
+    command.args(["segment", "-", "-p", "96,64", "-o", "-"]);
+    let output = command.stdin(std::fs::File::open(&photo).expect("open")).output().expect("sam2 starts");
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(output.stdout, std::fs::read(&mask).expect("mask"), "the same picture and nothing else");
+    assert!(stderr(&output).contains("predicted IoU"), "the numbers go to stderr");
+    refused(&run(&["segment", "-", "-p", "1,1", "--json"]), &["not a picture"]);
+    refused(&run(&["segment", &photo, "-p", "1,1", "-o", "-", "--overlay"]), &["stdout"]);
+}
+
+#[test]
+fn clean_up_changes_the_mask() {
+    let place = Place::new();
+    let photo = place.photo("photo.png");
+    let area = |args: &[&str]| {
+        let output = run(&[&["segment", &photo, "-b", "60,28,132,100", "--json", "-q"], args].concat());
+        json(&accepted(&output))["masks"][0]["area"].as_u64().expect("a number")
+    };
+    let plain = area(&[]);
+    assert!(area(&["--max-hole-area", "4096"]) > plain, "all of the background is a hole of at most 64 x 64");
+    assert_eq!(area(&["--max-sprinkle-area", "4096"]), 0);
+    assert!(area(&["--mask-threshold", "-3"]) > plain);
+    refused(
+        &run(&["segment", &photo, "-p", "1,1", "--json", "-q", "--mask-threshold", "nan"]),
+        &["threshold"],
+    );
 }

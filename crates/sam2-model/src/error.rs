@@ -116,6 +116,41 @@ pub enum LoadError {
     },
 }
 
+/// A file of image embeddings cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EmbeddingError {
+    /// It cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It is something else, or damaged.
+    #[error("{}: not a file of image embeddings ({reason}); encode the image again", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Another model made it.
+    #[error(
+        "{}: a {found} model with other weights made these embeddings, this is {expected}; use that model or encode the image again",
+        path.display()
+    )]
+    OtherModel {
+        /// The file.
+        path: PathBuf,
+        /// This model.
+        expected: String,
+        /// The one that made the file.
+        found: String,
+    },
+}
+
 /// A frame or a prompt cannot be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -182,6 +217,20 @@ pub enum PromptError {
     /// Mask logits of another size than the model's, or not finite.
     #[error("mask prompt: {0}")]
     BadMaskLogits(String),
+    /// Not one prompt per image.
+    #[error("{images} images but {prompts} prompts; a batch takes one prompt per image")]
+    BatchSize {
+        /// Images.
+        images: usize,
+        /// Prompts.
+        prompts: usize,
+    },
+    /// Embeddings of an image that another model encoded.
+    #[error("another model encoded this image; encode it again with this one")]
+    OtherModel,
+    /// An option that is not a number.
+    #[error("the mask threshold {0} is not a number")]
+    BadThreshold(f32),
     /// Prediction before an image was set.
     #[error("set an image first")]
     NoImage,

@@ -1,6 +1,8 @@
 #![doc = include_str!("../../../README.md")]
 #![deny(unsafe_code)]
 
+mod atomic;
+mod components;
 mod config;
 mod error;
 mod image_encoder;
@@ -25,13 +27,15 @@ mod workspace;
 pub mod modules;
 
 pub use config::{Config, TrunkConfig};
-pub use error::{LoadError, PromptError, SessionError};
+pub use error::{EmbeddingError, LoadError, PromptError, SessionError};
 pub use image_encoder::Features;
 pub use memory_bank::Direction;
 pub use memory_policy::MemoryPolicyKind;
 pub use model::{Model, Summary};
 pub use predictor::automatic::{AutomaticMaskGenerator, AutomaticOptions, Record, Rle};
-pub use predictor::image::{ImagePredictor, ImagePrompt, Prediction};
+pub use predictor::image::{
+    ImageBatch, ImageEmbedding, ImageOptions, ImagePredictor, ImagePrompt, Prediction,
+};
 pub use predictor::mask::{Mask, mask_to_logits};
 pub use predictor::prompt::{Frame, Points};
 pub use predictor::video::{

@@ -16,7 +16,7 @@ use crate::nn::{Linear, RowMlp};
 use crate::position_encoding::sine_2d;
 use crate::prompt_encoder::PromptEncoder;
 use crate::tap::Tap;
-use crate::weights::{Checkpoint, Scope, map_file};
+use crate::weights::{Checkpoint, Scope, fingerprint, map_file};
 use crate::workspace::{Run, Workspace};
 
 /// What a checkpoint holds.
@@ -112,7 +112,9 @@ impl Model {
             Summary { variant, tensors, parameters, dtypes: dtypes.join(", "), bytes: bytes.len() as u64 };
         let mut model = Self::build(&checkpoint.root(), isa, config, summary)?;
         checkpoint.finish()?;
-        model.fingerprint = checkpoint.fingerprint();
+        // Windows and heads leave no trace in the tensors.
+        let layout = format!("{} {:?}", model.config.image_size, model.config.trunk);
+        model.fingerprint = checkpoint.fingerprint().wrapping_add(fingerprint(&layout, &[], &[]));
         Ok(Arc::new(model))
     }
 
@@ -158,15 +160,15 @@ impl Model {
         self.config.low_res_size()
     }
 
+    /// A number that two models share if they have the same weights, from whatever kind of file. What was computed with
+    /// another model (embeddings, a session) is refused.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
     /// What its checkpoint holds.
     pub fn summary(&self) -> &Summary {
         &self.summary
-    }
-
-    /// A number that tells models with different weights apart, from samples of every tensor. What was computed with one
-    /// model (a session, for instance) is refused by another.
-    pub fn fingerprint(&self) -> u64 {
-        self.fingerprint
     }
 
     /// The image encoder on a normalised image, `[S, S, 3]`; see [`crate::ImagePredictor`] for pixels in, masks out.

@@ -1,7 +1,7 @@
 //! Still pictures: any format, upright, 8-bit RGB, and never more memory than a stated limit.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -17,7 +17,10 @@ const MAX_DECODER_BYTES: u64 = 2 << 30;
 /// Endings that count as pictures in a folder of frames.
 pub const EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "bmp", "webp", "tif", "tiff", "gif"];
 
-/// Reads a photo: turned upright as its EXIF data say, transparency dropped, grey and 16-bit made 8-bit RGB.
+/// What `-` may send.
+const MAX_STDIN: u64 = 1 << 30;
+
+/// Reads a photo, `-` from stdin: turned upright as its EXIF data say, transparency dropped, grey and 16-bit made 8-bit RGB.
 pub fn read(path: &Path) -> Result<RgbImage> {
     read_inner(path).with_context(|| cannot_read(path))
 }
@@ -66,11 +69,20 @@ fn cannot_read(path: &Path) -> String {
 }
 
 fn open(path: &Path) -> Result<Box<dyn ImageDecoder>> {
+    if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        io::stdin().lock().take(MAX_STDIN).read_to_end(&mut bytes)?;
+        return decoder(Cursor::new(bytes));
+    }
     let file = File::open(path)?;
     if file.metadata()?.is_dir() {
         bail!("it is a folder");
     }
-    let mut reader = ImageReader::new(BufReader::new(file)).with_guessed_format()?;
+    decoder(BufReader::new(file))
+}
+
+fn decoder(source: impl BufRead + Seek + 'static) -> Result<Box<dyn ImageDecoder>> {
+    let mut reader = ImageReader::new(source).with_guessed_format()?;
     if reader.format().is_none() {
         bail!("it is not a picture that can be read (PNG, JPEG, GIF, BMP, WebP or TIFF)");
     }

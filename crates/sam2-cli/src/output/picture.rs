@@ -1,5 +1,6 @@
 //! Pictures as files: masks, palette PNGs, overlays and cut-outs.
 
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::Result;
@@ -16,25 +17,43 @@ fn write_png(
     palette: Option<Vec<u8>>,
     data: &[u8],
 ) -> Result<()> {
-    write(path, |file| {
-        let mut encoder = Encoder::new(file, width, height);
-        encoder.set_color(color);
-        encoder.set_depth(BitDepth::Eight);
-        encoder.set_compression(Compression::Fast);
-        if let Some(palette) = palette {
-            encoder.set_palette(palette);
-        }
-        let mut writer = encoder.write_header()?;
-        writer.write_image_data(data)?;
-        writer.finish()?;
-        Ok(())
-    })
+    write(path, |file| encode(file, (width, height), color, palette, data))
+}
+
+fn encode(
+    sink: &mut impl Write,
+    (width, height): (u32, u32),
+    color: ColorType,
+    palette: Option<Vec<u8>>,
+    data: &[u8],
+) -> Result<()> {
+    let mut encoder = Encoder::new(sink, width, height);
+    encoder.set_color(color);
+    encoder.set_depth(BitDepth::Eight);
+    encoder.set_compression(Compression::Fast);
+    if let Some(palette) = palette {
+        encoder.set_palette(palette);
+    }
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(data)?;
+    writer.finish()?;
+    Ok(())
+}
+
+/// A mask as [`write_mask`] writes it, in memory.
+pub fn encode_mask(size: (u32, u32), inside: &[bool]) -> Result<Vec<u8>> {
+    let mut file = Vec::new();
+    encode(&mut file, size, ColorType::Grayscale, None, &grey(inside))?;
+    Ok(file)
+}
+
+fn grey(inside: &[bool]) -> Vec<u8> {
+    inside.iter().map(|&inside| if inside { 255 } else { 0 }).collect()
 }
 
 /// A mask: white inside, black outside.
 pub fn write_mask(path: &Path, size: (u32, u32), inside: &[bool]) -> Result<()> {
-    let data: Vec<u8> = inside.iter().map(|&inside| if inside { 255 } else { 0 }).collect();
-    write_png(path, size, ColorType::Grayscale, None, &data)
+    write_png(path, size, ColorType::Grayscale, None, &grey(inside))
 }
 
 /// A colour picture.

@@ -1,25 +1,36 @@
 //! Segmenting one image. Meta: `sam2/sam2_image_predictor.py`, class `SAM2ImagePredictor`.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use kernels::image::resize_bilinear;
-use tensor::Tensor;
-
-use super::mask::Mask;
 use super::prompt::{Frame, Points};
-use crate::error::PromptError;
-use crate::image_encoder::Features;
-use crate::mask_decoder::{argmax, stability_score};
+use crate::error::{EmbeddingError, PromptError};
 use crate::model::Model;
 use crate::prompt_encoder::ModelPoint;
 use crate::tap::{NoTap, Tap};
 use crate::transforms;
 use crate::workspace::Workspace;
 
-/// Logits are returned and fed back within this range.
-pub(crate) const LOGIT_LIMIT: f32 = 32.0;
-/// Offset of the stability score that is reported.
-const STABILITY_OFFSET: f32 = 1.0;
+mod batch;
+mod embedding;
+mod prediction;
+
+pub use batch::ImageBatch;
+pub use embedding::ImageEmbedding;
+pub(crate) use prediction::LOGIT_LIMIT;
+pub use prediction::Prediction;
+
+/// What is done to the masks, under the names that Meta gives the parameters.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ImageOptions {
+    /// Logits above this are inside a mask.
+    pub mask_threshold: f32,
+    /// Holes of at most this many pixels of the low-resolution logits, a quarter of the model's input a side, are filled; 0
+    /// fills none. Meta's code does this on GPUs only.
+    pub max_hole_area: usize,
+    /// Likewise, specks of at most this many pixels are removed.
+    pub max_sprinkle_area: usize,
+}
 
 /// What to segment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,40 +41,44 @@ pub struct ImagePrompt {
     pub mask_logits: Option<Vec<f32>>,
 }
 
+impl ImagePrompt {
+    /// One prompt per box, `[x0, y0, x1, y1]` each, for [`ImagePredictor::predict_batch`].
+    pub fn boxes(boxes: &[[f32; 4]]) -> Vec<Self> {
+        let prompt = |&[x0, y0, x1, y1]: &[f32; 4]| Points::bbox(x0, y0, x1, y1).into();
+        boxes.iter().map(prompt).collect()
+    }
+}
+
+impl From<Points> for ImagePrompt {
+    fn from(points: Points) -> Self {
+        Self { points, mask_logits: None }
+    }
+}
+
 /// Segments one image at a time: [`ImagePredictor::set_image`] is slow, every [`ImagePredictor::predict`] quick.
 #[derive(Debug)]
 pub struct ImagePredictor {
     model: Arc<Model>,
+    options: ImageOptions,
     workspace: Workspace,
-    image: Option<EncodedImage>,
-}
-
-#[derive(Debug)]
-struct EncodedImage {
-    width: usize,
-    height: usize,
-    features: Features,
-    /// Level 2 with the embedding of "no memory".
-    image_embed: Vec<f32>,
-}
-
-/// The masks that answer one prompt.
-#[derive(Clone, Debug)]
-pub struct Prediction {
-    model: Arc<Model>,
-    width: usize,
-    height: usize,
-    ious: Vec<f32>,
-    object_score: f32,
-    /// `[K, s, s]`, before clamping: masks are made from these.
-    logits: Vec<f32>,
-    low_res: Tensor,
+    image: Option<Arc<ImageEmbedding>>,
 }
 
 impl ImagePredictor {
     /// A predictor without an image.
     pub fn new(model: Arc<Model>) -> Self {
-        Self { model, workspace: Workspace::default(), image: None }
+        Self { model, options: ImageOptions::default(), workspace: Workspace::default(), image: None }
+    }
+
+    /// As [`Self::new`], with masks made in another way.
+    ///
+    /// # Errors
+    /// If the threshold is not a finite number.
+    pub fn with_options(model: Arc<Model>, options: ImageOptions) -> Result<Self, PromptError> {
+        if !options.mask_threshold.is_finite() {
+            return Err(PromptError::BadThreshold(options.mask_threshold));
+        }
+        Ok(Self { options, ..Self::new(model) })
     }
 
     /// The model.
@@ -76,14 +91,63 @@ impl ImagePredictor {
         self.set_image_tapped(image, &mut NoTap);
     }
 
+    /// Encodes `image`, for [`Self::set_embedding`]; the predictor stays with its own.
+    pub fn encode(&mut self, image: &Frame) -> Arc<ImageEmbedding> {
+        self.encode_tapped(image, &mut NoTap)
+    }
+
     /// [`Self::set_image`] with a tap on the intermediate results.
     pub fn set_image_tapped(&mut self, image: &Frame, tap: &mut dyn Tap) {
+        self.image = Some(self.encode_tapped(image, tap));
+    }
+
+    fn encode_tapped(&mut self, image: &Frame, tap: &mut dyn Tap) -> Arc<ImageEmbedding> {
         let input = transforms::image(self.model.isa, image, self.model.config.image_size);
         let features = self.model.encode(&mut self.workspace, tap, &input);
         let mut run = self.model.run(&mut self.workspace, tap);
         let image_embed = self.model.without_memory(&mut run, &features.level2);
-        self.image =
-            Some(EncodedImage { width: image.width(), height: image.height(), features, image_embed });
+        let (width, height) = (image.width(), image.height());
+        let fingerprint = self.model.fingerprint();
+        let image = embedding::hash_of(image);
+        Arc::new(ImageEmbedding { width, height, features, image_embed, fingerprint, image })
+    }
+
+    /// What the model knows of the image: to come back to it later, or to save it.
+    pub fn embedding(&self) -> Option<&Arc<ImageEmbedding>> {
+        self.image.as_ref()
+    }
+
+    /// Goes back to an image that was encoded before; costs nothing.
+    ///
+    /// # Errors
+    /// If another model encoded it.
+    pub fn set_embedding(&mut self, embedding: Arc<ImageEmbedding>) -> Result<(), PromptError> {
+        if embedding.fingerprint != self.model.fingerprint() {
+            return Err(PromptError::OtherModel);
+        }
+        self.image = Some(embedding);
+        Ok(())
+    }
+
+    /// Writes what the model knows of the image into a safetensors file; see [`ImageEmbedding::save`].
+    ///
+    /// # Errors
+    /// If no image was set, or the file cannot be written.
+    pub fn save_embeddings(&self, path: &Path) -> Result<(), EmbeddingError> {
+        let image = self.image.as_ref().ok_or_else(|| EmbeddingError::Io {
+            path: path.to_owned(),
+            source: std::io::Error::other("set an image first"),
+        })?;
+        image.save(path, &self.model)
+    }
+
+    /// Goes back to an image whose embeddings were saved. Predictions have the same bits as with the image itself.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is damaged, or is of another model.
+    pub fn load_embeddings(&mut self, path: &Path) -> Result<(), EmbeddingError> {
+        self.image = Some(Arc::new(ImageEmbedding::load(path, &self.model)?));
+        Ok(())
     }
 
     /// Masks for `prompt`: three candidates with `multimask`, for prompts that may mean several things, else one.
@@ -92,6 +156,19 @@ impl ImagePredictor {
     /// If no image was set, or the prompt is empty, off the image or malformed.
     pub fn predict(&mut self, prompt: &ImagePrompt, multimask: bool) -> Result<Prediction, PromptError> {
         self.predict_tapped(prompt, multimask, &mut NoTap)
+    }
+
+    /// [`Self::predict`] for several prompts about the image, for instance [`ImagePrompt::boxes`].
+    ///
+    /// # Errors
+    /// As [`Self::predict`], for the first prompt that cannot be used; all are checked before the first is answered.
+    pub fn predict_batch(
+        &mut self,
+        prompts: &[ImagePrompt],
+        multimask: bool,
+    ) -> Result<Vec<Prediction>, PromptError> {
+        prompts.iter().try_for_each(|prompt| self.check(prompt).map(drop))?;
+        prompts.iter().map(|prompt| self.predict(prompt, multimask)).collect()
     }
 
     /// [`Self::predict`] with a tap on the intermediate results.
@@ -118,22 +195,15 @@ impl ImagePredictor {
         self.decode(prompt, multimask, least_iou, &mut NoTap)
     }
 
-    fn decode(
-        &mut self,
-        prompt: &ImagePrompt,
-        multimask: bool,
-        least_iou: f32,
-        tap: &mut dyn Tap,
-    ) -> Result<Option<Prediction>, PromptError> {
-        let model = &self.model;
+    /// The points of a prompt as the prompt encoder takes them, if the prompt can be used.
+    fn check(&self, prompt: &ImagePrompt) -> Result<Vec<ModelPoint>, PromptError> {
         let image = self.image.as_ref().ok_or(PromptError::NoImage)?;
         if prompt.points.is_empty() && prompt.mask_logits.is_none() {
             return Err(PromptError::Empty);
         }
-        let side = model.low_res_size();
         if let Some(logits) = &prompt.mask_logits {
-            if logits.len() != side * side {
-                let found = logits.len();
+            let (side, found) = (self.model.low_res_size(), logits.len());
+            if found != side * side {
                 return Err(PromptError::BadMaskLogits(format!(
                     "needs {side}x{side} logits, got {found} values"
                 )));
@@ -142,10 +212,22 @@ impl ImagePredictor {
                 return Err(PromptError::BadMaskLogits("the logits are not all finite numbers".into()));
             }
         }
-        let mut points = prompt.points.to_model(image.width, image.height, model.config.image_size)?;
+        let mut points = prompt.points.to_model(image.width, image.height, self.model.config.image_size)?;
         if !points.is_empty() {
             points.push(ModelPoint::PADDING);
         }
+        Ok(points)
+    }
+
+    fn decode(
+        &mut self,
+        prompt: &ImagePrompt,
+        multimask: bool,
+        least_iou: f32,
+        tap: &mut dyn Tap,
+    ) -> Result<Option<Prediction>, PromptError> {
+        let points = self.check(prompt)?;
+        let (model, image) = (&self.model, self.image.as_ref().ok_or(PromptError::NoImage)?);
         let mut run = model.run(&mut self.workspace, tap);
         let mask = prompt.mask_logits.as_deref();
         let decoded = model.decode(&mut run, &image.image_embed, &image.features, &points, mask, least_iou);
@@ -153,73 +235,7 @@ impl ImagePredictor {
             return Ok(None);
         }
         let selected = decoded.select(multimask);
-        let clamped = selected.masks.iter().map(|x| x.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)).collect();
-        Ok(Some(Prediction {
-            model: Arc::clone(model),
-            width: image.width,
-            height: image.height,
-            low_res: Tensor::from_vec(&[selected.ious.len(), side, side], clamped),
-            ious: selected.ious,
-            object_score: decoded.object_score,
-            logits: selected.masks,
-        }))
-    }
-}
-
-impl Prediction {
-    /// Number of masks.
-    pub fn len(&self) -> usize {
-        self.ious.len()
-    }
-
-    /// Never: there is at least one mask.
-    pub fn is_empty(&self) -> bool {
-        self.ious.is_empty()
-    }
-
-    /// The model's own estimate of each mask's IoU with the object, 0 ..= 1.
-    pub fn ious(&self) -> &[f32] {
-        &self.ious
-    }
-
-    /// Index of the mask with the best estimate.
-    pub fn best(&self) -> usize {
-        argmax(&self.ious)
-    }
-
-    /// Logit of there being an object at all.
-    pub fn object_score(&self) -> f32 {
-        self.object_score
-    }
-
-    /// `[K, s, s]` logits within ±32, as Meta's predictor returns them; a later prompt can refine one of them.
-    pub fn low_res(&self) -> &Tensor {
-        &self.low_res
-    }
-
-    /// Logits of mask `k` at the size of the image, row-major.
-    ///
-    /// # Panics
-    /// If there is no mask `k`.
-    pub fn mask_logits(&self, k: usize) -> Vec<f32> {
-        let side = self.model.low_res_size();
-        let logits = &self.logits[k * side * side..(k + 1) * side * side];
-        resize_bilinear(self.model.isa, logits, (side, side), 1, (self.height, self.width))
-    }
-
-    /// Mask `k` at the size of the image.
-    ///
-    /// # Panics
-    /// If there is no mask `k`.
-    pub fn mask(&self, k: usize) -> Mask {
-        Mask::above(&self.mask_logits(k), self.width, self.height, 0.0)
-    }
-
-    /// How little mask `k` changes when its threshold moves by ±1, 0 ..= 1, at the size of the image.
-    ///
-    /// # Panics
-    /// If there is no mask `k`.
-    pub fn stability_score(&self, k: usize) -> f32 {
-        stability_score(&self.mask_logits(k), 0.0, STABILITY_OFFSET)
+        let size = (image.width, image.height);
+        Ok(Some(Prediction::new(model, self.options, size, selected, decoded.object_score)))
     }
 }

@@ -9,7 +9,7 @@ mod torch;
 mod zip;
 
 pub(crate) use mmap::map_file;
-pub(crate) use scope::{Checkpoint, Scope};
+pub(crate) use scope::{Checkpoint, Scope, fingerprint};
 
 /// Text from a file, for a message: in quotes, on one line, not long.
 fn quoted(text: &str) -> String {

@@ -11,10 +11,6 @@ use crate::error::LoadError;
 
 /// Largest magnitude that a weight may have. Trained weights stay far below; a flipped exponent bit does not.
 const LARGEST: f32 = 1e6;
-/// Elements of a tensor that go into the fingerprint, about.
-const SAMPLES: usize = 256;
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 
 /// A parsed checkpoint and the record of what was read.
 pub(crate) struct Checkpoint<'a> {
@@ -39,8 +35,14 @@ impl<'a> Checkpoint<'a> {
             reason,
         })?;
         let variant = "SAM 2".to_owned();
-        let (used, fingerprint) = (RefCell::default(), Cell::new(FNV_OFFSET));
-        Ok(Self { origin: origin.to_owned(), variant, tensors, metadata, used, fingerprint })
+        Ok(Self {
+            origin: origin.to_owned(),
+            variant,
+            tensors,
+            metadata,
+            used: RefCell::default(),
+            fingerprint: Cell::default(),
+        })
     }
 
     /// An entry of the header's metadata.
@@ -92,7 +94,8 @@ impl<'a> Checkpoint<'a> {
         })
     }
 
-    /// A hash of samples of every tensor that was read.
+    /// A number that follows from the names, shapes and values of all tensors that were read, and not from the kind of
+    /// file that they were in.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint.get()
     }
@@ -122,13 +125,26 @@ impl<'a> Checkpoint<'a> {
         if let Some(&value) = values.iter().find(|v| !(-LARGEST..=LARGEST).contains(*v)) {
             return Err(LoadError::BadValue { origin: origin(), name: name.to_owned(), value });
         }
-        let samples = values.iter().step_by(values.len() / SAMPLES + 1).map(|x| x.to_bits());
-        let words = name.bytes().map(u32::from).chain(samples);
-        let fold = |hash: u64, word| (hash ^ u64::from(word)).wrapping_mul(FNV_PRIME);
-        self.fingerprint.set(words.fold(self.fingerprint.get(), fold));
-        self.used.borrow_mut().insert(name.to_owned());
+        if self.used.borrow_mut().insert(name.to_owned()) {
+            // A sum does not depend on the order of reading.
+            self.fingerprint.set(self.fingerprint.get().wrapping_add(fingerprint(name, expected, &values)));
+        }
         Ok(values)
     }
+}
+
+/// A hash of one tensor: multiply and fold, in four chains so that they overlap.
+pub(crate) fn fingerprint(name: &str, shape: &[usize], values: &[f32]) -> u64 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(FACTOR).rotate_left(29);
+    let start = name.bytes().map(u64::from).chain(shape.iter().map(|&side| side as u64)).fold(FACTOR, mix);
+    let mut chains = [start; 4];
+    for (i, four) in values.chunks(4).enumerate() {
+        for (chain, value) in chains.iter_mut().zip(four) {
+            *chain = mix(*chain, (i as u64) << 32 | u64::from(value.to_bits()));
+        }
+    }
+    chains.into_iter().fold(values.len() as u64, mix)
 }
 
 type Contents<'a> = (BTreeMap<String, Stored<'a>>, Option<HashMap<String, String>>);

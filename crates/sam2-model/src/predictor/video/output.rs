@@ -3,6 +3,7 @@
 use kernels::Isa;
 use kernels::image::resize_bilinear;
 
+use crate::components::Components;
 use crate::predictor::mask::Mask;
 
 /// Logit of a pixel in a filled hole.
@@ -90,33 +91,8 @@ pub(super) fn fill_holes(logits: &mut [f32], side: usize, area: usize) {
     if area == 0 {
         return;
     }
-    let mut seen = vec![false; logits.len()];
-    let mut component = Vec::new();
-    for start in 0..logits.len() {
-        if seen[start] || logits[start] > 0.0 {
-            continue;
-        }
-        component.clear();
-        component.push(start);
-        seen[start] = true;
-        let mut visited = 0;
-        while visited < component.len() {
-            let (y, x) = (component[visited] / side, component[visited] % side);
-            visited += 1;
-            for ny in y.saturating_sub(1)..=(y + 1).min(side - 1) {
-                for nx in x.saturating_sub(1)..=(x + 1).min(side - 1) {
-                    let neighbour = ny * side + nx;
-                    if !seen[neighbour] && logits[neighbour] <= 0.0 {
-                        seen[neighbour] = true;
-                        component.push(neighbour);
-                    }
-                }
-            }
-        }
-        if component.len() <= area {
-            component.iter().for_each(|&pixel| logits[pixel] = FILLED);
-        }
-    }
+    let background: Vec<bool> = logits.iter().map(|&x| x <= 0.0).collect();
+    Components::of(&background, side).small(area).for_each(|pixel| logits[pixel] = FILLED);
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! `sam2 everything`: all masks of a photo.
 
+mod args;
+
 use std::path::Path;
 use std::time::Instant;
 
@@ -8,7 +10,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sam2_model::{AutomaticMaskGenerator, AutomaticOptions, Frame, Record};
 use serde_json::{Value, json};
 
-use crate::args;
+pub use args::Everything;
+
 use crate::console::Console;
 use crate::input::photo;
 use crate::model;
@@ -18,7 +21,7 @@ use crate::output::{self, overlay, picture};
 const LIST: &str = "masks.json";
 
 /// Runs the command.
-pub fn run(args: &args::Everything, console: &Console) -> Result<()> {
+pub fn run(args: &Everything, console: &Console) -> Result<()> {
     if let Some(folder) = &args.output {
         output::prepare_folder(folder)?;
         if output::same_place(&folder.join("overlay.png"), &args.image) {
@@ -62,7 +65,7 @@ pub fn run(args: &args::Everything, console: &Console) -> Result<()> {
     Ok(())
 }
 
-fn options(args: &args::Everything) -> AutomaticOptions {
+fn options(args: &Everything) -> AutomaticOptions {
     AutomaticOptions {
         points_per_side: args.points_per_side,
         pred_iou_thresh: args.pred_iou_thresh,

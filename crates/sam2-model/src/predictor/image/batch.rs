@@ -1,0 +1,69 @@
+//! Several images at hand at once. Meta: `SAM2ImagePredictor.set_image_batch` and `predict_batch`.
+
+use std::sync::Arc;
+
+use super::{ImageEmbedding, ImageOptions, ImagePredictor, ImagePrompt, Prediction};
+use crate::error::PromptError;
+use crate::model::Model;
+use crate::predictor::prompt::Frame;
+
+/// Images of any sizes, all encoded, each to be asked about at any time. An image of the published models takes 20 MB.
+#[derive(Debug)]
+pub struct ImageBatch {
+    predictor: ImagePredictor,
+    images: Vec<Arc<ImageEmbedding>>,
+}
+
+impl ImageBatch {
+    /// Encodes all images.
+    ///
+    /// # Errors
+    /// As [`ImagePredictor::with_options`].
+    pub fn new<'f>(
+        model: Arc<Model>,
+        options: ImageOptions,
+        images: impl IntoIterator<Item = &'f Frame>,
+    ) -> Result<Self, PromptError> {
+        let mut predictor = ImagePredictor::with_options(model, options)?;
+        let images = images.into_iter().map(|image| predictor.encode(image)).collect();
+        Ok(Self { predictor, images })
+    }
+
+    /// The images.
+    pub fn images(&self) -> &[Arc<ImageEmbedding>] {
+        &self.images
+    }
+
+    /// Masks for several prompts about image `index`; see [`ImagePredictor::predict_batch`].
+    ///
+    /// # Errors
+    /// As [`ImagePredictor::predict_batch`].
+    ///
+    /// # Panics
+    /// If there is no image `index`.
+    pub fn predict(
+        &mut self,
+        index: usize,
+        prompts: &[ImagePrompt],
+        multimask: bool,
+    ) -> Result<Vec<Prediction>, PromptError> {
+        self.predictor.set_embedding(Arc::clone(&self.images[index]))?;
+        self.predictor.predict_batch(prompts, multimask)
+    }
+
+    /// Masks for the prompts of all images: `prompts[i]` are about image `i`.
+    ///
+    /// # Errors
+    /// If there are not as many lists of prompts as images, or as [`Self::predict`].
+    pub fn predict_all(
+        &mut self,
+        prompts: &[Vec<ImagePrompt>],
+        multimask: bool,
+    ) -> Result<Vec<Vec<Prediction>>, PromptError> {
+        let images = self.images.len();
+        if prompts.len() != images {
+            return Err(PromptError::BatchSize { images, prompts: prompts.len() });
+        }
+        (0..images).map(|i| self.predict(i, &prompts[i], multimask)).collect()
+    }
+}

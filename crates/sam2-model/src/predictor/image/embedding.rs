@@ -1,0 +1,168 @@
+//! What the encoder found in one image, in memory or in a file.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+
+use crate::atomic;
+use crate::error::EmbeddingError;
+use crate::image_encoder::Features;
+use crate::model::Model;
+use crate::predictor::prompt::Frame;
+use crate::tap::NoTap;
+use crate::weights::{fingerprint, map_file};
+use crate::workspace::Workspace;
+
+/// Metadata: which model made the file, of which image, and how large that was.
+const FINGERPRINT: &str = "sam2.model";
+const VARIANT: &str = "sam2.variant";
+const IMAGE: &str = "sam2.image";
+const SIZE: &str = "sam2.image_size";
+
+/// One encoded image.
+#[derive(Debug)]
+pub struct ImageEmbedding {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) features: Features,
+    /// Level 2 with the embedding of "no memory".
+    pub(super) image_embed: Vec<f32>,
+    /// Of the model.
+    pub(super) fingerprint: u64,
+    /// A hash of the image.
+    pub(super) image: u64,
+}
+
+/// A number that tells images apart.
+pub(super) fn hash_of(image: &Frame) -> u64 {
+    let pixels: Vec<f32> =
+        image.rgb().chunks(3).map(|p| p.iter().fold(0.0, |sum, &x| sum * 256.0 + f32::from(x))).collect();
+    fingerprint("image", &[image.width(), image.height()], &pixels)
+}
+
+impl ImageEmbedding {
+    /// Of the image, pixels.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Of the image, pixels.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Whether this is the image that was encoded.
+    pub fn is_of(&self, image: &Frame) -> bool {
+        self.image == hash_of(image)
+    }
+
+    /// `[grid, grid, D]`, channels last: what Meta's predictor calls `image_embed`; a grid cell is 16 pixels of the model's
+    /// input.
+    pub fn image_embed(&self) -> &[f32] {
+        &self.image_embed
+    }
+
+    /// Writes a safetensors file: `level2`, `[grid, grid, D]`, `high_res0`, `[4·grid, 4·grid, D/8]`, `high_res1`,
+    /// `[2·grid, 2·grid, D/4]`, all F32 and channels last, and in the metadata the size and a hash of the image and the
+    /// fingerprint of the model. The file is complete or absent.
+    ///
+    /// # Errors
+    /// If the file cannot be written, or `model` did not encode the image.
+    pub fn save(&self, path: &Path, model: &Model) -> Result<(), EmbeddingError> {
+        if self.fingerprint != model.fingerprint() {
+            let (path, expected) = (path.to_owned(), model.summary().variant.clone());
+            return Err(EmbeddingError::OtherModel { path, expected, found: "different".to_owned() });
+        }
+        let tensors = shapes(model).into_iter().zip([
+            &self.features.level2,
+            &self.features.high_res0,
+            &self.features.high_res1,
+        ]);
+        let bytes: Vec<(&str, [usize; 3], Vec<u8>)> = tensors
+            .map(|((name, shape), values)| {
+                (name, shape, values.iter().flat_map(|x| x.to_le_bytes()).collect())
+            })
+            .collect();
+        let views = bytes.iter().map(|(name, shape, bytes)| {
+            (
+                *name,
+                TensorView::new(Dtype::F32, shape.to_vec(), bytes).expect("the features fill their shapes"),
+            )
+        });
+        let metadata = HashMap::from([
+            (FINGERPRINT.to_owned(), format!("{:016x}", self.fingerprint)),
+            (VARIANT.to_owned(), model.summary().variant.clone()),
+            (IMAGE.to_owned(), format!("{:016x}", self.image)),
+            (SIZE.to_owned(), format!("{}x{}", self.width, self.height)),
+        ]);
+        let file = safetensors::serialize(views, Some(metadata)).expect("three plain tensors can be written");
+        let io = |source| EmbeddingError::Io { path: path.to_owned(), source };
+        atomic::write(path, |writer| std::io::Write::write_all(writer, &file)).map_err(io)
+    }
+
+    /// Reads a file of [`Self::save`].
+    ///
+    /// # Errors
+    /// If the file cannot be read, is damaged, or another model made it.
+    pub fn load(path: &Path, model: &Model) -> Result<Self, EmbeddingError> {
+        let format = |reason: String| EmbeddingError::Format { path: path.to_owned(), reason };
+        let file = map_file(path).map_err(|e| match e {
+            crate::LoadError::Io { path, source } => EmbeddingError::Io { path, source },
+            other => format(other.to_string()),
+        })?;
+        let foreign = |e: safetensors::SafeTensorError| format(e.to_string().escape_debug().to_string());
+        let (_, header) = SafeTensors::read_metadata(&file).map_err(foreign)?;
+        let entry = |key: &str| header.metadata().as_ref().and_then(|m| m.get(key)).map(String::as_str);
+        let fingerprint =
+            entry(FINGERPRINT).ok_or_else(|| format("it does not say which model made it".into()))?;
+        if fingerprint != format!("{:016x}", model.fingerprint()) {
+            return Err(EmbeddingError::OtherModel {
+                path: path.to_owned(),
+                expected: model.summary().variant.clone(),
+                found: entry(VARIANT)
+                    .unwrap_or("an unknown")
+                    .chars()
+                    .take(60)
+                    .collect::<String>()
+                    .escape_debug()
+                    .to_string(),
+            });
+        }
+        let side = |text: &str| text.parse().ok().filter(|side| (1..=1 << 20).contains(side));
+        let size = entry(SIZE).and_then(|text| text.split_once('x'));
+        let (width, height) = size
+            .and_then(|(width, height)| Some((side(width)?, side(height)?)))
+            .ok_or_else(|| format("it does not say how large the image was".into()))?;
+        let image = entry(IMAGE)
+            .and_then(|text| u64::from_str_radix(text, 16).ok())
+            .ok_or_else(|| format("it does not say which image was encoded".into()))?;
+        let tensors = SafeTensors::deserialize(&file).map_err(foreign)?;
+        let mut read = shapes(model).into_iter().map(|(name, shape)| {
+            let view = tensors.tensor(name).map_err(|_| format(format!("it has no tensor {name}")))?;
+            if view.dtype() != Dtype::F32 || view.shape() != shape {
+                return Err(format(format!("tensor {name} is not F32 {shape:?}")));
+            }
+            let values: Vec<f32> = view.data().as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
+            if !values.iter().all(|x| x.is_finite()) {
+                return Err(format(format!("tensor {name} holds values that are not numbers")));
+            }
+            Ok(values)
+        });
+        let mut next = || read.next().expect("three shapes are listed");
+        let features = Features { level2: next()?, high_res0: next()?, high_res1: next()? };
+        let image_embed =
+            model.without_memory(&mut model.run(&mut Workspace::default(), &mut NoTap), &features.level2);
+        Ok(Self { width, height, features, image_embed, fingerprint: model.fingerprint(), image })
+    }
+}
+
+fn shapes(model: &Model) -> [(&'static str, [usize; 3]); 3] {
+    let (grid, d) = (model.config.grid(), model.config.d_model);
+    [
+        ("level2", [grid, grid, d]),
+        ("high_res0", [4 * grid, 4 * grid, d / 8]),
+        ("high_res1", [2 * grid, 2 * grid, d / 4]),
+    ]
+}

@@ -1,0 +1,155 @@
+//! The answer to one prompt, and the clean-up of its masks. Meta: `sam2/utils/transforms.py`,
+//! `SAM2Transforms.postprocess_masks`.
+
+use std::sync::Arc;
+
+use kernels::image::resize_bilinear;
+use tensor::Tensor;
+
+use super::ImageOptions;
+use crate::components::Components;
+use crate::mask_decoder::{Selected, argmax, stability_score};
+use crate::model::Model;
+use crate::predictor::mask::Mask;
+
+/// Logits are returned and fed back within this range.
+pub(crate) const LOGIT_LIMIT: f32 = 32.0;
+/// Offset of the stability score that is reported.
+const STABILITY_OFFSET: f32 = 1.0;
+/// How far from the threshold the pixels of filled holes and of removed sprinkles are set.
+const CLEANED: f32 = 10.0;
+
+/// The masks that answer one prompt.
+#[derive(Clone, Debug)]
+pub struct Prediction {
+    model: Arc<Model>,
+    options: ImageOptions,
+    width: usize,
+    height: usize,
+    ious: Vec<f32>,
+    object_score: f32,
+    /// `[K, s, s]`, cleaned up but not clamped: masks are made from these.
+    logits: Vec<f32>,
+    low_res: Tensor,
+}
+
+impl Prediction {
+    pub(super) fn new(
+        model: &Arc<Model>,
+        options: ImageOptions,
+        (width, height): (usize, usize),
+        selected: Selected,
+        object_score: f32,
+    ) -> Self {
+        let side = model.low_res_size();
+        let clamped = selected.masks.iter().map(|x| x.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)).collect();
+        let low_res = Tensor::from_vec(&[selected.ious.len(), side, side], clamped);
+        let mut logits = selected.masks;
+        logits.chunks_exact_mut(side * side).for_each(|mask| clean(mask, side, &options));
+        let model = Arc::clone(model);
+        Self { model, options, width, height, ious: selected.ious, object_score, logits, low_res }
+    }
+
+    /// Number of masks.
+    pub fn len(&self) -> usize {
+        self.ious.len()
+    }
+
+    /// Never: there is at least one mask.
+    pub fn is_empty(&self) -> bool {
+        self.ious.is_empty()
+    }
+
+    /// The model's own estimate of each mask's IoU with the object, 0 ..= 1.
+    pub fn ious(&self) -> &[f32] {
+        &self.ious
+    }
+
+    /// Index of the mask with the best estimate.
+    pub fn best(&self) -> usize {
+        argmax(&self.ious)
+    }
+
+    /// Logit of there being an object at all.
+    pub fn object_score(&self) -> f32 {
+        self.object_score
+    }
+
+    /// `[K, s, s]` logits within ±32, as Meta's predictor returns them; a later prompt can refine one of them.
+    pub fn low_res(&self) -> &Tensor {
+        &self.low_res
+    }
+
+    /// Logits of mask `k` at the size of the image, row-major, holes and sprinkles cleaned up as the options say.
+    ///
+    /// # Panics
+    /// If there is no mask `k`.
+    pub fn mask_logits(&self, k: usize) -> Vec<f32> {
+        let side = self.model.low_res_size();
+        let logits = &self.logits[k * side * side..(k + 1) * side * side];
+        resize_bilinear(self.model.isa, logits, (side, side), 1, (self.height, self.width))
+    }
+
+    /// Mask `k` at the size of the image.
+    ///
+    /// # Panics
+    /// If there is no mask `k`.
+    pub fn mask(&self, k: usize) -> Mask {
+        Mask::above(&self.mask_logits(k), self.width, self.height, self.options.mask_threshold)
+    }
+
+    /// How little mask `k` changes when its threshold moves by ±1, 0 ..= 1, at the size of the image.
+    ///
+    /// # Panics
+    /// If there is no mask `k`.
+    pub fn stability_score(&self, k: usize) -> f32 {
+        stability_score(&self.mask_logits(k), self.options.mask_threshold, STABILITY_OFFSET)
+    }
+}
+
+/// Fills small holes and removes small sprinkles of one mask, `[side, side]`. Both are found before either is changed.
+fn clean(logits: &mut [f32], side: usize, options: &ImageOptions) {
+    let threshold = options.mask_threshold;
+    let small = |area: usize, inside: &dyn Fn(f32) -> bool| {
+        let chosen: Vec<bool> = logits.iter().map(|&x| inside(x)).collect();
+        Components::of(&chosen, side).small(area).collect::<Vec<usize>>()
+    };
+    let holes = if options.max_hole_area > 0 {
+        small(options.max_hole_area, &|x| x <= threshold)
+    } else {
+        Vec::new()
+    };
+    let sprinkles = if options.max_sprinkle_area > 0 {
+        small(options.max_sprinkle_area, &|x| x > threshold)
+    } else {
+        Vec::new()
+    };
+    holes.into_iter().for_each(|pixel| logits[pixel] = threshold + CLEANED);
+    sprinkles.into_iter().for_each(|pixel| logits[pixel] = threshold - CLEANED);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holes_and_sprinkles_are_found_in_the_mask_as_it_was() {
+        // A ring of 8 around a hole of 1, and a lone pixel; all background outside is one component of 14.
+        let picture = ["###..", "#.#..", "###..", ".....", "....#"].concat();
+        let logits: Vec<f32> = picture.chars().map(|c| if c == '#' { 3.0 } else { 1.0 }).collect();
+        let cleaned = |max_hole_area, max_sprinkle_area| {
+            let mut logits = logits.clone();
+            clean(&mut logits, 5, &ImageOptions { mask_threshold: 2.0, max_hole_area, max_sprinkle_area });
+            logits
+        };
+        assert_eq!(cleaned(0, 0), logits);
+        let changed =
+            |a: &[f32]| (0..25).filter(|&i| a[i] != logits[i]).map(|i| (i, a[i])).collect::<Vec<_>>();
+        assert_eq!(changed(&cleaned(1, 0)), [(6, 12.0)]);
+        assert_eq!(changed(&cleaned(1, 1)), [(6, 12.0), (24, -8.0)]);
+        // The ring goes too, but what was its hole is filled: it was not part of the ring.
+        let all = changed(&cleaned(1, 8));
+        assert_eq!(all.len(), 10);
+        assert!(all.contains(&(6, 12.0)) && all.contains(&(0, -8.0)));
+    }
+}

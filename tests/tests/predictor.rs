@@ -1,0 +1,223 @@
+//! Everything that the image predictor takes and does, against Meta's, with the embedded model on the bundled clip.
+
+use std::path::PathBuf;
+
+use image::AnimationDecoder;
+use sam2_model::{
+    EmbeddingError, Frame, ImageBatch, ImageOptions, ImagePredictor, ImagePrompt, Model, Points, Prediction,
+    PromptError,
+};
+use sam2_tests::golden::Golden;
+use sam2_tests::probe::{Budget, Probes};
+use sam2_tests::seeded;
+
+fn asset(name: &str) -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../assets").join(name);
+    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn model() -> std::sync::Arc<Model> {
+    Model::from_bytes(&asset("sam2.1_micro.safetensors"), "micro").expect("it loads")
+}
+
+fn frame(index: usize) -> Frame {
+    let gif = asset("demo.gif");
+    let decoder = image::codecs::gif::GifDecoder::new(std::io::Cursor::new(gif)).expect("a GIF");
+    let frame = decoder.into_frames().nth(index).expect("a frame").expect("a whole frame");
+    let image = image::DynamicImage::from(frame.into_buffer()).into_rgb8();
+    Frame::new(image.width() as usize, image.height() as usize, image.into_raw()).expect("a frame")
+}
+
+fn cut(frame: &Frame, width: usize, height: usize) -> Frame {
+    let rows = frame.rgb().chunks_exact(frame.width() * 3).take(height);
+    Frame::new(width, height, rows.flat_map(|row| &row[..width * 3]).copied().collect()).expect("a frame")
+}
+
+fn budget(name: &str) -> Budget {
+    if name.ends_with("/iou") { Budget::absolute(1e-5) } else { Budget::relative(1e-4, 1e-2) }
+}
+
+/// Compares the answers to a batch; `batched` says whether Meta's arrays have an axis for it.
+fn compare(golden: &mut Golden, case: &str, predictions: &[Prediction], batched: bool) {
+    let k = predictions[0].len();
+    let shape = |rest: &[usize]| {
+        let batch = if batched { vec![predictions.len(), k] } else { vec![k] };
+        [batch, rest.to_vec()].concat()
+    };
+    let mask = predictions[0].mask(0);
+    let side = predictions[0].low_res().shape()[1];
+    let all =
+        |part: &dyn Fn(&Prediction) -> Vec<f32>| predictions.iter().flat_map(part).collect::<Vec<f32>>();
+    let logits = all(&|p| (0..k).flat_map(|i| p.mask_logits(i)).collect());
+    golden.compare(&format!("{case}/logits"), &shape(&[mask.height(), mask.width()]), &logits);
+    golden.compare(&format!("{case}/iou"), &shape(&[]), &all(&|p| p.ious().to_vec()));
+    let low_res = all(&|p| p.low_res().data().to_vec());
+    golden.compare(&format!("{case}/low_res"), &shape(&[side, side]), &low_res);
+}
+
+#[test]
+fn every_kind_of_prompt_and_clean_up_matches_meta() {
+    let probes = Probes::open("micro_predictor.safetensors");
+    let rows = |key: &str, n: usize| -> Vec<Vec<f32>> {
+        probes.f32s(&format!("prompt#{key}")).chunks_exact(n).map(<[f32]>::to_vec).collect()
+    };
+    let boxes: Vec<[f32; 4]> =
+        rows("boxes", 4).into_iter().map(|b| b.try_into().expect("four numbers")).collect();
+    let boxed = ImagePrompt::boxes(&boxes);
+    let with_points: Vec<ImagePrompt> = rows("points", 2)
+        .iter()
+        .zip(probes.i32s("prompt#labels"))
+        .zip(&boxes)
+        .map(|((p, label), b)| {
+            Points { coords: vec![[p[0], p[1]]], labels: vec![label], bbox: Some(*b) }.into()
+        })
+        .collect();
+    let clicks: Vec<ImagePrompt> =
+        rows("clicks", 2).iter().map(|p| Points::click(p[0], p[1]).into()).collect();
+
+    let mut golden = Golden::new(&probes, "", budget);
+    let first = frame(0);
+    let mut predictor = ImagePredictor::new(model());
+    predictor.set_image(&first);
+    for (multimask, kind) in [(true, "multi"), (false, "single")] {
+        for (case, prompts) in [("boxes", &boxed), ("boxes_points", &with_points), ("clicks", &clicks)] {
+            let found = predictor.predict_batch(prompts, multimask).expect("valid prompts");
+            compare(&mut golden, &format!("{case}/{kind}"), &found, true);
+        }
+    }
+    let again = |prompt: &ImagePrompt, before: &Prediction| ImagePrompt {
+        points: prompt.points.clone(),
+        mask_logits: Some(before.low_res().index(before.best()).data().to_vec()),
+    };
+    let before = predictor.predict(&clicks[0], true).expect("a click");
+    let refined = predictor.predict(&again(&clicks[0], &before), false).expect("a click and a mask");
+    compare(&mut golden, "refined", &[refined], false);
+    let before = predictor.predict_batch(&boxed, false).expect("boxes");
+    let prompts: Vec<ImagePrompt> = boxed.iter().zip(&before).map(|(p, b)| again(p, b)).collect();
+    let refined = predictor.predict_batch(&prompts, false).expect("boxes and masks");
+    compare(&mut golden, "boxes_refined", &refined, true);
+
+    let second = cut(&frame(probes.i64s("prompt#second_frame")[0] as usize), 180, 200);
+    let mut batch =
+        ImageBatch::new(model(), ImageOptions::default(), [&first, &second]).expect("default options");
+    let mut both = clicks[0].clone();
+    both.points.bbox = Some(boxes[0]);
+    let found = batch.predict_all(&[vec![clicks[0].clone()], vec![both]], true).expect("valid prompts");
+    compare(&mut golden, "image0", &found[0], false);
+    compare(&mut golden, "image1", &found[1], false);
+
+    let option = |name: &str| probes.f32s(&format!("cleaned#{name}"))[0];
+    let options = ImageOptions {
+        mask_threshold: option("mask_threshold"),
+        max_hole_area: option("max_hole_area") as usize,
+        max_sprinkle_area: option("max_sprinkle_area") as usize,
+    };
+    let mut cleaned = ImagePredictor::with_options(model(), options).expect("valid options");
+    cleaned.set_embedding(predictor.embedding().expect("an image is set").clone()).expect("the same model");
+    let found = cleaned.predict_batch(&boxed, true).expect("boxes");
+    compare(&mut golden, "cleaned", &found, true);
+    let plain = predictor.predict_batch(&boxed, true).expect("boxes");
+    let pairs = || found.iter().zip(&plain).flat_map(|(a, b)| (0..3).map(move |k| (a, b, k)));
+    let changed = |(a, b, k): (&Prediction, &Prediction, usize)| {
+        a.mask_logits(k).iter().zip(b.mask_logits(k)).filter(|(x, y)| **x != *y).count() as i64
+    };
+    // Interpolation spreads every change; whether it reaches a pixel may hang on the last bit.
+    for (found, expected) in pairs().map(changed).zip(probes.i64s("cleaned#changed")) {
+        assert!(expected > 0 && 100 * (found - expected).abs() <= expected, "{found} pixels for {expected}");
+    }
+    let areas: Vec<i64> = pairs().map(|(a, _, k)| a.mask(k).area() as i64).collect();
+    for (found, expected) in areas.iter().zip(probes.i64s("cleaned#area")) {
+        assert!((found - expected).abs() <= 1, "{found} pixels for {expected}");
+    }
+    golden.finish(|_| false);
+}
+
+#[test]
+fn saved_embeddings_give_the_same_bits() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let path = folder.path().join("frame.safetensors");
+    let mut predictor = ImagePredictor::new(model());
+    assert!(predictor.save_embeddings(&path).is_err(), "there is no image yet");
+    predictor.set_image(&frame(0));
+    predictor.save_embeddings(&path).expect("it is written");
+    let mut other = ImagePredictor::new(model());
+    other.load_embeddings(&path).expect("it is read");
+    let embedding = other.embedding().expect("it is set");
+    assert_eq!((embedding.width(), embedding.height()), (320, 240));
+    assert!(embedding.is_of(&frame(0)) && !embedding.is_of(&frame(1)));
+    assert_eq!(embedding.image_embed(), predictor.embedding().expect("it is set").image_embed());
+    for prompt in [Points::click(58.0, 100.0), Points::bbox(4.0, 40.0, 110.0, 180.0)] {
+        let answer = |p: &mut ImagePredictor| {
+            let found = p.predict(&prompt.clone().into(), true).expect("a valid prompt");
+            (found.ious().to_vec(), found.low_res().data().to_vec(), found.mask_logits(1))
+        };
+        assert_eq!(answer(&mut predictor), answer(&mut other));
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 1, "no temporary file is left");
+}
+
+#[test]
+fn embeddings_of_another_model_and_damaged_ones_are_refused() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let path = folder.path().join("frame.safetensors");
+    let mut predictor = ImagePredictor::new(model());
+    predictor.set_image(&frame(0));
+    predictor.save_embeddings(&path).expect("it is written");
+    // One weight by its lowest bit.
+    let mut other = asset("sam2.1_micro.safetensors");
+    *other.last_mut().expect("bytes") ^= 1;
+    let at = other.len() - 2;
+    other[at] ^= 1;
+    let other = Model::from_bytes(&other, "other").expect("it loads");
+    let error = ImagePredictor::new(other.clone()).load_embeddings(&path);
+    assert!(matches!(error, Err(EmbeddingError::OtherModel { .. })), "{error:?}");
+    let embedding = predictor.embedding().expect("it is set").clone();
+    assert_eq!(ImagePredictor::new(other).set_embedding(embedding), Err(PromptError::OtherModel));
+
+    let whole = std::fs::read(&path).expect("it is there");
+    let refused = |bytes: &[u8]| {
+        let path = folder.path().join("damaged.safetensors");
+        std::fs::write(&path, bytes).expect("write");
+        let error = ImagePredictor::new(model()).load_embeddings(&path).expect_err("refused").to_string();
+        assert!(error.contains("damaged.safetensors") && !error.contains('\n'), "{error}");
+    };
+    for end in [0, 7, 8, 100, whole.len() / 2, whole.len() - 1] {
+        refused(&whole[..end]);
+    }
+    refused(&asset("sam2.1_micro.safetensors"));
+    refused(b"hello");
+    let mut not_finite = whole.clone();
+    let end = not_finite.len();
+    not_finite[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    refused(&not_finite);
+    let absent = ImagePredictor::new(model()).load_embeddings(&folder.path().join("absent"));
+    assert!(matches!(absent, Err(EmbeddingError::Io { .. })));
+}
+
+#[test]
+fn a_batch_is_refused_before_any_of_it_is_answered() {
+    let mut predictor = ImagePredictor::new(model());
+    let click: ImagePrompt = Points::click(5.0, 5.0).into();
+    assert!(matches!(predictor.predict_batch(std::slice::from_ref(&click), true), Err(PromptError::NoImage)));
+    predictor.set_image(&frame(0));
+    assert!(predictor.predict_batch(&[], true).expect("nothing to do").is_empty());
+    let error = predictor.predict_batch(&[click, Points::click(5.0, 999.0).into()], true);
+    assert!(matches!(error, Err(PromptError::OutsideImage { .. })));
+    let mut batch = ImageBatch::new(model(), ImageOptions::default(), [&frame(0)]).expect("default options");
+    let error = batch.predict_all(&[], true);
+    assert!(matches!(error, Err(PromptError::BatchSize { images: 1, prompts: 0 })));
+    let options = ImageOptions { mask_threshold: f32::NAN, ..ImageOptions::default() };
+    assert!(ImagePredictor::with_options(model(), options).is_err());
+}
+
+#[test]
+fn the_fingerprint_is_of_the_weights_and_not_of_the_file() {
+    // The same tensors in another order of bytes: as a file without metadata, with the configuration given.
+    let micro = model();
+    let tiny =
+        |name: &str| Model::from_bytes(&seeded::checkpoint(name), name).expect("it loads").fingerprint();
+    assert_eq!(micro.fingerprint(), model().fingerprint());
+    let (a, b) = (tiny("sam2.1_hiera_tiny"), tiny("sam2.1_hiera_tiny_absent"));
+    assert_ne!(a, b, "they differ in one bias");
+    assert_ne!(a, micro.fingerprint());
+}
