@@ -3,7 +3,7 @@
 mod common;
 
 use common::{assert_near, assert_thread_invariant, for_each_isa, noise};
-use kernels::attention::{GridKeys, GridTokens, Shape, attention};
+use kernels::attention::{GridKeys, GridTokens, SCORE_SCALE, Shape, attention, pool};
 use kernels::gemm::{KC, Rows};
 use kernels::rope::Rope;
 use kernels::{Isa, reference};
@@ -145,6 +145,41 @@ fn attention_over_grids_is_thread_invariant() {
     let g = Grids { copies: 7, side: 9, placeless: 12, nq: 200, d: 32, m: 16, dv: 16 };
     let operands = grid_operands(g, 12);
     assert_thread_invariant("attention over grids", |isa| over_grids(isa, g, &operands));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn pooling_matches_reference(
+        panels in 1usize..4,
+        rows in 1usize..70,
+        block in 1usize..40,
+        dv in prop::sample::select(vec![1usize, 5, 16, 33]),
+        sharpness in 0.1f32..30.0,
+        seed: u64,
+    ) {
+        for_each_isa(|isa| {
+            let n = panels * isa.tile_shape().1;
+            let (scores, values) = (noise(seed, rows * n), noise(seed ^ 1, rows * dv));
+            // As attention of one-hot queries: key i holds the scores of row i.
+            let shape = Shape { batch: 1, heads: 1, nq: n, nk: rows, d: n, dv };
+            let one_hot: Vec<f32> = (0..n * n).map(|i| if i % (n + 1) == 0 { 1.0 } else { 0.0 }).collect();
+            let expected = reference::attention(shape, sharpness, &one_hot, &scores, &values);
+            let mut scaled: Vec<f32> = scores.iter().map(|x| x * sharpness * SCORE_SCALE).collect();
+            let actual = pool(isa, &mut scaled, n, &values, dv, block);
+            let tolerance = 2e-6 + 8.0 * f32::EPSILON * sharpness;
+            assert_near(&format!("{shape:?} on {}", isa.name()), &actual, &expected, tolerance, 0.0);
+        });
+    }
+}
+
+#[test]
+fn pooling_is_thread_invariant() {
+    assert_thread_invariant("pool", |isa| {
+        let n = isa.tile_shape().1;
+        pool(isa, &mut noise(13, 300 * n), n, &noise(14, 300 * 20), 20, 32)
+    });
 }
 
 #[test]

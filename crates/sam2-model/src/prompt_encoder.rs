@@ -103,11 +103,12 @@ impl PromptEncoder {
         tokens
     }
 
-    /// The dense embedding, `[grid, grid, D]`, of mask logits, `[4·grid, 4·grid]`, or of their absence.
+    /// The dense embedding, `[grid, grid, D]`, of mask logits, `[4·grid, 4·grid]`; or that of their absence, `[D]`, the same
+    /// everywhere.
     pub fn dense(&self, run: &mut Run, mask: Option<&[f32]>) -> Vec<f32> {
         let (isa, grid) = (run.isa, self.grid);
         let dense = match mask {
-            None => self.no_mask_embed.repeat(grid * grid),
+            None => self.no_mask_embed.clone(),
             Some(mask) => {
                 let layers = &self.mask_downscaling;
                 let size = (4 * grid, 4 * grid);
@@ -122,7 +123,11 @@ impl PromptEncoder {
                 out
             }
         };
-        run.tap.tap(|| "sam_prompt_encoder.dense".into(), &[grid, grid, self.no_mask_embed.len()], &dense);
+        if run.tap.enabled() {
+            let d = self.no_mask_embed.len();
+            let everywhere = dense.repeat(grid * grid * d / dense.len());
+            run.tap.tap(|| "sam_prompt_encoder.dense".into(), &[grid, grid, d], &everywhere);
+        }
         run.tap.tap(
             || "sam_prompt_encoder.dense_pe".into(),
             &[grid, grid, self.no_mask_embed.len()],

@@ -18,8 +18,10 @@
 //! A row of the output depends on its query, all keys and all values only, in an order fixed by their number.
 
 mod grids;
+mod pooled;
 
 pub use grids::{GridKeys, GridTokens};
+pub use pooled::{SCORE_SCALE, merge_shares, pool, pool_block, share_len};
 
 use std::cell::RefCell;
 

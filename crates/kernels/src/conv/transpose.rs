@@ -34,6 +34,15 @@ impl ConvTranspose2x2 {
         Self { weight, bias: bias.repeat(4), out_channels }
     }
 
+    /// Some pixels `x`, `(m, in)`, to their 2×2 output pixels, `(m, 2, 2, out)`, on the calling thread.
+    ///
+    /// # Panics
+    /// If the sizes do not agree.
+    #[track_caller]
+    pub fn taps_block(&self, isa: Isa, x: &[f32], out: &mut [f32]) {
+        gemm_block(isa, x, x.len() / self.weight.k(), &self.weight, out, &Epilogue::bias(&self.bias));
+    }
+
     /// `x`, `[h, w, in]`, to `out`, `[2h, 2w, out]`.
     ///
     /// # Panics
@@ -45,14 +54,7 @@ impl ConvTranspose2x2 {
         assert_eq!(out.len(), 4 * h * w * c, "ConvTranspose2x2::forward: output {}×{}×{c}", 2 * h, 2 * w);
         parallel::for_each_chunk_mut(out, 4 * w * c, |y, out| {
             parallel::with_scratch(4 * w * c, |taps| {
-                gemm_block(
-                    isa,
-                    &x[y * w * k..(y + 1) * w * k],
-                    w,
-                    &self.weight,
-                    taps,
-                    &Epilogue::bias(&self.bias),
-                );
+                self.taps_block(isa, &x[y * w * k..(y + 1) * w * k], taps);
                 let (top, bottom) = out.split_at_mut(2 * w * c);
                 for (x, taps) in taps.chunks_exact(4 * c).enumerate() {
                     top[2 * x * c..(2 * x + 2) * c].copy_from_slice(&taps[..2 * c]);

@@ -87,6 +87,39 @@ pub(crate) fn tile_of_sum<S: Simd, const T: usize, const NV: usize>(
     acc
 }
 
+/// `MR × NV` vectors of `Aᵀ · B` over `depth` rows of both, each given with the stride of its rows.
+///
+/// # Panics
+/// If either is too short.
+#[inline(always)]
+pub(crate) fn tile_transposed<S: Simd, const MR: usize, const NV: usize>(
+    s: S,
+    depth: usize,
+    (a, a_stride): (&[f32], usize),
+    (b, b_stride): (&[f32], usize),
+) -> [[S::F32; NV]; MR] {
+    let lanes = S::F32::LANES;
+    assert!(
+        depth > 0 && a.len() >= (depth - 1) * a_stride + MR && b.len() >= (depth - 1) * b_stride + NV * lanes
+    );
+    let mut acc = [[S::F32::splat(s, 0.0); NV]; MR];
+    for p in 0..depth {
+        let mut b_row = [S::F32::splat(s, 0.0); NV];
+        for (v, x) in b_row.iter_mut().enumerate() {
+            // SAFETY: row `p < depth`; it has `NV · lanes` floats, asserted above.
+            *x = unsafe { S::F32::load_ptr(s, b.as_ptr().add(p * b_stride + v * lanes)) };
+        }
+        for (r, acc) in acc.iter_mut().enumerate() {
+            // SAFETY: row `p < depth`, which has `MR > r` floats, asserted above.
+            let x = S::F32::splat(s, unsafe { *a.as_ptr().add(p * a_stride + r) });
+            for (acc, b) in acc.iter_mut().zip(b_row) {
+                *acc = x.mul_add(b, *acc);
+            }
+        }
+    }
+    acc
+}
+
 /// `c = a · b` by `matrixmultiply`, all row-major and contiguous.
 pub(crate) fn matrixmultiply_sgemm(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
     assert!(a.len() >= m * k && b.len() >= k * n && c.len() >= m * n, "sgemm {m}×{k}×{n}");

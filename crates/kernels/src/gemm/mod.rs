@@ -25,7 +25,7 @@ pub use pack::PackedB;
 use crate::math;
 use crate::parallel;
 use crate::simd::{F32s, Isa, Simd, TileOp};
-pub(crate) use micro::{tile, tile_of_sum};
+pub(crate) use micro::{tile, tile_of_sum, tile_transposed};
 
 /// Depth of a block of `k`. A KC×NR panel of `B` takes 32 KiB at NR = 32, so it stays in L1.
 pub const KC: usize = 256;

@@ -38,6 +38,19 @@ impl SimdOp for Softmax<'_> {
     }
 }
 
+/// [`softmax`] of one piece, on the calling thread.
+///
+/// # Panics
+/// As [`softmax`].
+pub fn softmax_block(isa: Isa, x: &mut [f32], cols: usize) {
+    assert!(
+        cols > 0 && x.len().is_multiple_of(cols),
+        "softmax_block: {} elements in rows of {cols}",
+        x.len()
+    );
+    isa.dispatch(Softmax { x, cols });
+}
+
 /// A function of one vector. A struct and not a closure, so that it can be `#[inline(always)]`: a body that is
 /// not inlined below the gateway loses the target features.
 pub(crate) trait Lanewise<S: Simd> {
@@ -145,6 +158,11 @@ pub fn layer_norm_gelu(isa: Isa, x: &mut [f32], gamma: &[f32], beta: &[f32], eps
     });
 }
 
+/// [`layer_norm_gelu`] of one piece, on the calling thread.
+pub fn layer_norm_gelu_block(isa: Isa, x: &mut [f32], gamma: &[f32], beta: &[f32], eps: f32) {
+    isa.dispatch(LayerNormGelu { x, gamma, beta, eps });
+}
+
 struct LayerNorm<'a> {
     x: &'a [f32],
     gamma: &'a [f32],
@@ -218,6 +236,11 @@ fn moments<S: Simd>(s: S, x: &[f32], eps: f32) -> (S::F32, S::F32) {
 /// Exact GELU of every element, in place.
 pub fn gelu(isa: Isa, x: &mut [f32]) {
     parallel::for_each_chunk_mut(x, TASK, |_, x| isa.dispatch(Map { x, function: Function::Gelu }));
+}
+
+/// [`gelu`] of one piece, on the calling thread.
+pub fn gelu_block(isa: Isa, x: &mut [f32]) {
+    isa.dispatch(Map { x, function: Function::Gelu });
 }
 
 /// Logistic function of every element, in place.
@@ -300,6 +323,22 @@ pub fn add_scaled(isa: Isa, x: &mut [f32], y: &[f32], scale: f32) {
     // A chunk is whole repetitions of a short y, or a piece of a long one.
     let chunk = if y.len() <= TASK { (TASK / y.len()).max(1) * y.len() } else { y.len() };
     parallel::for_each_chunk_mut(x, chunk, |_, x| isa.dispatch(AddScaled { x, y, scale }));
+}
+
+/// `out ← a + b` on the calling thread, where `b` repeats.
+///
+/// # Panics
+/// If the lengths do not agree.
+pub fn sum_block(isa: Isa, a: &[f32], b: &[f32], out: &mut [f32]) {
+    assert!(
+        a.len() == out.len() && !b.is_empty() && a.len().is_multiple_of(b.len()),
+        "sum_block: {}, {}, {}",
+        a.len(),
+        b.len(),
+        out.len()
+    );
+    out.copy_from_slice(a);
+    isa.dispatch(AddScaled { x: out, y: b, scale: 1.0 });
 }
 
 struct AddScaled<'a> {

@@ -2,10 +2,10 @@
 //!
 //! T = 6 + n tokens: object score, IoU, four masks, n of the prompt · N image positions · D channels.
 
+mod cross_attention;
 mod transformer;
 mod upscale;
 
-use kernels::gemm::{Epilogue, PackedB, gemm};
 use kernels::{Isa, rows};
 
 use crate::config::Config;
@@ -40,7 +40,7 @@ pub(crate) struct MaskDecoder {
 pub(crate) struct PromptEmbedding<'a> {
     /// `(n, D)`: clicks and corners of boxes.
     pub sparse: &'a [f32],
-    /// `[grid, grid, D]`: a mask or its absence.
+    /// A mask, `[grid, grid, D]`, or its absence, `[D]`, everywhere.
     pub dense: &'a [f32],
     /// `[grid, grid, D]`: the encoding of the grid's cells.
     pub dense_pe: &'a [f32],
@@ -104,9 +104,10 @@ impl MaskDecoder {
         let mut tokens = self.output_tokens.clone();
         tokens.extend_from_slice(sparse);
         let mut source = run.take(image_embed.len());
-        source.copy_from_slice(image_embed);
-        rows::add(isa, &mut source, dense);
-        let hs = self.transformer.forward(run, &tokens, &mut source, dense_pe);
+        // Nobody reads the prompt's own tokens after the transformer.
+        let wanted = if run.tap.enabled() { tokens.len() / d } else { MASK_TOKENS + 2 };
+        let image = (image_embed, dense);
+        let hs = self.transformer.forward(run, &tokens, image, &mut source, dense_pe, wanted);
         run.tap.tap(|| "sam_mask_decoder.hs".into(), &[hs.len() / d, d], &hs);
 
         let mut ious = self.iou_head.forward(isa, &hs[d..2 * d]);
@@ -130,7 +131,6 @@ impl MaskDecoder {
     fn masks(&self, run: &mut Run, source: &[f32], high_res: &Features, mask_tokens: &[f32]) -> Vec<f32> {
         let isa = run.isa;
         let d = mask_tokens.len() / MASK_TOKENS;
-        let upscaled = self.upscaling.forward(run, source, high_res);
         let width = d / 8;
         let hyper: Vec<f32> = self
             .hypernetworks
@@ -139,14 +139,8 @@ impl MaskDecoder {
             .flat_map(|(mlp, token)| mlp.forward(isa, token))
             .collect();
         run.tap.tap(|| "sam_mask_decoder.hyper_in".into(), &[MASK_TOKENS, width], &hyper);
-        let pixels = upscaled.len() / width;
-        let side = pixels.isqrt();
-        let mut by_pixel = run.take(pixels * MASK_TOKENS);
-        let hyper = PackedB::from_nk(isa, &hyper, MASK_TOKENS, width);
-        gemm(isa, &upscaled, pixels, &hyper, &mut by_pixel, &Epilogue::default());
-        let masks = tensor::relayout::hwc_to_chw(&by_pixel, side, side, MASK_TOKENS);
-        run.give(by_pixel);
-        run.give(upscaled);
+        let masks = self.upscaling.masks(run, source, high_res, &hyper);
+        let side = (masks.len() / MASK_TOKENS).isqrt();
         run.tap.tap(|| "sam_mask_decoder.mask_logits".into(), &[MASK_TOKENS, side, side], &masks);
         masks
     }

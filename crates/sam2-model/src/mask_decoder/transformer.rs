@@ -7,6 +7,7 @@
 use kernels::gemm::Activation;
 use kernels::{Isa, rows};
 
+use super::cross_attention::{ImageToToken, Source, TokenToImage, pass};
 use crate::error::LoadError;
 use crate::nn::{Attention, LayerNorm, Linear};
 use crate::weights::Scope;
@@ -20,7 +21,7 @@ const EPS: f32 = 1e-5;
 #[derive(Clone, Debug)]
 pub(crate) struct TwoWayTransformer {
     layers: Vec<Layer>,
-    final_attn_token_to_image: Attention,
+    final_attn_token_to_image: TokenToImage,
     norm_final_attn: LayerNorm,
 }
 
@@ -28,52 +29,64 @@ pub(crate) struct TwoWayTransformer {
 struct Layer {
     self_attn: Attention,
     norm1: LayerNorm,
-    cross_attn_token_to_image: Attention,
+    token_to_image: TokenToImage,
     norm2: LayerNorm,
     mlp: [Linear; 2],
     norm3: LayerNorm,
     norm4: LayerNorm,
-    cross_attn_image_to_token: Attention,
+    image_to_token: ImageToToken,
 }
 
 impl TwoWayTransformer {
     pub fn load(scope: &Scope, isa: Isa, d: usize) -> Result<Self, LoadError> {
-        let cross = |scope: &Scope| Attention::load(scope, isa, d, d / 2, HEADS);
+        let to_image = |scope: &Scope| TokenToImage::load(scope, isa, d, d / 2, HEADS);
         let layer = |i: usize| -> Result<Layer, LoadError> {
             let scope = scope.at("layers").at(i);
             let mlp = scope.at("mlp").at("layers");
             Ok(Layer {
                 self_attn: Attention::load(&scope.at("self_attn"), isa, d, d, HEADS)?,
                 norm1: LayerNorm::load(&scope.at("norm1"), d, EPS)?,
-                cross_attn_token_to_image: cross(&scope.at("cross_attn_token_to_image"))?,
+                token_to_image: to_image(&scope.at("cross_attn_token_to_image"))?,
                 norm2: LayerNorm::load(&scope.at("norm2"), d, EPS)?,
                 mlp: [Linear::load(&mlp.at(0), isa, MLP_DIM, d)?, Linear::load(&mlp.at(1), isa, d, MLP_DIM)?],
                 norm3: LayerNorm::load(&scope.at("norm3"), d, EPS)?,
                 norm4: LayerNorm::load(&scope.at("norm4"), d, EPS)?,
-                cross_attn_image_to_token: cross(&scope.at("cross_attn_image_to_token"))?,
+                image_to_token: ImageToToken::load(
+                    &scope.at("cross_attn_image_to_token"),
+                    isa,
+                    d,
+                    d / 2,
+                    HEADS,
+                )?,
             })
         };
         Ok(Self {
             layers: (0..DEPTH).map(layer).collect::<Result<_, _>>()?,
-            final_attn_token_to_image: cross(&scope.at("final_attn_token_to_image"))?,
+            final_attn_token_to_image: to_image(&scope.at("final_attn_token_to_image"))?,
             norm_final_attn: LayerNorm::load(&scope.at("norm_final_attn"), d, EPS)?,
         })
     }
 
-    /// `tokens`, `(T, D)`, and `image`, `(N, D)`, which is updated in place; returns the tokens.
-    pub fn forward(&self, run: &mut Run, tokens: &[f32], image: &mut [f32], image_pe: &[f32]) -> Vec<f32> {
+    /// The prompt's `tokens`, `(T, D)`, and the image's features plus `dense`; writes the image after the transformer to
+    /// `image`, `(N, D)`, and returns the first `wanted` tokens, `(wanted, D)`.
+    pub fn forward(
+        &self,
+        run: &mut Run,
+        tokens: &[f32],
+        (features, dense): (&[f32], &[f32]),
+        image: &mut [f32],
+        image_pe: &[f32],
+        wanted: usize,
+    ) -> Vec<f32> {
         let isa = run.isa;
         let d = self.norm_final_attn.weight.len();
         let pe = tokens;
         let mut tokens = tokens.to_vec();
-        let mut image_and_pe = run.take(image.len());
+        let mut source = Source::Sum(features, dense);
         for (i, layer) in self.layers.iter().enumerate() {
-            let tap = |run: &mut Run, part: &str, x: &[f32]| {
-                run.tap.tap(
-                    || format!("sam_mask_decoder.transformer.layers.{i}.{part}"),
-                    &[x.len() / d, d],
-                    x,
-                );
+            let tap = |run: &mut Run, i: usize, part: &str, x: &[f32]| {
+                let name = || format!("sam_mask_decoder.transformer.layers.{i}.{part}");
+                run.tap.tap(name, &[x.len() / d, d], x);
             };
             let mut out = vec![0.0; tokens.len()];
             if i == 0 {
@@ -84,39 +97,34 @@ impl TwoWayTransformer {
                 layer.self_attn.forward(run, &q, &q, &tokens, Some(&tokens), &mut out);
             }
             tokens = layer.norm1.rows(isa, &out);
-            tap(run, "norm1", &tokens);
+            tap(run, i, "norm1", &tokens);
 
-            add_into(isa, image, image_pe, &mut image_and_pe);
-            let q = sum(isa, &tokens, pe);
-            layer.cross_attn_token_to_image.forward(run, &q, &image_and_pe, image, Some(&tokens), &mut out);
-            tokens = layer.norm2.rows(isa, &out);
-            tap(run, "norm2", &tokens);
+            // The image takes in what the layer before had for it, and is looked at, in one pass.
+            let look = layer.token_to_image.look(isa, &sum(isa, &tokens, pe));
+            let seen = pass(run, image, image_pe, &source, &look);
+            if i > 0 {
+                tap(run, i - 1, "norm4", image);
+            }
+            tokens = layer.norm2.rows(isa, &layer.token_to_image.finish(isa, &seen, &tokens));
+            tap(run, i, "norm2", &tokens);
 
             let hidden = layer.mlp[0].rows(isa, &tokens, Activation::Relu);
             layer.mlp[1].forward_add(isa, &hidden, tokens.len() / d, &tokens, &mut out);
             tokens = layer.norm3.rows(isa, &out);
-            tap(run, "norm3", &tokens);
-
-            let k = sum(isa, &tokens, pe);
-            let mut updated = run.take(image.len());
-            layer.cross_attn_image_to_token.forward(
-                run,
-                &image_and_pe,
-                &k,
-                &tokens,
-                Some(image),
-                &mut updated,
-            );
-            layer.norm4.forward(isa, &updated, image);
-            run.give(updated);
-            tap(run, "norm4", image);
+            tap(run, i, "norm3", &tokens);
+            let keys = sum(isa, &tokens, pe);
+            source = Source::Update(layer.image_to_token.update(isa, &keys, &tokens, &layer.norm4));
         }
-        add_into(isa, image, image_pe, &mut image_and_pe);
-        let q = sum(isa, &tokens, pe);
-        let mut out = vec![0.0; tokens.len()];
-        self.final_attn_token_to_image.forward(run, &q, &image_and_pe, image, Some(&tokens), &mut out);
-        run.give(image_and_pe);
-        self.norm_final_attn.rows(isa, &out)
+        tokens.truncate(wanted * d);
+        let look = self.final_attn_token_to_image.look(isa, &sum(isa, &tokens, &pe[..wanted * d]));
+        let seen = pass(run, image, image_pe, &source, &look);
+        let last = DEPTH - 1;
+        run.tap.tap(
+            || format!("sam_mask_decoder.transformer.layers.{last}.norm4"),
+            &[image.len() / d, d],
+            image,
+        );
+        self.norm_final_attn.rows(isa, &self.final_attn_token_to_image.finish(isa, &seen, &tokens))
     }
 }
 
@@ -124,9 +132,4 @@ fn sum(isa: Isa, a: &[f32], b: &[f32]) -> Vec<f32> {
     let mut out = a.to_vec();
     rows::add(isa, &mut out, b);
     out
-}
-
-fn add_into(isa: Isa, a: &[f32], b: &[f32], out: &mut [f32]) {
-    out.copy_from_slice(a);
-    rows::add(isa, out, b);
 }

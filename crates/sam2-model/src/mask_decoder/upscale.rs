@@ -2,7 +2,8 @@
 //! `MaskDecoder.predict_masks`.
 
 use kernels::conv::ConvTranspose2x2;
-use kernels::{Isa, rows};
+use kernels::gemm::{Epilogue, PackedB, gemm_block};
+use kernels::{Isa, parallel, rows};
 
 use crate::error::LoadError;
 use crate::image_encoder::Features;
@@ -33,8 +34,59 @@ impl Upscaling {
         })
     }
 
-    /// `image`, `[g, g, D]`, to `[4g, 4g, D/8]`. The high-resolution maps enter before the non-linearities.
-    pub fn forward(&self, run: &mut Run, image: &[f32], high_res: &Features) -> Vec<f32> {
+    /// `image`, `[g, g, D]`, upscaled to `[4g, 4g, D/8]`, and its product with each of the K rows of `hyper`, `(K, D/8)`:
+    /// `[K, 4g, 4g]`. The high-resolution maps enter before the non-linearities.
+    ///
+    /// A row of the image goes through everything while it is in the cache. Between the steps its pixels stay in the order
+    /// in which the transposed convolutions make them, `(x, dy, dx)` and then `(x, dy, dx, ey, ex)`.
+    pub fn masks(&self, run: &mut Run, image: &[f32], high_res: &Features, hyper: &[f32]) -> Vec<f32> {
+        let (isa, d) = (run.isa, self.d);
+        let (c1, c2) = (d / 4, d / 8);
+        let g = (image.len() / d).isqrt();
+        if run.tap.enabled() {
+            self.tap_steps(run, image, high_res);
+        }
+        let k = hyper.len() / c2;
+        let hyper = PackedB::from_nk(isa, hyper, k, c2);
+        // By row of the image: `(K, 4, 4g)`.
+        let mut by_row = run.take(k * 16 * g * g);
+        parallel::for_each_chunk_mut(&mut by_row, k * 16 * g, |y, out| {
+            parallel::with_scratch(4 * g * c1 + 16 * g * (c2 + k), |scratch| {
+                let (first, scratch) = scratch.split_at_mut(4 * g * c1);
+                let (second, products) = scratch.split_at_mut(16 * g * c2);
+                self.first.taps_block(isa, &image[y * g * d..(y + 1) * g * d], first);
+                for (i, pair) in first.chunks_exact_mut(2 * c1).enumerate() {
+                    let (x, dy) = (i / 2, i % 2);
+                    add(pair, &high_res.high_res1[((2 * y + dy) * 2 * g + 2 * x) * c1..]);
+                }
+                rows::layer_norm_gelu_block(isa, first, &self.norm.weight, &self.norm.bias, self.norm.eps);
+                self.second.taps_block(isa, first, second);
+                for (i, pair) in second.chunks_exact_mut(2 * c2).enumerate() {
+                    let (row, column) = place(i);
+                    add(pair, &high_res.high_res0[((4 * y + row) * 4 * g + column) * c2..]);
+                }
+                rows::gelu_block(isa, second);
+                gemm_block(isa, second, 16 * g, &hyper, products, &Epilogue::default());
+                for (i, pair) in products.chunks_exact(2 * k).enumerate() {
+                    let (row, column) = place(i);
+                    for (mask, out) in out.chunks_exact_mut(16 * g).enumerate() {
+                        let at = row * 4 * g + column;
+                        (out[at], out[at + 1]) = (pair[mask], pair[k + mask]);
+                    }
+                }
+            });
+        });
+        let mut masks = vec![0.0; by_row.len()];
+        for (i, part) in by_row.chunks_exact(16 * g).enumerate() {
+            let (y, mask) = (i / k, i % k);
+            masks[(mask * g + y) * 16 * g..][..16 * g].copy_from_slice(part);
+        }
+        run.give(by_row);
+        masks
+    }
+
+    /// The same step by step, for whoever looks at the maps in between.
+    fn tap_steps(&self, run: &mut Run, image: &[f32], high_res: &Features) {
         let (isa, d) = (run.isa, self.d);
         let g = (image.len() / d).isqrt();
         let mut x = run.take(4 * g * g * d / 4);
@@ -48,6 +100,16 @@ impl Upscaling {
         rows::add(isa, &mut y, &high_res.high_res0);
         rows::gelu(isa, &mut y);
         run.tap.tap(|| "sam_mask_decoder.upscaled2".into(), &[4 * g, 4 * g, d / 8], &y);
-        y
+        run.give(y);
     }
+}
+
+/// Row and first column, in the 4×4g pixels of a row of the image, of pair `i` in the order `(x, dy, dx, ey)`.
+fn place(i: usize) -> (usize, usize) {
+    let (x, dy, dx, ey) = (i / 8, i / 4 % 2, i / 2 % 2, i % 2);
+    (2 * dy + ey, 4 * x + 2 * dx)
+}
+
+fn add(x: &mut [f32], y: &[f32]) {
+    x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
 }

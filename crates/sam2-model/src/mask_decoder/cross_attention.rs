@@ -1,0 +1,219 @@
+//! Attention between a few tokens and the whole image, with the image side never projected. Meta:
+//! `sam2/modeling/sam/transformer.py`, class `Attention`.
+//!
+//! T tokens · h heads · D channels · c channels inside · N positions.
+//!
+//! A score is `(Wq x + bq) · (Wk y + bk)`, head by head. The projection of the image side is moved to the few tokens: `T · h` rows
+//! as wide as the image meet the image as it is, in place of N projected positions. Likewise values are averaged before, and
+//! weighted after, they are projected. That is less work up to about sixteen tokens.
+
+use kernels::attention::SCORE_SCALE;
+use kernels::gemm::{Epilogue, PackedB, gemm, gemm_block};
+use kernels::{Isa, attention, parallel, rows};
+
+use crate::error::LoadError;
+use crate::nn::{LayerNorm, Linear};
+use crate::weights::Scope;
+use crate::workspace::Run;
+
+/// Rows of the image that go through a pass together; a fixed number, since it decides the order of sums.
+const BLOCK: usize = 256;
+
+/// `x`, `(T, c)`, to `(rows, c)`: row `head · T + t` has the channels of its head, the others are zero.
+fn spread(x: &[f32], c: usize, heads: usize, rows: usize) -> Vec<f32> {
+    let (t, d) = (x.len() / c, c / heads);
+    let mut out = vec![0.0; rows * c];
+    for (i, row) in out.chunks_exact_mut(c).take(heads * t).enumerate() {
+        let channels = i / t * d..(i / t + 1) * d;
+        row[channels.clone()].copy_from_slice(&x[i % t * c..][channels]);
+    }
+    out
+}
+
+/// A weight `(c, D)` as the right operand of a product with rows of c, times `scale`.
+fn absorbed(isa: Isa, weight: &[f32], c: usize, d: usize, scale: f32) -> PackedB {
+    let scaled: Vec<f32> = weight.iter().map(|w| w * scale).collect();
+    PackedB::from_kn(isa, &scaled, c, d)
+}
+
+fn product(isa: Isa, a: &[f32], b: &PackedB) -> Vec<f32> {
+    let m = a.len() / b.k();
+    let mut out = vec![0.0; m * b.n()];
+    gemm(isa, a, m, b, &mut out, &Epilogue::default());
+    out
+}
+
+/// Tokens look at the image.
+#[derive(Clone, Debug)]
+pub(super) struct TokenToImage {
+    q_proj: Linear,
+    /// `(c, D)`: the key projection without its bias, which a softmax cancels, times the scale.
+    keys: PackedB,
+    v_proj: Linear,
+    out_proj: Linear,
+    heads: usize,
+}
+
+/// What a pass over the image looks for: `T · h` rows of D, filled up to whole panels.
+pub(super) struct Look(PackedB);
+
+impl TokenToImage {
+    pub fn load(scope: &Scope, isa: Isa, d: usize, c: usize, heads: usize) -> Result<Self, LoadError> {
+        let (weight, _) = scope.at("k_proj").linear(c, d)?;
+        let scale = SCORE_SCALE / ((c / heads) as f32).sqrt();
+        Ok(Self {
+            q_proj: Linear::load(&scope.at("q_proj"), isa, c, d)?,
+            keys: absorbed(isa, &weight, c, d, scale),
+            v_proj: Linear::load(&scope.at("v_proj"), isa, c, d)?,
+            out_proj: Linear::load(&scope.at("out_proj"), isa, d, c)?,
+            heads,
+        })
+    }
+
+    /// For queries made of `q`, `(T, D)`.
+    pub fn look(&self, isa: Isa, q: &[f32]) -> Look {
+        let (c, d) = (self.keys.k(), self.keys.n());
+        let q = self.q_proj.rows(isa, q, Default::default());
+        let rows = (q.len() / c * self.heads).next_multiple_of(isa.tile_shape().1);
+        let rows_of_image = product(isa, &spread(&q, c, self.heads, rows), &self.keys);
+        Look(PackedB::from_nk(isa, &rows_of_image, rows, d))
+    }
+
+    /// From what `look` saw, plus `residual`, `(T, D)`.
+    pub fn finish(&self, isa: Isa, seen: &[f32], residual: &[f32]) -> Vec<f32> {
+        let (c, d) = (self.keys.k(), self.keys.n());
+        let t = residual.len() / d;
+        let values = self.v_proj.rows(isa, &seen[..self.heads * t * d], Default::default());
+        let mut mixed = vec![0.0; t * c];
+        for (i, row) in values.chunks_exact(c).enumerate() {
+            let channels = i / t * (c / self.heads)..(i / t + 1) * (c / self.heads);
+            mixed[i % t * c..][channels.clone()].copy_from_slice(&row[channels]);
+        }
+        let mut out = vec![0.0; residual.len()];
+        self.out_proj.forward_add(isa, &mixed, t, residual, &mut out);
+        out
+    }
+}
+
+/// The image looks at the tokens.
+#[derive(Clone, Debug)]
+pub(super) struct ImageToToken {
+    /// `(c, D)`: the query projection times the scale.
+    queries: PackedB,
+    /// `(c)`, times the scale.
+    query_bias: Vec<f32>,
+    k_proj: Linear,
+    v_proj: Linear,
+    /// `(c, D)`, and its bias.
+    out: PackedB,
+    out_bias: Vec<f32>,
+    heads: usize,
+}
+
+/// What a pass does to the image: `norm(x + attention(x))`.
+pub(super) struct Update<'a> {
+    /// `(D, h · T)`.
+    keys: PackedB,
+    /// `(h · T)`.
+    key_bias: Vec<f32>,
+    /// `(h · T, D)`.
+    values: PackedB,
+    bias: &'a [f32],
+    norm: &'a LayerNorm,
+    tokens: usize,
+}
+
+impl ImageToToken {
+    pub fn load(scope: &Scope, isa: Isa, d: usize, c: usize, heads: usize) -> Result<Self, LoadError> {
+        let scale = 1.0 / ((c / heads) as f32).sqrt();
+        let (weight, mut query_bias) = scope.at("q_proj").linear(c, d)?;
+        query_bias.iter_mut().for_each(|x| *x *= scale);
+        let (out, out_bias) = scope.at("out_proj").linear(d, c)?;
+        Ok(Self {
+            queries: absorbed(isa, &weight, c, d, scale),
+            query_bias,
+            k_proj: Linear::load(&scope.at("k_proj"), isa, c, d)?,
+            v_proj: Linear::load(&scope.at("v_proj"), isa, c, d)?,
+            out: PackedB::from_nk(isa, &out, d, c),
+            out_bias,
+            heads,
+        })
+    }
+
+    /// For keys made of `k` and values made of `v`, both `(T, D)`; `norm` comes after it.
+    pub fn update<'a>(&'a self, isa: Isa, k: &[f32], v: &[f32], norm: &'a LayerNorm) -> Update<'a> {
+        let (c, d) = (self.queries.k(), self.queries.n());
+        let tokens = k.len() / d;
+        let rows = self.heads * tokens;
+        let keys = spread(&self.k_proj.rows(isa, k, Default::default()), c, self.heads, rows);
+        let values = spread(&self.v_proj.rows(isa, v, Default::default()), c, self.heads, rows);
+        let dot = |key: &[f32]| key.iter().zip(&self.query_bias).map(|(a, b)| a * b).sum();
+        Update {
+            key_bias: keys.chunks_exact(c).map(dot).collect(),
+            keys: PackedB::from_nk(isa, &product(isa, &keys, &self.queries), rows, d),
+            values: PackedB::from_kn(isa, &product(isa, &values, &self.out), rows, d),
+            bias: &self.out_bias,
+            norm,
+            tokens,
+        }
+    }
+}
+
+impl Update<'_> {
+    /// Some rows `x` of the image, in place; `x_pe` are the same with their position encoding.
+    fn apply(&self, isa: Isa, x: &mut [f32], x_pe: &[f32], scores: &mut [f32], out: &mut [f32]) {
+        let m = x.len() / self.bias.len();
+        gemm_block(isa, x_pe, m, &self.keys, scores, &Epilogue::bias(&self.key_bias));
+        rows::softmax_block(isa, scores, self.tokens);
+        gemm_block(isa, scores, m, &self.values, out, &Epilogue::bias(self.bias).residual(x));
+        let LayerNorm { weight, bias, eps } = self.norm;
+        rows::layer_norm_block(isa, out, weight, bias, *eps, x);
+    }
+}
+
+/// How the rows of the image come about in a pass.
+pub(super) enum Source<'a> {
+    /// `(N, D)`, plus one that repeats.
+    Sum(&'a [f32], &'a [f32]),
+    /// From what they were.
+    Update(Update<'a>),
+}
+
+/// Writes `image`, `(N, D)`, from its `source` and looks at it, with its position encoding `pe`, in one pass. Returns what
+/// [`TokenToImage::finish`] needs.
+pub(super) fn pass(run: &mut Run, image: &mut [f32], pe: &[f32], source: &Source, look: &Look) -> Vec<f32> {
+    let isa = run.isa;
+    let (d, looks) = (look.0.k(), look.0.n());
+    let columns = match source {
+        Source::Sum(..) => 0,
+        Source::Update(update) => update.key_bias.len(),
+    };
+    let n = image.len() / d;
+    let share = attention::share_len(looks, d);
+    let mut shares = run.take(n.div_ceil(BLOCK) * share);
+    parallel::for_each_chunk_mut2(image, BLOCK * d, &mut shares, share, |i, x, share| {
+        let (at, rows) = (i * BLOCK * d, x.len() / d);
+        let pe = &pe[at..at + x.len()];
+        parallel::with_scratch(rows * (2 * d + columns.max(looks)), |scratch| {
+            let (x_pe, scratch) = scratch.split_at_mut(x.len());
+            let (out, scores) = scratch.split_at_mut(x.len());
+            match source {
+                Source::Sum(a, b) => {
+                    let b = if b.len() == d { b } else { &b[at..at + x.len()] };
+                    rows::sum_block(isa, &a[at..at + x.len()], b, x);
+                }
+                Source::Update(update) => {
+                    rows::sum_block(isa, x, pe, x_pe);
+                    update.apply(isa, x, x_pe, &mut scores[..rows * columns], out);
+                }
+            }
+            rows::sum_block(isa, x, pe, x_pe);
+            let scores = &mut scores[..rows * looks];
+            gemm_block(isa, x_pe, rows, &look.0, scores, &Epilogue::default());
+            attention::pool_block(isa, scores, looks, x, d, share);
+        });
+    });
+    let seen = attention::merge_shares(isa, &mut shares, looks, d);
+    run.give(shares);
+    seen
+}
