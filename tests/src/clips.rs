@@ -1,7 +1,7 @@
-//! Clips as the scripts of `tools/scenarios.py` name them.
+//! Clips and prompts as the scripts of `tools/scenarios.py` name them.
 
 use image::AnimationDecoder;
-use sam2_model::Frame;
+use sam2_model::{Frame, Points};
 use serde_json::Value;
 
 use crate::micro::asset;
@@ -41,4 +41,19 @@ pub fn clip(script: &Value) -> Vec<Frame> {
         Frame::new(width, height, seeded::photo(name, width, height, n as usize)).expect("it fills the frame")
     };
     frames.iter().map(photo).collect()
+}
+
+/// The prompt of a step: `points`, `labels`, `box`, each of which may be absent.
+///
+/// # Panics
+/// If one of them is malformed.
+#[must_use]
+pub fn points(step: &Value) -> Points {
+    let number = |value: &Value| value.as_f64().expect("a number") as f32;
+    let list = |key: &str| step[key].as_array().map_or(&[][..], Vec::as_slice);
+    Points {
+        coords: list("points").iter().map(|p| [number(&p[0]), number(&p[1])]).collect(),
+        labels: list("labels").iter().map(|l| l.as_i64().expect("a label") as i32).collect(),
+        bbox: step["box"].as_array().map(|b| std::array::from_fn(|i| number(&b[i]))),
+    }
 }

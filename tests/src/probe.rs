@@ -238,6 +238,21 @@ impl Probes {
     }
 }
 
+/// Relative L2 distance.
+#[must_use]
+pub fn rel_l2(actual: &[f32], golden: &[f32]) -> f64 {
+    let square = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>();
+    let error = square(&mut actual.iter().zip(golden).map(|(a, b)| f64::from(*a) - f64::from(*b)));
+    (error / square(&mut golden.iter().map(|&v| f64::from(v))).max(f64::MIN_POSITIVE)).sqrt()
+}
+
+/// `count` of the values, at the indices that follow from a name.
+#[must_use]
+pub fn samples(name: &str, count: usize, values: &[f32]) -> Vec<f32> {
+    let seed = fnv1a64(name.as_bytes());
+    (0..count as u64).map(|j| values[(splitmix64(seed, j) % values.len() as u64) as usize]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,8 +9,8 @@ use sam2_model::{
 };
 use sam2_tests::clips;
 use sam2_tests::micro::{self, Variant};
-use sam2_tests::probe::Probes;
-use sam2_tests::seeded::{self, fnv1a64, splitmix64};
+use sam2_tests::probe::{Probes, rel_l2, samples};
+use sam2_tests::seeded;
 use serde_json::{Value, json};
 
 /// Where the program deliberately shows something else than Meta's: session, step, object. After a prompt on a frame
@@ -31,16 +31,6 @@ struct Tolerance {
 const TIGHT: Tolerance = Tolerance { logits: 1e-4, scores: 1e-3, area: 0.0 };
 /// Random weights make larger errors of the same rounding.
 const SEEDED: Tolerance = Tolerance { logits: 1e-2, scores: 1e-2, area: 1e-3 };
-
-fn points(step: &Value) -> Points {
-    let number = |value: &Value| value.as_f64().expect("a number") as f32;
-    let list = |key: &str| step[key].as_array().map_or(&[][..], Vec::as_slice);
-    Points {
-        coords: list("points").iter().map(|p| [number(&p[0]), number(&p[1])]).collect(),
-        labels: list("labels").iter().map(|l| l.as_i64().expect("a label") as i32).collect(),
-        bbox: step["box"].as_array().map(|b| std::array::from_fn(|i| number(&b[i]))),
-    }
-}
 
 fn ellipse(step: &Value, width: usize, height: usize) -> Mask {
     let [cx, cy, rx, ry] = std::array::from_fn(|i| step["ellipse"][i].as_i64().expect("a number"));
@@ -66,7 +56,7 @@ impl Session<'_> {
         let predictor = &mut self.predictor;
         match step["op"].as_str().expect("a name") {
             "points" => {
-                let (f, prompt) = (frame(), points(step));
+                let (f, prompt) = (frame(), clips::points(step));
                 let picture = &self.frames[f];
                 let output = if step["clear_old"] == true {
                     predictor.add_points(f, picture, object(), &prompt).expect(valid)
@@ -102,18 +92,6 @@ impl Session<'_> {
             other => panic!("unknown step {other}"),
         }
     }
-}
-
-/// Relative L2 distance.
-fn distance(actual: &[f32], golden: &[f32]) -> f64 {
-    let square = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>();
-    let error = square(&mut actual.iter().zip(golden).map(|(a, b)| f64::from(*a) - f64::from(*b)));
-    (error / square(&mut golden.iter().map(|&v| f64::from(v))).max(f64::MIN_POSITIVE)).sqrt()
-}
-
-fn samples(key: &str, count: usize, values: &[f32]) -> Vec<f32> {
-    let seed = fnv1a64(key.as_bytes());
-    (0..count as u64).map(|j| values[(splitmix64(seed, j) % values.len() as u64) as usize]).collect()
 }
 
 /// Compares the outputs of one step; returns the largest relative error of logits.
@@ -160,8 +138,8 @@ fn compare(
         let budget = tolerance.logits.max(4.0 * f64::from(reference[row]));
         let norm = object.low_res.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
         let errors = [
-            distance(&samples(&here, low_count, &object.low_res), &low[row * low_count..][..low_count]),
-            distance(&samples(&here, full_count, &logits), &full[row * full_count..][..full_count]),
+            rel_l2(&samples(&here, low_count, &object.low_res), &low[row * low_count..][..low_count]),
+            rel_l2(&samples(&here, full_count, &logits), &full[row * full_count..][..full_count]),
             (norm / norms[row] - 1.0).abs(),
         ];
         worst = errors.into_iter().fold(worst, f64::max);

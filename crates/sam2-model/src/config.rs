@@ -5,6 +5,7 @@
 
 mod check;
 mod reader;
+mod samurai;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use serde_json::Value;
 use crate::error::LoadError;
 use crate::weights::Checkpoint;
 use reader::Reader;
+pub use samurai::SamuraiConfig;
 
 /// Longer texts are not configurations.
 const LONGEST: u64 = 1 << 20;
@@ -37,7 +39,7 @@ pub struct TrunkConfig {
 }
 
 /// One model. Field names are those of Meta's YAML files.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Side of the square that images are resized to, pixels.
     pub image_size: usize,
@@ -65,6 +67,8 @@ pub struct Config {
     pub no_obj_embed_spatial: bool,
     /// 2.1: object pointers carry their distance in time, projected.
     pub proj_tpos_enc_in_obj_ptrs: bool,
+    /// Constants of the SAMURAI memory policy.
+    pub samurai: SamuraiConfig,
     /// Name of the variant, such as `SAM 2.1 tiny`.
     pub variant: String,
 }
@@ -102,6 +106,7 @@ impl Config {
             "large" => trunk(144, 2, [2, 6, 36, 4], [23, 33, 43], 7, [8, 4, 16, 8]),
             _ => return None,
         };
+        let samurai = SamuraiConfig::published(trunk.embed_dim);
         Some(Self {
             image_size: 1024,
             trunk,
@@ -116,6 +121,7 @@ impl Config {
             only_obj_ptrs_in_the_past_for_eval: true,
             no_obj_embed_spatial: v21,
             proj_tpos_enc_in_obj_ptrs: v21,
+            samurai,
             variant: format!("SAM {} {}", if v21 { "2.1" } else { "2" }, size.replace('_', "-")),
         })
     }

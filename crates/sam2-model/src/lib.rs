@@ -26,7 +26,7 @@ mod workspace;
 #[doc(hidden)]
 pub mod modules;
 
-pub use config::{Config, TrunkConfig};
+pub use config::{Config, SamuraiConfig, TrunkConfig};
 pub use error::{EmbeddingError, LoadError, PromptError, SessionError};
 pub use image_encoder::Features;
 pub use memory_bank::Direction;

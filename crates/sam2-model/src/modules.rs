@@ -7,7 +7,7 @@ use crate::mask_decoder::argmax;
 use crate::memory_attention::MemoryTokens;
 use crate::memory_bank::{Direction, MemoryBank, Moment, StoredOutput};
 use crate::memory_encoder::MaskInput;
-use crate::memory_policy::MemoryPolicyKind;
+use crate::memory_policy::{Kalman, MemoryPolicyKind};
 use crate::model::Model;
 use crate::prompt_encoder::ModelPoint;
 use crate::sam_heads::HeadOutput;
@@ -252,6 +252,38 @@ pub fn remembered(
     let output = predictor.stored(obj_id, frame)?;
     let memory = output.memory.as_ref()?.iter().map(|x| x.to_f32()).collect();
     Some((memory, output.obj_ptr.to_vec()))
+}
+
+/// The state of an object's memory policy, as sessions save it, and the tracked frames whose memories `frame` would look at
+/// in a forward pass, in their order.
+pub fn memory_policy(
+    predictor: &crate::VideoPredictor,
+    obj_id: u32,
+    frame: usize,
+) -> Option<(serde_json::Value, Vec<usize>)> {
+    predictor.policy(obj_id, frame)
+}
+
+/// Runs the Kalman filter of the SAMURAI policy over boxes: a start, then per box a prediction and, where `seen` says so, an
+/// update. Mean, `[8]`, and covariance, `[8][8]`, after each, and the prediction's IoU with each of `compared`.
+#[allow(clippy::type_complexity)]
+pub fn kalman(boxes: &[([f64; 4], bool, [[f64; 4]; 2])]) -> Vec<([f64; 8], [[f64; 8]; 8], [f64; 2])> {
+    let mut filter: Option<Kalman> = None;
+    let step = |&(bbox, seen, compared): &([f64; 4], bool, [[f64; 4]; 2])| {
+        let (filter, ious) = match &mut filter {
+            None => (filter.insert(Kalman::new(bbox)), [f64::NAN; 2]),
+            Some(filter) => {
+                filter.predict();
+                let ious = compared.map(|other| filter.iou(other));
+                if seen {
+                    filter.update(bbox);
+                }
+                (filter, ious)
+            }
+        };
+        (filter.mean, filter.covariance, ious)
+    };
+    boxes.iter().map(step).collect()
 }
 
 /// Position encoding of the memory attention's input, `[g, g, D]`, and of a spatial memory, `[g, g, mem_dim]`.

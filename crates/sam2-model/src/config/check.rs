@@ -45,6 +45,10 @@ impl Config {
         if !self.image_size.is_multiple_of(64) {
             return Err(("image_size", format!("{} is not a multiple of 64", self.image_size)));
         }
+        let weight = self.samurai.kf_score_weight;
+        if !(0.0..=1.0).contains(&weight) {
+            return Err(("kf_score_weight", format!("is {weight}, expected a number in 0 ..= 1")));
+        }
         let (width, heads) = (trunk.embed_dim, trunk.num_heads);
         if !width.is_multiple_of(heads) || width / heads > kernels::gemm::KC {
             let reason = format!("{heads} heads do not fit a width of {width}");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Config, TrunkConfig};
+use super::{Config, SamuraiConfig, TrunkConfig};
 use crate::error::LoadError;
 
 /// Keys whose value is built into the code, with that value, which is also what an absent key means to Meta's classes.
@@ -68,7 +68,7 @@ const REQUIRED: [(&str, &str); 27] = [
 
 /// Keys of training, of initialisation, of tables that are computed at their size anyway, and of the video predictor,
 /// which has options of its own. Sections and `_target_` are not listed.
-const WITHOUT_EFFECT: [&str; 20] = [
+const WITHOUT_EFFECT: [&str; 21] = [
     "compile_image_encoder",
     "image_encoder.neck.kernel_size",
     "image_encoder.trunk.drop_path_rate",
@@ -87,6 +87,7 @@ const WITHOUT_EFFECT: [&str; 20] = [
     "clear_non_cond_mem_around_input",
     "add_all_frames_to_correct_as_cond",
     "sam_mask_decoder_extra_args",
+    "samurai_mode",
     "image_encoder.neck.position_encoding",
     "memory_encoder.position_encoding",
 ];
@@ -167,6 +168,7 @@ impl<'a> Reader<'a> {
             only_obj_ptrs_in_the_past_for_eval: self.flag("only_obj_ptrs_in_the_past_for_eval", false)?,
             no_obj_embed_spatial: self.flag("no_obj_embed_spatial", false)?,
             proj_tpos_enc_in_obj_ptrs: project,
+            samurai: SamuraiConfig::read(self, width)?,
             variant: format!(
                 "custom SAM {} ({image_size} px, width {width})",
                 if project { "2.1" } else { "2" }
@@ -195,7 +197,7 @@ impl<'a> Reader<'a> {
         key.split('.').try_fold(self.root, |value, segment| value.get(segment))
     }
 
-    fn error(&self, key: &str, reason: String) -> LoadError {
+    pub fn error(&self, key: &str, reason: String) -> LoadError {
         let key: String = key.escape_debug().take(200).collect();
         LoadError::Config { origin: self.origin.to_owned(), key, reason }
     }
@@ -224,8 +226,13 @@ impl<'a> Reader<'a> {
         if same { Ok(()) } else { self.wrong(key, found, &format!("{expected}: nothing else is supported")) }
     }
 
-    fn number(&self, key: &str, default: usize) -> Result<usize, LoadError> {
+    pub fn number(&self, key: &str, default: usize) -> Result<usize, LoadError> {
         self.get(key).map_or(Ok(default), |value| self.whole(key, value))
+    }
+
+    pub fn real(&self, key: &str, default: f64) -> Result<f64, LoadError> {
+        let Some(value) = self.get(key) else { return Ok(default) };
+        value.as_f64().map_or_else(|| self.wrong(key, value, "a number"), Ok)
     }
 
     fn whole(&self, key: &str, value: &Value) -> Result<usize, LoadError> {

@@ -142,6 +142,29 @@ fn memory_knobs_are_read_and_checked() {
 }
 
 #[test]
+fn keys_of_the_samurai_fork_are_read() {
+    let text = |keys: &str| yaml(TINY, 96, true).replace("  num_maskmem: 7\n", keys);
+    let published = Config::published("tiny", true).expect("a size").samurai;
+    let keys = "  samurai_mode: true\n  kf_score_weight: 0.25\n  stable_frames_threshold: 15\n  \
+                stable_ious_threshold: 0.3\n  min_obj_score_logits: -1\n  memory_bank_iou_threshold: 0.5\n  \
+                memory_bank_obj_score_threshold: 0.0\n  memory_bank_kf_score_threshold: 0.0\n";
+    let config = Config::from_yaml(&text(keys), "x").expect("SAMURAI's own file");
+    assert_eq!(config, Config::published("tiny", true).expect("a size"));
+    let other = text("  kf_score_weight: 0.5\n  stable_frames_threshold: 3\n");
+    let config = Config::from_yaml(&other, "x").expect("these are allowed");
+    assert_eq!(
+        config.samurai,
+        super::SamuraiConfig { kf_score_weight: 0.5, stable_frames_threshold: 3, ..published }
+    );
+    for (key, value) in
+        [("kf_score_weight", "1.5"), ("stable_ious_threshold", "high"), ("stable_frames_threshold", "-1")]
+    {
+        let error = refused(&text(&format!("  {key}: {value}\n")));
+        assert!(error.contains(&format!("key {key}: ")), "{error}");
+    }
+}
+
+#[test]
 fn what_is_not_a_configuration_is_refused_in_one_line() {
     for text in
         ["", "hello", "a: 1\na: 2", "{", "[[[", "model: 3", "trainer: {model: {}}", &"[".repeat(100_000)]

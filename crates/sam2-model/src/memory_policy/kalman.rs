@@ -13,7 +13,7 @@ const VELOCITY: f64 = 1.0 / 160.0;
 
 /// The state: centre x, centre y, width over height, height, and the velocity of each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Kalman {
+pub(crate) struct Kalman {
     pub mean: Vector<8>,
     pub covariance: Matrix<8, 8>,
 }

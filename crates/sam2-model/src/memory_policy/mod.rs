@@ -10,6 +10,7 @@ mod samurai;
 use std::fmt::Debug;
 use std::str::FromStr;
 
+pub(crate) use kalman::Kalman;
 use kernels::{Isa, image};
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +51,7 @@ impl MemoryPolicyKind {
     pub(crate) fn create(self, config: &Config) -> Box<dyn MemoryPolicy> {
         match self {
             Self::Sam2 => Box::new(sam2::Sam2),
-            Self::Samurai => Box::new(samurai::Samurai::new(config)),
+            Self::Samurai => Box::new(samurai::Samurai::new(config.samurai)),
             Self::Dam4sam => Box::new(dam4sam::Dam4sam::default()),
             Self::Sam2long => Box::new(sam2long::Sam2long),
         }

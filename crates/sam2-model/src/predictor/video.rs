@@ -19,7 +19,7 @@ use super::mask::Mask;
 use super::prompt::{Frame, Points};
 use crate::error::PromptError;
 use crate::image_encoder::Features;
-use crate::memory_bank::{Direction, StoredOutput};
+use crate::memory_bank::{Direction, Spatial, StoredOutput, View};
 use crate::model::Model;
 use crate::prompt_encoder::ModelPoint;
 use crate::shared_frame::SharedFrame;
@@ -267,6 +267,21 @@ impl VideoPredictor {
     pub(crate) fn stored(&self, obj_id: u32, frame_idx: usize) -> Option<&StoredOutput> {
         let bank = self.objects.iter().find(|object| object.id == obj_id)?.bank();
         bank.cond(frame_idx).or_else(|| bank.non_cond.get(&frame_idx))
+    }
+
+    /// The state of an object's memory policy, and the tracked frames whose memories `frame_idx` looks at in a forward
+    /// pass, in their order.
+    pub(crate) fn policy(&self, obj_id: u32, frame_idx: usize) -> Option<(serde_json::Value, Vec<usize>)> {
+        let object = self.objects.iter().find(|object| object.id == obj_id)?;
+        let setting = Setting { model: &self.model, info: self.info, options: self.options };
+        let slots = self.model.config.num_maskmem - 1;
+        let view = View::new(object.bank(), setting.moment(frame_idx, Direction::Forward), slots, 1);
+        let frame = |spatial: &Spatial| {
+            let found =
+                object.bank().non_cond.iter().find(|(_, output)| std::ptr::eq(*output, spatial.output));
+            found.map(|(frame, _)| *frame)
+        };
+        Some((object.policy.save(), object.policy.recent(&view).iter().filter_map(frame).collect()))
     }
 
     fn check(&self, frame_idx: usize, frame: &Frame) -> Result<(), PromptError> {
