@@ -17,8 +17,16 @@ CASES = {
     "crops": SHARP
     | {"points_per_side": 4, "crop_n_layers": 1, "crop_n_points_downscale_factor": 2, "box_nms_thresh": 0.95, "crop_nms_thresh": 0.5},
     "refined": SHARP | {"points_per_side": 3, "use_m2m": True, "box_nms_thresh": 1.0},
+    "grids": SHARP | {"points_per_side": None, "box_nms_thresh": 1.0, "crop_n_layers": 1, "crop_nms_thresh": 1.0},
+    "regions": SHARP | {"points_per_side": 4, "box_nms_thresh": 1.0},
     "single": SHARP | {"points_per_side": 4, "multimask_output": False, "box_nms_thresh": 1.0},
 }
+
+
+# Clicks as shares of width and height, for the image and for its crops.
+GRIDS = [[[0.18, 0.42], [0.7, 0.5], [0.5, 0.99]], [[0.3, 0.6]]]
+# SAM's clean-up of finished masks, which SAM 2 has but does not call. It needs OpenCV.
+SMALL_REGIONS = 150
 
 
 def margins(records: list, options: dict) -> list:
@@ -35,7 +43,12 @@ def everything() -> Probes:
     model = golden_demo.build()
     side = model.image_size // 4
     for case, options in CASES.items():
+        if case == "grids":
+            options = options | {"point_grids": [np.array(grid) for grid in GRIDS]}
         generator = SAM2AutomaticMaskGenerator(model, output_mode="coco_rle", **options)
+        if case == "regions":
+            find, threshold = generator._generate_masks, max(generator.box_nms_thresh, generator.crop_nms_thresh)
+            generator._generate_masks = lambda image: generator.postprocess_small_regions(find(image), SMALL_REGIONS, threshold)
         generator.predictor._bb_feat_sizes = [(side, side), (side // 2, side // 2), (side // 4, side // 4)]
         with torch.inference_mode():
             records = generator.generate(image)

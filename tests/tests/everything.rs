@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use image::AnimationDecoder;
-use sam2_model::{AutomaticMaskGenerator, AutomaticOptions, Frame, Model};
+use sam2_model::{AutomaticMaskGenerator, AutomaticOptions, Frame, ImagePredictor, Mask, Model, PromptError};
 use sam2_tests::probe::Probes;
 
 fn asset(name: &str) -> Vec<u8> {
@@ -20,7 +20,7 @@ fn first_frame() -> Frame {
 }
 
 /// The cases of `tools/golden_everything.py`.
-fn cases() -> [(&'static str, AutomaticOptions); 5] {
+fn cases() -> [(&'static str, AutomaticOptions); 7] {
     let sharp = || AutomaticOptions {
         pred_iou_thresh: 0.1,
         stability_score_thresh: 0.5,
@@ -38,6 +38,26 @@ fn cases() -> [(&'static str, AutomaticOptions); 5] {
                 crop_n_points_downscale_factor: 2,
                 box_nms_thresh: 0.95,
                 crop_nms_thresh: 0.5,
+                ..sharp()
+            },
+        ),
+        (
+            "grids",
+            AutomaticOptions {
+                point_grids: Some(vec![vec![[0.18, 0.42], [0.7, 0.5], [0.5, 0.99]], vec![[0.3, 0.6]]]),
+                points_per_batch: 2,
+                box_nms_thresh: 1.0,
+                crop_n_layers: 1,
+                crop_nms_thresh: 1.0,
+                ..sharp()
+            },
+        ),
+        (
+            "regions",
+            AutomaticOptions {
+                points_per_side: 4,
+                min_mask_region_area: 150,
+                box_nms_thresh: 1.0,
                 ..sharp()
             },
         ),
@@ -73,7 +93,10 @@ fn records_match_meta() {
             let (iou, stability) = (floats("iou")[i], floats("stability")[i]);
             assert!((record.predicted_iou - iou).abs() <= 1e-5, "{here}: {} for {iou}", record.predicted_iou);
             assert!((record.stability_score - stability).abs() <= 1e-5, "{here}: {}", record.stability_score);
-            assert_eq!(record.segmentation.mask().area() as i64, ints("area")[i], "{here}: decoded");
+            let mask = record.segmentation.mask();
+            assert_eq!(mask.area() as i64, ints("area")[i], "{here}: decoded");
+            let polygons = mask.polygons();
+            assert_eq!(Mask::from_polygons(mask.width(), mask.height(), &polygons), mask, "{here}: polygons");
         }
     }
 }
@@ -87,7 +110,24 @@ fn parameters_that_find_nothing_are_refused() {
     assert!(refused(AutomaticOptions { points_per_side: 1_000_000, ..default() }));
     assert!(refused(AutomaticOptions { crop_n_layers: 60, crop_n_points_downscale_factor: 2, ..default() }));
     assert!(refused(AutomaticOptions { crop_n_points_downscale_factor: 0, crop_n_layers: 1, ..default() }));
+    assert!(refused(AutomaticOptions { points_per_batch: 0, ..default() }));
+    assert!(refused(AutomaticOptions { point_grids: Some(vec![]), ..default() }));
+    assert!(refused(AutomaticOptions { point_grids: Some(vec![vec![[0.5, 1.5]]]), ..default() }));
+    let one_for_two = Some(vec![vec![[0.5, 0.5]]]);
+    assert!(refused(AutomaticOptions { point_grids: one_for_two, crop_n_layers: 1, ..default() }));
     assert!(refused(AutomaticOptions { pred_iou_thresh: f32::NAN, ..default() }));
+}
+
+#[test]
+fn an_encoded_image_gives_the_same_masks() {
+    let model = Model::from_bytes(&asset("sam2.1_micro.safetensors"), "micro").expect("it loads");
+    let (image, [(_, plain), _, (_, crops), ..]) = (first_frame(), cases());
+    let mut generator = AutomaticMaskGenerator::new(model.clone(), plain).expect("valid parameters");
+    let expected = generator.generate(&image, |_, _| ()).expect("an image");
+    let embedding = ImagePredictor::new(model.clone()).encode(&image);
+    assert_eq!(generator.generate_encoded(&embedding, |_, _| ()).expect("no crops"), expected);
+    let mut generator = AutomaticMaskGenerator::new(model, crops).expect("valid parameters");
+    assert_eq!(generator.generate_encoded(&embedding, |_, _| ()), Err(PromptError::CropsOfEmbedding));
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Result;
-use sam2_model::{Config, Model, Points};
+use anyhow::{Result, bail};
+use sam2_model::{Config, Frame, ImagePredictor, Model, Points};
 
 use crate::args::ModelArg;
 use crate::console::Console;
@@ -43,6 +43,31 @@ pub fn open_file(path: &Path, config: Option<&Path>) -> Result<Arc<Model>> {
 /// The embedded checkpoint.
 pub fn embedded() -> Result<Arc<Model>> {
     Ok(Model::from_bytes(EMBEDDED, EMBEDDED_NAME)?)
+}
+
+/// Encodes the photo, or finds it in the file of embeddings; says which.
+pub fn set_image(
+    predictor: &mut ImagePredictor,
+    photo: &Frame,
+    embeddings: Option<&Path>,
+) -> Result<Option<&'static str>> {
+    let Some(path) = embeddings else {
+        predictor.set_image(photo);
+        return Ok(None);
+    };
+    if !path.exists() {
+        predictor.set_image(photo);
+        predictor.save_embeddings(path)?;
+        return Ok(Some("saved"));
+    }
+    predictor.load_embeddings(path)?;
+    if !predictor.embedding().is_some_and(|embedding| embedding.is_of(photo)) {
+        bail!(
+            "{} holds the embeddings of another photo: choose another file for --embeddings",
+            path.display()
+        );
+    }
+    Ok(Some("loaded"))
 }
 
 /// Clicks and a box as the model takes them.

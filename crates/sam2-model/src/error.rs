@@ -225,6 +225,9 @@ pub enum PromptError {
         /// Prompts.
         prompts: usize,
     },
+    /// A search in crops of an image of which only the embeddings are there.
+    #[error("crops have to be encoded, so they need the image itself and not its embeddings")]
+    CropsOfEmbedding,
     /// Embeddings of an image that another model encoded.
     #[error("another model encoded this image; encode it again with this one")]
     OtherModel,
@@ -264,7 +267,7 @@ pub enum PromptError {
     },
     /// Parameters of a search for everything under which nothing can be found.
     #[error(
-        "the search needs 1 to 1024 points per side in every layer, at most 4 layers of crops, and thresholds that are numbers"
+        "the search needs 1 to 1024 points per side in every layer, or lists of shares of width and height for the image and every layer, at most 4 layers of crops, batches of at least one point, and thresholds that are numbers"
     )]
     BadSearch,
     /// An empty video.

@@ -37,6 +37,7 @@ pub use predictor::image::{
     ImageBatch, ImageEmbedding, ImageOptions, ImagePredictor, ImagePrompt, Prediction,
 };
 pub use predictor::mask::{Mask, mask_to_logits};
+pub use predictor::polygon::Polygon;
 pub use predictor::prompt::{Frame, Points};
 pub use predictor::video::{
     FrameOutput, Keep, ObjectEvent, ObjectOutput, VideoInfo, VideoOptions, VideoPredictor,

@@ -2,26 +2,42 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::args::ModelArg;
 
 /// `sam2 everything`
 #[derive(Args, Debug)]
 pub struct Everything {
-    /// The photo (PNG, JPEG, GIF, BMP, WebP or TIFF; turned upright if its EXIF data say so)
+    /// The photo (PNG, JPEG, GIF, BMP, WebP or TIFF; turned upright if its EXIF data say so); - for stdin
     pub image: PathBuf,
     #[command(flatten)]
     pub model: ModelArg,
     /// Folder for the masks (000.png ..., best first), overlay.png and masks.json
     #[arg(short, long = "output", value_name = "DIR", required_unless_present = "json")]
     pub output: Option<PathBuf>,
-    /// Print the masks as one JSON array with COCO RLE on stdout
+    /// Print the masks as one JSON array on stdout
     #[arg(long)]
     pub json: bool,
+    /// How the list has the masks: rows of 0 and 1, lengths of runs, or COCO's string of them
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = OutputMode::CocoRle)]
+    pub output_mode: OutputMode,
+    /// Add outlines to the list, with holes, as corners of pixels: {"outer":[[x,y],...],"holes":[[[x,y],...],...]}
+    #[arg(long)]
+    pub polygons: bool,
+    /// What the encoder found in the photo: written if the file is not there, else used
+    #[arg(long, value_name = "FILE.safetensors", conflicts_with = "crop_n_layers")]
+    pub embeddings: Option<PathBuf>,
     /// Clicks per side of the grid over the photo
     #[arg(long, value_name = "N", default_value_t = 32)]
     pub points_per_side: usize,
+    /// Clicks that are decoded in one go; changes no result
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub points_per_batch: usize,
+    /// Clicks in place of the grids: a JSON file of one list of [x,y] for the photo and one for every layer of crops, x and y
+    /// as shares of width and height
+    #[arg(long, value_name = "FILE.json", conflicts_with = "points_per_side")]
+    pub point_grids: Option<PathBuf>,
     /// Keep masks with a predicted IoU above this
     #[arg(long, value_name = "X", default_value_t = 0.8)]
     pub pred_iou_thresh: f32,
@@ -49,10 +65,22 @@ pub struct Everything {
     /// Clicks per side are divided by this from layer to layer
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub crop_n_points_downscale_factor: usize,
+    /// Remove holes and islands of fewer pixels than this from the masks
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub min_mask_region_area: usize,
     /// Predict every mask a second time with itself as a prompt
     #[arg(long)]
     pub use_m2m: bool,
     /// Predict one mask per click instead of three
     #[arg(long)]
     pub single_mask: bool,
+}
+
+/// The forms of a mask in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum OutputMode {
+    BinaryMask,
+    UncompressedRle,
+    CocoRle,
 }

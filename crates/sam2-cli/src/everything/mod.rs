@@ -2,15 +2,17 @@
 
 mod args;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use sam2_model::{AutomaticMaskGenerator, AutomaticOptions, Frame, Record};
+use sam2_model::{AutomaticMaskGenerator, AutomaticOptions, Frame, ImagePredictor, Record};
 use serde_json::{Value, json};
 
 pub use args::Everything;
+use args::OutputMode;
 
 use crate::console::Console;
 use crate::input::photo;
@@ -28,23 +30,35 @@ pub fn run(args: &Everything, console: &Console) -> Result<()> {
             bail!("writing {} would overwrite the input: choose another folder for -o", args.image.display());
         }
     }
+    if let Some(path) = &args.embeddings {
+        output::prepare_file(path, "safetensors")?;
+    }
+    let options = options(args)?;
     let photo = photo::read(&args.image)?;
     let size = photo.dimensions();
     let photo = Frame::new(size.0 as usize, size.1 as usize, photo.into_raw())?;
-    let options = options(args);
     let model = model::open(&args.model, console)?;
-    let mut generator = AutomaticMaskGenerator::new(model, options)?;
+    let mut generator = AutomaticMaskGenerator::new(Arc::clone(&model), options)?;
 
     let bar = progress_bar(console);
     let start = Instant::now();
-    let records = generator.generate(&photo, |done, total| {
+    let tick = |done: usize, total: usize| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
-    })?;
+    };
+    let records = match &args.embeddings {
+        None => generator.generate(&photo, tick)?,
+        Some(path) => {
+            let mut predictor = ImagePredictor::new(model);
+            model::set_image(&mut predictor, &photo, Some(path))?;
+            let embedding = predictor.embedding().context("no image was set")?;
+            generator.generate_encoded(embedding, tick)?
+        }
+    };
     bar.finish_and_clear();
     console.note(&format!("{} masks in {:.1} s", records.len(), start.elapsed().as_secs_f64()));
 
-    let list = Value::Array(records.iter().map(describe).collect());
+    let list = Value::Array(records.iter().map(|record| describe(record, args)).collect());
     if let Some(folder) = &args.output {
         write(folder, &photo, &records, &list)?;
     }
@@ -65,9 +79,21 @@ pub fn run(args: &Everything, console: &Console) -> Result<()> {
     Ok(())
 }
 
-fn options(args: &Everything) -> AutomaticOptions {
-    AutomaticOptions {
+fn options(args: &Everything) -> Result<AutomaticOptions> {
+    let grids = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path)?;
+        anyhow::Ok(serde_json::from_str::<Vec<Vec<[f64; 2]>>>(&text)?)
+    };
+    let point_grids = args
+        .point_grids
+        .as_ref()
+        .map(|path| grids(path).with_context(|| format!("cannot read the clicks in {}", path.display())))
+        .transpose()?;
+    Ok(AutomaticOptions {
         points_per_side: args.points_per_side,
+        point_grids,
+        points_per_batch: args.points_per_batch,
+        min_mask_region_area: args.min_mask_region_area,
         pred_iou_thresh: args.pred_iou_thresh,
         stability_score_thresh: args.stability_score_thresh,
         stability_score_offset: args.stability_score_offset,
@@ -79,21 +105,36 @@ fn options(args: &Everything) -> AutomaticOptions {
         crop_n_points_downscale_factor: args.crop_n_points_downscale_factor,
         use_m2m: args.use_m2m,
         multimask_output: !args.single_mask,
-    }
+    })
 }
 
-/// A record under the names and in the types of Meta's, the mask as COCO RLE.
-fn describe(record: &Record) -> Value {
+/// A record under the names and in the types of Meta's.
+fn describe(record: &Record, args: &Everything) -> Value {
     let rle = &record.segmentation;
-    json!({
-        "segmentation": {"size": [rle.height(), rle.width()], "counts": rle.to_coco_string()},
+    let size = [rle.height(), rle.width()];
+    let segmentation = match args.output_mode {
+        OutputMode::CocoRle => json!({"size": size, "counts": rle.to_coco_string()}),
+        OutputMode::UncompressedRle => json!({"size": size, "counts": rle.counts()}),
+        OutputMode::BinaryMask => {
+            let mask = rle.mask();
+            let row = |row: &[bool]| row.iter().map(|&inside| u8::from(inside)).collect::<Vec<u8>>();
+            mask.data().chunks_exact(rle.width()).map(row).collect()
+        }
+    };
+    let mut value = json!({
+        "segmentation": segmentation,
         "area": rle.area(),
         "bbox": record.bbox,
         "predicted_iou": record.predicted_iou,
         "point_coords": [record.point_coords],
         "stability_score": record.stability_score,
         "crop_box": record.crop_box,
-    })
+    });
+    if args.polygons {
+        let polygons = rle.mask().polygons();
+        value["polygons"] = polygons.iter().map(|p| json!({"outer": p.outer, "holes": p.holes})).collect();
+    }
+    value
 }
 
 /// One PNG per mask, an overlay of all, largest first so that small ones stay visible, and the list.

@@ -66,7 +66,7 @@ pub fn run(args: &Segment, console: &Console) -> Result<()> {
     };
     let mut predictor = ImagePredictor::with_options(model, options)?;
     let start = Instant::now();
-    let embeddings = set_image(&mut predictor, &photo, args.embeddings.as_deref())?;
+    let embeddings = model::set_image(&mut predictor, &photo, args.embeddings.as_deref())?;
     let encode = start.elapsed();
     let start = Instant::now();
     let predictions = predictor.predict_batch(&prompts, multimask)?;
@@ -112,31 +112,6 @@ fn check(args: &Segment) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// Encodes the photo, or finds it in the file of embeddings; says which.
-fn set_image(
-    predictor: &mut ImagePredictor,
-    photo: &Frame,
-    embeddings: Option<&Path>,
-) -> Result<Option<&'static str>> {
-    let Some(path) = embeddings else {
-        predictor.set_image(photo);
-        return Ok(None);
-    };
-    if !path.exists() {
-        predictor.set_image(photo);
-        predictor.save_embeddings(path)?;
-        return Ok(Some("saved"));
-    }
-    predictor.load_embeddings(path)?;
-    if !predictor.embedding().is_some_and(|embedding| embedding.is_of(photo)) {
-        bail!(
-            "{} holds the embeddings of another photo: choose another file for --embeddings",
-            path.display()
-        );
-    }
-    Ok(Some("loaded"))
 }
 
 fn read_mask(path: &Path, size: (u32, u32)) -> Result<Mask> {

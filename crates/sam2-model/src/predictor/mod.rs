@@ -3,5 +3,6 @@
 pub(crate) mod automatic;
 pub(crate) mod image;
 pub(crate) mod mask;
+pub(crate) mod polygon;
 pub(crate) mod prompt;
 pub(crate) mod video;

@@ -14,6 +14,11 @@ pub(super) struct CropBox {
 }
 
 impl CropBox {
+    /// All of an image.
+    pub fn whole((width, height): (usize, usize)) -> Self {
+        Self { x0: 0, y0: 0, x1: width, y1: height }
+    }
+
     /// Width and height.
     pub fn size(self) -> (usize, usize) {
         (self.x1 - self.x0, self.y1 - self.y0)
@@ -44,7 +49,7 @@ pub(super) fn boxes(
     layers: usize,
     overlap_ratio: f64,
 ) -> Vec<(CropBox, usize)> {
-    let mut out = vec![(CropBox { x0: 0, y0: 0, x1: width, y1: height }, 0)];
+    let mut out = vec![(CropBox::whole((width, height)), 0)];
     for layer in 1..=layers {
         let per_side = 1_usize << layer;
         let overlap = (overlap_ratio * width.min(height) as f64 * (2.0 / per_side as f64)) as usize;

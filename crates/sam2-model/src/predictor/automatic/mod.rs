@@ -3,13 +3,14 @@
 
 mod crops;
 mod nms;
+mod regions;
 mod rle;
 
 use std::sync::Arc;
 
 pub use rle::Rle;
 
-use super::image::{ImagePredictor, ImagePrompt, Prediction};
+use super::image::{ImageEmbedding, ImagePredictor, ImagePrompt, Prediction};
 use super::mask::Mask;
 use super::prompt::{Frame, Points};
 use crate::error::PromptError;
@@ -24,6 +25,11 @@ const EDGE: i64 = 20;
 pub struct AutomaticOptions {
     /// Clicks per side of the grid over the image.
     pub points_per_side: usize,
+    /// Clicks, `[x, y]` as shares of width and height, in place of the regular grids: a list for the image and one for
+    /// every layer of crops.
+    pub point_grids: Option<Vec<Vec<[f64; 2]>>>,
+    /// Clicks that are decoded in one go, with a report of progress after each. Changes no result.
+    pub points_per_batch: usize,
     /// Only masks with a predicted IoU above this are kept.
     pub pred_iou_thresh: f32,
     /// Only masks with at least this stability are kept.
@@ -42,6 +48,11 @@ pub struct AutomaticOptions {
     pub crop_overlap_ratio: f64,
     /// The grid of layer `i` has `points_per_side / factor^i` clicks per side.
     pub crop_n_points_downscale_factor: usize,
+    /// Holes and islands of fewer pixels than this are removed from the finished masks; masks that this made alike are
+    /// dropped as in [`Self::box_nms_thresh`]. 0 leaves all as they are. This is what SAM did. Meta's SAM 2 instead hands the
+    /// number to its predictor, which cleans up the low-resolution logits, on GPUs only: see
+    /// [`crate::ImageOptions::max_hole_area`].
+    pub min_mask_region_area: usize,
     /// Every mask is predicted a second time with itself as a prompt.
     pub use_m2m: bool,
     /// Three masks per click, else one.
@@ -52,6 +63,8 @@ impl Default for AutomaticOptions {
     fn default() -> Self {
         Self {
             points_per_side: 32,
+            point_grids: None,
+            points_per_batch: 64,
             pred_iou_thresh: 0.8,
             stability_score_thresh: 0.95,
             stability_score_offset: 1.0,
@@ -61,6 +74,7 @@ impl Default for AutomaticOptions {
             crop_nms_thresh: 0.7,
             crop_overlap_ratio: 512.0 / 1500.0,
             crop_n_points_downscale_factor: 1,
+            min_mask_region_area: 0,
             use_m2m: false,
             multimask_output: true,
         }
@@ -107,20 +121,14 @@ impl AutomaticMaskGenerator {
     /// # Errors
     /// If there is no point to click on, or a parameter is not a number.
     pub fn new(model: Arc<Model>, options: AutomaticOptions) -> Result<Self, PromptError> {
-        let numbers = [options.pred_iou_thresh, options.stability_score_thresh, options.mask_threshold];
-        let finite = numbers.iter().all(|x| x.is_finite()) && options.crop_overlap_ratio.is_finite();
-        let last = u32::try_from(options.crop_n_layers)
-            .ok()
-            .and_then(|n| options.crop_n_points_downscale_factor.checked_pow(n));
-        let points = last.filter(|&f| f > 0).map_or(0, |f| options.points_per_side / f);
-        if points == 0 || points > 1024 || options.crop_n_layers > 4 || !finite {
+        if !options.valid() {
             return Err(PromptError::BadSearch);
         }
         Ok(Self { predictor: ImagePredictor::new(model), options })
     }
 
-    /// All masks of `image`, best first (with crops: those of smaller crops first). `progress` is called after every click
-    /// with the number done and the number in all.
+    /// All masks of `image`, best first (with crops: those of smaller crops first). `progress` is called after every batch
+    /// of clicks with the number done and the number in all.
     ///
     /// # Errors
     /// Never for an image of at least one pixel; the type leaves room.
@@ -131,41 +139,72 @@ impl AutomaticMaskGenerator {
     ) -> Result<Vec<Record>, PromptError> {
         let size = (image.width(), image.height());
         let crops = crops::boxes(size, self.options.crop_n_layers, self.options.crop_overlap_ratio);
-        let side = |layer: usize| {
-            self.options.points_per_side / self.options.crop_n_points_downscale_factor.pow(layer as u32)
-        };
-        let total: usize = crops.iter().map(|(_, layer)| side(*layer).pow(2)).sum();
         let grids: Vec<Vec<[f64; 2]>> =
-            (0..=self.options.crop_n_layers).map(|layer| crops::grid(side(layer))).collect();
+            (0..=self.options.crop_n_layers).map(|l| self.options.grid(l)).collect();
+        let total: usize = crops.iter().map(|(_, layer)| grids[*layer].len()).sum();
         let mut done = 0;
         let mut found = Vec::new();
         for (crop, layer) in &crops {
-            let tick = || {
-                done += 1;
+            self.predictor.set_image(&crop.cut(image)?);
+            let tick = |clicks| {
+                done += clicks;
                 progress(done, total);
             };
-            found.extend(self.search(image, *crop, &grids[*layer], tick)?);
+            found.extend(self.search(size, *crop, &grids[*layer], tick)?);
         }
         if crops.len() > 1 {
             // Masks of smaller crops win.
             let scores: Vec<f32> = found.iter().map(|c| 1.0 / c.crop.area() as f32).collect();
             found = keep(found, &scores, self.options.crop_nms_thresh);
         }
-        Ok(found.into_iter().map(Candidate::into_record).collect())
+        Ok(self.finish(found))
     }
 
-    /// The masks of one crop, without duplicates, best first.
+    /// [`Self::generate`] for an image that was encoded before.
+    ///
+    /// # Errors
+    /// If the parameters ask for crops, which have to be encoded, or another model encoded the image.
+    pub fn generate_encoded(
+        &mut self,
+        image: &Arc<ImageEmbedding>,
+        mut progress: impl FnMut(usize, usize),
+    ) -> Result<Vec<Record>, PromptError> {
+        if self.options.crop_n_layers > 0 {
+            return Err(PromptError::CropsOfEmbedding);
+        }
+        self.predictor.set_embedding(Arc::clone(image))?;
+        let size = (image.width(), image.height());
+        let grid = self.options.grid(0);
+        let mut done = 0;
+        let found = self.search(size, CropBox::whole(size), &grid, |clicks| {
+            done += clicks;
+            progress(done, grid.len());
+        })?;
+        Ok(self.finish(found))
+    }
+
+    fn finish(&self, mut found: Vec<Candidate>) -> Vec<Record> {
+        let area = self.options.min_mask_region_area;
+        if area > 0 {
+            // Masks that were changed fall before those that were not.
+            let scores: Vec<f32> =
+                found.iter_mut().map(|c| if c.remove_small_regions(area) { 0.0 } else { 1.0 }).collect();
+            found = keep(found, &scores, self.options.box_nms_thresh.max(self.options.crop_nms_thresh));
+        }
+        found.into_iter().map(Candidate::into_record).collect()
+    }
+
+    /// The masks of one crop, which the predictor has encoded, without duplicates, best first.
     fn search(
         &mut self,
-        image: &Frame,
+        size: (usize, usize),
         crop: CropBox,
         grid: &[[f64; 2]],
-        mut tick: impl FnMut(),
+        mut tick: impl FnMut(usize),
     ) -> Result<Vec<Candidate>, PromptError> {
         let (width, height) = crop.size();
-        self.predictor.set_image(&crop.cut(image)?);
         let mut found = Vec::new();
-        for &[x, y] in grid {
+        for (i, &[x, y]) in grid.iter().enumerate() {
             let point = [(x * width as f64) as f32, (y * height as f64) as f32];
             let points = Points::click(point[0], point[1]);
             let prompt = ImagePrompt { points, mask_logits: None };
@@ -177,9 +216,12 @@ impl AutomaticMaskGenerator {
                 let refined =
                     if self.options.use_m2m { Some(self.refine(&prompt, prediction, k)?) } else { None };
                 let (prediction, k) = refined.as_ref().map_or((prediction, k), |refined| (refined, 0));
-                found.extend(self.judge(prediction, k, crop, (image.width(), image.height()), point));
+                found.extend(self.judge(prediction, k, crop, size, point));
             }
-            tick();
+            let in_batch = i % self.options.points_per_batch + 1;
+            if in_batch == self.options.points_per_batch || i + 1 == grid.len() {
+                tick(in_batch);
+            }
         }
         let scores: Vec<f32> = found.iter().map(|c| c.iou).collect();
         Ok(keep(found, &scores, self.options.box_nms_thresh))
@@ -238,7 +280,46 @@ impl AutomaticMaskGenerator {
     }
 }
 
+impl AutomaticOptions {
+    /// Whether there is something to search for, and an end to it.
+    fn valid(&self) -> bool {
+        let numbers = [self.pred_iou_thresh, self.stability_score_thresh, self.mask_threshold];
+        let finite = numbers.iter().all(|x| x.is_finite()) && self.crop_overlap_ratio.is_finite();
+        let shares = |grid: &Vec<[f64; 2]>| grid.iter().flatten().all(|x| (0.0..=1.0).contains(x));
+        let clicks = match &self.point_grids {
+            Some(grids) => {
+                grids.len() == self.crop_n_layers + 1 && !grids[0].is_empty() && grids.iter().all(shares)
+            }
+            None => {
+                let layers = u32::try_from(self.crop_n_layers).ok();
+                let last = layers.and_then(|n| self.crop_n_points_downscale_factor.checked_pow(n));
+                let points = last.filter(|&f| f > 0).map_or(0, |f| self.points_per_side / f);
+                (1..=1024).contains(&points) && self.points_per_side <= 1024
+            }
+        };
+        clicks && self.points_per_batch > 0 && self.crop_n_layers <= 4 && finite
+    }
+
+    /// The clicks of a layer.
+    fn grid(&self, layer: usize) -> Vec<[f64; 2]> {
+        match &self.point_grids {
+            Some(grids) => grids[layer].clone(),
+            None => crops::grid(self.points_per_side / self.crop_n_points_downscale_factor.pow(layer as u32)),
+        }
+    }
+}
+
 impl Candidate {
+    /// Removes holes and islands of fewer than `area` pixels; whether there were any.
+    fn remove_small_regions(&mut self, area: usize) -> bool {
+        let (mask, changed) = regions::without_small(&self.rle.mask(), area);
+        if changed {
+            self.bbox = mask.bbox_xyxy().unwrap_or([0; 4]).map(|x| x as i64);
+            self.rle = Rle::encode(&mask, (0, 0), (mask.width(), mask.height()));
+        }
+        changed
+    }
+
     fn into_record(self) -> Record {
         let [x0, y0, x1, y1] = self.bbox;
         let (width, height) = self.crop.size();

@@ -1,0 +1,167 @@
+//! Outlines of masks, holes included: loops along the edges of pixels, so that nothing is lost.
+
+use super::mask::Mask;
+
+/// One connected piece of a mask. Corners are pixel corners: pixel `(x, y)` is the square from `[x, y]` to `[x + 1, y + 1]`.
+/// Loops are closed, without the first corner again at the end, and every corner is a turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Polygon {
+    /// Clockwise as seen on the screen.
+    pub outer: Vec<[u32; 2]>,
+    /// Counter-clockwise.
+    pub holes: Vec<Vec<[u32; 2]>>,
+}
+
+/// Right, down, left, up.
+const STEPS: [(isize, isize); 4] = [(1, 0), (0, 1), (-1, 0), (0, -1)];
+const DOWN: usize = 1;
+const UP: usize = 3;
+
+impl Mask {
+    /// The outlines of its pieces, from top to bottom. Pixels that touch only at a corner are separate pieces. Filling the
+    /// outer loops and clearing the holes gives the mask back exactly; see [`Mask::from_polygons`].
+    pub fn polygons(&self) -> Vec<Polygon> {
+        let (width, height) = (self.width(), self.height());
+        // For every vertical edge between pixels, the loop that it is part of, counted from 1.
+        let mut loops = vec![0_u32; (width + 1) * height];
+        // For every loop, its place in the result.
+        let mut owners: Vec<usize> = Vec::new();
+        let mut found: Vec<Polygon> = Vec::new();
+        for y in 0..height {
+            for x in 0..=width {
+                let (left, right) =
+                    (self.inside(x as isize - 1, y as isize), self.inside(x as isize, y as isize));
+                if left == right || loops[y * (width + 1) + x] != 0 {
+                    continue;
+                }
+                let id = owners.len() as u32 + 1;
+                let corners = self.trace(x, y, if right { UP } else { DOWN }, |edge| loops[edge] = id);
+                if right {
+                    owners.push(found.len());
+                    found.push(Polygon { outer: corners, holes: Vec::new() });
+                } else {
+                    // The pixels before the hole belong to its piece, and the edge before them to a loop of it.
+                    let start = (0..x).rev().find(|&x| !self.inside(x as isize - 1, y as isize)).unwrap_or(0);
+                    let owner = owners[loops[y * (width + 1) + start] as usize - 1];
+                    owners.push(owner);
+                    found[owner].holes.push(corners);
+                }
+            }
+        }
+        found
+    }
+
+    /// The mask of `width · height` pixels whose centres lie in an odd number of loops.
+    ///
+    /// # Panics
+    /// If the mask has no pixel, or a corner lies outside.
+    pub fn from_polygons(width: usize, height: usize, polygons: &[Polygon]) -> Self {
+        let mut data = vec![false; width * height];
+        for corners in polygons.iter().flat_map(|p| std::iter::once(&p.outer).chain(&p.holes)) {
+            for (a, b) in corners.iter().zip(corners.iter().cycle().skip(1)) {
+                for y in a[1].min(b[1])..a[1].max(b[1]) {
+                    let row = &mut data[y as usize * width..][..width];
+                    row[a[0] as usize..].iter_mut().for_each(|pixel| *pixel = !*pixel);
+                }
+            }
+        }
+        Self::new(width, height, data).expect("a mask has a pixel")
+    }
+
+    fn inside(&self, x: isize, y: isize) -> bool {
+        let (width, height) = (self.width() as isize, self.height() as isize);
+        (0..width).contains(&x) && (0..height).contains(&y) && self.data()[(y * width + x) as usize]
+    }
+
+    /// Follows the loop of the vertical edge left of pixel `(x, y)`, in a direction that has the mask on its right. `visit`
+    /// gets every vertical edge, as `y · (width + 1) + x`.
+    fn trace(&self, x: usize, y: usize, direction: usize, mut visit: impl FnMut(usize)) -> Vec<[u32; 2]> {
+        let start = (x as isize, if direction == UP { y as isize + 1 } else { y as isize }, direction);
+        let (mut x, mut y, mut direction) = start;
+        let mut corners = Vec::new();
+        loop {
+            let (dx, dy) = STEPS[direction];
+            if dy != 0 {
+                let row = if dy > 0 { y } else { y - 1 };
+                visit(row as usize * (self.width() + 1) + x as usize);
+            }
+            (x, y) = (x + dx, y + dy);
+            // The two pixels ahead: to the right and to the left of the way.
+            let (rx, ry) = STEPS[(direction + 1) % 4];
+            let ahead = |side: isize| {
+                let (px, py) = (2 * x + dx + side * rx - 1, 2 * y + dy + side * ry - 1);
+                self.inside(px.div_euclid(2), py.div_euclid(2))
+            };
+            let next = match (ahead(1), ahead(-1)) {
+                (false, _) => (direction + 1) % 4,
+                (true, false) => direction,
+                (true, true) => (direction + 3) % 4,
+            };
+            if next != direction {
+                corners.push([x as u32, y as u32]);
+            }
+            direction = next;
+            if (x, y, direction) == start {
+                return corners;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn mask(rows: &[&str]) -> Mask {
+        let data = rows.iter().flat_map(|row| row.chars().map(|c| c == '#')).collect();
+        Mask::new(rows[0].len(), rows.len(), data).expect("the rows fill the mask")
+    }
+
+    #[test]
+    fn a_pixel_a_hole_and_an_island_in_it() {
+        assert_eq!(
+            mask(&["#"]).polygons(),
+            [Polygon { outer: vec![[0, 0], [1, 0], [1, 1], [0, 1]], holes: vec![] }]
+        );
+        let found = mask(&["#####", "#...#", "#.#.#", "#...#", "#####"]).polygons();
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].holes, [[[1, 4], [4, 4], [4, 1], [1, 1]]]);
+        assert_eq!((found[1].outer.len(), found[1].holes.len()), (4, 0));
+        assert_eq!(found[1].outer[0], [2, 2]);
+        assert!(mask(&["..", ".."]).polygons().is_empty());
+    }
+
+    #[test]
+    fn corners_do_not_join_pieces() {
+        let found = mask(&["#.", ".#"]).polygons();
+        assert_eq!(found.len(), 2);
+        // A ring that is open at a corner only has no hole: its outline runs in and out again there.
+        let found = mask(&["###", "#.#", "##."]).polygons();
+        assert_eq!((found.len(), found[0].holes.len()), (1, 0));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn polygons_give_the_mask_back(width in 1..12_usize, bits in proptest::collection::vec(any::<bool>(), 1..120)) {
+            let height = bits.len().div_ceil(width);
+            let data: Vec<bool> = (0..width * height).map(|i| bits[i % bits.len()]).collect();
+            let mask = Mask::new(width, height, data).expect("it is filled");
+            let found = mask.polygons();
+            prop_assert_eq!(&Mask::from_polygons(width, height, &found), &mask);
+            let area = |corners: &[[u32; 2]]| {
+                let pairs = corners.iter().zip(corners.iter().cycle().skip(1));
+                pairs.map(|(a, b)| i64::from(a[0]) * i64::from(b[1]) - i64::from(b[0]) * i64::from(a[1])).sum::<i64>()
+            };
+            for polygon in &found {
+                prop_assert!(area(&polygon.outer) > 0, "clockwise");
+                prop_assert!(polygon.holes.iter().all(|hole| area(hole) < 0), "counter-clockwise");
+                // Every piece alone is a piece: its holes lie in it.
+                let alone = Mask::from_polygons(width, height, std::slice::from_ref(polygon));
+                prop_assert!(alone.data().iter().zip(mask.data()).all(|(part, whole)| !part || *whole));
+            }
+        }
+    }
+}
