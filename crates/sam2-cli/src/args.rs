@@ -54,6 +54,8 @@ pub enum Command {
     Everything(everything::Everything),
     /// Follow objects through a clip: a folder of images, an animated GIF or a video file
     Track(Track),
+    /// Follow objects through frames as they come in, with prompts that may arrive on the way
+    Stream(crate::stream::Stream),
     /// Measure predictions against ground truth: DAVIS, SA-V, LaSOT
     Eval(Eval),
     /// Segment and track in a bundled clip with the embedded model, and check the result against the truth
@@ -130,6 +132,10 @@ pub struct Track {
     /// Also write the low-resolution logits of every frame and object, 00000_obj1.npy ..., into this folder
     #[arg(long, value_name = "DIR")]
     pub save_logits: Option<PathBuf>,
+    #[command(flatten)]
+    pub pass: crate::track::options::PassArgs,
+    #[command(flatten)]
+    pub memory: crate::track::options::MemoryArgs,
     /// Treat the clip as if it ended after N frames
     #[arg(long, value_name = "N", value_parser = parse_count)]
     pub max_frames: Option<usize>,
@@ -172,7 +178,8 @@ pub struct Bench {
     pub json: bool,
 }
 
-fn parse_count(text: &str) -> Result<usize, String> {
+/// At least one.
+pub fn parse_count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("at least 1 frame is needed".to_owned()),
         Ok(n) => Ok(n),

@@ -49,6 +49,11 @@ impl Console {
         }
     }
 
+    /// Whether nobody reads the results any more.
+    pub fn reader_is_gone(&self) -> bool {
+        self.stdout_closed.get()
+    }
+
     /// A remark on stderr, unless `--quiet`.
     pub fn note(&self, line: &str) {
         if !self.quiet {

@@ -13,6 +13,7 @@ mod model;
 mod output;
 mod prompt;
 mod segment;
+mod stream;
 mod system;
 mod track;
 
@@ -55,6 +56,7 @@ fn run(cli: &Cli, console: &Console) -> Result<()> {
         Command::Segment(args) => segment::run(args, console),
         Command::Everything(args) => everything::run(args, console),
         Command::Track(args) => track::run(args, console),
+        Command::Stream(args) => stream::run(args, console),
         Command::Eval(args) => eval::run(args, console),
         Command::Demo(args) => demo::run(args, console),
         Command::Info(args) => info::run(args, console),

@@ -1,6 +1,7 @@
 //! `sam2 track`: objects through a clip, and the loop that `sam2 demo` shares.
 
 mod once;
+pub mod options;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use image::RgbImage;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use sam2_model::{Frame, FrameOutput, Mask, Model, VideoInfo, VideoOptions, VideoPredictor};
+use sam2_model::{Frame, FrameOutput, Mask, Model, ObjectEvent, VideoInfo, VideoOptions, VideoPredictor};
 use serde::Serialize;
 
 use crate::args;
@@ -18,6 +19,7 @@ use crate::console::Console;
 use crate::input::{Clip, Input};
 use crate::output::{self, AtomicFile, overlay, picture};
 use crate::prompt::{self, Prompts, Target};
+use options::PassArgs;
 use crate::{model, system};
 
 /// Folder of the overlays inside the output folder.
@@ -30,6 +32,9 @@ struct TrackLine {
     obj_id: u32,
     object_score: f32,
     predicted_iou: f32,
+    stability: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'static str>,
     area: usize,
     bbox_xyxy: Option<[usize; 4]>,
 }
@@ -60,7 +65,11 @@ pub fn run(args: &args::Track, console: &Console) -> Result<()> {
             bail!("the output folder {} is the input: choose another one for -o", folder.display());
         }
     }
+    let PassArgs { reverse, both, start, length } = args.pass;
     let mut input = Input::open(&args.input, args.raw, args.max_frames, console)?;
+    if matches!(input, Input::Stream(_)) && (reverse || both || start.is_some() || length.is_some()) {
+        bail!("{} is read only once: --reverse, --both, --start and --length need a file", args.input.display());
+    }
     let size = input.size();
     prompts.check(&args.input, input.len().unwrap_or(usize::MAX), size)?;
     check_masks(&prompts, size)?;
@@ -77,8 +86,10 @@ pub fn run(args: &args::Track, console: &Console) -> Result<()> {
         if args.json { lines.iter().try_for_each(|line| console.result(line)) } else { Ok(()) }
     };
     let stats = match &mut input {
-        Input::Clip(clip) => follow(model, clip, &prompts, console, sink)?,
-        Input::Stream(stream) => once::follow(model, stream, &prompts, console, sink)?,
+        Input::Clip(clip) => follow(model, clip, &prompts, (args.pass, args.memory.options()), console, sink)?,
+        Input::Stream(stream) => {
+            once::follow(model, stream, &prompts, args.memory.options(), console, sink)?
+        }
     };
     let lines = writer.finish()?;
     console.note(&stats.describe());
@@ -124,11 +135,12 @@ fn check_masks(prompts: &Prompts, size: (u32, u32)) -> Result<()> {
     Ok(())
 }
 
-/// Gives all prompts to a predictor, then streams the clip once and hands every result to `sink`.
+/// Gives all prompts to a predictor, then streams the clip and hands every result to `sink`, each frame once.
 pub fn follow(
     model: Arc<Model>,
     clip: &Clip,
     prompts: &Prompts,
+    (pass, options): (PassArgs, VideoOptions),
     console: &Console,
     mut sink: impl FnMut(&Frame, &FrameOutput) -> Result<()>,
 ) -> Result<Stats> {
@@ -136,22 +148,36 @@ pub fn follow(
     let size = clip.size();
     let (width, height) = (size.0 as usize, size.1 as usize);
     let info = VideoInfo { width, height, num_frames: clip.len() };
-    let mut predictor = VideoPredictor::new(model, info, VideoOptions::default())?;
+    let mut predictor = VideoPredictor::new(model, info, options)?;
     for item in clip.select(prompts.frames().map(|(index, _)| index).collect())? {
         let (index, picture) = item?;
         give_prompts(&mut predictor, index, &Frame::new(width, height, picture.into_raw())?, prompts)?;
     }
-    let first = predictor.first_prompted_frame().context("no prompt was given")?;
-    let bar = progress_bar(Some(clip.len() - first), console);
-    for item in clip.frames_from(first)? {
-        let (index, picture) = item?;
-        let frame = Frame::new(width, height, picture.into_raw())?;
-        let result = predictor.track_frame(index, &frame)?;
-        sink(&frame, &result)?;
-        bar.inc(1);
+    let first = pass.start.or_else(|| predictor.first_prompted_frame()).context("no prompt was given")?;
+    let reach = pass.length.map(|length| length - 1);
+    let before = reach.map_or(first, |reach| reach.min(first));
+    let after = clip.len().saturating_sub(first + 1);
+    let after = reach.map_or(after, |reach| reach.min(after));
+    let total = match (pass.both, pass.reverse) {
+        (true, _) => before + 1 + after,
+        (_, true) => before + 1,
+        _ => after + 1,
+    };
+    let bar = progress_bar(Some(total), console);
+    for (i, &direction) in pass.directions().iter().enumerate() {
+        for item in clip.walk(&predictor.begin(Some(first), reach, direction)?)? {
+            let (index, picture) = item?;
+            let frame = Frame::new(width, height, picture.into_raw())?;
+            let result = predictor.track_frame(index, &frame)?;
+            // The second pass begins where the first one did.
+            if i == 0 || index != first {
+                sink(&frame, &result)?;
+                bar.inc(1);
+            }
+        }
     }
     bar.finish_and_clear();
-    Ok(Stats { frames: clip.len() - first, elapsed: start.elapsed() })
+    Ok(Stats { frames: total, elapsed: start.elapsed() })
 }
 
 /// Gives the predictor what the user says about one frame.
@@ -273,6 +299,8 @@ impl Writer {
                 obj_id: object.obj_id,
                 object_score: object.object_score,
                 predicted_iou: object.predicted_iou,
+                stability: object.stability,
+                event: object.event.map(ObjectEvent::name),
                 area: mask.area(),
                 bbox_xyxy: mask.bbox_xyxy(),
             })?);

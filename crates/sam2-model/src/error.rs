@@ -248,6 +248,9 @@ pub enum PromptError {
     /// An object whose prompts were all taken back.
     #[error("object {0} has no prompt; add a point, box or mask, or remove the object")]
     Unprompted(u32),
+    /// A prompt in a stream before its first frame.
+    #[error("give a frame first")]
+    NoFrame,
     /// A box besides earlier clicks.
     #[error("a box must come before clicks on the same frame; give it together with them")]
     LateBox,

@@ -39,6 +39,7 @@ pub use predictor::image::{
 pub use predictor::mask::{Mask, mask_to_logits};
 pub use predictor::polygon::Polygon;
 pub use predictor::prompt::{Frame, Points};
+pub use predictor::tracker::Tracker;
 pub use predictor::video::{
     FrameOutput, Keep, ObjectEvent, ObjectOutput, VideoInfo, VideoOptions, VideoPredictor,
 };

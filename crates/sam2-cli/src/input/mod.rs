@@ -23,6 +23,9 @@ use crate::console::Console;
 /// Frames in order, each with its index.
 pub type FrameIter = Box<dyn Iterator<Item = Result<(usize, RgbImage)>>>;
 
+/// Frames that are held at once when a clip is walked backwards.
+const STRETCH: usize = 32;
+
 /// What can be tracked.
 pub enum Input {
     /// Files, which can be read several times.
@@ -150,6 +153,22 @@ impl Clip {
     /// The frames from `first` on, in order.
     pub fn frames_from(&self, first: usize) -> Result<FrameIter> {
         self.select((first..self.len()).collect())
+    }
+
+    /// The frames of consecutive indices, ascending or descending. Going back through a clip that can only be read
+    /// forwards means reading it again for every stretch of frames.
+    pub fn walk<'a>(&'a self, indices: &'a [usize]) -> Result<Box<dyn Iterator<Item = Result<(usize, RgbImage)>> + 'a>> {
+        if indices.is_sorted() {
+            return self.select(indices.iter().copied().collect()).map(|frames| frames as _);
+        }
+        let stretches = indices.chunks(STRETCH).flat_map(|stretch| {
+            let frames = self.select(stretch.iter().copied().collect()).and_then(Iterator::collect::<Result<Vec<_>>>);
+            match frames {
+                Ok(frames) => frames.into_iter().rev().map(Ok).collect(),
+                Err(e) => vec![Err(e)],
+            }
+        });
+        Ok(Box::new(stretches))
     }
 
     /// The frames of these indices, in order; stops reading after the last of them.

@@ -57,8 +57,8 @@ pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Prompts> {
         if !(1..=255).contains(&line.obj_id) {
             bail!("{origin}: obj_id is {}, and objects are numbered 1 to 255", line.obj_id);
         }
-        let (frame, obj_id) = (line.frame, line.obj_id);
-        let target = target(line, folder).with_context(|| origin.clone())?;
+        let Line { frame, obj_id, points, labels, bbox, mask } = line;
+        let target = target(points, labels, bbox, mask, folder).with_context(|| origin.clone())?;
         prompts.add(frame, obj_id, target, &origin)?;
     }
     if prompts.is_empty() {
@@ -68,7 +68,7 @@ pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Prompts> {
 }
 
 /// serde_json counts lines within the one line it is given; only its column is of use.
-fn reason(error: &serde_json::Error) -> String {
+pub fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rsplit_once(" at line ") {
         Some((what, _)) => format!("{what} (column {})", error.column()),
@@ -76,10 +76,17 @@ fn reason(error: &serde_json::Error) -> String {
     }
 }
 
-fn target(line: Line, folder: &Path) -> Result<Target> {
-    let has_points = line.points.is_some() || line.bbox.is_some();
-    if let Some(mask) = line.mask {
-        if has_points || line.labels.is_some() {
+/// What one line points at; masks are looked for in `folder`.
+pub fn target(
+    points: Option<Vec<[f32; 2]>>,
+    labels: Option<Vec<i32>>,
+    bbox: Option<BoxArg>,
+    mask: Option<PathBuf>,
+    folder: &Path,
+) -> Result<Target> {
+    let has_points = points.is_some() || bbox.is_some();
+    if let Some(mask) = mask {
+        if has_points || labels.is_some() {
             bail!("a mask cannot be combined with points, labels or a box");
         }
         return Ok(Target::Mask(folder.join(mask)));
@@ -87,8 +94,8 @@ fn target(line: Line, folder: &Path) -> Result<Target> {
     if !has_points {
         bail!("one of points, box and mask is needed");
     }
-    let points = line.points.unwrap_or_default();
-    let labels = line.labels.unwrap_or_else(|| vec![1; points.len()]);
+    let points = points.unwrap_or_default();
+    let labels = labels.unwrap_or_else(|| vec![1; points.len()]);
     if labels.len() != points.len() {
         bail!("there are {} points and {} labels", points.len(), labels.len());
     }
@@ -102,7 +109,7 @@ fn target(line: Line, folder: &Path) -> Result<Target> {
         }
         clicks.push(Click { x, y, label });
     }
-    Ok(Target::Points { clicks, bbox: line.bbox })
+    Ok(Target::Points { clicks, bbox })
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub fn follow(
     model: Arc<Model>,
     stream: &mut Stream,
     prompts: &Prompts,
+    options: VideoOptions,
     console: &Console,
     mut sink: impl FnMut(&Frame, &FrameOutput) -> Result<()>,
 ) -> Result<Stats> {
@@ -36,7 +37,7 @@ pub fn follow(
     prompts.check_frames(Path::new(&name), num_frames)?;
     let (width, height) = (stream.size().0 as usize, stream.size().1 as usize);
     let info = VideoInfo { width, height, num_frames };
-    let mut predictor = VideoPredictor::new(model, info, VideoOptions::default())?;
+    let mut predictor = VideoPredictor::new(model, info, options)?;
     let bar = progress_bar(None, console);
     let mut frames = 0;
     while let Some((index, picture)) = stream.next_frame()? {

@@ -5,4 +5,5 @@ pub(crate) mod image;
 pub(crate) mod mask;
 pub(crate) mod polygon;
 pub(crate) mod prompt;
+pub(crate) mod tracker;
 pub(crate) mod video;

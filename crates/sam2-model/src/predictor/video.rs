@@ -284,7 +284,13 @@ impl VideoPredictor {
         Some((object.policy.save(), object.policy.recent(&view).iter().filter_map(frame).collect()))
     }
 
-    fn check(&self, frame_idx: usize, frame: &Frame) -> Result<(), PromptError> {
+    /// What is known of all objects on a frame: an object is absent where nothing is known of it, or no longer.
+    pub fn output_on(&self, frame_idx: usize) -> FrameOutput {
+        let side = self.model.low_res_size();
+        self.output(frame_idx, self.objects.iter().map(|object| object.output(frame_idx, side)).collect())
+    }
+
+    pub(super) fn check(&self, frame_idx: usize, frame: &Frame) -> Result<(), PromptError> {
         let VideoInfo { width, height, num_frames } = self.info;
         if frame_idx >= num_frames {
             return Err(PromptError::FrameIndex { frame_idx, num_frames });
@@ -347,9 +353,7 @@ impl VideoPredictor {
         let mut tap = NoTap;
         let mut run = self.model.run(&mut self.workspace, &mut tap);
         self.objects[index].prompt(&setting, &mut run, &features, frame_idx, prompt);
-        let side = self.model.low_res_size();
-        let objects = self.objects.iter().map(|object| object.output(frame_idx, side)).collect();
-        self.output(frame_idx, objects)
+        self.output_on(frame_idx)
     }
 
     /// Encodes the memories of prompted frames, which tracking reads.

@@ -10,6 +10,12 @@ pub struct Rle {
     counts: Vec<u32>,
 }
 
+impl From<&Mask> for Rle {
+    fn from(mask: &Mask) -> Self {
+        Self::encode(mask, (0, 0), (mask.width(), mask.height()))
+    }
+}
+
 impl Rle {
     /// `mask`, placed at `(x0, y0)` of an image of `(width, height)` pixels that is empty elsewhere.
     pub(super) fn encode(mask: &Mask, (x0, y0): (usize, usize), (width, height): (usize, usize)) -> Self {

@@ -177,6 +177,7 @@ impl Object {
                 (model.answer(run, &candidates, choice.candidate), choice.motion)
             }
         };
+        self.in_view = Some(head.object_score > presence);
         let mut output = StoredOutput::new(head, motion, None);
         output.fill_holes(model.low_res_size(), setting.options.fill_hole_area);
         let fresh = if conditions { &mut self.fresh_cond } else { &mut self.fresh_non_cond };

@@ -51,6 +51,16 @@ pub enum ObjectEvent {
     Found,
 }
 
+impl ObjectEvent {
+    /// `lost` or `found`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::Found => "found",
+        }
+    }
+}
+
 impl FrameOutput {
     /// Logits of object `i` at the size of the video, row-major.
     ///

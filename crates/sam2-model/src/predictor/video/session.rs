@@ -13,6 +13,8 @@ use super::{VideoInfo, VideoOptions, VideoPredictor};
 use crate::error::SessionError;
 use crate::memory_bank::{Direction, MemoryBank, Spans, StoredOutput};
 use crate::model::Model;
+use crate::predictor::prompt::Frame;
+use crate::predictor::tracker::Tracker;
 use crate::prompt_encoder::ModelPoint;
 
 /// Key of the metadata.
@@ -31,7 +33,12 @@ struct Header {
     next: Option<usize>,
     pending: Vec<usize>,
     objects: Vec<ObjectHeader>,
+    /// Of a stream: how many frames were given.
+    frames: Option<usize>,
 }
+
+/// Tensor with the last frame of a stream, `[h, w, 3]`.
+const LAST_FRAME: &str = "last_frame";
 
 #[derive(Serialize, Deserialize)]
 struct ObjectHeader {
@@ -63,6 +70,11 @@ impl VideoPredictor {
     /// Everything that later frames and prompts depend on, as the contents of a safetensors file: a predictor resumed
     /// from it gives the same bits as one that was never stopped.
     pub fn save_session(&self) -> Vec<u8> {
+        self.session(None)
+    }
+
+    /// [`Self::save_session`], of a stream with what it adds.
+    pub(in crate::predictor) fn session(&self, stream: Option<&Tracker>) -> Vec<u8> {
         let mut tensors = Tensors::default();
         let objects = self
             .objects
@@ -73,6 +85,9 @@ impl VideoPredictor {
         for (frame, level2) in &self.pending {
             tensors.floats(format!("pending.{frame}"), level2);
         }
+        if let Some(frame) = stream.and_then(|stream| stream.last.as_ref()) {
+            tensors.0.push((LAST_FRAME.to_owned(), Dtype::U8, frame.rgb().len(), frame.rgb().to_vec()));
+        }
         let header = Header {
             version: VERSION,
             model: format!("{:016x}", self.model.fingerprint()),
@@ -82,6 +97,7 @@ impl VideoPredictor {
             next: self.next,
             pending: self.pending.keys().copied().collect(),
             objects,
+            frames: stream.map(|stream| stream.frames),
         };
         tensors.serialize(&header)
     }
@@ -91,6 +107,16 @@ impl VideoPredictor {
     /// # Errors
     /// If the contents are damaged, or are of another model or program.
     pub fn resume_session(model: Arc<Model>, bytes: &[u8], origin: &str) -> Result<Self, SessionError> {
+        Ok(Self::resume(model, bytes, origin)?.0)
+    }
+
+    /// [`Self::resume_session`]; of a stream also the number of its frames and the last one.
+    #[allow(clippy::type_complexity)]
+    pub(in crate::predictor) fn resume(
+        model: Arc<Model>,
+        bytes: &[u8],
+        origin: &str,
+    ) -> Result<(Self, Option<(usize, Option<Frame>)>), SessionError> {
         let damaged = |reason: String| SessionError::Damaged { origin: origin.to_owned(), reason };
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(e.to_string()))?;
         let text = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
@@ -118,7 +144,14 @@ impl VideoPredictor {
         }
         predictor.direction = if header.reverse { Direction::Reverse } else { Direction::Forward };
         predictor.next = header.next;
-        Ok(predictor)
+        let last = match file.tensors.tensor(LAST_FRAME) {
+            Ok(tensor) if tensor.dtype() == Dtype::U8 => {
+                let VideoInfo { width, height, .. } = header.info;
+                Some(Frame::new(width, height, tensor.data().to_vec()).map_err(|e| damaged(e.to_string()))?)
+            }
+            _ => None,
+        };
+        Ok((predictor, header.frames.map(|frames| (frames, last))))
     }
 }
 

@@ -1,0 +1,136 @@
+//! Tracking in a stream: frames come one at a time, without a known end, and prompts whenever they come.
+
+use std::sync::Arc;
+
+use super::mask::Mask;
+use super::prompt::{Frame, Points};
+use super::video::{FrameOutput, VideoInfo, VideoOptions, VideoPredictor};
+use crate::error::{PromptError, SessionError};
+use crate::model::Model;
+
+/// Tracks objects through a stream. A [`VideoPredictor`] that only ever sees the next frame; prompts are about the frame that
+/// was given last.
+#[derive(Debug)]
+pub struct Tracker {
+    pub(super) predictor: VideoPredictor,
+    pub(super) last: Option<Frame>,
+    /// Number of frames that were given.
+    pub(super) frames: usize,
+}
+
+impl Tracker {
+    /// A tracker without objects, for frames of `width` × `height` pixels. As many object pointers are used as in a clip of
+    /// 16 frames or more.
+    ///
+    /// # Errors
+    /// If there is no pixel, or an option is out of range.
+    pub fn new(
+        model: Arc<Model>,
+        width: usize,
+        height: usize,
+        options: VideoOptions,
+    ) -> Result<Self, PromptError> {
+        let info = VideoInfo { width, height, num_frames: usize::MAX };
+        Ok(Self { predictor: VideoPredictor::new(model, info, options)?, last: None, frames: 0 })
+    }
+
+    /// Index of the frame that was given last, counted from 0.
+    pub fn frame_idx(&self) -> Option<usize> {
+        self.frames.checked_sub(1)
+    }
+
+    /// Object ids, in the order in which they were first prompted.
+    pub fn object_ids(&self) -> Vec<u32> {
+        self.predictor.object_ids()
+    }
+
+    /// The next frame. All objects are tracked into it; without objects it is only remembered, for prompts to come.
+    ///
+    /// # Errors
+    /// If the frame is of another size, or an object's prompts were all taken back; the frame then does not count.
+    pub fn push(&mut self, frame: Frame) -> Result<FrameOutput, PromptError> {
+        let frame_idx = self.frames;
+        let output = if self.predictor.object_ids().is_empty() {
+            self.predictor.check(frame_idx, &frame)?;
+            self.predictor.output_on(frame_idx)
+        } else {
+            self.predictor.track_frame(frame_idx, &frame)?
+        };
+        (self.last, self.frames) = (Some(frame), self.frames + 1);
+        Ok(output)
+    }
+
+    /// Clicks or a box on the frame that was given last: for a new object its first prompt, for a known one a
+    /// correction. Returns the masks of all objects on this frame. See [`VideoPredictor::add_points`].
+    ///
+    /// # Errors
+    /// If no frame was given, or the prompt is empty, off the image or malformed.
+    pub fn add_points(&mut self, obj_id: u32, points: &Points) -> Result<FrameOutput, PromptError> {
+        let (frame_idx, frame) = self.current()?;
+        self.predictor.add_points(frame_idx, &frame, obj_id, points)
+    }
+
+    /// [`Self::add_points`] with more clicks besides those that were given before on this frame.
+    ///
+    /// # Errors
+    /// As [`Self::add_points`], and if there is a box.
+    pub fn add_more_points(&mut self, obj_id: u32, points: &Points) -> Result<FrameOutput, PromptError> {
+        let (frame_idx, frame) = self.current()?;
+        self.predictor.add_more_points(frame_idx, &frame, obj_id, points)
+    }
+
+    /// The mask of an object on the frame that was given last.
+    ///
+    /// # Errors
+    /// If no frame was given, or the mask is of another size.
+    pub fn add_mask(&mut self, obj_id: u32, mask: &Mask) -> Result<FrameOutput, PromptError> {
+        let (frame_idx, frame) = self.current()?;
+        self.predictor.add_mask(frame_idx, &frame, obj_id, mask)
+    }
+
+    /// Width and height of the frames.
+    pub fn size(&self) -> (usize, usize) {
+        let VideoInfo { width, height, .. } = self.predictor.info();
+        (width, height)
+    }
+
+    /// All objects on the frame that was given last, as they are after the prompts since then.
+    pub fn output(&self) -> FrameOutput {
+        self.predictor.output_on(self.frame_idx().unwrap_or(0))
+    }
+
+    /// Forgets an object. Returns whether it was known.
+    pub fn remove_object(&mut self, obj_id: u32) -> bool {
+        self.predictor.remove_object(obj_id)
+    }
+
+    /// Forgets all objects; the count of frames goes on.
+    pub fn reset(&mut self) {
+        self.predictor.reset();
+    }
+
+    /// Everything that later frames and prompts depend on, as the contents of a safetensors file; see
+    /// [`VideoPredictor::save_session`].
+    pub fn save_session(&self) -> Vec<u8> {
+        self.predictor.session(Some(self))
+    }
+
+    /// A tracker from what [`Self::save_session`] has given: it goes on with the same bits as one that was never stopped.
+    /// `origin` names the source in errors.
+    ///
+    /// # Errors
+    /// If the contents are damaged, of another model or program, or not of a stream.
+    pub fn resume_session(model: Arc<Model>, bytes: &[u8], origin: &str) -> Result<Self, SessionError> {
+        let (predictor, stream) = VideoPredictor::resume(model, bytes, origin)?;
+        let (frames, last) = stream.ok_or_else(|| SessionError::Damaged {
+            origin: origin.to_owned(),
+            reason: "it is of a clip, not of a stream".to_owned(),
+        })?;
+        Ok(Self { predictor, last, frames })
+    }
+
+    fn current(&self) -> Result<(usize, Frame), PromptError> {
+        let frame_idx = self.frame_idx().ok_or(PromptError::NoFrame)?;
+        Ok((frame_idx, self.last.clone().ok_or(PromptError::NoFrame)?))
+    }
+}
