@@ -52,7 +52,7 @@ pub fn run(args: &args::Demo, console: &Console) -> Result<()> {
     let mut writer = Writer::begin(folder, true, None, Some(clip.len()), console)?;
     let mut pictures = Vec::with_capacity(clip.len());
     let mut scores = Vec::with_capacity(clip.len());
-    let stats = track::follow(model, &clip, &prompts, console, |frame, result| {
+    let stats = track::follow(model, &clip, &prompts, Default::default(), console, |frame, result| {
         writer.frame(frame, result, &prompts, side)?;
         scores.push((result.frame_idx, jaccard(result.mask(0).data(), &truth[result.frame_idx])));
         pictures.push(track::draw(frame, result, &prompts)?);

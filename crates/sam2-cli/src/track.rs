@@ -19,8 +19,8 @@ use crate::console::Console;
 use crate::input::{Clip, Input};
 use crate::output::{self, AtomicFile, overlay, picture};
 use crate::prompt::{self, Prompts, Target};
-use options::PassArgs;
 use crate::{model, system};
+use options::PassArgs;
 
 /// Folder of the overlays inside the output folder.
 const OVERLAY: &str = "overlay";
@@ -68,7 +68,10 @@ pub fn run(args: &args::Track, console: &Console) -> Result<()> {
     let PassArgs { reverse, both, start, length } = args.pass;
     let mut input = Input::open(&args.input, args.raw, args.max_frames, console)?;
     if matches!(input, Input::Stream(_)) && (reverse || both || start.is_some() || length.is_some()) {
-        bail!("{} is read only once: --reverse, --both, --start and --length need a file", args.input.display());
+        bail!(
+            "{} is read only once: --reverse, --both, --start and --length need a file",
+            args.input.display()
+        );
     }
     let size = input.size();
     prompts.check(&args.input, input.len().unwrap_or(usize::MAX), size)?;
@@ -86,10 +89,10 @@ pub fn run(args: &args::Track, console: &Console) -> Result<()> {
         if args.json { lines.iter().try_for_each(|line| console.result(line)) } else { Ok(()) }
     };
     let stats = match &mut input {
-        Input::Clip(clip) => follow(model, clip, &prompts, (args.pass, args.memory.options()), console, sink)?,
-        Input::Stream(stream) => {
-            once::follow(model, stream, &prompts, args.memory.options(), console, sink)?
+        Input::Clip(clip) => {
+            follow(model, clip, &prompts, (args.pass, args.memory.options()), console, sink)?
         }
+        Input::Stream(stream) => once::follow(model, stream, &prompts, args.memory.options(), console, sink)?,
     };
     let lines = writer.finish()?;
     console.note(&stats.describe());
@@ -154,6 +157,9 @@ pub fn follow(
         give_prompts(&mut predictor, index, &Frame::new(width, height, picture.into_raw())?, prompts)?;
     }
     let first = pass.start.or_else(|| predictor.first_prompted_frame()).context("no prompt was given")?;
+    if pass.reverse && first == 0 {
+        bail!("nothing lies before frame 0: --reverse needs a prompt on a later frame, or --start");
+    }
     let reach = pass.length.map(|length| length - 1);
     let before = reach.map_or(first, |reach| reach.min(first));
     let after = clip.len().saturating_sub(first + 1);

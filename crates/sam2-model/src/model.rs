@@ -35,7 +35,6 @@ pub struct Summary {
 }
 
 /// A SAM 2 or SAM 2.1 model. Immutable; predictors share it.
-#[derive(Debug)]
 pub struct Model {
     pub(crate) isa: Isa,
     pub(crate) config: Config,
@@ -60,6 +59,13 @@ pub struct Model {
     pub(crate) obj_ptr_tpos_proj: Option<Linear>,
     /// `[grid, grid, mem_dim]`: position of every spatial memory.
     pub(crate) memory_position: Vec<f32>,
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Not the weights.
+        f.debug_struct("Model").field("summary", &self.summary).finish_non_exhaustive()
+    }
 }
 
 impl Model {

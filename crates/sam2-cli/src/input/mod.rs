@@ -23,6 +23,9 @@ use crate::console::Console;
 /// Frames in order, each with its index.
 pub type FrameIter = Box<dyn Iterator<Item = Result<(usize, RgbImage)>>>;
 
+/// [`FrameIter`] that borrows its clip.
+pub type Walk<'a> = Box<dyn Iterator<Item = Result<(usize, RgbImage)>> + 'a>;
+
 /// Frames that are held at once when a clip is walked backwards.
 const STRETCH: usize = 32;
 
@@ -157,12 +160,13 @@ impl Clip {
 
     /// The frames of consecutive indices, ascending or descending. Going back through a clip that can only be read
     /// forwards means reading it again for every stretch of frames.
-    pub fn walk<'a>(&'a self, indices: &'a [usize]) -> Result<Box<dyn Iterator<Item = Result<(usize, RgbImage)>> + 'a>> {
+    pub fn walk<'a>(&'a self, indices: &'a [usize]) -> Result<Walk<'a>> {
         if indices.is_sorted() {
             return self.select(indices.iter().copied().collect()).map(|frames| frames as _);
         }
         let stretches = indices.chunks(STRETCH).flat_map(|stretch| {
-            let frames = self.select(stretch.iter().copied().collect()).and_then(Iterator::collect::<Result<Vec<_>>>);
+            let frames =
+                self.select(stretch.iter().copied().collect()).and_then(Iterator::collect::<Result<Vec<_>>>);
             match frames {
                 Ok(frames) => frames.into_iter().rev().map(Ok).collect(),
                 Err(e) => vec![Err(e)],

@@ -111,10 +111,9 @@ impl Commands {
                 Err(e) => drop(sender.send(failed(&name, &e))),
             })
             .context("cannot start a thread for the prompts")?;
-        while is_file {
-            match commands.incoming.recv() {
-                Ok(Event::Order(order)) => commands.held.push(order),
-                Ok(Event::CaughtUp) | Err(_) => break,
+        if is_file {
+            while let Ok(Event::Order(order)) = commands.incoming.recv() {
+                commands.held.push(order);
             }
         }
         Ok(commands)
@@ -268,7 +267,8 @@ mod tests {
     #[test]
     fn a_file_is_read_at_once_and_then_followed() {
         let mut file = tempfile::NamedTempFile::new().expect("temporary file");
-        write!(file, "{{\"op\":\"reset\"}}\n\n{{\"op\":\"remove\",\"obj_id\":1,\"frame\":2}}").expect("write");
+        write!(file, "{{\"op\":\"reset\"}}\n\n{{\"op\":\"remove\",\"obj_id\":1,\"frame\":2}}")
+            .expect("write");
         let mut commands = Commands::open(file.path()).expect("open");
         let now: Vec<_> = commands.due(0).into_iter().map(|order| order.command.expect("valid")).collect();
         assert_eq!(now, [Command::Reset]);

@@ -80,7 +80,9 @@ impl Frames {
 /// Runs the command.
 pub fn run(args: &Stream, console: &Console) -> Result<()> {
     if args.prompts.as_deref() == Some(Path::new("-")) {
-        bail!("stdin is for frames: give the prompts as a file, a pipe or /dev/fd/N (sam2 stream - --prompts /dev/fd/3 3<prompts)");
+        bail!(
+            "stdin is for frames: give the prompts as a file, a pipe or /dev/fd/N (sam2 stream - --prompts /dev/fd/3 3<prompts)"
+        );
     }
     if let Some(folder) = &args.output {
         output::prepare_folder(folder)?;
@@ -92,7 +94,8 @@ pub fn run(args: &Stream, console: &Console) -> Result<()> {
     let model = model::open(&args.model, console)?;
     let resumed = match &args.resume {
         Some(path) => {
-            let bytes = fs::read(path).with_context(|| format!("cannot read the session {}", path.display()))?;
+            let bytes =
+                fs::read(path).with_context(|| format!("cannot read the session {}", path.display()))?;
             Some(Tracker::resume_session(model.clone(), &bytes, &path.display().to_string())?)
         }
         None => None,

@@ -13,7 +13,7 @@ pub(crate) use recall::{Knobs, Moment, Spatial, View};
 pub(crate) use spans::Spans;
 
 /// What is stored of one frame for one object. Cheap to clone: hypotheses about an object share what they agree on.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct StoredOutput {
     /// `[grid, grid, mem_dim]`, rounded to bf16 as the reference stores it, also in single precision runs. `None`
     /// until it is encoded, and again when no later frame can read it.
@@ -28,6 +28,18 @@ pub(crate) struct StoredOutput {
     pub iou: f32,
     /// How well the mask fits the motion of the object so far, if the memory policy follows it.
     pub motion: Option<f64>,
+}
+
+impl std::fmt::Debug for StoredOutput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Not the maps.
+        let Self { object_score, iou, motion, .. } = self;
+        f.debug_struct("StoredOutput")
+            .field("object_score", object_score)
+            .field("iou", iou)
+            .field("motion", motion)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The outputs of one object.

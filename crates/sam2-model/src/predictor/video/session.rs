@@ -1,6 +1,7 @@
 //! A predictor's state as a safetensors file: tensors for what the model has computed, one JSON text in the metadata for the
 //! rest.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -130,7 +131,7 @@ impl VideoPredictor {
             return Err(SessionError::OtherModel { origin: origin.to_owned(), model });
         }
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(e.to_string()))?;
-        let file = File { tensors, model: &model };
+        let file = File { tensors, model: &model, read: Cell::new(0) };
         let mut predictor =
             Self::new(Arc::clone(&model), header.info, header.options).map_err(|e| damaged(e.to_string()))?;
         let setting = Setting { model: &model, info: header.info, options: header.options };
@@ -151,6 +152,9 @@ impl VideoPredictor {
             }
             _ => None,
         };
+        if file.read.get() + usize::from(last.is_some()) != file.tensors.len() {
+            return Err(damaged("some of its tensors belong to nothing".to_owned()));
+        }
         Ok((predictor, header.frames.map(|frames| (frames, last))))
     }
 }
@@ -229,6 +233,8 @@ impl Tensors {
 struct File<'a> {
     tensors: SafeTensors<'a>,
     model: &'a Model,
+    /// How many tensors were read.
+    read: Cell<usize>,
 }
 
 impl File<'_> {
@@ -242,6 +248,7 @@ impl File<'_> {
         if tensor.dtype() != dtype || !lens.iter().any(|n| n * width == len) {
             return Err(format!("tensor {name} has the wrong type or size"));
         }
+        self.read.set(self.read.get() + 1);
         Ok(tensor.data())
     }
 
