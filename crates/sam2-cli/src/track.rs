@@ -32,7 +32,7 @@ struct TrackLine {
     obj_id: u32,
     object_score: f32,
     predicted_iou: f32,
-    stability: f32,
+    stability_score: f32,
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<&'static str>,
     area: usize,
@@ -305,7 +305,7 @@ impl Writer {
                 obj_id: object.obj_id,
                 object_score: object.object_score,
                 predicted_iou: object.predicted_iou,
-                stability: object.stability,
+                stability_score: object.stability,
                 event: object.event.map(ObjectEvent::name),
                 area: mask.area(),
                 bbox_xyxy: mask.bbox_xyxy(),

@@ -65,7 +65,10 @@ fn a_folder_in_natural_order_gives_the_documented_files() {
     for (index, line) in lines.iter().enumerate() {
         let mut fields: Vec<&String> = line.as_object().expect("object").keys().collect();
         fields.sort();
-        assert_eq!(fields, ["area", "bbox_xyxy", "frame", "obj_id", "object_score", "predicted_iou"]);
+        assert_eq!(
+            fields,
+            ["area", "bbox_xyxy", "frame", "obj_id", "object_score", "predicted_iou", "stability_score"]
+        );
         assert_eq!((&line["frame"], &line["obj_id"]), (&Value::from(index), &Value::from(7)));
         let (indices, palette) = read_indexed(&out.join(format!("{index:05}.png")));
         assert_eq!(indices.len(), 192 * 128);

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use image::RgbImage;
 use sam2_model::{Frame, FrameOutput, Mask, ObjectEvent, Rle, Tracker};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::args::ModelArg;
@@ -61,6 +62,30 @@ const PROMPTS_HELP: &str = "Prompts and commands, one JSON object per line, from
     runs), a pipe, or /dev/fd/N: {\"obj_id\":1,\"points\":[[x,y]],\"labels\":[1]} (or \"box\", or \"mask\") adds or \
     corrects an object on the frame \"frame\" (default: the current one); {\"op\":\"more\",...} adds clicks; \
     {\"op\":\"remove\",\"obj_id\":1}; {\"op\":\"reset\"}; {\"op\":\"save\",\"path\":FILE}; {\"op\":\"quit\"}";
+
+/// What is said of one frame.
+#[derive(Serialize)]
+struct Line {
+    frame: usize,
+    objects: Vec<Answer>,
+    /// From having the frame to having the masks.
+    ms: f64,
+}
+
+/// What is said of one object.
+#[derive(Serialize)]
+struct Answer {
+    obj_id: u32,
+    object_score: f32,
+    predicted_iou: f32,
+    stability_score: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'static str>,
+    area: usize,
+    bbox_xyxy: Option<[usize; 4]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rle: Option<Value>,
+}
 
 /// Frames from a source that may be read once or often.
 enum Frames {
@@ -167,28 +192,25 @@ impl Session<'_> {
         let masks: Vec<Mask> = (0..result.objects.len()).map(|i| result.mask(i)).collect();
         for (object, mask) in result.objects.iter().zip(&masks) {
             let event = events.iter().find(|(id, _)| *id == object.obj_id).and_then(|(_, event)| *event);
-            let mut answer = json!({
-                "obj_id": object.obj_id,
-                "object_score": object.object_score,
-                "predicted_iou": object.predicted_iou,
-                "stability": object.stability,
-                "area": mask.area(),
-                "bbox_xyxy": mask.bbox_xyxy(),
+            let rle = self.args.rle.then(|| Rle::from(mask));
+            answers.push(Answer {
+                obj_id: object.obj_id,
+                object_score: object.object_score,
+                predicted_iou: object.predicted_iou,
+                stability_score: object.stability,
+                event: event.map(ObjectEvent::name),
+                area: mask.area(),
+                bbox_xyxy: mask.bbox_xyxy(),
+                rle: rle
+                    .map(|rle| json!({"size": [rle.height(), rle.width()], "counts": rle.to_coco_string()})),
             });
-            if let Some(event) = event {
-                answer["event"] = Value::from(event.name());
-            }
-            if self.args.rle {
-                let rle = Rle::from(mask);
-                answer["rle"] = json!({"size": [rle.height(), rle.width()], "counts": rle.to_coco_string()});
-            }
-            answers.push(answer);
         }
         if let Some(folder) = &self.args.output {
             write(folder, &result, &masks)?;
         }
         let ms = (start.elapsed().as_secs_f64() * 1e5).round() / 100.0;
-        self.console.result(&json!({"frame": index, "objects": answers, "ms": ms}).to_string())
+        let line = Line { frame: index, objects: answers, ms };
+        self.console.result(&serde_json::to_string(&line)?)
     }
 
     fn obey(&mut self, command: Command) -> Result<()> {
