@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use crate::eval::Eval;
 use crate::input::bytes::RawSize;
 use crate::prompt::{BoxArg, Click};
+use crate::vos::Vos;
 use crate::{everything, segment};
 
 /// Segment Anything 2 on the CPU: cut an object out of a photo, track objects through a clip.
@@ -56,6 +57,8 @@ pub enum Command {
     Track(Track),
     /// Follow objects through frames as they come in, with prompts that may arrive on the way
     Stream(crate::stream::Stream),
+    /// Track the objects of given masks through folders of videos, with the flags of Meta's vos_inference.py
+    Vos(Vos),
     /// Measure predictions against ground truth: DAVIS, SA-V, LaSOT
     Eval(Eval),
     /// Segment and track in a bundled clip with the embedded model, and check the result against the truth

@@ -16,6 +16,7 @@ mod segment;
 mod stream;
 mod system;
 mod track;
+mod vos;
 
 use std::process::ExitCode;
 
@@ -57,6 +58,7 @@ fn run(cli: &Cli, console: &Console) -> Result<()> {
         Command::Everything(args) => everything::run(args, console),
         Command::Track(args) => track::run(args, console),
         Command::Stream(args) => stream::run(args, console),
+        Command::Vos(args) => vos::run(args, console),
         Command::Eval(args) => eval::run(args, console),
         Command::Demo(args) => demo::run(args, console),
         Command::Info(args) => info::run(args, console),

@@ -21,9 +21,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::report::Table;
-use super::{Outputs, Report, in_parallel, is_png, list, mean};
+use super::{Outputs, Report, in_parallel, is_png, mean};
 use crate::console::Console;
-use crate::input::{labels, natural};
+use crate::input::{labels, list, natural};
 
 /// Overlap thresholds from 0 to 1.
 const THRESHOLDS: usize = 21;

@@ -10,7 +10,7 @@ mod sav;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rayon::prelude::*;
@@ -109,22 +109,6 @@ fn same_size(found: &Labels, truth: &Labels, path: &Path) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// Names of what is in a folder and of this kind, sorted by their bytes as the public evaluators do; hidden files are
-/// left out.
-fn list(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<String>> {
-    let cannot = || format!("cannot list the folder {}", folder.display());
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).with_context(cannot)? {
-        let entry = entry.with_context(cannot)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with('.') && wanted(&entry.path()) {
-            names.push(name);
-        }
-    }
-    names.sort();
-    Ok(names)
 }
 
 fn is_png(path: &Path) -> bool {

@@ -16,9 +16,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::report::Table;
-use super::{Outputs, Report, in_parallel, is_png, list, mean, measure, same_size};
+use super::{Outputs, Report, in_parallel, is_png, mean, measure, same_size};
 use crate::console::Console;
-use crate::input::labels;
+use crate::input::{labels, list};
 
 /// `sam2 eval sav`
 #[derive(Args, Debug)]

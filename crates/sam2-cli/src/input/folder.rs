@@ -59,6 +59,11 @@ impl Folder {
         self.files.len()
     }
 
+    /// The name of a frame's file without its ending.
+    pub fn stem(&self, index: usize) -> &str {
+        self.files[index].file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()
+    }
+
     /// Reads one frame.
     pub fn frame(&self, index: usize) -> Result<RgbImage> {
         photo::read(&self.files[index])

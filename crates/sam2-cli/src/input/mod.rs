@@ -203,6 +203,22 @@ impl Clip {
     }
 }
 
+/// Names of what is in a folder and of this kind, sorted by their bytes, which is Python's order; hidden files
+/// are left out.
+pub fn list(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<String>> {
+    let cannot = || format!("cannot list the folder {}", folder.display());
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(cannot)? {
+        let entry = entry.with_context(cannot)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.starts_with('.') && wanted(&entry.path()) {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 fn pick(mut frames: FrameIter, wanted: BTreeSet<usize>) -> FrameIter {
     let mut wanted = wanted.into_iter();
     Box::new(std::iter::from_fn(move || {

@@ -73,7 +73,14 @@ pub fn write_cutout(path: &Path, size: (u32, u32), rgb: &[u8], inside: &[bool]) 
 
 /// Object numbers as palette indices, 0 = background, with the colours of the DAVIS data set.
 pub fn write_indexed(path: &Path, size: (u32, u32), ids: &[u8]) -> Result<()> {
-    write_png(path, size, ColorType::Indexed, Some(davis_palette()), ids)
+    write_indexed_with(path, size, ids, &[])
+}
+
+/// The same with other colours, RGB triples for the first indices.
+pub fn write_indexed_with(path: &Path, size: (u32, u32), ids: &[u8], colours: &[u8]) -> Result<()> {
+    let mut palette = davis_palette();
+    palette.iter_mut().zip(colours).for_each(|(value, colour)| *value = *colour);
+    write_png(path, size, ColorType::Indexed, Some(palette), ids)
 }
 
 /// One picture of several masks. Where objects overlap, the lower number wins.
