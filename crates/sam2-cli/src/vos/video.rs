@@ -129,8 +129,11 @@ impl Video {
         let (width, height) = (width as usize, height as usize);
         let info = VideoInfo { width, height, num_frames: self.folder.len() };
         // Overlap is resolved here, over all groups.
-        let fill_hole_area = if postprocess { FILL_HOLE_AREA } else { 0 };
-        let options = VideoOptions { fill_hole_area, ..VideoOptions::default() };
+        let options = VideoOptions {
+            fill_hole_area: if postprocess { FILL_HOLE_AREA } else { 0 },
+            binarize_mask_from_pts_for_mem_enc: postprocess,
+            ..VideoOptions::default()
+        };
         let mut groups = Vec::new();
         let mut palette = Vec::new();
         let frames: BTreeSet<usize> = self.prompts.values().flatten().copied().collect();

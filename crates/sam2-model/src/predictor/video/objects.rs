@@ -191,15 +191,17 @@ impl Object {
         };
     }
 
-    /// Encodes the memories of fresh prompts from their stored logits, binarised, and moves them to the bank.
+    /// Encodes the memories of fresh prompts from their stored logits and moves them to the bank.
     pub fn remember_prompts(&mut self, setting: &Setting, run: &mut Run, level2: &BTreeMap<usize, Vec<f32>>) {
         if self.fresh_cond.is_empty() && self.fresh_non_cond.is_empty() {
             return;
         }
+        let binary = setting.options.binarize_mask_from_pts_for_mem_enc;
+        let input = if binary { MaskInput::Binary } else { MaskInput::Soft };
         let mut encode = |frame: usize, mut output: StoredOutput| {
             let mut frame = SharedFrame::new(&level2[&frame]);
-            let (low_res, score) = (&output.low_res, output.object_score);
-            let memory = setting.model.encode_memory(run, &mut frame, low_res, score, MaskInput::Binary);
+            let (mask, score) = (&output.low_res, output.object_score);
+            let memory = setting.model.encode_memory(run, &mut frame, mask, score, input);
             frame.recycle(run);
             output.memory = Some(to_bf16(&memory));
             output

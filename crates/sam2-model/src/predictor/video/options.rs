@@ -40,6 +40,9 @@ pub struct VideoOptions {
     pub fill_hole_area: usize,
     /// Every pixel belongs to one object at most. Default false.
     pub non_overlap: bool,
+    /// Masks of prompted frames are binarised before they are remembered. So does Meta's builder by default; its
+    /// `vos_inference.py` does not, unless asked for post-processing. Default true.
+    pub binarize_mask_from_pts_for_mem_enc: bool,
     /// A prompt on a frame that was tracked before is remembered like a first prompt. Without it, as in the
     /// reference, it is a correction that the next pass over the frame forgets. Default true.
     pub add_all_frames_to_correct_as_cond: bool,
@@ -60,6 +63,7 @@ impl Default for VideoOptions {
         Self {
             fill_hole_area: 0,
             non_overlap: false,
+            binarize_mask_from_pts_for_mem_enc: true,
             add_all_frames_to_correct_as_cond: true,
             clear_non_cond_mem_around_input: false,
             max_cond_frames_in_attn: None,
