@@ -10,6 +10,7 @@ import torch
 import golden_demo
 import golden_everything
 import golden_image
+import golden_image_scenarios
 import golden_modules
 import golden_predictor
 import golden_scenarios
@@ -28,6 +29,8 @@ GROUPS = {
     "image_small": functools.partial(golden_image.image, "sam2.1_hiera_small"),
     "image_base_plus": functools.partial(golden_image.image, "sam2.1_hiera_base_plus"),
     "image_large": functools.partial(golden_image.image, "sam2.1_hiera_large"),
+    "image_scenarios_demo": golden_image_scenarios.embedded,
+    "image_scenarios_tiny": golden_image_scenarios.tiny,
     "forced_tiny": golden_video.forced,
     "video_tiny": functools.partial(golden_video.video, "clip"),
     "video_late_tiny": functools.partial(golden_video.video, "late"),

@@ -4,6 +4,7 @@
 pub mod clips;
 pub mod golden;
 pub mod micro;
+pub mod mutate;
 pub mod probe;
 pub mod pt;
 pub mod seeded;

@@ -136,6 +136,17 @@ fn entries_that_torch_never_writes_are_refused() {
     ] {
         refused(&spoiled(at, value), &words);
     }
+    // A storage that reaches into the next one, as the pickle says too.
+    let values = ["0", "1"].map(|key| (key.to_owned(), pt::view(key, 6, 0, &[6], &[1])));
+    let mut file = pt::archive(pt::pickle(&values), vec![vec![0; 20], vec![0; 24]]);
+    let record = file.windows(8).rposition(|w| w == b"m/data/0").expect("it is in the directory") - 46;
+    file[record + 20] = 24;
+    file[record + 24] = 24;
+    let error = Model::from_bytes(&file, "broken.pt").expect_err("nothing of a model is in it").to_string();
+    assert!(!error.contains("overlaps"), "the trailer of an entry is no entry: {error}");
+    file[record + 20] = 120;
+    file[record + 24] = 120;
+    refused(&file, &["overlaps the next one", "m/data/0"]);
     let twice = [("m/data.pkl".to_owned(), Vec::new()), ("m/data.pkl".to_owned(), Vec::new())];
     refused(&pt::zip(&twice), &["two entries"]);
     refused(&pt::zip(&[("m/other".to_owned(), Vec::new())]), &["without data.pkl"]);

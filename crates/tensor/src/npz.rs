@@ -124,15 +124,22 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(32))]
+        #![proptest_config(ProptestConfig::with_cases(256))]
         #[test]
-        fn damaged_archives_never_panic(at in any::<prop::sample::Index>(), value in any::<u8>()) {
+        fn damaged_archives_never_panic(
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+            cut in any::<prop::sample::Index>(),
+        ) {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("x.npz");
             write(&path, &sample()).unwrap();
             let mut bytes = std::fs::read(&path).unwrap();
-            let at = at.index(bytes.len());
-            bytes[at] = value;
+            for (at, value) in edits {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            let len = cut.index(2 * bytes.len());
+            bytes.truncate(len);
             std::fs::write(&path, &bytes).unwrap();
             let _ = read(&path);
         }

@@ -1,6 +1,6 @@
 //! Stored entries of a zip archive, found through its central directory. Nothing is decompressed or copied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::quoted;
 
@@ -30,6 +30,8 @@ pub(super) struct Archive<'a> {
     /// Where the central directory begins; payloads lie before it.
     directory: usize,
     entries: BTreeMap<&'a str, Entry>,
+    /// Where the entries begin.
+    headers: BTreeSet<u64>,
 }
 
 impl<'a> Archive<'a> {
@@ -48,7 +50,8 @@ impl<'a> Archive<'a> {
         if !rest.is_empty() {
             return Err("its zip directory is longer than its entries".to_owned());
         }
-        Ok(Self { bytes, directory: directory as usize, entries })
+        let headers = entries.values().map(|entry| entry.header).collect();
+        Ok(Self { bytes, directory: directory as usize, entries, headers })
     }
 
     /// All names.
@@ -84,7 +87,12 @@ impl<'a> Archive<'a> {
             return Err(fail("has another name in its own header"));
         }
         let start = entry.header + 30 + name_len + extra_len;
-        part(before, start, entry.size, "").map_err(outside).map(Some)
+        let payload = part(before, start, entry.size, "").map_err(outside)?;
+        let next = self.headers.range(entry.header + 1..).next();
+        if next.is_some_and(|&next| start + entry.size > next) {
+            return Err(fail("overlaps the next one"));
+        }
+        Ok(Some(payload))
     }
 }
 

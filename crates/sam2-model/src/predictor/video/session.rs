@@ -2,7 +2,7 @@
 //! rest.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use half::bf16;
@@ -155,7 +155,40 @@ impl VideoPredictor {
         if file.read.get() + usize::from(last.is_some()) != file.tensors.len() {
             return Err(damaged("some of its tensors belong to nothing".to_owned()));
         }
+        predictor.check_resumed().map_err(damaged)?;
         Ok((predictor, header.frames.map(|frames| (frames, last))))
+    }
+
+    /// Fails if the parts of a file that is whole do not go together: later frames rely on it.
+    fn check_resumed(&self) -> Result<(), String> {
+        let ids: BTreeSet<u32> = self.objects.iter().map(|object| object.id).collect();
+        if ids.len() < self.objects.len() {
+            return Err("it has an object twice".to_owned());
+        }
+        let frames = self.objects.iter().flat_map(|object| {
+            let banks = object.hypotheses.iter().map(|hypothesis| &hypothesis.bank);
+            let stored =
+                banks.flat_map(|bank| bank.cond.iter().map(|(frame, _)| frame).chain(bank.non_cond.keys()));
+            let fresh = object.fresh_cond.iter().chain(&object.fresh_non_cond).map(|(frame, _)| frame);
+            stored.chain(fresh).chain(object.points.keys())
+        });
+        let mut frames = frames.chain(self.pending.keys()).chain(&self.next);
+        if let Some(frame) = frames.find(|frame| **frame >= self.info.num_frames) {
+            return Err(format!("it knows frame {frame} of a video of {} frames", self.info.num_frames));
+        }
+        for object in &self.objects {
+            let fresh = || object.fresh_cond.iter().chain(&object.fresh_non_cond);
+            if let Some((frame, _)) = fresh().find(|(frame, _)| !self.pending.contains_key(frame)) {
+                return Err(format!("frame {frame} is prompted, but its features are missing"));
+            }
+            let prompted = object.hypotheses.iter().flat_map(|hypothesis| &hypothesis.bank.cond);
+            let remembered = prompted.map(|(frame, output)| (frame, output, output.memory.is_some()));
+            let mut all = remembered.chain(fresh().map(|(frame, output)| (frame, output, true)));
+            if let Some((frame, ..)) = all.find(|(_, output, whole)| !whole || output.low_res.is_empty()) {
+                return Err(format!("frame {frame} is prompted, but its mask or memory is missing"));
+            }
+        }
+        Ok(())
     }
 }
 
