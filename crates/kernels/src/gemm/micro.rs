@@ -5,6 +5,9 @@
 use super::KC;
 use crate::simd::{F32s, Simd};
 
+/// How many rows of `B` ahead a tile asks for: enough to come from L3 in time.
+const AHEAD: usize = 16;
+
 /// `MR × NV` vectors of `A · B` over `depth` steps of `k`.
 ///
 /// `a` holds `MR` rows with stride [`KC`], `b` a panel of `depth` rows of `NV · LANES` floats.
@@ -28,6 +31,9 @@ pub(crate) fn tile<S: Simd, const MR: usize, const NV: usize>(
         for (v, b) in b_row.iter_mut().enumerate() {
             // SAFETY: row `p < depth` of the panel; `b.len() >= depth · NV · lanes` is asserted above.
             *b = unsafe { S::F32::load_ptr(s, b_ptr.add(v * lanes)) };
+        }
+        for v in 0..NV {
+            S::F32::prefetch(s, b_ptr.wrapping_add((AHEAD * NV + v) * lanes));
         }
         for (r, acc) in acc.iter_mut().enumerate() {
             // SAFETY: `r < MR`, column `p < depth`; `a.len() >= (MR − 1) · KC + depth` is asserted above.

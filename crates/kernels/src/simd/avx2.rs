@@ -95,6 +95,11 @@ impl F32s for F32x8 {
         Self(unsafe { _mm256_loadu_ps(x) })
     }
     #[inline(always)]
+    fn prefetch(_: Avx2, x: *const f32) {
+        // SAFETY: the token proves the feature; a prefetch of any address only moves cache lines.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.cast()) }
+    }
+    #[inline(always)]
     fn add(self, o: Self) -> Self {
         // SAFETY: the value proves the feature.
         Self(unsafe { _mm256_add_ps(self.0, o.0) })

@@ -72,6 +72,10 @@ pub trait F32s: Copy + Send + Sync {
     #[allow(unsafe_code)]
     unsafe fn load_ptr(s: Self::Token, x: *const f32) -> Self;
 
+    /// Asks for the cache line at `x`; any address is fine.
+    #[inline(always)]
+    fn prefetch(_: Self::Token, _x: *const f32) {}
+
     /// `self + o`.
     fn add(self, o: Self) -> Self;
     /// `self - o`.
