@@ -74,14 +74,9 @@ pub fn attention(isa: Isa, shape: Shape, scale: f32, q: Rows, k: Rows, v: Rows, 
     let width = heads * dv;
     if batch > 1 {
         // One task a problem: its keys are packed, used and dropped on one core.
+        let one = Shape { batch: 1, ..shape };
         parallel::for_each_chunk_mut(out, nq * width, |i, out| {
-            with_key_values(|kv| {
-                let (q, k, v) = (q.skip(i * nq), k.skip(i * nk), v.skip(i * nk));
-                for h in 0..heads {
-                    kv.pack(isa, shape, h, k, v);
-                    block(isa, shape, scale, h, q, kv, out);
-                }
-            });
+            attention_block(isa, one, scale, q.skip(i * nq), k.skip(i * nk), v.skip(i * nk), out);
         });
         return;
     }
@@ -92,6 +87,27 @@ pub fn attention(isa: Isa, shape: Shape, scale: f32, q: Rows, k: Rows, v: Rows, 
             parallel::for_each_chunk_mut(out, rows * width, |i, out| {
                 block(isa, shape, scale, h, q.skip(i * rows), kv, out);
             });
+        }
+    });
+}
+
+/// [`attention`] on the calling thread: for work that is already parallel outside.
+///
+/// # Panics
+/// As [`attention`].
+#[track_caller]
+pub fn attention_block(isa: Isa, shape: Shape, scale: f32, q: Rows, k: Rows, v: Rows, out: &mut [f32]) {
+    let Shape { batch, heads, nq, nk, d, dv } = shape;
+    let width = heads * dv;
+    assert_eq!(out.len(), batch * nq * width, "attention_block: out, {shape:?}");
+    assert!(nk > 0 && d <= KC, "attention_block: needs keys and d <= {KC}, {shape:?}");
+    with_key_values(|kv| {
+        for (i, out) in out.chunks_exact_mut((nq * width).max(1)).enumerate() {
+            let (q, k, v) = (q.skip(i * nq), k.skip(i * nk), v.skip(i * nk));
+            for h in 0..heads {
+                kv.pack(isa, shape, h, k, v);
+                block(isa, shape, scale, h, q, kv, out);
+            }
         }
     });
 }

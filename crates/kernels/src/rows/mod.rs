@@ -325,6 +325,17 @@ pub fn add_scaled(isa: Isa, x: &mut [f32], y: &[f32], scale: f32) {
     parallel::for_each_chunk_mut(x, chunk, |_, x| isa.dispatch(AddScaled { x, y, scale }));
 }
 
+/// [`add`] of one piece, on the calling thread.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn add_block(isa: Isa, x: &mut [f32], y: &[f32]) {
+    assert_eq!(x.len(), y.len(), "add_block: lengths");
+    if !x.is_empty() {
+        isa.dispatch(AddScaled { x, y, scale: 1.0 });
+    }
+}
+
 /// `out ← a + b` on the calling thread, where `b` repeats.
 ///
 /// # Panics

@@ -7,8 +7,8 @@
 //! padded token's query, key and value are therefore the biases of `qkv`, and its key and value take part in the
 //! softmax of its window.
 
-use kernels::attention::{Shape, attention};
-use kernels::gemm::{Activation, Rows};
+use kernels::attention::{Shape, attention, attention_block};
+use kernels::gemm::{Activation, Epilogue, Rows, gemm_block};
 use kernels::{Isa, image, parallel, rows};
 
 use crate::error::LoadError;
@@ -17,9 +17,8 @@ use crate::weights::Scope;
 use crate::workspace::Run;
 
 const EPS: f32 = 1e-6;
-/// Tokens of a strip of windows that goes through attention together: enough to keep the threads busy, few
-/// enough that its queries, keys and values stay in the cache.
-const STRIP: usize = 4096;
+/// Tokens of the windows that go through attention together: few enough that their queries, keys and values stay in L2.
+const TASK: usize = 512;
 
 /// What a block attends over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,169 +78,225 @@ impl Block {
     pub fn forward(&self, run: &mut Run, x: Vec<f32>, size: Size, index: usize) -> (Vec<f32>, Size) {
         let isa = run.isa;
         let (h, w) = size;
-        let c = self.proj.bias.len();
+        let (c_in, c) = (self.norm1.weight.len(), self.proj.bias.len());
         let name = |part: &'static str| move || format!("image_encoder.trunk.blocks.{index}{part}");
-        let mut normed = run.take(x.len());
-        self.norm1.forward(isa, &x, &mut normed);
-        run.tap.tap(name(".norm1"), &[h, w, self.norm1.weight.len()], &normed);
-
+        if run.tap.enabled() {
+            let mut normed = run.take(x.len());
+            self.norm1.forward(isa, &x, &mut normed);
+            run.tap.tap(name(".norm1"), &[h, w, c_in], &normed);
+            run.give(normed);
+        }
         let (out_h, out_w) = if matches!(self.kind, Kind::Pooled { .. }) { (h / 2, w / 2) } else { size };
-        let mut attended = run.take(out_h * out_w * c);
-        match self.kind {
-            Kind::Global => self.attend_globally(run, &normed, h * w, &mut attended, index),
+        let (attention, layout) = match self.kind {
+            Kind::Global => (self.attend_globally(run, &x, index), Windows::whole(size)),
             Kind::Windowed { window } => {
-                self.attend_in_windows(run, &normed, size, window, false, &mut attended, index)
+                let windows = Windows::new(size, window);
+                (self.attend_in_windows(run, &x, windows, false, index), windows)
             }
             Kind::Pooled { window } => {
-                self.attend_in_windows(run, &normed, size, window, true, &mut attended, index)
+                let attention = self.attend_in_windows(run, &x, Windows::new(size, window), true, index);
+                (attention, Windows::new((out_h, out_w), window / 2))
             }
+        };
+        if run.tap.enabled() {
+            let mut alone = vec![0.0; out_h * out_w * c];
+            layout.add(isa, &attention, c, &mut alone);
+            run.tap.tap(name(".attn"), &[out_h, out_w, c], &alone);
         }
-        run.tap.tap(name(".attn"), &[out_h, out_w, c], &attended);
-
-        let shortcut = match &self.shortcut {
+        let mut stream = match &self.shortcut {
             None => x,
             Some(layer) => {
+                let pooled = self.pooled_shortcut(run, layer, &x, size);
                 run.give(x);
-                let mut projected = run.take(h * w * c);
-                layer.forward(isa, &normed, h * w, &mut projected);
-                let mut pooled = run.take(out_h * out_w * c);
-                image::max_pool_2x2(isa, &projected, size, c, &mut pooled);
-                run.give(projected);
                 pooled
             }
         };
-        run.give(normed);
-        run.tap.tap(name(".shortcut"), &[out_h, out_w, c], &shortcut);
-        rows::add(isa, &mut attended, &shortcut);
-        run.give(shortcut);
+        run.tap.tap(name(".shortcut"), &[out_h, out_w, c], &stream);
+        layout.add(isa, &attention, c, &mut stream);
+        run.give(attention);
 
         let mut out = run.take(out_h * out_w * c);
         if run.tap.enabled() {
-            self.mlp.branch(isa, &attended, &mut out);
+            self.mlp.branch(isa, &stream, &mut out);
             run.tap.tap(name(".mlp"), &[out_h, out_w, c], &out);
         }
-        self.mlp.forward(isa, &attended, &mut out);
-        run.give(attended);
+        self.mlp.forward(isa, &stream, &mut out);
+        run.give(stream);
         run.tap.tap(name(""), &[out_h, out_w, c], &out);
         (out, (out_h, out_w))
     }
 
-    fn attend_globally(&self, run: &mut Run, normed: &[f32], n: usize, out: &mut [f32], index: usize) {
-        let c = self.proj.bias.len();
+    fn attend_globally(&self, run: &mut Run, x: &[f32], index: usize) -> Vec<f32> {
+        let (isa, c) = (run.isa, self.proj.bias.len());
+        let n = x.len() / c;
+        let mut normed = run.take(x.len());
         let mut qkv = run.take(n * 3 * c);
         let mut mixed = run.take(n * c);
-        self.qkv.forward(run.isa, normed, n, &mut qkv);
+        self.norm1.forward(isa, x, &mut normed);
+        self.qkv.forward(isa, &normed, n, &mut qkv);
         run.tap.tap(|| format!("image_encoder.trunk.blocks.{index}.attn.qkv"), &[1, n, 3 * c], &qkv);
-        self.attend(run.isa, 1, Rows::new(&qkv, 3 * c), n, &qkv, n, &mut mixed);
-        self.proj.forward(run.isa, &mixed, n, out);
+        let (q, kv) = (Rows::new(&qkv, 3 * c), Rows::new(&qkv, 3 * c));
+        let (shape, scale) = self.shape(1, n, n);
+        attention(isa, shape, scale, q, kv.columns(c), kv.columns(2 * c), &mut mixed);
+        self.proj.forward(isa, &mixed, n, &mut normed);
         run.give(qkv);
         run.give(mixed);
+        normed
     }
 
-    /// `batch` problems of `nq` queries over the `nk` keys and values in `qkv`.
-    #[allow(clippy::too_many_arguments)]
-    fn attend(&self, isa: Isa, batch: usize, q: Rows, nq: usize, qkv: &[f32], nk: usize, out: &mut [f32]) {
-        let c = self.proj.bias.len();
-        let d = c / self.heads;
-        let kv = Rows::new(qkv, 3 * c);
-        let shape = Shape { batch, heads: self.heads, nq, nk, d, dv: d };
-        attention(isa, shape, 1.0 / (d as f32).sqrt(), q, kv.columns(c), kv.columns(2 * c), out);
+    /// Sizes and scale of `batch` problems of `nq` queries over `nk` keys.
+    fn shape(&self, batch: usize, nq: usize, nk: usize) -> (Shape, f32) {
+        let d = self.proj.bias.len() / self.heads;
+        (Shape { batch, heads: self.heads, nq, nk, d, dv: d }, 1.0 / (d as f32).sqrt())
     }
 
-    #[allow(clippy::too_many_arguments)]
+    /// The attention in the order of the windows, `[windows, nq, C]`. A few windows at a time go through everything on one
+    /// thread.
     fn attend_in_windows(
         &self,
         run: &mut Run,
-        normed: &[f32],
-        size: Size,
-        window: usize,
+        x: &[f32],
+        windows: Windows,
         pool: bool,
-        out: &mut [f32],
         index: usize,
-    ) {
+    ) -> Vec<f32> {
         let isa = run.isa;
         let (c_in, c) = (self.norm1.weight.len(), self.proj.bias.len());
-        let (down, across) = (size.0.div_ceil(window), size.1.div_ceil(window));
-        let nk = window * window;
-        let (side_out, nq) = if pool { (window / 2, nk / 4) } else { (window, nk) };
-        // The tap wants whole tensors, so with it there is one strip. Results do not depend on the split.
-        let per_strip = if run.tap.enabled() { down } else { (STRIP / (across * nk)).clamp(1, down) };
-        let mut gathered = run.take(per_strip * across * nk * c_in);
-        let mut qkv = run.take(per_strip * across * nk * 3 * c);
-        let mut pooled = run.take(if pool { per_strip * across * nq * c } else { 0 });
-        let mut mixed = run.take(per_strip * across * nq * c);
-        let mut projected = run.take(per_strip * across * nq * c);
-        let (out_h, out_w) = if pool { (size.0 / 2, size.1 / 2) } else { size };
+        let nk = windows.side * windows.side;
+        let nq = if pool { nk / 4 } else { nk };
+        if run.tap.enabled() {
+            self.tap_windows(run, x, windows, pool, index);
+        }
+        let mut out = run.take(windows.count() * nq * c);
+        let per_task = parallel::rows_per_task(windows.count(), 1, (TASK / nk).max(1));
+        parallel::for_each_chunk_mut(&mut out, per_task * nq * c, |i, out| {
+            let count = out.len() / (nq * c);
+            let tokens = count * nk;
+            parallel::with_scratch(tokens * (c_in + 3 * c) + 2 * out.len(), |scratch| {
+                let (gathered, scratch) = scratch.split_at_mut(tokens * c_in);
+                let (qkv, scratch) = scratch.split_at_mut(tokens * 3 * c);
+                let (mixed, pooled) = scratch.split_at_mut(out.len());
+                self.gather(isa, x, windows, i * per_task, gathered);
+                gemm_block(isa, gathered, tokens, &self.qkv.weight, qkv, &Epilogue::bias(&self.qkv.bias));
+                let kv = Rows::new(qkv, 3 * c);
+                let q = if pool {
+                    pool_queries(qkv, windows.side, c, pooled);
+                    Rows::new(pooled, c)
+                } else {
+                    kv
+                };
+                let (shape, scale) = self.shape(count, nq, nk);
+                attention_block(isa, shape, scale, q, kv.columns(c), kv.columns(2 * c), mixed);
+                let epilogue = Epilogue::bias(&self.proj.bias);
+                gemm_block(isa, mixed, count * nq, &self.proj.weight, out, &epilogue);
+            });
+        });
+        out
+    }
 
-        for first in (0..down).step_by(per_strip) {
-            let windows = per_strip.min(down - first) * across;
-            let gathered = &mut gathered[..windows * nk * c_in];
-            let qkv = &mut qkv[..windows * nk * 3 * c];
-            let mixed = &mut mixed[..windows * nq * c];
-            let projected = &mut projected[..windows * nq * c];
-            gather(normed, size, c_in, window, across, first, gathered);
-            self.qkv.forward(isa, gathered, windows * nk, qkv);
-            run.tap.tap(
-                || format!("image_encoder.trunk.blocks.{index}.attn.qkv"),
-                &[windows, nk, 3 * c],
-                qkv,
-            );
-            if pool {
-                let pooled = &mut pooled[..windows * nq * c];
-                pool_queries(qkv, window, c, pooled);
-                let name = || format!("image_encoder.trunk.blocks.{index}.attn.q_pooled");
-                run.tap.tap(name, &[windows, nq, c], pooled);
-                self.attend(isa, windows, Rows::new(pooled, c), nq, qkv, nk, mixed);
-            } else {
-                self.attend(isa, windows, Rows::new(qkv, 3 * c), nq, qkv, nk, mixed);
+    /// Windows from `first` on, through the first norm, `[windows, w·w, C]`, zero where they leave the map.
+    fn gather(&self, isa: Isa, x: &[f32], windows: Windows, first: usize, out: &mut [f32]) {
+        let LayerNorm { weight, bias, eps } = &self.norm1;
+        let (c, side, (h, w)) = (weight.len(), windows.side, windows.size);
+        for (i, out) in out.chunks_exact_mut(side * side * c).enumerate() {
+            let (top, left) = windows.corner(first + i);
+            let width = side.min(w.saturating_sub(left)) * c;
+            for (y, row) in out.chunks_exact_mut(side * c).enumerate() {
+                let inside = if top + y < h { width } else { 0 };
+                if inside > 0 {
+                    let start = ((top + y) * w + left) * c;
+                    let x = &x[start..start + inside];
+                    rows::layer_norm_block(isa, x, weight, bias, *eps, &mut row[..inside]);
+                }
+                row[inside..].fill(0.0);
             }
-            self.proj.forward(isa, mixed, windows * nq, projected);
-            scatter(projected, side_out, across, (first * side_out, out_h), out_w, c, out);
         }
-        for buffer in [gathered, qkv, pooled, mixed, projected] {
-            run.give(buffer);
+    }
+
+    /// Queries, keys and values of all windows, for whoever looks at them.
+    fn tap_windows(&self, run: &mut Run, x: &[f32], windows: Windows, pool: bool, index: usize) {
+        let (c_in, c, count) = (self.norm1.weight.len(), self.proj.bias.len(), windows.count());
+        let nk = windows.side * windows.side;
+        let mut gathered = run.take(count * nk * c_in);
+        let mut qkv = run.take(count * nk * 3 * c);
+        self.gather(run.isa, x, windows, 0, &mut gathered);
+        self.qkv.forward(run.isa, &gathered, count * nk, &mut qkv);
+        let name = |part: &str| format!("image_encoder.trunk.blocks.{index}.attn.{part}");
+        run.tap.tap(|| name("qkv"), &[count, nk, 3 * c], &qkv);
+        if pool {
+            let mut pooled = run.take(count * nk / 4 * c);
+            pool_queries(&qkv, windows.side, c, &mut pooled);
+            run.tap.tap(|| name("q_pooled"), &[count, nk / 4, c], &pooled);
+            run.give(pooled);
         }
+        run.give(gathered);
+        run.give(qkv);
+    }
+
+    /// The shortcut where the channels change: norm, projection and 2×2 maximum, two rows of the map at a time.
+    fn pooled_shortcut(&self, run: &mut Run, layer: &Linear, x: &[f32], (h, w): Size) -> Vec<f32> {
+        let isa = run.isa;
+        let (c_in, c) = (self.norm1.weight.len(), layer.bias.len());
+        let mut out = run.take(h / 2 * (w / 2) * c);
+        parallel::for_each_chunk_mut(&mut out, w / 2 * c, |y, out| {
+            let x = &x[2 * y * w * c_in..][..2 * w * c_in];
+            parallel::with_scratch(x.len() + 2 * w * c, |scratch| {
+                let (normed, projected) = scratch.split_at_mut(x.len());
+                let LayerNorm { weight, bias, eps } = &self.norm1;
+                rows::layer_norm_block(isa, x, weight, bias, *eps, normed);
+                gemm_block(isa, normed, 2 * w, &layer.weight, projected, &Epilogue::bias(&layer.bias));
+                image::max_pool_2x2(isa, projected, (2, w), c, out);
+            });
+        });
+        out
     }
 }
 
-/// Windows of the rows of windows from `first` on, `[windows, w·w, C]`, zero where they leave the map.
-fn gather(x: &[f32], (h, w): Size, c: usize, window: usize, across: usize, first: usize, out: &mut [f32]) {
-    parallel::for_each_chunk_mut(out, window * window * c, |i, out| {
-        let (top, left) = ((first + i / across) * window, i % across * window);
-        let inside = window.min(w.saturating_sub(left)) * c;
-        for (y, row) in out.chunks_exact_mut(window * c).enumerate() {
-            let inside = if top + y < h { inside } else { 0 };
-            let start = ((top + y) * w + left) * c;
-            row[..inside].copy_from_slice(if inside > 0 { &x[start..start + inside] } else { &[] });
-            row[inside..].fill(0.0);
-        }
-    });
+/// A map cut into square windows, row by row; those at the right and bottom may reach beyond it.
+#[derive(Clone, Copy)]
+struct Windows {
+    size: Size,
+    side: usize,
+    across: usize,
+    down: usize,
 }
 
-/// Windows of side `window` back into the rows of the map that start at `first`, cropped to the map.
-fn scatter(
-    windows: &[f32],
-    window: usize,
-    across: usize,
-    (first, h): Size,
-    w: usize,
-    c: usize,
-    out: &mut [f32],
-) {
-    let rows = (windows.len() / (across * window * c)).min(h.saturating_sub(first));
-    parallel::for_each_chunk_mut(&mut out[first * w * c..(first + rows) * w * c], w * c, |y, row| {
-        for (i, part) in row.chunks_mut(window * c).enumerate() {
-            let from = ((y / window * across + i) * window + y % window) * window * c;
-            part.copy_from_slice(&windows[from..from + part.len()]);
-        }
-    });
+impl Windows {
+    fn new(size: Size, side: usize) -> Self {
+        Self { size, side, across: size.1.div_ceil(side), down: size.0.div_ceil(side) }
+    }
+
+    /// One window of any shape: the order of its tokens is that of the map.
+    fn whole(size: Size) -> Self {
+        Self { size, side: size.1, across: 1, down: size.0.div_ceil(size.1) }
+    }
+
+    fn count(&self) -> usize {
+        self.across * self.down
+    }
+
+    /// Top and left of window `i`.
+    fn corner(&self, i: usize) -> (usize, usize) {
+        (i / self.across * self.side, i % self.across * self.side)
+    }
+
+    /// `windows`, `[windows, side·side, C]`, back in their places and added to `map`, `[H, W, C]`.
+    fn add(&self, isa: Isa, windows: &[f32], c: usize, map: &mut [f32]) {
+        let (side, w) = (self.side, self.size.1);
+        parallel::for_each_chunk_mut(map, w * c, |y, row| {
+            for (i, part) in row.chunks_mut(side * c).enumerate() {
+                let from = ((y / side * self.across + i) * side + y % side) * side * c;
+                rows::add_block(isa, part, &windows[from..from + part.len()]);
+            }
+        });
+    }
 }
 
 /// The queries in `qkv`, `[windows, w·w, 3C]`, max-pooled 2×2 inside each window: `[windows, w·w/4, C]`.
 fn pool_queries(qkv: &[f32], window: usize, c: usize, out: &mut [f32]) {
     let half = window / 2;
-    parallel::for_each_chunk_mut(out, half * half * c, |i, out| {
-        let qkv = &qkv[i * window * window * 3 * c..];
+    let windows = out.chunks_exact_mut(half * half * c).zip(qkv.chunks_exact(window * window * 3 * c));
+    for (out, qkv) in windows {
         for (j, out) in out.chunks_exact_mut(c).enumerate() {
             let at = |dy: usize, dx: usize| {
                 let token = (j / half * 2 + dy) * window + j % half * 2 + dx;
@@ -252,5 +307,5 @@ fn pool_queries(qkv: &[f32], window: usize, c: usize, out: &mut [f32]) {
                 *out = a[x].max(b[x]).max(d[x].max(e[x]));
             }
         }
-    });
+    }
 }
