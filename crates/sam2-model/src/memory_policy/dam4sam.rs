@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::{Candidates, Choice, MemoryPolicy, Offer, by_rank};
+use crate::components::Components;
 use crate::mask_decoder::argmax;
 use crate::memory_bank::{Moment, Spatial, StoredOutput, View};
 
@@ -55,35 +56,11 @@ fn shows_distractor(candidates: &Candidates, chosen: usize) -> bool {
 
 /// The largest 8-connected part of a mask.
 fn largest_component(logits: &[f32], side: usize) -> Vec<bool> {
-    let mut seen = vec![false; logits.len()];
-    let mut largest = Vec::new();
-    for start in 0..logits.len() {
-        if seen[start] || logits[start] <= 0.0 {
-            continue;
-        }
-        let mut component = vec![start];
-        seen[start] = true;
-        let mut visited = 0;
-        while visited < component.len() {
-            let (y, x) = (component[visited] / side, component[visited] % side);
-            visited += 1;
-            for ny in y.saturating_sub(1)..=(y + 1).min(side - 1) {
-                for nx in x.saturating_sub(1)..=(x + 1).min(side - 1) {
-                    let neighbour = ny * side + nx;
-                    if !seen[neighbour] && logits[neighbour] > 0.0 {
-                        seen[neighbour] = true;
-                        component.push(neighbour);
-                    }
-                }
-            }
-        }
-        if component.len() > largest.len() {
-            largest = component;
-        }
-    }
-    let mut mask = vec![false; logits.len()];
-    largest.into_iter().for_each(|i| mask[i] = true);
-    mask
+    let inside: Vec<bool> = logits.iter().map(|&x| x > 0.0).collect();
+    let components = Components::of(&inside, side);
+    let areas = &components.areas;
+    let largest = (0..areas.len()).reduce(|best, i| if areas[i] > areas[best] { i } else { best });
+    (0..inside.len()).map(|pixel| inside[pixel] && components.at(pixel) == largest).collect()
 }
 
 /// A box of pixels, inclusive.
