@@ -3,6 +3,8 @@
 pub mod bytes;
 pub mod ffmpeg;
 pub mod folder;
+#[cfg(test)]
+mod fuzz;
 pub mod gif;
 pub mod labels;
 pub mod natural;

@@ -144,6 +144,19 @@ mod tests {
     }
 
     #[test]
+    fn damaged_lines_are_read_or_refused_in_one_line() {
+        let text = "{\"frame\":0,\"obj_id\":1,\"points\":[[1,2.5],[3,4]],\"labels\":[1,0]}\n\
+                    {\"frame\":0,\"obj_id\":7,\"box\":[1,2,3,4]}\n{\"frame\":4,\"obj_id\":2,\"mask\":\"m.png\"}\n";
+        for case in 0..2000 {
+            let bytes = sam2_tests::mutate::mutated(text.as_bytes(), text.len(), case);
+            if let Err(error) = parse_here(&String::from_utf8_lossy(&bytes)) {
+                let message = format!("{error:#}");
+                assert!(!message.contains('\n') && message.len() < 1000, "case {case}: {message}");
+            }
+        }
+    }
+
+    #[test]
     fn bad_lines_are_named_with_their_reason() {
         let good = r#"{"frame":0,"obj_id":1,"points":[[1,2]]}"#;
         for (bad, reason) in [

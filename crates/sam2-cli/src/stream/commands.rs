@@ -230,6 +230,23 @@ mod tests {
     }
 
     #[test]
+    fn damaged_lines_are_read_or_refused_in_one_line() {
+        for text in [
+            r#"{"op":"add","frame":3,"obj_id":1,"points":[[1,2.5],[3,4]],"labels":[1,0]}"#,
+            r#"{"op":"more","obj_id":7,"box":[1,2,3,4]}"#,
+            r#"{"op":"save","path":"x.safetensors"}"#,
+        ] {
+            for case in 0..700 {
+                let bytes = sam2_tests::mutate::mutated(text.as_bytes(), text.len(), case);
+                if let Err(error) = command(&String::from_utf8_lossy(&bytes)) {
+                    let message = format!("{error:#}");
+                    assert!(!message.contains('\n') && message.len() < 1000, "case {case}: {message}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn every_kind_of_line_is_read() {
         let clicks = vec![Click { x: 1.0, y: 2.0, label: 1 }];
         let target = Target::Points { clicks: clicks.clone(), bbox: None };
