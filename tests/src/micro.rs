@@ -2,12 +2,17 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use sam2_model::Model;
 use serde_json::Value;
 
 use crate::seeded;
+
+/// The embedded checkpoint under `assets/`.
+pub const CHECKPOINT: &str = "sam2.1_micro.safetensors";
 
 /// A file under `assets/`.
 ///
@@ -17,6 +22,15 @@ use crate::seeded;
 pub fn asset(name: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../assets").join(name);
     std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// The embedded checkpoint, opened.
+///
+/// # Panics
+/// If it cannot be.
+#[must_use]
+pub fn model() -> Arc<Model> {
+    Model::from_bytes(&asset(CHECKPOINT), "micro").expect("the embedded model loads")
 }
 
 /// What a copy of the embedded checkpoint has of its own.
@@ -36,7 +50,7 @@ pub struct Variant<'a> {
 /// If the embedded checkpoint is not what it should be.
 #[must_use]
 pub fn checkpoint(variant: &Variant) -> Vec<u8> {
-    let file = asset("sam2.1_micro.safetensors");
+    let file = asset(CHECKPOINT);
     let (_, header) = SafeTensors::read_metadata(&file).expect("a safetensors file");
     let mut metadata = header.metadata().clone().expect("it has metadata");
     let mut config: Value = serde_json::from_str(&metadata["sam2.config"]).expect("JSON");

@@ -1,31 +1,13 @@
 //! The embedded trained model on the bundled clip, 30 frames with an occlusion, against Meta's code: from the bytes of the
 //! GIF to the mask of every frame.
 
-use std::path::PathBuf;
-
-use image::AnimationDecoder;
-use sam2_model::{Frame, Model, Points, VideoInfo, VideoOptions, VideoPredictor, modules};
+use sam2_model::{Points, VideoInfo, VideoOptions, VideoPredictor, modules};
 use sam2_tests::golden::Golden;
+use sam2_tests::micro::{self, asset};
 use sam2_tests::probe::{Budget, Probes};
-use sam2_tests::seeded;
+use sam2_tests::{clips, seeded};
 
 const FRAMES: usize = 30;
-
-fn asset(name: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../assets").join(name);
-    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
-
-fn rgb_frames(gif: &[u8]) -> Vec<Frame> {
-    let decoder = image::codecs::gif::GifDecoder::new(std::io::Cursor::new(gif)).expect("a GIF");
-    decoder
-        .into_frames()
-        .map(|frame| {
-            let image = image::DynamicImage::from(frame.expect("a whole frame").into_buffer()).into_rgb8();
-            Frame::new(image.width() as usize, image.height() as usize, image.into_raw()).expect("a frame")
-        })
-        .collect()
-}
 
 fn iou(a: &[bool], b: &[bool]) -> f64 {
     let both = a.iter().zip(b).filter(|&(&x, &y)| x && y).count();
@@ -41,8 +23,8 @@ fn from_runs(runs: &[i32]) -> Vec<bool> {
 #[test]
 fn masks_of_the_embedded_model_match_meta_on_every_frame() {
     let probes = Probes::open("micro_demo.safetensors");
-    let frames = rgb_frames(&asset("demo.gif"));
-    let truth = rgb_frames(&asset("demo_truth.gif"));
+    let frames = clips::gif(&asset("demo.gif"));
+    let truth = clips::gif(&asset("demo_truth.gif"));
     assert_eq!((frames.len(), truth.len()), (FRAMES, FRAMES));
     let decoded: Vec<u64> = frames.iter().map(|frame| seeded::fnv1a64(frame.rgb())).collect();
     assert_eq!(decoded, probes.u64s("clip#frame_fnv"), "frames decode as they did for Meta's code");
@@ -51,7 +33,7 @@ fn masks_of_the_embedded_model_match_meta_on_every_frame() {
         serde_json::from_slice(&asset("demo_prompts.jsonl")).expect("one line of JSON");
     let coordinate = |i: usize| prompt["points"][0][i].as_f64().expect("a number") as f32;
     let (width, height) = (frames[0].width(), frames[0].height());
-    let model = Model::from_bytes(&asset("sam2.1_micro.safetensors"), "micro").expect("it loads");
+    let model = micro::model();
     let info = VideoInfo { width, height, num_frames: FRAMES };
     let mut predictor = VideoPredictor::new(model, info, VideoOptions::default()).expect("a video");
     predictor

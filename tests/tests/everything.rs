@@ -1,22 +1,12 @@
 //! The automatic mask generator with the embedded model against Meta's: which masks are kept, in which order, to the pixel.
 
-use std::path::PathBuf;
-
-use image::AnimationDecoder;
-use sam2_model::{AutomaticMaskGenerator, AutomaticOptions, Frame, ImagePredictor, Mask, Model, PromptError};
+use sam2_model::{AutomaticMaskGenerator, AutomaticOptions, Frame, ImagePredictor, Mask, PromptError};
+use sam2_tests::clips;
+use sam2_tests::micro::{self, asset};
 use sam2_tests::probe::Probes;
 
-fn asset(name: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../assets").join(name);
-    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
-
 fn first_frame() -> Frame {
-    let gif = asset("demo.gif");
-    let decoder = image::codecs::gif::GifDecoder::new(std::io::Cursor::new(gif)).expect("a GIF");
-    let frame = decoder.into_frames().next().expect("a frame").expect("a whole frame");
-    let image = image::DynamicImage::from(frame.into_buffer()).into_rgb8();
-    Frame::new(image.width() as usize, image.height() as usize, image.into_raw()).expect("a frame")
+    clips::gif(&asset("demo.gif")).swap_remove(0)
 }
 
 /// The cases of `tools/golden_everything.py`.
@@ -72,7 +62,7 @@ fn cases() -> [(&'static str, AutomaticOptions); 7] {
 #[test]
 fn records_match_meta() {
     let probes = Probes::open("micro_everything.safetensors");
-    let model = Model::from_bytes(&asset("sam2.1_micro.safetensors"), "micro").expect("it loads");
+    let model = micro::model();
     let image = first_frame();
     for (case, options) in cases() {
         let mut generator = AutomaticMaskGenerator::new(model.clone(), options).expect("valid parameters");
@@ -103,7 +93,7 @@ fn records_match_meta() {
 
 #[test]
 fn parameters_that_find_nothing_are_refused() {
-    let model = Model::from_bytes(&asset("sam2.1_micro.safetensors"), "micro").expect("it loads");
+    let model = micro::model();
     let refused = |options| AutomaticMaskGenerator::new(model.clone(), options).is_err();
     let default = AutomaticOptions::default;
     assert!(refused(AutomaticOptions { points_per_side: 0, ..default() }));
@@ -120,7 +110,7 @@ fn parameters_that_find_nothing_are_refused() {
 
 #[test]
 fn an_encoded_image_gives_the_same_masks() {
-    let model = Model::from_bytes(&asset("sam2.1_micro.safetensors"), "micro").expect("it loads");
+    let model = micro::model();
     let (image, [(_, plain), _, (_, crops), ..]) = (first_frame(), cases());
     let mut generator = AutomaticMaskGenerator::new(model.clone(), plain).expect("valid parameters");
     let expected = generator.generate(&image, |_, _| ()).expect("an image");
@@ -132,7 +122,7 @@ fn an_encoded_image_gives_the_same_masks() {
 
 #[test]
 fn images_of_a_few_pixels_do_not_panic() {
-    let model = Model::from_bytes(&asset("sam2.1_micro.safetensors"), "micro").expect("it loads");
+    let model = micro::model();
     let options = AutomaticOptions { points_per_side: 2, crop_n_layers: 2, ..AutomaticOptions::default() };
     let mut generator = AutomaticMaskGenerator::new(model, options).expect("valid parameters");
     for (width, height) in [(1, 1), (3, 2), (1, 40)] {

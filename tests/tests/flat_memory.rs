@@ -1,10 +1,9 @@
 //! Tracking holds a bounded amount of memory: nothing that is kept grows with the length of the clip.
 
 use std::alloc::System;
-use std::path::PathBuf;
 
-use sam2_model::{Frame, Model, Points, VideoInfo, VideoOptions, VideoPredictor};
-use sam2_tests::seeded;
+use sam2_model::{Frame, Points, VideoInfo, VideoOptions, VideoPredictor};
+use sam2_tests::{micro, seeded};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
@@ -19,8 +18,7 @@ fn live() -> usize {
 #[test]
 fn a_long_clip_holds_no_more_memory_than_a_short_one() {
     const FRAMES: usize = 120;
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../assets/sam2.1_micro.safetensors");
-    let model = Model::open(&path).expect("the embedded model loads");
+    let model = micro::model();
     let frame = |f: usize| {
         Frame::new(200, 150, seeded::photo("flat", 200, 150, f % 8)).expect("the photo fills the frame")
     };

@@ -1,21 +1,19 @@
 //! The same answer for any number of threads, to the bit; and on every instruction set, to rounding.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use kernels::Isa;
 use sam2_model::{
     Frame, ImagePredictor, ImagePrompt, Model, Points, VideoInfo, VideoOptions, VideoPredictor,
 };
+use sam2_tests::micro::{CHECKPOINT, asset};
 use sam2_tests::seeded;
 use tensor::compare::compare;
 
 const FRAMES: usize = 5;
 
 fn micro(isa: Isa) -> Arc<Model> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../assets/sam2.1_micro.safetensors");
-    let bytes = std::fs::read(path).expect("the embedded model is in assets/");
-    Model::from_bytes_on(isa, &bytes, "micro").expect("it loads")
+    Model::from_bytes_on(isa, &asset(CHECKPOINT), "micro").expect("it loads")
 }
 
 fn frame(f: usize) -> Frame {

@@ -1,14 +1,12 @@
 //! Checkpoints that cannot be used are refused with an error that names the file, the cause and the remedy.
 
-use std::path::PathBuf;
-
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sam2_model::{LoadError, Model};
+use sam2_tests::micro::{CHECKPOINT, asset};
 use sam2_tests::seeded;
 
 fn micro() -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../assets/sam2.1_micro.safetensors");
-    std::fs::read(&path).expect("the embedded model is in assets/")
+    asset(CHECKPOINT)
 }
 
 /// The micro checkpoint with its tensors and configuration changed by `edit`.

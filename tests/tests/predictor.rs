@@ -1,31 +1,16 @@
 //! Everything that the image predictor takes and does, against Meta's, with the embedded model on the bundled clip.
 
-use std::path::PathBuf;
-
-use image::AnimationDecoder;
 use sam2_model::{
     EmbeddingError, Frame, ImageBatch, ImageOptions, ImagePredictor, ImagePrompt, Model, Points, Prediction,
     PromptError,
 };
 use sam2_tests::golden::Golden;
+use sam2_tests::micro::{CHECKPOINT, asset, model};
 use sam2_tests::probe::{Budget, Probes};
-use sam2_tests::seeded;
-
-fn asset(name: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../assets").join(name);
-    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
-
-fn model() -> std::sync::Arc<Model> {
-    Model::from_bytes(&asset("sam2.1_micro.safetensors"), "micro").expect("it loads")
-}
+use sam2_tests::{clips, seeded};
 
 fn frame(index: usize) -> Frame {
-    let gif = asset("demo.gif");
-    let decoder = image::codecs::gif::GifDecoder::new(std::io::Cursor::new(gif)).expect("a GIF");
-    let frame = decoder.into_frames().nth(index).expect("a frame").expect("a whole frame");
-    let image = image::DynamicImage::from(frame.into_buffer()).into_rgb8();
-    Frame::new(image.width() as usize, image.height() as usize, image.into_raw()).expect("a frame")
+    clips::gif(&asset("demo.gif")).swap_remove(index)
 }
 
 fn cut(frame: &Frame, width: usize, height: usize) -> Frame {
@@ -164,7 +149,7 @@ fn embeddings_of_another_model_and_damaged_ones_are_refused() {
     predictor.set_image(&frame(0));
     predictor.save_embeddings(&path).expect("it is written");
     // One weight by its lowest bit.
-    let mut other = asset("sam2.1_micro.safetensors");
+    let mut other = asset(CHECKPOINT);
     *other.last_mut().expect("bytes") ^= 1;
     let at = other.len() - 2;
     other[at] ^= 1;
@@ -184,7 +169,7 @@ fn embeddings_of_another_model_and_damaged_ones_are_refused() {
     for end in [0, 7, 8, 100, whole.len() / 2, whole.len() - 1] {
         refused(&whole[..end]);
     }
-    refused(&asset("sam2.1_micro.safetensors"));
+    refused(&asset(CHECKPOINT));
     refused(b"hello");
     let mut not_finite = whole.clone();
     let end = not_finite.len();

@@ -6,15 +6,11 @@ use sam2_model::{
     Direction, Frame, FrameOutput, Keep, MemoryPolicyKind, Model, Points, PromptError, Tracker, VideoInfo,
     VideoOptions, VideoPredictor,
 };
+use sam2_tests::micro::model;
 use sam2_tests::seeded;
 
 const FRAMES: usize = 60;
 const SIZE: (usize, usize) = (200, 150);
-
-fn model() -> Arc<Model> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/sam2.1_micro.safetensors");
-    Model::open(path.as_ref()).expect("the embedded model loads")
-}
 
 fn frame(f: usize) -> Frame {
     let rgb = seeded::photo("state", SIZE.0, SIZE.1, f);
