@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
-use sam2_model::{Frame, LoadError, Model, Points, VideoInfo, VideoOptions, VideoPredictor};
+use sam2_model::{
+    ConvertOptions, Frame, LoadError, Model, Naming, Points, VideoInfo, VideoOptions, VideoPredictor, convert,
+};
 use sam2_tests::{golden, seeded};
 
 /// From Meta's names to Hugging Face's: replacements of parts, in this order. The loader goes the other way by other
@@ -141,6 +143,50 @@ fn a_seeded_model_has_the_published_names_and_loads() {
         let loaded = Model::from_bytes(&written(&tensors, &meta), model).expect("it loads");
         let twin = Model::from_bytes(&meta, model).expect("it loads");
         assert_eq!((loaded.config(), loaded.summary().tensors), (twin.config(), twin.summary().tensors));
+    }
+}
+
+/// Sum of `bits[i] · (2 i + 1)` over the numbers of a tensor, as `tools/golden_hf.py` has it.
+fn checksum(bytes: &[u8]) -> u64 {
+    let bits = bytes.as_chunks().0.iter().map(|&b| u64::from(u32::from_le_bytes(b)));
+    bits.zip(0_u64..).fold(0, |sum, (bits, i)| sum.wrapping_add(bits.wrapping_mul(2 * i + 1)))
+}
+
+#[test]
+fn what_save_pretrained_writes_is_the_same_model_to_the_bit() {
+    let text = std::fs::read_to_string(golden("hf_saved.json")).expect("facts");
+    let facts: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    for name in ["sam2.1_hiera_tiny", "sam2_hiera_tiny"] {
+        let meta = seeded::checkpoint(name);
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let at = |file: &str| folder.path().join(file);
+        std::fs::write(at("meta.safetensors"), &meta).expect("write");
+        let options = ConvertOptions { naming: Some(Naming::HuggingFace), precision: None };
+        convert(&at("meta.safetensors"), &at("hf.safetensors"), options, |_, _| ()).expect("it is converted");
+        let converted = std::fs::read(at("hf.safetensors")).expect("it is there");
+        let ours = SafeTensors::deserialize(&converted).expect("a safetensors file");
+        // The names by the other route, and the library's bytes: the file is the one that the library wrote.
+        let saved = facts[name]["tensors"].as_object().expect("name -> checksum");
+        let twin = renamed(&meta);
+        assert_eq!((ours.len(), twin.len()), (saved.len(), saved.len()), "{name}");
+        for (tensor, sum) in saved {
+            let view = ours.tensor(tensor).unwrap_or_else(|e| panic!("{tensor}: {e}"));
+            assert_eq!(
+                format!("{:016x}", checksum(view.data())),
+                sum.as_str().expect("hex"),
+                "{name}: {tensor}"
+            );
+            let (dtype, shape, bytes) = &twin[tensor];
+            assert!(
+                (view.dtype(), view.shape(), view.data()) == (*dtype, &shape[..], &bytes[..]),
+                "{tensor}"
+            );
+        }
+        let (_, header) = SafeTensors::read_metadata(&converted).expect("a header");
+        assert_eq!(serde_json::json!(header.metadata()), facts[name]["metadata"]);
+        let loaded = Model::from_bytes(&converted, "hf").expect("it loads");
+        let expected = Model::from_bytes(&meta, "meta").expect("it loads");
+        assert_eq!(loaded.fingerprint(), expected.fingerprint());
     }
 }
 

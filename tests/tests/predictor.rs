@@ -125,6 +125,9 @@ fn saved_embeddings_give_the_same_bits() {
     assert!(predictor.save_embeddings(&path).is_err(), "there is no image yet");
     predictor.set_image(&frame(0));
     predictor.save_embeddings(&path).expect("it is written");
+    let bytes = std::fs::read(&path).expect("it is there");
+    predictor.save_embeddings(&path).expect("it is written again");
+    assert!(std::fs::read(&path).expect("it is there") == bytes, "the same bytes every time");
     let mut other = ImagePredictor::new(model());
     other.load_embeddings(&path).expect("it is read");
     let embedding = other.embedding().expect("it is set");

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::convert::Convert;
 use crate::eval::Eval;
 use crate::input::bytes::RawSize;
 use crate::prompt::{BoxArg, Click};
@@ -63,6 +64,8 @@ pub enum Command {
     Eval(Eval),
     /// Segment and track in a bundled clip with the embedded model, and check the result against the truth
     Demo(Demo),
+    /// Write a checkpoint as another kind of file
+    Convert(Convert),
     /// Describe this machine and this build, or a checkpoint
     Info(Info),
     /// Time the parts of the model on this machine

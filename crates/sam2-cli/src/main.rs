@@ -4,6 +4,7 @@
 mod args;
 mod bench;
 mod console;
+mod convert;
 mod demo;
 mod eval;
 mod everything;
@@ -61,6 +62,7 @@ fn run(cli: &Cli, console: &Console) -> Result<()> {
         Command::Vos(args) => vos::run(args, console),
         Command::Eval(args) => eval::run(args, console),
         Command::Demo(args) => demo::run(args, console),
+        Command::Convert(args) => convert::run(args, console),
         Command::Info(args) => info::run(args, console),
         Command::Bench(args) => bench::run(args, console),
     }

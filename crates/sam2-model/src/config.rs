@@ -14,7 +14,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::error::LoadError;
-use crate::weights::Checkpoint;
+use crate::weights::{CONFIG_KEY, Checkpoint};
 use reader::Reader;
 pub use samurai::SamuraiConfig;
 
@@ -129,17 +129,14 @@ impl Config {
     /// From the checkpoint: its `sam2.config` metadata if there is one, else the published model whose
     /// trunk has the same width and depth. Version 2.1 is the one with `no_obj_embed_spatial`.
     pub(crate) fn of(checkpoint: &Checkpoint) -> Result<Self, LoadError> {
-        if let Some(text) = checkpoint.metadata("sam2.config") {
+        if let Some(text) = checkpoint.metadata(CONFIG_KEY) {
             return Self::from_json(text, &checkpoint.origin);
         }
         let unknown = |reason: &str| LoadError::UnknownModel {
             origin: checkpoint.origin.clone(),
             reason: reason.to_owned(),
         };
-        let width = checkpoint
-            .shape("image_encoder.trunk.patch_embed.proj.weight")
-            .and_then(|s| s.first().copied())
-            .ok_or_else(|| unknown("it has no tensor image_encoder.trunk.patch_embed.proj.weight"))?;
+        let width = checkpoint.identify()?;
         let depth = checkpoint
             .names()
             .filter(|n| n.starts_with("image_encoder.trunk.blocks.") && n.ends_with(".norm1.weight"))

@@ -116,6 +116,48 @@ pub enum LoadError {
     },
 }
 
+/// A checkpoint cannot be converted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConvertError {
+    /// The old one cannot be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The new one cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Writing failed.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// Both names are of one file.
+    #[error("writing {} would overwrite the checkpoint that is read: choose another name", .0.display())]
+    SameFile(PathBuf),
+    /// A `.pt` in the other naming, which nobody reads.
+    #[error("{}: a .pt has Meta's names; for those of Hugging Face write a .safetensors", .0.display())]
+    TorchNaming(PathBuf),
+    /// A number that the new type cannot hold.
+    #[error("tensor {name} holds {value}, which is too large for F16; BF16 can hold it")]
+    TooLarge {
+        /// Tensor.
+        name: String,
+        /// The number.
+        value: f32,
+    },
+    /// A tensor of a type that a `.pt` is not written with.
+    #[error("tensor {name} is stored as {dtype}, which is not written into a .pt")]
+    Unsupported {
+        /// Tensor.
+        name: String,
+        /// Its type.
+        dtype: String,
+    },
+}
+
 /// A file of image embeddings cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -27,7 +27,7 @@ mod workspace;
 pub mod modules;
 
 pub use config::{Config, SamuraiConfig, TrunkConfig};
-pub use error::{EmbeddingError, LoadError, PromptError, SessionError};
+pub use error::{ConvertError, EmbeddingError, LoadError, PromptError, SessionError};
 pub use image_encoder::Features;
 pub use memory_bank::Direction;
 pub use memory_policy::MemoryPolicyKind;
@@ -44,4 +44,5 @@ pub use predictor::video::{
     FrameOutput, Keep, ObjectEvent, ObjectOutput, VideoInfo, VideoOptions, VideoPredictor,
 };
 pub use tap::{NoTap, Tap};
+pub use weights::{ConvertOptions, Converted, Naming, Precision, convert};
 pub use workspace::Workspace;

@@ -122,6 +122,74 @@ fn meta_name(name: &str) -> String {
     name
 }
 
+/// The name of one tensor in the Hugging Face library, from Meta's.
+fn hf_name(name: &str) -> String {
+    let Some((hf, meta)) = BEGINNINGS.iter().find(|(_, meta)| name.starts_with(meta)) else {
+        return name.to_owned();
+    };
+    let rest = &name[meta.len()..];
+    let mut name = format!("{hf}{rest}").replace(".norm", ".layer_norm");
+    if name.starts_with("vision_encoder.neck.convs.") {
+        return name.replace(".conv.", ".");
+    } else if let Some(rest) = name.strip_prefix("memory_encoder.mask_downsampler.encoder.") {
+        let (at, end) = rest.split_once('.').unwrap_or_default();
+        if let Ok(at @ 0..12) = at.parse::<u8>() {
+            let kind = if at % 3 == 0 { "conv" } else { "layer_norm" };
+            return format!("memory_encoder.mask_downsampler.layers.{}.{kind}.{end}", at / 3);
+        }
+    } else if name.starts_with("memory_encoder.memory_fuser.") {
+        name = name.replace("dwconv", "depthwise_conv").replace("pwconv", "pointwise_conv");
+        if let Some(stem) = name.strip_suffix(".gamma") {
+            name = format!("{stem}.scale");
+        }
+    } else {
+        name = name.replace(".out_proj.", ".o_proj.");
+        let head = HEADS.iter().any(|head| name.contains(head)) || name.starts_with("object_pointer_proj.");
+        if name.contains(".mlp.") {
+            // The block that the MLP is in may be one of several layers too.
+            name =
+                name.replace(".mlp.layers.0.", ".mlp.proj_in.").replace(".mlp.layers.1.", ".mlp.proj_out.");
+        } else if head {
+            name = name.replace(".layers.0.", ".proj_in.").replace(".layers.2.", ".proj_out.");
+            name = name.replace(".layers.1.", ".layers.0.");
+        }
+    }
+    name
+}
+
+/// What a file in the Hugging Face naming holds: for every name the tensors of Meta's whose rows it is made of. Fails with a
+/// name that has no other.
+pub(super) fn from_meta<'t, 'a>(
+    tensors: &'t BTreeMap<String, Stored<'a>>,
+) -> Result<BTreeMap<String, Vec<&'t Stored<'a>>>, String> {
+    let mut named = BTreeMap::new();
+    let mut rows: Vec<&Stored> = Vec::new();
+    for (name, tensor) in tensors {
+        if name.starts_with("sam_prompt_encoder.point_embeddings.") {
+            // The map is sorted, so rows come in their order.
+            let like = rows.first().unwrap_or(&tensor);
+            let row = matches!(tensor.shape[..], [1, _]);
+            if !row || like.shape != tensor.shape || like.element != tensor.element {
+                return Err(name.clone());
+            }
+            rows.push(tensor);
+            continue;
+        }
+        let hf = hf_name(name);
+        if meta_name(&hf) != *name {
+            return Err(name.clone());
+        }
+        if hf == ENCODING {
+            named.insert(ENCODING_AGAIN.to_owned(), vec![tensor]);
+        }
+        named.insert(hf, vec![tensor]);
+    }
+    if !rows.is_empty() {
+        named.insert(POINTS.to_owned(), rows);
+    }
+    Ok(named)
+}
+
 /// MLPs of three layers.
 const HEADS: [&str; 4] =
     ["obj_ptr_proj.", "output_hypernetworks_mlps.", "iou_prediction_head.", "pred_obj_score_head."];
@@ -152,10 +220,24 @@ mod tests {
                 let count = hf.len();
                 let tensors = hf.into_iter().map(|(name, shape)| (name, stored(&shape))).collect();
                 assert!(recognised(&tensors));
+                let meta = to_meta(tensors).expect("it maps");
                 let found: BTreeMap<String, Vec<usize>> =
-                    to_meta(tensors).expect("it maps").into_iter().map(|(name, t)| (name, t.shape)).collect();
+                    meta.iter().map(|(name, t)| (name.clone(), t.shape.clone())).collect();
                 assert_eq!(found, inventory(&format!("{version}_hiera_{size}.json")), "{version} {size}");
                 assert_eq!(count + 2, found.len());
+                // And back.
+                let back: BTreeMap<String, Vec<usize>> = from_meta(&meta)
+                    .expect("every name has one")
+                    .into_iter()
+                    .map(|(name, parts)| {
+                        let mut shape = parts[0].shape.clone();
+                        if parts.len() > 1 {
+                            shape[0] = parts.len();
+                        }
+                        (name, shape)
+                    })
+                    .collect();
+                assert_eq!(back, inventory(&format!("{version}_hiera_{size}.hf.json")));
             }
         }
     }

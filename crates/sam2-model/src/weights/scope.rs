@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use safetensors::tensor::SafeTensors;
 
 use super::stored::Stored;
-use super::{hf_names, quoted, torch};
+use super::{CONFIG_KEY, Naming, hf_names, quoted, torch};
 use crate::error::LoadError;
 
 /// Largest magnitude that a weight may have. Trained weights stay far below; a flipped exponent bit does not.
@@ -17,8 +17,10 @@ pub(crate) struct Checkpoint<'a> {
     pub origin: String,
     /// Name of the model being loaded, for error messages.
     pub variant: String,
-    tensors: BTreeMap<String, Stored<'a>>,
-    metadata: Option<HashMap<String, String>>,
+    pub(super) tensors: BTreeMap<String, Stored<'a>>,
+    pub(super) metadata: Option<HashMap<String, String>>,
+    /// In the file; in here all names are Meta's.
+    pub(super) naming: Naming,
     used: RefCell<BTreeSet<String>>,
     fingerprint: Cell<u64>,
 }
@@ -27,9 +29,14 @@ impl<'a> Checkpoint<'a> {
     /// Finds out what the file holds, by its first bytes a `.pt` or else a safetensors file; no weight is read yet.
     pub fn parse(bytes: &'a [u8], origin: &str) -> Result<Self, LoadError> {
         let is_torch = torch::recognised(bytes);
-        let parsed =
-            if is_torch { torch::read(bytes).map(|tensors| (tensors, None)) } else { safetensors(bytes) };
-        let (tensors, metadata) = parsed.map_err(|reason| LoadError::Format {
+        let parsed = if is_torch {
+            torch::read(bytes).map(|(tensors, config)| {
+                (tensors, config.map(|text| HashMap::from([(CONFIG_KEY.to_owned(), text)])), Naming::Meta)
+            })
+        } else {
+            safetensors(bytes)
+        };
+        let (tensors, metadata, naming) = parsed.map_err(|reason| LoadError::Format {
             origin: origin.to_owned(),
             kind: if is_torch { "PyTorch" } else { "safetensors" },
             reason,
@@ -40,6 +47,7 @@ impl<'a> Checkpoint<'a> {
             variant,
             tensors,
             metadata,
+            naming,
             used: RefCell::default(),
             fingerprint: Cell::default(),
         })
@@ -48,6 +56,16 @@ impl<'a> Checkpoint<'a> {
     /// An entry of the header's metadata.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.as_ref()?.get(key).map(String::as_str)
+    }
+
+    /// Width of the trunk; fails if this is not a checkpoint of SAM 2 at all.
+    pub fn identify(&self) -> Result<usize, LoadError> {
+        const NAME: &str = "image_encoder.trunk.patch_embed.proj.weight";
+        let width = self.tensors.get(NAME).and_then(|tensor| tensor.shape.first().copied());
+        width.ok_or_else(|| LoadError::UnknownModel {
+            origin: self.origin.clone(),
+            reason: format!("it has no tensor {NAME}"),
+        })
     }
 
     /// Shape of a tensor, if it is there.
@@ -147,7 +165,7 @@ pub(crate) fn fingerprint(name: &str, shape: &[usize], values: &[f32]) -> u64 {
     chains.into_iter().fold(values.len() as u64, mix)
 }
 
-type Contents<'a> = (BTreeMap<String, Stored<'a>>, Option<HashMap<String, String>>);
+type Contents<'a> = (BTreeMap<String, Stored<'a>>, Option<HashMap<String, String>>, Naming);
 
 /// The tensors and the metadata of a safetensors file.
 fn safetensors(bytes: &[u8]) -> Result<Contents<'_>, String> {
@@ -160,10 +178,11 @@ fn safetensors(bytes: &[u8]) -> Result<Contents<'_>, String> {
             return Err(format!("tensor {} is there twice", quoted(&name)));
         }
     }
-    if hf_names::recognised(&tensors) {
+    let naming = if hf_names::recognised(&tensors) { Naming::HuggingFace } else { Naming::Meta };
+    if naming == Naming::HuggingFace {
         tensors = hf_names::to_meta(tensors)?;
     }
-    Ok((tensors, header.metadata().clone()))
+    Ok((tensors, header.metadata().clone(), naming))
 }
 
 /// A place in the tree of names.

@@ -7,7 +7,7 @@ use half::{bf16, f16};
 pub(super) struct Element {
     /// As safetensors names it.
     pub name: String,
-    size: usize,
+    pub size: usize,
 }
 
 impl Element {
@@ -97,7 +97,17 @@ impl<'a> Stored<'a> {
         }
     }
 
-    fn decode<const N: usize>(&self, decode: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    /// The elements in row-major order as they are stored.
+    pub fn raw(&self) -> Vec<u8> {
+        match self.element.size {
+            1 => self.decode(|b: [u8; 1]| b).concat(),
+            2 => self.decode(|b: [u8; 2]| b).concat(),
+            4 => self.decode(|b: [u8; 4]| b).concat(),
+            _ => self.decode(|b: [u8; 8]| b).concat(),
+        }
+    }
+
+    fn decode<T, const N: usize>(&self, decode: impl Fn([u8; N]) -> T) -> Vec<T> {
         let (elements, count) = (self.bytes.as_chunks().0, self.count());
         if count == 0 {
             return Vec::new();

@@ -19,7 +19,7 @@ fn files_of_torch_save_are_read_value_by_value() {
     let expected = expected.as_object().expect("a map");
     for name in ["plain.pt", "training.pt"] {
         let file = fixture(name);
-        let tensors = torch::read(&file).expect("it is read");
+        let (tensors, _) = torch::read(&file).expect("it is read");
         assert_eq!(tensors.len(), expected.len());
         for (tensor, facts) in expected {
             let found = &tensors[tensor];
@@ -37,7 +37,7 @@ fn files_of_torch_save_are_read_value_by_value() {
 #[test]
 fn a_module_with_metadata_and_integer_buffers_is_read() {
     let file = fixture("module.pt");
-    let tensors = torch::read(&file).expect("it is read");
+    let (tensors, _) = torch::read(&file).expect("it is read");
     assert_eq!(tensors["fc.weight"].values().expect("floats"), [0.0, 0.25, 0.5, 0.75, 1.0, 1.25]);
     let steps = &tensors["norm.num_batches_tracked"];
     assert_eq!((steps.element.name.as_str(), steps.values()), ("I64", None));

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::pickle::{Global, Id, Node, Pickle};
-use super::quoted;
 use super::stored::{Element, Stored};
 use super::zip::Archive;
+use super::{CONFIG_KEY, quoted};
 
 /// What a file of the format before PyTorch 1.6 begins with: a pickle of this number.
 const LEGACY: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
@@ -21,8 +21,8 @@ pub(super) fn recognised(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(LEGACY)
 }
 
-/// The tensors of the dict `model`.
-pub(super) fn read(bytes: &[u8]) -> Result<BTreeMap<String, Stored<'_>>, String> {
+/// The tensors of the dict `model`, and the text next to it that says how the model is built, if a program wrote one.
+pub(super) fn read(bytes: &[u8]) -> Result<Contents<'_>, String> {
     if bytes.starts_with(LEGACY) {
         return Err(
             "PyTorch before 1.6 wrote it; load it and save it again with a current PyTorch".to_owned()
@@ -48,8 +48,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<BTreeMap<String, Stored<'_>>, String>
     if total > bytes.len() as u64 * MAX_EXPANSION + EXPANSION_SLACK {
         return Err(format!("its tensors have {total} bytes in a file of {}", bytes.len()));
     }
-    Ok(tensors)
+    Ok((tensors, reader.config()))
 }
+
+type Contents<'a> = (BTreeMap<String, Stored<'a>>, Option<String>);
 
 struct Reader<'r, 'a> {
     archive: &'r Archive<'a>,
@@ -75,6 +77,13 @@ impl<'a> Reader<'_, 'a> {
             }
         }
         Ok(tensors)
+    }
+
+    /// The configuration that [`super::torch_writer`] puts next to the model.
+    fn config(&self) -> Option<String> {
+        let Node::Dict(root) = self.pickle.root() else { return None };
+        let (_, value) = root.iter().find(|(key, _)| self.text(*key) == Some(CONFIG_KEY))?;
+        self.text(*value).map(str::to_owned)
     }
 
     /// A tensor, or a parameter that wraps one.

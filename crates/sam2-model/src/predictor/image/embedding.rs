@@ -5,6 +5,7 @@ use std::path::Path;
 
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
+use serde::{Deserialize, Serialize};
 
 use crate::atomic;
 use crate::error::EmbeddingError;
@@ -15,11 +16,18 @@ use crate::tap::NoTap;
 use crate::weights::{fingerprint, map_file};
 use crate::workspace::Workspace;
 
-/// Metadata: which model made the file, of which image, and how large that was.
-const FINGERPRINT: &str = "sam2.model";
-const VARIANT: &str = "sam2.variant";
-const IMAGE: &str = "sam2.image";
-const SIZE: &str = "sam2.image_size";
+/// The one entry of the metadata: several would be written in no fixed order.
+const HEADER: &str = "sam2.image_embedding";
+
+/// Which model made a file, of which image. Hashes are text, because JSON numbers are not that long everywhere.
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    model: String,
+    variant: String,
+    image: String,
+    width: usize,
+    height: usize,
+}
 
 /// One encoded image.
 #[derive(Debug)]
@@ -91,12 +99,15 @@ impl ImageEmbedding {
                 TensorView::new(Dtype::F32, shape.to_vec(), bytes).expect("the features fill their shapes"),
             )
         });
-        let metadata = HashMap::from([
-            (FINGERPRINT.to_owned(), format!("{:016x}", self.fingerprint)),
-            (VARIANT.to_owned(), model.summary().variant.clone()),
-            (IMAGE.to_owned(), format!("{:016x}", self.image)),
-            (SIZE.to_owned(), format!("{}x{}", self.width, self.height)),
-        ]);
+        let header = Header {
+            model: format!("{:016x}", self.fingerprint),
+            variant: model.summary().variant.clone(),
+            image: format!("{:016x}", self.image),
+            width: self.width,
+            height: self.height,
+        };
+        let header = serde_json::to_string(&header).expect("text and numbers are JSON");
+        let metadata = HashMap::from([(HEADER.to_owned(), header)]);
         let file = safetensors::serialize(views, Some(metadata)).expect("three plain tensors can be written");
         let io = |source| EmbeddingError::Io { path: path.to_owned(), source };
         atomic::write(path, |writer| std::io::Write::write_all(writer, &file)).map_err(io)
@@ -114,30 +125,22 @@ impl ImageEmbedding {
         })?;
         let foreign = |e: safetensors::SafeTensorError| format(e.to_string().escape_debug().to_string());
         let (_, header) = SafeTensors::read_metadata(&file).map_err(foreign)?;
-        let entry = |key: &str| header.metadata().as_ref().and_then(|m| m.get(key)).map(String::as_str);
-        let fingerprint =
-            entry(FINGERPRINT).ok_or_else(|| format("it does not say which model made it".into()))?;
-        if fingerprint != format!("{:016x}", model.fingerprint()) {
+        let header = header.metadata().as_ref().and_then(|metadata| metadata.get(HEADER));
+        let header: Header = header
+            .and_then(|text| serde_json::from_str(text).ok())
+            .ok_or_else(|| format("it does not say which model made it, of which image".into()))?;
+        if header.model != format!("{:016x}", model.fingerprint()) {
             return Err(EmbeddingError::OtherModel {
                 path: path.to_owned(),
                 expected: model.summary().variant.clone(),
-                found: entry(VARIANT)
-                    .unwrap_or("an unknown")
-                    .chars()
-                    .take(60)
-                    .collect::<String>()
-                    .escape_debug()
-                    .to_string(),
+                found: header.variant.escape_debug().take(60).collect(),
             });
         }
-        let side = |text: &str| text.parse().ok().filter(|side| (1..=1 << 20).contains(side));
-        let size = entry(SIZE).and_then(|text| text.split_once('x'));
-        let (width, height) = size
-            .and_then(|(width, height)| Some((side(width)?, side(height)?)))
-            .ok_or_else(|| format("it does not say how large the image was".into()))?;
-        let image = entry(IMAGE)
-            .and_then(|text| u64::from_str_radix(text, 16).ok())
-            .ok_or_else(|| format("it does not say which image was encoded".into()))?;
+        let (width, height) = (header.width, header.height);
+        if ![width, height].iter().all(|side| (1..=1 << 20).contains(side)) {
+            return Err(format(format!("an image has not {width}x{height} pixels")));
+        }
+        let image = u64::from_str_radix(&header.image, 16).map_err(|e| format(e.to_string()))?;
         let tensors = SafeTensors::deserialize(&file).map_err(foreign)?;
         let mut read = shapes(model).into_iter().map(|(name, shape)| {
             let view = tensors.tensor(name).map_err(|_| format(format!("it has no tensor {name}")))?;
