@@ -171,7 +171,8 @@ pub fn follow(
     };
     let bar = progress_bar(Some(total), console);
     for (i, &direction) in pass.directions().iter().enumerate() {
-        for item in clip.walk(&predictor.begin(Some(first), reach, direction)?)? {
+        let frames: Vec<usize> = predictor.begin(Some(first), reach, direction)?.collect();
+        for item in clip.walk(&frames)? {
             let (index, picture) = item?;
             let frame = Frame::new(width, height, picture.into_raw())?;
             let result = predictor.track_frame(index, &frame)?;

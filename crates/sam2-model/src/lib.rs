@@ -41,7 +41,7 @@ pub use predictor::polygon::Polygon;
 pub use predictor::prompt::{Frame, Points};
 pub use predictor::tracker::Tracker;
 pub use predictor::video::{
-    FrameOutput, Keep, ObjectEvent, ObjectOutput, VideoInfo, VideoOptions, VideoPredictor,
+    FrameOutput, Keep, ObjectEvent, ObjectOutput, Pass, VideoInfo, VideoOptions, VideoPredictor,
 };
 pub use tap::{NoTap, Tap};
 pub use weights::{ConvertOptions, Converted, Naming, Precision, convert};

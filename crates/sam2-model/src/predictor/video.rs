@@ -10,6 +10,7 @@ mod output;
 mod session;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 pub use options::{Keep, VideoInfo, VideoOptions};
@@ -30,6 +31,28 @@ use objects::{Object, Prompt, Setting};
 
 /// Encoded frames that are kept: the one being prompted or tracked, and the one before.
 const CACHED_FRAMES: usize = 2;
+
+/// The frames of a pass, in their order.
+#[derive(Clone, Debug)]
+pub struct Pass {
+    frames: Range<usize>,
+    direction: Direction,
+}
+
+impl Iterator for Pass {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        match self.direction {
+            Direction::Forward => self.frames.next(),
+            Direction::Reverse => self.frames.next_back(),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.frames.size_hint()
+    }
+}
 
 /// Tracks objects through one video.
 #[derive(Debug)]
@@ -180,7 +203,7 @@ impl VideoPredictor {
         start: Option<usize>,
         max_frames: Option<usize>,
         direction: Direction,
-    ) -> Result<Vec<usize>, PromptError> {
+    ) -> Result<Pass, PromptError> {
         let VideoInfo { num_frames, .. } = self.info;
         self.check_objects()?;
         let start = start.or_else(|| self.first_prompted_frame()).ok_or(PromptError::NoObject)?;
@@ -188,14 +211,15 @@ impl VideoPredictor {
             return Err(PromptError::FrameIndex { frame_idx: start, num_frames });
         }
         let reach = max_frames.unwrap_or(num_frames);
-        let frames: Vec<usize> = match direction {
-            Direction::Forward => (start..=start.saturating_add(reach).min(num_frames - 1)).collect(),
+        let frames = match direction {
+            Direction::Forward => start..start.saturating_add(reach).saturating_add(1).min(num_frames),
             // Meta's reverse pass from the first frame is empty.
-            Direction::Reverse if start == 0 => Vec::new(),
-            Direction::Reverse => (start.saturating_sub(reach)..=start).rev().collect(),
+            Direction::Reverse if start == 0 => 0..0,
+            Direction::Reverse => start.saturating_sub(reach)..start + 1,
         };
-        (self.direction, self.next) = (direction, frames.first().copied());
-        Ok(frames)
+        let pass = Pass { frames, direction };
+        (self.direction, self.next) = (direction, pass.clone().next());
+        Ok(pass)
     }
 
     /// Tracks every object into the next frame. Without [`Self::begin`], the first call may name any frame, usually
