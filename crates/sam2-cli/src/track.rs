@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use image::RgbImage;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use sam2_model::{Frame, FrameOutput, Mask, Model, ObjectEvent, VideoInfo, VideoOptions, VideoPredictor};
+use sam2_model::{
+    Frame, FrameOutput, Mask, Model, ObjectEvent, ObjectOutput, VideoInfo, VideoOptions, VideoPredictor,
+};
 use serde::Serialize;
 
 use crate::args;
@@ -29,6 +31,13 @@ const OVERLAY: &str = "overlay";
 #[derive(Serialize)]
 struct TrackLine {
     frame: usize,
+    #[serde(flatten)]
+    object: ObjectLine,
+}
+
+/// What is said of an object on a frame.
+#[derive(Serialize)]
+pub struct ObjectLine {
     obj_id: u32,
     object_score: f32,
     predicted_iou: f32,
@@ -37,6 +46,21 @@ struct TrackLine {
     event: Option<&'static str>,
     area: usize,
     bbox_xyxy: Option<[usize; 4]>,
+}
+
+impl ObjectLine {
+    /// Of `object`, whose mask is `mask`.
+    pub fn new(object: &ObjectOutput, mask: &Mask) -> Self {
+        Self {
+            obj_id: object.obj_id,
+            object_score: object.object_score,
+            predicted_iou: object.predicted_iou,
+            stability_score: object.stability,
+            event: object.event.map(ObjectEvent::name),
+            area: mask.area(),
+            bbox_xyxy: mask.bbox_xyxy(),
+        }
+    }
 }
 
 /// How a run went.
@@ -301,16 +325,8 @@ impl Writer {
                 let file = folder.join(format!("{index:05}_obj{}.npy", object.obj_id));
                 output::write_npy(&file, &tensor::TensorRef::new(&[side, side], &object.low_res))?;
             }
-            lines.push(serde_json::to_string(&TrackLine {
-                frame: index,
-                obj_id: object.obj_id,
-                object_score: object.object_score,
-                predicted_iou: object.predicted_iou,
-                stability_score: object.stability,
-                event: object.event.map(ObjectEvent::name),
-                area: mask.area(),
-                bbox_xyxy: mask.bbox_xyxy(),
-            })?);
+            let object = ObjectLine::new(object, mask);
+            lines.push(serde_json::to_string(&TrackLine { frame: index, object })?);
         }
         if let Some(folder) = &self.overlay {
             picture::write_rgb(&folder.join(format!("{index:05}.png")), &draw(frame, result, prompts)?)?;

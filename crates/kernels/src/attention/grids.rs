@@ -25,6 +25,12 @@
 //!
 //! Tokens that have no place on the grid come last, with keys of the usual kind.
 
+mod tokens;
+
+pub use tokens::GridTokens;
+
+use tokens::Group;
+
 use crate::gemm::{KC, PanelTiles, Rows, cover_rows, tile, tile_of_sum};
 use crate::math;
 use crate::parallel;
@@ -146,112 +152,6 @@ fn pack_queries(q: Rows, count: usize, d: usize, width: usize, out: &mut [f32]) 
                 row[j] = x;
             }
         }
-    }
-}
-
-/// Tokens in the order in which [`GridKeys::attend`] reads them: once arranged, good for any number of projections.
-#[derive(Clone, Debug)]
-pub struct GridTokens {
-    cells: usize,
-    m: usize,
-    dv: usize,
-    tile: (usize, usize),
-    placeless: usize,
-    groups: Vec<Group>,
-    /// Of the placeless tokens: `(dv)` rows with stride [`KC`] for every KC of them.
-    placeless_values: Vec<f32>,
-}
-
-/// Some of the copies.
-#[derive(Clone, Debug)]
-struct Group {
-    copies: usize,
-    /// `(cells, m, copies)`.
-    inputs: Vec<f32>,
-    /// Per block of cells `dv` rows with stride [`KC`]; a column is a token, the copies of a cell side by side.
-    values: Vec<f32>,
-}
-
-impl Group {
-    fn cells_per_block(&self) -> usize {
-        KC / self.copies
-    }
-}
-
-impl GridTokens {
-    /// From `inputs`, `(T · cells + E, m)`, of the keys, and `values`, `(T · cells + E, dv)`: `copies` T of a grid of
-    /// `cells`, then the E tokens that have no place. The inputs of those are not read.
-    ///
-    /// # Panics
-    /// If the sizes do not agree.
-    #[track_caller]
-    pub fn new(
-        isa: Isa,
-        (copies, cells): (usize, usize),
-        (inputs, m): (&[f32], usize),
-        (values, dv): (&[f32], usize),
-    ) -> Self {
-        let tokens = inputs.len() / m;
-        assert!(
-            inputs.len() == tokens * m && values.len() == tokens * dv && tokens >= copies * cells,
-            "GridTokens::new: inputs {}, values {}, {copies} copies of {cells} cells",
-            inputs.len(),
-            values.len()
-        );
-        let most = MAX_COPIES.min(isa.tile_shape().0);
-        let count = copies.div_ceil(most);
-        let groups = (0..count).map(|i| {
-            let range = copies * i / count..copies * (i + 1) / count;
-            Group::new(range, cells, (inputs, m), (values, dv))
-        });
-        let groups = groups.collect();
-        let placeless = tokens - copies * cells;
-        let mut placeless_values = vec![0.0; placeless.div_ceil(KC) * dv * KC];
-        for (block, out) in placeless_values.chunks_exact_mut(dv * KC).enumerate() {
-            let first = copies * cells + block * KC;
-            for (i, value) in values[first * dv..].chunks_exact(dv).take(KC).enumerate() {
-                value.iter().enumerate().for_each(|(c, &x)| out[c * KC + i] = x);
-            }
-        }
-        Self { cells, m, dv, tile: isa.tile_shape(), placeless, groups, placeless_values }
-    }
-}
-
-impl Group {
-    fn new(
-        range: std::ops::Range<usize>,
-        cells: usize,
-        (inputs, m): (&[f32], usize),
-        (values, dv): (&[f32], usize),
-    ) -> Self {
-        let copies = range.len();
-        let per_block = KC / copies;
-        let mut group = Self {
-            copies,
-            inputs: vec![0.0; cells * m * copies],
-            values: vec![0.0; cells.div_ceil(per_block) * dv * KC],
-        };
-        let row = |t: usize, cell: usize| (range.start + t) * cells + cell;
-        let chunk = 64 * m * copies;
-        parallel::for_each_chunk_mut(&mut group.inputs, chunk, |i, out| {
-            for (j, out) in out.chunks_exact_mut(m * copies).enumerate() {
-                for t in 0..copies {
-                    let input = &inputs[row(t, i * 64 + j) * m..][..m];
-                    out[t..].iter_mut().step_by(copies).zip(input).for_each(|(x, &z)| *x = z);
-                }
-            }
-        });
-        parallel::for_each_chunk_mut(&mut group.values, dv * KC, |block, out| {
-            let first = block * per_block;
-            for cell in first..(first + per_block).min(cells) {
-                for t in 0..copies {
-                    let column = (cell - first) * copies + t;
-                    let value = &values[row(t, cell) * dv..][..dv];
-                    out[column..].iter_mut().step_by(KC).zip(value).for_each(|(x, &v)| *x = v);
-                }
-            }
-        });
-        group
     }
 }
 

@@ -169,7 +169,7 @@ mod tests {
             (r#"{"frame":0,"obj_id":2,"points":[[1,2]],"labels":[3]}"#, "label is 3"),
             (r#"{"frame":0,"obj_id":2,"points":[[NaN,2]]}"#, "expected value"),
             (r#"{"frame":0,"obj_id":2,"points":[[1e999,2]]}"#, "out of range"),
-            (r#"{"frame":0,"obj_id":2,"points":[[1e99,2]]}"#, "finite"),
+            (r#"{"frame":0,"obj_id":2,"points":[[1e99,2]]}"#, "out of range"),
             (r#"{"frame":0,"obj_id":2}"#, "is needed"),
             (r#"{"frame":0,"obj_id":2,"mask":"a.png","box":[1,2,3,4]}"#, "cannot be combined"),
             (r#"{"frame":0,"obj_id":2,"box":[1,2,3]}"#, "invalid length"),

@@ -19,6 +19,7 @@ use crate::input::bytes::{self, RawSize};
 use crate::input::{FrameIter, Input};
 use crate::output::{self, picture};
 use crate::prompt::{self, Target};
+use crate::track::ObjectLine;
 use crate::track::options::MemoryArgs;
 use crate::{model, system};
 use commands::{Command, Commands, Order};
@@ -75,14 +76,8 @@ struct Line {
 /// What is said of one object.
 #[derive(Serialize)]
 struct Answer {
-    obj_id: u32,
-    object_score: f32,
-    predicted_iou: f32,
-    stability_score: f32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event: Option<&'static str>,
-    area: usize,
-    bbox_xyxy: Option<[usize; 4]>,
+    #[serde(flatten)]
+    object: ObjectLine,
     #[serde(skip_serializing_if = "Option::is_none")]
     rle: Option<Value>,
 }
@@ -171,7 +166,7 @@ impl Session<'_> {
         let events: Vec<(u32, Option<ObjectEvent>)> =
             tracked.objects.iter().map(|object| (object.obj_id, object.event)).collect();
         let due = commands.due(index);
-        let result = if due.is_empty() {
+        let mut result = if due.is_empty() {
             tracked
         } else {
             for Order { frame, command } in due {
@@ -188,19 +183,15 @@ impl Session<'_> {
             }
             self.tracker.output()
         };
+        for object in &mut result.objects {
+            object.event = events.iter().find(|(id, _)| *id == object.obj_id).and_then(|(_, event)| *event);
+        }
         let mut answers = Vec::with_capacity(result.objects.len());
         let masks: Vec<Mask> = (0..result.objects.len()).map(|i| result.mask(i)).collect();
         for (object, mask) in result.objects.iter().zip(&masks) {
-            let event = events.iter().find(|(id, _)| *id == object.obj_id).and_then(|(_, event)| *event);
             let rle = self.args.rle.then(|| Rle::from(mask));
             answers.push(Answer {
-                obj_id: object.obj_id,
-                object_score: object.object_score,
-                predicted_iou: object.predicted_iou,
-                stability_score: object.stability,
-                event: event.map(ObjectEvent::name),
-                area: mask.area(),
-                bbox_xyxy: mask.bbox_xyxy(),
+                object: ObjectLine::new(object, mask),
                 rle: rle
                     .map(|rle| json!({"size": [rle.height(), rle.width()], "counts": rle.to_coco_string()})),
             });
