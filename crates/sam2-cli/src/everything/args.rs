@@ -6,6 +6,11 @@ use clap::{Args, ValueEnum};
 
 use crate::args::ModelArg;
 
+const POLYGONS_HELP: &str = "Add outlines to the list, with holes, as corners of pixels: \
+    {\"outer\":[[x,y],...],\"holes\":[[[x,y],...],...]}";
+const POINT_GRIDS_HELP: &str = "Clicks in place of the grids: a JSON file of one list of [x,y] for the photo and one for \
+    every layer of crops, x and y as shares of width and height";
+
 /// `sam2 everything`
 #[derive(Args, Debug)]
 pub struct Everything {
@@ -22,8 +27,8 @@ pub struct Everything {
     /// How the list has the masks: rows of 0 and 1, lengths of runs, or COCO's string of them
     #[arg(long, value_name = "MODE", value_enum, default_value_t = OutputMode::CocoRle)]
     pub output_mode: OutputMode,
-    /// Add outlines to the list, with holes, as corners of pixels: {"outer":[[x,y],...],"holes":[[[x,y],...],...]}
-    #[arg(long)]
+    /// Add outlines to the list, with holes.
+    #[arg(long, help = POLYGONS_HELP)]
     pub polygons: bool,
     /// What the encoder found in the photo: written if the file is not there, else used
     #[arg(long, value_name = "FILE.safetensors", conflicts_with = "crop_n_layers")]
@@ -34,9 +39,8 @@ pub struct Everything {
     /// Clicks that are decoded in one go; changes no result
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub points_per_batch: usize,
-    /// Clicks in place of the grids: a JSON file of one list of [x,y] for the photo and one for every layer of crops, x and y
-    /// as shares of width and height
-    #[arg(long, value_name = "FILE.json", conflicts_with = "points_per_side")]
+    /// Clicks in place of the grids.
+    #[arg(long, help = POINT_GRIDS_HELP, value_name = "FILE.json", conflicts_with = "points_per_side")]
     pub point_grids: Option<PathBuf>,
     /// Keep masks with a predicted IoU above this
     #[arg(long, value_name = "X", default_value_t = 0.8)]
