@@ -17,11 +17,11 @@ use crate::args::ModelArg;
 use crate::console::Console;
 use crate::input::bytes::{self, RawSize};
 use crate::input::{FrameIter, Input};
+use crate::model;
 use crate::output::{self, picture};
 use crate::prompt::{self, Target};
-use crate::track::ObjectLine;
 use crate::track::options::MemoryArgs;
-use crate::{model, system};
+use crate::track::{ObjectLine, Stats};
 use commands::{Command, Commands, Order};
 
 /// `sam2 stream`
@@ -144,9 +144,7 @@ pub fn run(args: &Stream, console: &Console) -> Result<()> {
     if let Some(path) = &args.save {
         session.save(path)?;
     }
-    let seconds = start.elapsed().as_secs_f64();
-    let memory = system::peak_memory().map(|bytes| format!(", peak memory {}", system::megabytes(bytes)));
-    console.note(&format!("{count} frames in {seconds:.1} s{}", memory.unwrap_or_default()));
+    console.note(&Stats { frames: count, elapsed: start.elapsed() }.describe());
     Ok(())
 }
 
