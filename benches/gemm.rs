@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use kernels::gemm::int8::{self, PackedB8};
 use kernels::gemm::{Epilogue, PackedB, gemm};
 use sam2_benches::{GEMMS, noise, runs};
 
@@ -47,6 +48,25 @@ fn bench(c: &mut Criterion) {
     }
 }
 
+/// The same layers in 8 bits: activations are made bytes on the way in.
+fn int8_layers(c: &mut Criterion) {
+    for shape in GEMMS {
+        let (m, k, n) = (shape.m, shape.k, shape.n);
+        let (a, b, mut out) = (noise(m * k), noise(k * n), noise(m * n));
+        let mut group = c.benchmark_group(format!("gemm_int8/{}/{m}x{k}x{n}", shape.name));
+        group.throughput(Throughput::Elements(shape.flops()));
+        for (isa, pool, label) in runs() {
+            let packed = PackedB8::from_nk(isa, &b, n, k);
+            group.bench_function(label, |bencher| {
+                pool.install(|| {
+                    bencher.iter(|| int8::gemm(isa, &a, m, &packed, &mut out, &Epilogue::default()));
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
 /// Packing the weights: paid once per layer at load, and once per head and frame for keys and values.
 fn pack(c: &mut Criterion) {
     for (name, n, k) in [("stage3.mlp.0", 1_536, 384), ("memory_attention.cross.keys", 28_736, 256)] {
@@ -65,6 +85,6 @@ fn pack(c: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
-    targets = bench, pack
+    targets = bench, int8_layers, pack
 }
 criterion_main!(benches);

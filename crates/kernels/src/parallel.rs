@@ -3,6 +3,7 @@
 //! Everything runs in rayon's current pool (`ThreadPool::install` or the global one).
 
 use std::cell::RefCell;
+use std::thread::LocalKey;
 
 use rayon::prelude::*;
 
@@ -59,20 +60,36 @@ pub fn rows_per_task(rows: usize, multiple: usize, max: usize) -> usize {
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+    static FLOATS: Pool<f32> = const { RefCell::new(Vec::new()) };
+    static BYTES: Pool<u8> = const { RefCell::new(Vec::new()) };
 }
+
+type Pool<T> = RefCell<Vec<Vec<T>>>;
 
 /// Lends `len` floats of unspecified content, aligned to a cache line and kept for reuse by this thread.
 pub fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+    lend(&FLOATS, len, f)
+}
+
+/// As [`with_scratch`], bytes.
+pub fn with_bytes<R>(len: usize, f: impl FnOnce(&mut [u8]) -> R) -> R {
+    lend(&BYTES, len, f)
+}
+
+fn lend<T: Copy + Default, R>(
+    pool: &'static LocalKey<Pool<T>>,
+    len: usize,
+    f: impl FnOnce(&mut [T]) -> R,
+) -> R {
     const LINE: usize = 64;
     // Taken out while in use: a nested call, or a task stolen while this one waits, gets another buffer.
-    let mut buffer = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
-    let needed = len + LINE / size_of::<f32>();
+    let mut buffer = pool.with_borrow_mut(Vec::pop).unwrap_or_default();
+    let needed = len + LINE / size_of::<T>();
     if buffer.len() < needed {
-        buffer.resize(needed, 0.0);
+        buffer.resize(needed, T::default());
     }
     let start = buffer.as_ptr().align_offset(LINE);
     let result = f(&mut buffer[start..start + len]);
-    SCRATCH.with_borrow_mut(|pool| pool.push(buffer));
+    pool.with_borrow_mut(|pool| pool.push(buffer));
     result
 }

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::KC;
-use crate::simd::{F32s, Simd};
+use crate::simd::{Dot, F32s, FloatsOf, Simd};
 
 /// How many rows of `B` ahead a tile asks for: enough to come from L3 in time.
 const AHEAD: usize = 16;
@@ -122,6 +122,44 @@ pub(crate) fn tile_transposed<S: Simd, const MR: usize, const NV: usize>(
                 *acc = x.mul_add(b, *acc);
             }
         }
+    }
+    acc
+}
+
+/// `MR × NV` vectors of sums of products of bytes over `groups` groups of four.
+///
+/// `a` holds `groups` rows of four bytes for each of its rows, these `stride` bytes apart; `b` a panel of as many rows of
+/// `NV` vectors of groups.
+///
+/// # Panics
+/// If either is too short.
+#[inline(always)]
+pub(crate) fn dot_tile<D: Dot, const MR: usize, const NV: usize>(
+    d: D,
+    groups: usize,
+    (a, stride): (&[u8], usize),
+    b: &[i8],
+) -> [[D::Sums; NV]; MR] {
+    let width = 4 * FloatsOf::<D>::LANES;
+    assert!(groups > 0 && a.len() >= (groups - 1) * stride + 4 * MR && b.len() >= groups * NV * width);
+    let mut acc = [[d.zero(); NV]; MR];
+    let mut a_ptr = a.as_ptr();
+    let mut b_ptr = b.as_ptr();
+    for _ in 0..groups {
+        // SAFETY: row `p < groups` of the panel; `b.len() >= groups · NV · width` is asserted above.
+        let b_row: [D::Bytes; NV] = std::array::from_fn(|v| unsafe { d.load_groups(b_ptr.add(v * width)) });
+        for v in 0..NV {
+            FloatsOf::<D>::prefetch(d.floats(), b_ptr.wrapping_add((AHEAD * NV + v) * width).cast());
+        }
+        for (r, acc) in acc.iter_mut().enumerate() {
+            // SAFETY: `r < MR` in row `p < groups`; `a` reaches there, asserted above.
+            let x = unsafe { d.splat_group(a_ptr.add(4 * r)) };
+            for (acc, b) in acc.iter_mut().zip(b_row) {
+                *acc = d.dot(*acc, x, b);
+            }
+        }
+        a_ptr = a_ptr.wrapping_add(stride);
+        b_ptr = b_ptr.wrapping_add(NV * width);
     }
     acc
 }

@@ -17,6 +17,7 @@
 //! What we chose not to do: pack `A` into column-major micro-panels. Packing rows is a plain copy, and
 //! the fixed stride turns the row addresses into constant displacements from one register.
 
+pub mod int8;
 mod micro;
 mod pack;
 
@@ -25,7 +26,7 @@ pub use pack::PackedB;
 use crate::math;
 use crate::parallel;
 use crate::simd::{F32s, Isa, Simd, TileOp};
-pub(crate) use micro::{tile, tile_of_sum, tile_transposed};
+pub(crate) use micro::{dot_tile, tile, tile_of_sum, tile_transposed};
 
 /// Depth of a block of `k`. A KC×NR panel of `B` takes 32 KiB at NR = 32, so it stays in L1.
 pub const KC: usize = 256;
@@ -171,12 +172,7 @@ fn check(isa: Isa, m: usize, b: &PackedB, c_len: usize, epilogue: &Epilogue) {
         (b.tile_rows(), b.panel_width()),
         "gemm: b was packed for another instruction set"
     );
-    if let Some(bias) = epilogue.bias {
-        assert_eq!(bias.len(), n, "gemm {m}×{k}×{n}: bias");
-    }
-    if let Some(residual) = epilogue.residual {
-        assert_eq!(residual.len(), m * n, "gemm {m}×{k}×{n}: residual");
-    }
+    epilogue.check(m, k, n);
 }
 
 /// One block of rows, all of `k`, all of `n`.
@@ -302,6 +298,16 @@ impl PanelTiles for Block<'_> {
 }
 
 impl Epilogue<'_> {
+    #[track_caller]
+    fn check(&self, m: usize, k: usize, n: usize) {
+        if let Some(bias) = self.bias {
+            assert_eq!(bias.len(), n, "gemm {m}×{k}×{n}: bias");
+        }
+        if let Some(residual) = self.residual {
+            assert_eq!(residual.len(), m * n, "gemm {m}×{k}×{n}: residual");
+        }
+    }
+
     /// To the vector that starts at column `column`, element `index` of the output.
     #[inline(always)]
     fn apply<S: Simd>(&self, s: S, mut x: S::F32, column: usize, index: usize) -> S::F32 {

@@ -21,6 +21,53 @@ pub fn linear(x: &[f32], weight: &[f32], (m, k, n): (usize, usize, usize), epilo
     product((m, k, n), epilogue, |i, p| x[i * k + p], |p, j| weight[j * k + p])
 }
 
+/// [`linear`] in 8 bits: what [`crate::gemm::int8`] computes, to the last bit where there is no GELU.
+///
+/// Weights become `round(w · 127 / max |w|)` over their row, activations `round(x · 255 / (high − low)) + zero` over theirs,
+/// with `low <= 0 <= high`; the sums are whole numbers.
+///
+/// # Panics
+/// If the lengths do not agree.
+pub fn linear_int8(
+    x: &[f32],
+    weight: &[f32],
+    (m, k, n): (usize, usize, usize),
+    epilogue: &Epilogue,
+) -> Vec<f32> {
+    assert_eq!((x.len(), weight.len()), (m * k, k * n), "linear_int8: {m}×{k}×{n}");
+    let step = |extent: f32, steps: f32| {
+        if extent / steps >= f32::MIN_POSITIVE { (extent / steps, steps / extent) } else { (1.0, 1.0) }
+    };
+    let columns: Vec<(f32, Vec<i64>)> = weight
+        .chunks(k)
+        .map(|w| {
+            let (scale, inverse) = step(w.iter().fold(0.0, |most, w| w.abs().max(most)), 127.0);
+            (scale, w.iter().map(|w| (w * inverse).round_ties_even() as i64).collect())
+        })
+        .collect();
+    let mut c = Vec::with_capacity(m * n);
+    for (i, x) in x.chunks(k).enumerate() {
+        let (low, high) = x.iter().fold((0.0_f32, 0.0_f32), |(low, high), &x| (low.min(x), high.max(x)));
+        let (scale, inverse) = step(high - low, 255.0);
+        let zero = (-low * inverse).round_ties_even().clamp(0.0, 255.0);
+        let bytes: Vec<i64> =
+            x.iter().map(|x| ((x * inverse).round_ties_even() + zero).clamp(0.0, 255.0) as i64).collect();
+        for (j, (column_scale, column)) in columns.iter().enumerate() {
+            let sum: i64 = bytes.iter().zip(column).map(|(u, w)| (u - zero as i64) * w).sum();
+            let mut x = sum as f32 * (scale * column_scale);
+            x += epilogue.bias.map_or(0.0, |bias| bias[j]);
+            x = match epilogue.activation {
+                Activation::None => x,
+                Activation::Relu => rows::relu(f64::from(x)) as f32,
+                Activation::Gelu => rows::gelu(f64::from(x)) as f32,
+            };
+            x += epilogue.residual.map_or(0.0, |residual| residual[i * n + j]);
+            c.push(x);
+        }
+    }
+    c
+}
+
 fn product(
     (m, k, n): (usize, usize, usize),
     epilogue: &Epilogue,

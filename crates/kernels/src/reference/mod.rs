@@ -11,7 +11,7 @@ mod rows;
 
 pub use attention::{attention, rope};
 pub use conv::{conv_transpose_2x2, conv2d, depthwise};
-pub use gemm::{gemm, linear};
+pub use gemm::{gemm, linear, linear_int8};
 pub use image::{
     bicubic, bilinear, bilinear_antialias, max_pool_2x2, nearest_2x, pil_bicubic_u8, window_partition,
 };

@@ -47,7 +47,7 @@ impl Simd for Avx2 {
 
 /// Eight floats in a `ymm` register.
 #[derive(Clone, Copy, Debug)]
-pub struct F32x8(__m256);
+pub struct F32x8(pub(super) __m256);
 
 /// Lane mask for the first `n` floats.
 #[inline(always)]

@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{F32s, Simd, SimdOp, TileOp};
+use super::{Avx2, F32s, Simd, SimdOp, TileOp};
 
 /// Token: the host has AVX-512 F, BW, DQ and VL.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,11 @@ impl Avx512 {
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("fma"))
         .then_some(Self(()))
+    }
+
+    /// The instruction set below: every processor with AVX-512 has it.
+    pub(super) fn avx2(self) -> Avx2 {
+        Avx2::detect().expect("AVX-512 includes AVX2, and fused multiply-add was seen")
     }
 }
 
@@ -52,7 +57,7 @@ impl Simd for Avx512 {
 
 /// Sixteen floats in a `zmm` register.
 #[derive(Clone, Copy, Debug)]
-pub struct F32x16(__m512);
+pub struct F32x16(pub(super) __m512);
 
 /// Lane mask for the first `n` floats.
 #[inline(always)]

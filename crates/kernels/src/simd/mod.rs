@@ -2,8 +2,9 @@
 //!
 //! [`Simd`] is a token that proves the host has the instruction set; a vector value can be made only with
 //! one, so its operations are safe. Kernels are small structs that implement [`SimdOp`] (or [`TileOp`] where
-//! the register tile matters) and are entered through [`Isa::dispatch`].
+//! the register tile matters, or [`DotOp`] over products of bytes) and are entered through [`Isa::dispatch`].
 
+mod dot;
 mod isa;
 mod portable;
 
@@ -14,11 +15,12 @@ mod avx2;
 #[allow(unsafe_code)]
 mod avx512;
 
+pub use dot::{Dot, DotOp, FloatsOf};
 pub use isa::{Isa, UnknownIsa};
 pub use portable::Portable;
 
 #[cfg(target_arch = "x86_64")]
-pub use {avx2::Avx2, avx512::Avx512};
+pub use {avx2::Avx2, avx512::Avx512, dot::Avx512Vnni};
 
 /// An instruction set, as a proof that the host has it.
 pub trait Simd: Copy + Send + Sync + 'static {

@@ -1,0 +1,178 @@
+//! 8-bit matrix multiplication, `C = epilogue(A · B)`: weights as signed bytes with a scale per column, activations made
+//! unsigned bytes with a scale and a zero per row on the way in.
+//!
+//! ```text
+//! a ≈ sₐ · (u − z),  u in 0 ..= 255        b ≈ s_b · w,  w in −127 ..= 127
+//! a · b ≈ sₐ · s_b · (Σ u · w − z · Σ w)   the first sum in 32 bits and exact, the second known beforehand
+//! ```
+//!
+//! Up to the epilogue every instruction set gives the same bits: the rounding to bytes is that of IEEE, the sums are
+//! integers, and what follows is one conversion, two products and a sum per element.
+//!
+//! ```text
+//! for each block of rows of A                     parallel: disjoint rows of C
+//!   u, z, sₐ ← rows, in groups of MR interleaved  by four bytes: a register tile reads them in order; fits L2
+//!   for each NR columns of B                      panel of all k, four rows of k together
+//!     for each MR rows                            sums of all k in registers
+//! ```
+
+mod pack;
+mod quantize;
+
+pub use pack::{MAX_K, PackedB8};
+
+use super::{Epilogue, RowSource, Rows, dot_tile};
+use crate::parallel;
+use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa};
+use quantize::{RowGroups, RowScale, VECTOR};
+
+/// Most rows of `A` in one block.
+const MC: usize = 112;
+
+/// `C = epilogue(A · B)`: `a` is `(m, k)`, `b` is `(k, n)`, `c` is `(m, n)`, all contiguous. `c` is only written.
+///
+/// # Panics
+/// If the lengths do not agree, or if `b` was packed for another instruction set.
+#[track_caller]
+pub fn gemm(isa: Isa, a: &[f32], m: usize, b: &PackedB8, c: &mut [f32], epilogue: &Epilogue) {
+    check(isa, a, m, b, c, epilogue);
+    let n = b.n();
+    let rows = parallel::rows_per_task(m, b.tile.0, MC);
+    let a = Rows::new(a, b.k());
+    parallel::for_each_chunk_mut(c, (rows * n).max(1), |i, c| {
+        block(isa, &a, i * rows, b, c, epilogue.rows(i * rows, n));
+    });
+}
+
+/// [`gemm`] on the calling thread: for work that is already parallel outside.
+///
+/// # Panics
+/// As [`gemm`].
+#[track_caller]
+pub fn gemm_block(isa: Isa, a: &[f32], m: usize, b: &PackedB8, c: &mut [f32], epilogue: &Epilogue) {
+    check(isa, a, m, b, c, epilogue);
+    let a = Rows::new(a, b.k());
+    for (i, c) in c.chunks_mut((MC * b.n()).max(1)).enumerate() {
+        block(isa, &a, i * MC, b, c, epilogue.rows(i * MC, b.n()));
+    }
+}
+
+#[track_caller]
+fn check(isa: Isa, a: &[f32], m: usize, b: &PackedB8, c: &[f32], epilogue: &Epilogue) {
+    let (k, n) = (b.k(), b.n());
+    assert_eq!((a.len(), c.len()), (m * k, m * n), "int8 gemm {m}×{k}×{n}: lengths of a and c");
+    assert_eq!(isa.dot_tile_shape(), b.tile, "int8 gemm: b was packed for another instruction set");
+    epilogue.check(m, k, n);
+}
+
+fn block(isa: Isa, a: &impl RowSource, first_row: usize, b: &PackedB8, c: &mut [f32], epilogue: Epilogue) {
+    let m = c.len() / b.n();
+    let spare = b.k().next_multiple_of(VECTOR);
+    parallel::with_scratch(b.k(), |row| {
+        parallel::with_bytes(spare + RowGroups::size(m, b.k(), b.tile.0), |bytes| {
+            let (spare, bytes) = bytes.split_at_mut(spare);
+            let rows = RowGroups::new(bytes, b.k(), b.tile.0);
+            isa.dispatch_dots(Block { a, first_row, m, b, row, spare, rows, c, epilogue });
+        });
+    });
+}
+
+/// One block of rows, all of `k`, all of `n`.
+struct Block<'a, A> {
+    a: &'a A,
+    first_row: usize,
+    m: usize,
+    b: &'a PackedB8,
+    /// One row of `A`, as floats and as bytes.
+    row: &'a mut [f32],
+    spare: &'a mut [u8],
+    rows: RowGroups<'a>,
+    c: &'a mut [f32],
+    epilogue: Epilogue<'a>,
+}
+
+impl<A: RowSource> DotOp for Block<'_, A> {
+    type Output = ();
+    #[inline(always)]
+    fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
+        let Self { a, first_row, m, b, row, spare, mut rows, c, epilogue } = self;
+        let mut scales = [RowScale::default(); MC];
+        for (i, scale) in scales[..m].iter_mut().enumerate() {
+            a.copy_row(first_row + i, 0, row);
+            *scale = rows.set(d, i, row, spare);
+        }
+        let mut tiles = Tiles { rows, scales: &scales, b, c, epilogue };
+        for panel in 0..b.panels() {
+            cover_rows::<D, MR, NV>(d, m, panel, &mut tiles);
+        }
+    }
+}
+
+/// Something computed tile by tile down the rows of one panel.
+pub(crate) trait DotTiles {
+    /// Rows `i .. i + MR`, all of one group.
+    fn tile<D: Dot, const MR: usize, const NV: usize>(&mut self, d: D, panel: usize, i: usize);
+}
+
+/// As [`super::cover_rows`]: the last rows go to smaller tiles.
+#[inline(always)]
+pub(crate) fn cover_rows<D: Dot, const MR: usize, const NV: usize>(
+    d: D,
+    m: usize,
+    panel: usize,
+    body: &mut impl DotTiles,
+) {
+    let mut i = 0;
+    while i + MR <= m {
+        body.tile::<D, MR, NV>(d, panel, i);
+        i += MR;
+    }
+    if MR > 8 && i + 8 <= m {
+        body.tile::<D, 8, NV>(d, panel, i);
+        i += 8;
+    }
+    if MR > 4 && i + 4 <= m {
+        body.tile::<D, 4, NV>(d, panel, i);
+        i += 4;
+    }
+    if i + 2 <= m {
+        body.tile::<D, 2, NV>(d, panel, i);
+        i += 2;
+    }
+    if i < m {
+        body.tile::<D, 1, NV>(d, panel, i);
+    }
+}
+
+struct Tiles<'a> {
+    rows: RowGroups<'a>,
+    scales: &'a [RowScale],
+    b: &'a PackedB8,
+    c: &'a mut [f32],
+    epilogue: Epilogue<'a>,
+}
+
+impl DotTiles for Tiles<'_> {
+    #[inline(always)]
+    fn tile<D: Dot, const MR: usize, const NV: usize>(&mut self, d: D, panel: usize, i: usize) {
+        let s = d.floats();
+        let lanes = FloatsOf::<D>::LANES;
+        let n = self.b.n();
+        let first = panel * NV * lanes;
+        let acc = dot_tile::<D, MR, NV>(d, self.b.padded_k() / 4, self.rows.tile(i), self.b.panel(panel));
+        for (r, acc) in acc.into_iter().enumerate() {
+            let RowScale { scale, zero } = self.scales[i + r];
+            let scale = FloatsOf::<D>::splat(s, scale);
+            let row = &mut self.c[(i + r) * n..(i + r + 1) * n];
+            for (v, sums) in acc.into_iter().enumerate() {
+                let column = first + v * lanes;
+                if column >= n {
+                    break;
+                }
+                let sums = d.centred(sums, zero, &self.b.sums[column..]);
+                let x = sums.mul(scale.mul(FloatsOf::<D>::load(s, &self.b.scales[column..])));
+                self.epilogue.apply(s, x, column, (i + r) * n + column).store_partial(&mut row[column..]);
+            }
+        }
+    }
+}

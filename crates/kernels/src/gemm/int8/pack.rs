@@ -1,0 +1,132 @@
+//! The right operand: quantised and rearranged once into the order in which the register tile reads it.
+
+use super::quantize::{HALF, VECTOR, range, scale_of, to_bytes};
+use crate::gemm::Rows;
+use crate::parallel;
+use crate::simd::{Dot, DotOp, Isa};
+
+/// Most rows: the sums stay within 32 bits.
+pub const MAX_K: usize = 1 << 16;
+
+/// A `(k, n)` matrix as signed bytes, cut into panels of `NR` columns. A panel is contiguous: for every four rows of `k`, the
+/// four bytes of each column. Rows and columns are padded with zeros.
+#[derive(Clone, Debug, Default)]
+pub struct PackedB8 {
+    k: usize,
+    n: usize,
+    pub(super) tile: (usize, usize),
+    data: Vec<i8>,
+    /// One per column, padded to whole panels.
+    pub(super) scales: Vec<f32>,
+    /// Sum of the bytes of each column, padded.
+    pub(super) sums: Vec<i32>,
+}
+
+impl PackedB8 {
+    /// From a weight as the field stores it: `(n, k)`, that is `[out, in]`. The largest magnitude of a column becomes 127.
+    ///
+    /// # Panics
+    /// If `w` does not have `n · k` elements, or `k` is 0 or above [`MAX_K`].
+    #[track_caller]
+    pub fn from_nk(isa: Isa, w: &[f32], n: usize, k: usize) -> Self {
+        assert_eq!(w.len(), n * k, "PackedB8::from_nk: {n}×{k}");
+        let mut packed = Self::default();
+        packed.repack_nk(isa, Rows::new(w, k), n, k);
+        packed
+    }
+
+    /// Refills with the transpose of `n` rows of `k` elements, keeping the memory.
+    pub(crate) fn repack_nk(&mut self, isa: Isa, w: Rows, n: usize, k: usize) {
+        assert!(k > 0 && k <= MAX_K, "PackedB8: k = {k}");
+        (self.k, self.n, self.tile) = (k, n, isa.dot_tile_shape());
+        let width = self.tile.1;
+        let columns = n.next_multiple_of(width);
+        // Every byte is written: padded columns are packed from nothing.
+        self.data.resize(columns * self.padded_k(), 0);
+        self.scales.resize(columns, 0.0);
+        self.sums.resize(columns, 0);
+        let mut panels: Vec<_> = self
+            .data
+            .chunks_exact_mut(width * k.next_multiple_of(4))
+            .zip(self.scales.chunks_exact_mut(width).zip(self.sums.chunks_exact_mut(width)))
+            .collect();
+        // About 64 Ki bytes a task; fewer are not worth a thread.
+        let group = (65_536 / (k * width)).max(1);
+        parallel::for_each_chunk_mut(&mut panels, group, |i, panels| {
+            for (p, (bytes, (scales, sums))) in panels.iter_mut().enumerate() {
+                let first = (i * group + p) * width;
+                isa.dispatch_dots(Pack { w, k, first, n, bytes, scales, sums });
+            }
+        });
+    }
+
+    /// Rows.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// Columns.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// Bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        self.data.len() + size_of_val(&self.scales[..]) + size_of_val(&self.sums[..])
+    }
+
+    /// Rows with their padding.
+    pub(super) fn padded_k(&self) -> usize {
+        self.k.next_multiple_of(4)
+    }
+
+    pub(super) fn panels(&self) -> usize {
+        self.n.div_ceil(self.tile.1)
+    }
+
+    pub(super) fn panel(&self, panel: usize) -> &[i8] {
+        let len = self.tile.1 * self.padded_k();
+        &self.data[panel * len..(panel + 1) * len]
+    }
+}
+
+/// One panel of [`PackedB8`].
+struct Pack<'a> {
+    w: Rows<'a>,
+    k: usize,
+    first: usize,
+    n: usize,
+    bytes: &'a mut [i8],
+    scales: &'a mut [f32],
+    sums: &'a mut [i32],
+}
+
+impl DotOp for Pack<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
+        let width = self.scales.len();
+        parallel::with_bytes(self.k.next_multiple_of(VECTOR), |row| {
+            for j in 0..width {
+                if self.first + j < self.n {
+                    let weights = self.w.part(self.first + j, 0, self.k);
+                    let (low, high) = range(d, weights);
+                    let (scale, inverse) = scale_of((-low).max(high), 127.0);
+                    to_bytes(d, weights, inverse, f32::from(HALF), row);
+                    self.scales[j] = scale;
+                } else {
+                    row.fill(HALF);
+                    self.scales[j] = 0.0;
+                }
+                row[self.k..].fill(HALF);
+                let mut sum = 0;
+                for (p, &byte) in row[..self.k.next_multiple_of(4)].iter().enumerate() {
+                    let byte = (byte ^ HALF) as i8;
+                    self.bytes[(p / 4 * width + j) * 4 + p % 4] = byte;
+                    sum += i32::from(byte);
+                }
+                self.sums[j] = sum;
+            }
+        });
+    }
+}

@@ -1,0 +1,78 @@
+//! AVX2 has a product of unsigned and signed bytes that saturates at 16 bits. Two products of seven bits, and two of the eighth
+//! bit, stay below that, so the left operand goes through it in these two parts.
+//!
+//! Shared invariant of every `unsafe` block below: the token exists only after [`Avx2::detect`] saw `avx2`.
+
+use std::arch::x86_64::*;
+
+use super::{Dot, DotOp};
+use crate::simd::Avx2;
+use crate::simd::avx2::F32x8;
+
+#[target_feature(enable = "avx2,fma")]
+fn gateway<O: DotOp>(d: Avx2, op: O) -> O::Output {
+    // 8 sums, 2 of B, 2 of A, 1 of ones, of 16: the rest hold products.
+    op.eval::<Avx2, 4, 2>(d)
+}
+
+impl Dot for Avx2 {
+    type Floats = Avx2;
+    type Bytes = __m256i;
+    type Sums = __m256i;
+
+    #[inline(always)]
+    fn floats(self) -> Avx2 {
+        self
+    }
+    #[inline(always)]
+    fn zero(self) -> __m256i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm256_setzero_si256() }
+    }
+    #[inline(always)]
+    unsafe fn splat_group(self, x: *const u8) -> __m256i {
+        // SAFETY: the token proves the feature; the caller promises four readable bytes.
+        unsafe { _mm256_set1_epi32(x.cast::<i32>().read_unaligned()) }
+    }
+    #[inline(always)]
+    unsafe fn load_groups(self, x: *const i8) -> __m256i {
+        // SAFETY: the token proves the feature; the caller promises 32 readable bytes.
+        unsafe { _mm256_loadu_si256(x.cast()) }
+    }
+    #[inline(always)]
+    fn dot(self, sums: __m256i, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: the token proves the feature.
+        unsafe {
+            let ones = _mm256_set1_epi16(1);
+            // |127 · b + 127 · b'| and |128 · b + 128 · b'| with b, b' ≥ −128 are at most 32,768, and that only below zero.
+            let low = _mm256_maddubs_epi16(_mm256_and_si256(a, _mm256_set1_epi8(0x7f)), b);
+            let high = _mm256_maddubs_epi16(_mm256_and_si256(a, _mm256_set1_epi8(-0x80)), b);
+            let sums = _mm256_add_epi32(sums, _mm256_madd_epi16(low, ones));
+            _mm256_add_epi32(sums, _mm256_madd_epi16(high, ones))
+        }
+    }
+    #[inline(always)]
+    fn centred(self, sums: __m256i, zero: i32, columns: &[i32]) -> F32x8 {
+        assert!(columns.len() >= 8);
+        // SAFETY: the token proves the feature; eight sums are there, asserted above.
+        F32x8(unsafe {
+            let columns = _mm256_loadu_si256(columns.as_ptr().cast());
+            _mm256_cvtepi32_ps(_mm256_sub_epi32(sums, _mm256_mullo_epi32(_mm256_set1_epi32(zero), columns)))
+        })
+    }
+    #[inline(always)]
+    fn store_bytes(self, x: F32x8, out: &mut [u8]) {
+        assert!(out.len() >= 8);
+        // SAFETY: the token proves the feature; eight bytes fit, asserted above.
+        unsafe {
+            let x = _mm256_cvtps_epi32(x.0);
+            let words = _mm_packus_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x));
+            _mm_storel_epi64(out.as_mut_ptr().cast(), _mm_packus_epi16(words, words));
+        }
+    }
+    #[inline]
+    fn run_dots<O: DotOp>(self, op: O) -> O::Output {
+        // SAFETY: the token proves that the features of `gateway` are present.
+        unsafe { gateway(self, op) }
+    }
+}

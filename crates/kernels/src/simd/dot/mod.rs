@@ -1,0 +1,96 @@
+//! Products of bytes: what an 8-bit kernel may ask of an instruction set beyond [`Simd`].
+//!
+//! A vector holds one group of four bytes for every lane of the floats, and a product adds the four products of each group
+//! to a 32-bit sum. All of it is integer arithmetic without saturation, so every instruction set gives the same bits.
+
+mod portable;
+
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod vnni;
+
+use super::{F32s, Isa, Simd};
+
+#[cfg(target_arch = "x86_64")]
+pub use vnni::Avx512Vnni;
+
+/// The floats that belong to the sums of `D`.
+pub type FloatsOf<D> = <<D as Dot>::Floats as Simd>::F32;
+
+/// An instruction set that multiplies bytes, as a proof that the host has it.
+pub trait Dot: Copy + Send + Sync + 'static {
+    /// What its floats are made of. A vector of sums has as many lanes as one of floats.
+    type Floats: Simd;
+    /// A group of four bytes per lane.
+    type Bytes: Copy;
+    /// A 32-bit sum per lane.
+    type Sums: Copy;
+
+    /// The token of the floats.
+    fn floats(self) -> Self::Floats;
+    /// Nothing summed yet.
+    fn zero(self) -> Self::Sums;
+    /// The group of four bytes at `x` in every lane.
+    ///
+    /// # Safety
+    /// `x` must be valid for reads of four bytes; no alignment is needed.
+    #[allow(unsafe_code)]
+    unsafe fn splat_group(self, x: *const u8) -> Self::Bytes;
+    /// A vector of groups from `x`.
+    ///
+    /// # Safety
+    /// `x` must be valid for reads of four bytes a lane; no alignment is needed.
+    #[allow(unsafe_code)]
+    unsafe fn load_groups(self, x: *const i8) -> Self::Bytes;
+    /// `sums + Σ a · b` over each group, `a` unsigned and `b` signed.
+    fn dot(self, sums: Self::Sums, a: Self::Bytes, b: Self::Bytes) -> Self::Sums;
+    /// `sums − zero · columns`, wrapping, then to the nearest float. Panics if `columns` is shorter than a vector.
+    fn centred(self, sums: Self::Sums, zero: i32, columns: &[i32]) -> FloatsOf<Self>;
+    /// Writes integral floats in 0 ..= 255 as bytes, one a lane. Panics if `out` is shorter than a vector.
+    fn store_bytes(self, x: FloatsOf<Self>, out: &mut [u8]);
+
+    /// Calls `op` with the target features of this instruction set switched on.
+    fn run_dots<O: DotOp>(self, op: O) -> O::Output;
+}
+
+/// A kernel over register tiles of `MR` rows and `NV` vectors of sums. Implementations mark `eval` and everything below
+/// `#[inline(always)]`.
+pub trait DotOp {
+    /// What the kernel returns.
+    type Output;
+    /// Runs the kernel.
+    fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) -> Self::Output;
+}
+
+impl Isa {
+    /// Runs `op` with the products of bytes of this instruction set. AVX-512 without VNNI takes those of AVX2.
+    #[inline]
+    pub fn dispatch_dots<O: DotOp>(self, op: O) -> O::Output {
+        match self {
+            Isa::Portable(s) => s.run_dots(op),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(s) => s.run_dots(op),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(s) => match Avx512Vnni::detect(s) {
+                Some(s) => s.run_dots(op),
+                None => s.avx2().run_dots(op),
+            },
+        }
+    }
+
+    /// Rows and columns of the register tile of sums.
+    pub fn dot_tile_shape(self) -> (usize, usize) {
+        struct Shape;
+        impl DotOp for Shape {
+            type Output = (usize, usize);
+            #[inline(always)]
+            fn eval<D: Dot, const MR: usize, const NV: usize>(self, _: D) -> (usize, usize) {
+                (MR, NV * <FloatsOf<D> as F32s>::LANES)
+            }
+        }
+        self.dispatch_dots(Shape)
+    }
+}

@@ -1,0 +1,82 @@
+//! AVX-512 VNNI: sixteen groups of four products added in one instruction.
+//!
+//! Shared invariant of every `unsafe` block below: the token exists only after [`Avx512Vnni::detect`] saw `avx512vnni` beside
+//! what [`Avx512::detect`] saw.
+
+use std::arch::x86_64::*;
+
+use super::{Dot, DotOp};
+use crate::simd::Avx512;
+use crate::simd::avx512::F32x16;
+
+/// Token: the host has AVX-512 with VNNI.
+#[derive(Clone, Copy, Debug)]
+pub struct Avx512Vnni(Avx512);
+
+impl Avx512Vnni {
+    /// The token, if the host has the instruction set.
+    #[inline]
+    pub fn detect(floats: Avx512) -> Option<Self> {
+        is_x86_feature_detected!("avx512vnni").then_some(Self(floats))
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")]
+fn gateway<O: DotOp>(d: Avx512Vnni, op: O) -> O::Output {
+    // 28 sums, 2 of B, 1 of A, of 32.
+    op.eval::<Avx512Vnni, 14, 2>(d)
+}
+
+impl Dot for Avx512Vnni {
+    type Floats = Avx512;
+    type Bytes = __m512i;
+    type Sums = __m512i;
+
+    #[inline(always)]
+    fn floats(self) -> Avx512 {
+        self.0
+    }
+    #[inline(always)]
+    fn zero(self) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_setzero_si512() }
+    }
+    #[inline(always)]
+    unsafe fn splat_group(self, x: *const u8) -> __m512i {
+        // SAFETY: the token proves the feature; the caller promises four readable bytes.
+        unsafe { _mm512_set1_epi32(x.cast::<i32>().read_unaligned()) }
+    }
+    #[inline(always)]
+    unsafe fn load_groups(self, x: *const i8) -> __m512i {
+        // SAFETY: the token proves the feature; the caller promises 64 readable bytes.
+        unsafe { _mm512_loadu_si512(x.cast()) }
+    }
+    #[inline(always)]
+    fn dot(self, sums: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_dpbusd_epi32(sums, a, b) }
+    }
+    #[inline(always)]
+    fn centred(self, sums: __m512i, zero: i32, columns: &[i32]) -> F32x16 {
+        assert!(columns.len() >= 16);
+        // SAFETY: the token proves the feature; sixteen sums are there, asserted above.
+        F32x16(unsafe {
+            let columns = _mm512_loadu_si512(columns.as_ptr().cast());
+            _mm512_cvtepi32_ps(_mm512_sub_epi32(sums, _mm512_mullo_epi32(_mm512_set1_epi32(zero), columns)))
+        })
+    }
+    #[inline(always)]
+    fn store_bytes(self, x: F32x16, out: &mut [u8]) {
+        assert!(out.len() >= 16);
+        // SAFETY: the token proves the feature; sixteen bytes fit, asserted above.
+        unsafe {
+            let bytes = _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(x.0));
+            _mm_storeu_si128(out.as_mut_ptr().cast(), bytes);
+        }
+    }
+    #[inline]
+    fn run_dots<O: DotOp>(self, op: O) -> O::Output {
+        // SAFETY: the token proves that the features of `gateway` are present.
+        unsafe { gateway(self, op) }
+    }
+}
