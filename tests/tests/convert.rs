@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use safetensors::SafeTensors;
-use sam2_model::{ConvertError, ConvertOptions, Model, Naming, Precision, convert};
+use sam2_model::{ConvertError, ConvertOptions, DType, Model, Naming, convert};
 use sam2_tests::seeded;
 
 fn micro() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../assets/sam2.1_micro.safetensors")
 }
 
-fn options(naming: Option<Naming>, precision: Option<Precision>) -> ConvertOptions {
+fn options(naming: Option<Naming>, precision: Option<DType>) -> ConvertOptions {
     ConvertOptions { naming, precision }
 }
 
@@ -72,7 +72,7 @@ fn numbers_are_rounded_to_the_nearest_even() {
     let start = folder.path().join("tiny.safetensors");
     std::fs::write(&start, seeded::checkpoint("sam2.1_hiera_tiny")).expect("write");
     let expected = tensors(&start);
-    for (precision, name) in [(Precision::F16, "F16"), (Precision::BF16, "BF16"), (Precision::F32, "F32")] {
+    for (precision, name) in [(DType::F16, "F16"), (DType::BF16, "BF16"), (DType::F32, "F32")] {
         let to = folder.path().join(format!("{name}.safetensors"));
         convert(&start, &to, options(None, Some(precision)), |_, _| ()).expect("it is converted");
         for (found, expected) in tensors(&to).iter().zip(&expected) {
@@ -86,9 +86,9 @@ fn numbers_are_rounded_to_the_nearest_even() {
                 .flat_map(|&b| {
                     let value = f32::from_le_bytes(b);
                     match precision {
-                        Precision::F32 => b.to_vec(),
-                        Precision::F16 => f16::from_f32(value).to_le_bytes().to_vec(),
-                        Precision::BF16 => bf16::from_f32(value).to_le_bytes().to_vec(),
+                        DType::F32 => b.to_vec(),
+                        DType::F16 => f16::from_f32(value).to_le_bytes().to_vec(),
+                        DType::BF16 => bf16::from_f32(value).to_le_bytes().to_vec(),
                     }
                 })
                 .collect();
@@ -97,7 +97,7 @@ fn numbers_are_rounded_to_the_nearest_even() {
         // Back to f32, in the other kinds of file: nothing more is lost.
         let (pt, wide) = (folder.path().join("x.pt"), folder.path().join("wide.safetensors"));
         convert(&to, &pt, ConvertOptions::default(), |_, _| ()).expect("it is converted");
-        convert(&pt, &wide, options(Some(Naming::HuggingFace), Some(Precision::F32)), |_, _| ())
+        convert(&pt, &wide, options(Some(Naming::HuggingFace), Some(DType::F32)), |_, _| ())
             .expect("it is converted");
         let print = |path: &Path| Model::open(path).expect("it loads").fingerprint();
         assert_eq!(print(&wide), print(&to), "{name}");
@@ -137,7 +137,7 @@ fn what_cannot_be_done_is_refused_and_leaves_nothing() {
         at(name)
     };
     let large = edited("large.safetensors", "x", [70000.0]);
-    let error = go(&large, &at("x.safetensors"), options(None, Some(Precision::F16)));
+    let error = go(&large, &at("x.safetensors"), options(None, Some(DType::F16)));
     assert!(matches!(&error, ConvertError::TooLarge { name, .. } if name == "x"), "{error}");
     let foreign = edited("foreign.safetensors", "memory_encoder.layer_norm.weight", [1.0]);
     let error = go(&foreign, &at("x.safetensors"), hf);

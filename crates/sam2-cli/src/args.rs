@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
+use sam2_model::Precision;
 
 use crate::convert::Convert;
 use crate::eval::Eval;
@@ -91,6 +92,19 @@ pub struct ModelArg {
         help = "Configuration of a fine-tuned or changed model: Meta's .yaml, or the same as .json [default: found from the checkpoint]"
     )]
     pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub trade: TradeArgs,
+}
+
+/// Speed for accuracy.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct TradeArgs {
+    /// int8 runs linear layers in 8 bits: faster, and nearly the same masks
+    #[arg(long, value_name = "f32|int8", default_value_t)]
+    pub precision: Precision,
+    /// Side to which images are resized, a multiple of 64: smaller is faster and less accurate [default: the model's own, 1024 for the published ones]
+    #[arg(long, value_name = "N")]
+    pub image_size: Option<usize>,
 }
 
 /// Clicks and a box.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use sam2_model::{ConvertOptions, Naming, Precision, convert};
+use sam2_model::{ConvertOptions, DType, Naming, convert};
 use serde_json::json;
 
 use crate::console::Console;
@@ -54,7 +54,7 @@ pub fn run(args: &Convert, console: &Console) -> Result<()> {
             To::Meta => Naming::Meta,
             To::Hf => Naming::HuggingFace,
         }),
-        precision: [(args.f32, Precision::F32), (args.f16, Precision::F16), (args.bf16, Precision::BF16)]
+        precision: [(args.f32, DType::F32), (args.f16, DType::F16), (args.bf16, DType::BF16)]
             .into_iter()
             .find_map(|(chosen, precision)| chosen.then_some(precision)),
     };

@@ -7,7 +7,7 @@ use kernels::Isa;
 use sam2_model::Summary;
 use serde_json::{Value, json};
 
-use crate::args;
+use crate::args::{self, TradeArgs};
 use crate::console::Console;
 use crate::{model, system};
 
@@ -23,7 +23,7 @@ pub fn run(args: &args::Info, console: &Console) -> Result<()> {
 }
 
 fn checkpoint(path: &Path, config: Option<&Path>, as_json: bool, console: &Console) -> Result<()> {
-    let model = model::open_file(path, config)?;
+    let model = model::open_file(path, config, TradeArgs::default())?;
     let summary = model.summary();
     if as_json {
         let mut value = summary_json(summary);

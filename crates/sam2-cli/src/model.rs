@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use sam2_model::{Config, Frame, ImagePredictor, Model, Points};
+use sam2_model::{Config, Frame, ImagePredictor, Model, ModelOptions, Points};
 
-use crate::args::ModelArg;
+use crate::args::{ModelArg, TradeArgs};
 use crate::console::Console;
 use crate::prompt::{BoxArg, Click};
 
@@ -25,19 +25,24 @@ pub const PUBLISHED_NOTE: &str = "https://dl.fbaipublicfiles.com/segment_anythin
 /// Opens a checkpoint, or the embedded one, and then says so.
 pub fn open(args: &ModelArg, console: &Console) -> Result<Arc<Model>> {
     match &args.model {
-        Some(path) => open_file(path, args.config.as_deref()),
+        Some(path) => open_file(path, args.config.as_deref(), args.trade),
         None => {
             console.note(&format!("note: no -m given, so this is the embedded model: {EMBEDDED_NOTE}"));
             console.note(&format!("note: published checkpoints: {PUBLISHED_NOTE}"));
-            embedded()
+            Ok(Model::from_bytes_with(EMBEDDED, EMBEDDED_NAME, &with_config(None, args.trade))?)
         }
     }
 }
 
+/// The options with a configuration, or none for that of the checkpoint.
+pub fn with_config(config: Option<Config>, trade: TradeArgs) -> ModelOptions {
+    ModelOptions { config, precision: trade.precision, image_size: trade.image_size }
+}
+
 /// Opens a checkpoint with the configuration in a file, or with its own.
-pub fn open_file(path: &Path, config: Option<&Path>) -> Result<Arc<Model>> {
+pub fn open_file(path: &Path, config: Option<&Path>, trade: TradeArgs) -> Result<Arc<Model>> {
     let config = config.map(Config::open).transpose()?;
-    Ok(Model::open_with(path, config.as_ref())?)
+    Ok(Model::open_with(path, &with_config(config, trade))?)
 }
 
 /// The embedded checkpoint.

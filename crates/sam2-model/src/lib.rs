@@ -14,6 +14,7 @@ mod memory_policy;
 mod model;
 mod nn;
 mod position_encoding;
+mod precision;
 mod predictor;
 mod prompt_encoder;
 mod sam_heads;
@@ -31,7 +32,8 @@ pub use error::{ConvertError, EmbeddingError, LoadError, PromptError, SessionErr
 pub use image_encoder::Features;
 pub use memory_bank::Direction;
 pub use memory_policy::MemoryPolicyKind;
-pub use model::{Model, Summary};
+pub use model::{Model, ModelOptions, Summary};
+pub use precision::Precision;
 pub use predictor::automatic::{AutomaticMaskGenerator, AutomaticOptions, Record, Rle};
 pub use predictor::image::{
     ImageBatch, ImageEmbedding, ImageOptions, ImagePredictor, ImagePrompt, Prediction,
@@ -44,5 +46,5 @@ pub use predictor::video::{
     FrameOutput, Keep, ObjectEvent, ObjectOutput, Pass, VideoInfo, VideoOptions, VideoPredictor,
 };
 pub use tap::{NoTap, Tap};
-pub use weights::{ConvertOptions, Converted, Naming, Precision, convert};
+pub use weights::{ConvertOptions, Converted, DType, Naming, convert};
 pub use workspace::Workspace;

@@ -14,6 +14,7 @@ use crate::memory_attention::MemoryAttention;
 use crate::memory_encoder::MemoryEncoder;
 use crate::nn::{Linear, RowMlp};
 use crate::position_encoding::sine_2d;
+use crate::precision::Precision;
 use crate::prompt_encoder::PromptEncoder;
 use crate::tap::Tap;
 use crate::weights::{Checkpoint, Scope, fingerprint, map_file};
@@ -34,10 +35,23 @@ pub struct Summary {
     pub bytes: u64,
 }
 
+/// How a checkpoint becomes a model. The default is the published model in single precision.
+#[derive(Clone, Debug, Default)]
+pub struct ModelOptions {
+    /// Another configuration than the file says or than the published models have; see [`Config::open`].
+    pub config: Option<Config>,
+    /// In which precision the linear layers run.
+    pub precision: Precision,
+    /// Side to which images are resized, in place of the configuration's: a multiple of 32. Smaller is faster and less
+    /// accurate.
+    pub image_size: Option<usize>,
+}
+
 /// A SAM 2 or SAM 2.1 model. Immutable; predictors share it.
 pub struct Model {
     pub(crate) isa: Isa,
     pub(crate) config: Config,
+    precision: Precision,
     summary: Summary,
     fingerprint: u64,
     pub(crate) image_encoder: ImageEncoder,
@@ -76,16 +90,15 @@ impl Model {
     /// # Errors
     /// If the file cannot be read, is damaged, or does not hold exactly the tensors of a SAM 2 or 2.1 model.
     pub fn open(path: &Path) -> Result<Arc<Self>, LoadError> {
-        Self::open_with(path, None)
+        Self::open_with(path, &ModelOptions::default())
     }
 
-    /// As [`Model::open`], for a model of another configuration than its file says or than the published ones have; see
-    /// [`Config::open`].
+    /// As [`Model::open`], with a configuration, precision or image size of one's own.
     ///
     /// # Errors
     /// As [`Model::open`], and if there is no model of this configuration.
-    pub fn open_with(path: &Path, config: Option<&Config>) -> Result<Arc<Self>, LoadError> {
-        Self::load(Isa::best(), &map_file(path)?, &path.display().to_string(), config)
+    pub fn open_with(path: &Path, options: &ModelOptions) -> Result<Arc<Self>, LoadError> {
+        Self::load(Isa::best(), &map_file(path)?, &path.display().to_string(), options)
     }
 
     /// As [`Model::open`], from memory; `origin` names the source in errors.
@@ -101,15 +114,32 @@ impl Model {
     /// # Errors
     /// As [`Model::open`].
     pub fn from_bytes_on(isa: Isa, bytes: &[u8], origin: &str) -> Result<Arc<Self>, LoadError> {
-        Self::load(isa, bytes, origin, None)
+        Self::load(isa, bytes, origin, &ModelOptions::default())
     }
 
-    fn load(isa: Isa, bytes: &[u8], origin: &str, config: Option<&Config>) -> Result<Arc<Self>, LoadError> {
+    /// As [`Model::open_with`], from memory; `origin` names the source in errors.
+    ///
+    /// # Errors
+    /// As [`Model::open_with`].
+    pub fn from_bytes_with(
+        bytes: &[u8],
+        origin: &str,
+        options: &ModelOptions,
+    ) -> Result<Arc<Self>, LoadError> {
+        Self::load(Isa::best(), bytes, origin, options)
+    }
+
+    fn load(isa: Isa, bytes: &[u8], origin: &str, options: &ModelOptions) -> Result<Arc<Self>, LoadError> {
         let mut checkpoint = Checkpoint::parse(bytes, origin)?;
-        let config = match config {
-            Some(config) => config.check(origin).map(|()| config.clone()),
-            None => Config::of(&checkpoint),
-        }?;
+        let mut config = match &options.config {
+            Some(config) => config.clone(),
+            None => Config::of(&checkpoint)?,
+        };
+        if let Some(size) = options.image_size {
+            config.image_size = size;
+        }
+        config.check(origin)?;
+        checkpoint.precision = options.precision;
         checkpoint.variant.clone_from(&config.variant);
         let (tensors, parameters, types) = checkpoint.totals();
         let dtypes: Vec<String> = types.iter().map(|(name, count)| format!("{name} {count}")).collect();
@@ -119,7 +149,10 @@ impl Model {
         let mut model = Self::build(&checkpoint.root(), isa, config, summary)?;
         checkpoint.finish()?;
         // Windows and heads leave no trace in the tensors.
-        let layout = format!("{} {:?}", model.config.image_size, model.config.trunk);
+        let mut layout = format!("{} {:?}", model.config.image_size, model.config.trunk);
+        if options.precision != Precision::F32 {
+            layout = format!("{layout} {}", options.precision);
+        }
         model.fingerprint = checkpoint.fingerprint().wrapping_add(fingerprint(&layout, &[], &[]));
         Ok(Arc::new(model))
     }
@@ -150,6 +183,7 @@ impl Model {
                 .then(|| Linear::load(&root.at("obj_ptr_tpos_proj"), isa, m, d))
                 .transpose()?,
             memory_position: sine_2d(config.grid(), m),
+            precision: root.precision(),
             config,
             summary,
             fingerprint: 0,
@@ -159,6 +193,11 @@ impl Model {
     /// Its configuration.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// In which its linear layers run.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Side of the decoder's mask logits: 256 for the published models.

@@ -15,7 +15,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sam2_model::{Config, Model};
 use serde_json::json;
 
-use crate::args::ModelArg;
+use crate::args::{ModelArg, TradeArgs};
 use crate::console::Console;
 use crate::input::{folder::Folder, list};
 use crate::{model, output};
@@ -31,6 +31,8 @@ pub struct Vos {
     /// Checkpoint (Meta's .pt, or .safetensors) [default: a small one embedded in this program]
     #[arg(short = 'm', long = "sam2_checkpoint", aliases = ["sam2-checkpoint", "model"], value_name = "CKPT")]
     sam2_checkpoint: Option<PathBuf>,
+    #[command(flatten)]
+    trade: TradeArgs,
     /// Videos: one folder of pictures each
     #[arg(long = "base_video_dir", alias = "base-video-dir", value_name = "DIR")]
     base_video_dir: PathBuf,
@@ -225,15 +227,17 @@ fn later_prompts(folder: &Folder, layout: &Layout, all: bool) -> Result<BTreeMap
 /// The checkpoint, with the configuration that `--sam2_cfg` is or names; it must fit the tensors.
 fn open_model(args: &Vos, console: &Console) -> Result<Arc<Model>> {
     let (Some(cfg), Some(checkpoint)) = (&args.sam2_cfg, &args.sam2_checkpoint) else {
-        return model::open(&ModelArg { model: args.sam2_checkpoint.clone(), config: None }, console);
+        let model = args.sam2_checkpoint.clone();
+        return model::open(&ModelArg { model, config: None, trade: args.trade }, console);
     };
     if Path::new(cfg).is_file() {
-        return model::open_file(checkpoint, Some(Path::new(cfg)));
+        return model::open_file(checkpoint, Some(Path::new(cfg)), args.trade);
     }
     let config = published(cfg).with_context(|| {
         format!("--sam2_cfg {cfg} is neither a file nor the name of one of Meta's configurations")
     })?;
-    Model::open_with(checkpoint, Some(&config)).with_context(|| format!("with --sam2_cfg {cfg}"))
+    let options = model::with_config(Some(config), args.trade);
+    Model::open_with(checkpoint, &options).with_context(|| format!("with --sam2_cfg {cfg}"))
 }
 
 /// What Meta calls `configs/sam2.1/sam2.1_hiera_b+.yaml` and the like.

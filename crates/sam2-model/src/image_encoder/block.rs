@@ -8,7 +8,7 @@
 //! softmax of its window.
 
 use kernels::attention::{Shape, attention, attention_block};
-use kernels::gemm::{Activation, Epilogue, Rows, gemm_block};
+use kernels::gemm::{Activation, Rows};
 use kernels::{Isa, image, parallel, rows};
 
 use crate::error::LoadError;
@@ -58,15 +58,15 @@ impl Block {
         let layers = scope.at("mlp").at("layers");
         Ok(Self {
             norm1: LayerNorm::load(&scope.at("norm1"), dim_in, EPS)?,
-            qkv: Linear::load(&attn.at("qkv"), isa, 3 * dim, dim_in)?,
-            proj: Linear::load(&attn.at("proj"), isa, dim, dim)?,
+            qkv: Linear::load_quantized(&attn.at("qkv"), isa, 3 * dim, dim_in)?,
+            proj: Linear::load_quantized(&attn.at("proj"), isa, dim, dim)?,
             shortcut: (dim_in != dim)
-                .then(|| Linear::load(&scope.at("proj"), isa, dim, dim_in))
+                .then(|| Linear::load_quantized(&scope.at("proj"), isa, dim, dim_in))
                 .transpose()?,
             mlp: Mlp {
                 norm: LayerNorm::load(&scope.at("norm2"), dim, EPS)?,
-                first: Linear::load(&layers.at(0), isa, 4 * dim, dim)?,
-                second: Linear::load(&layers.at(1), isa, dim, 4 * dim)?,
+                first: Linear::load_quantized(&layers.at(0), isa, 4 * dim, dim)?,
+                second: Linear::load_quantized(&layers.at(1), isa, dim, 4 * dim)?,
                 activation: Activation::Gelu,
             },
             heads,
@@ -177,7 +177,7 @@ impl Block {
                 let (qkv, scratch) = scratch.split_at_mut(tokens * 3 * c);
                 let (mixed, pooled) = scratch.split_at_mut(out.len());
                 self.gather(isa, x, windows, i * per_task, gathered);
-                gemm_block(isa, gathered, tokens, &self.qkv.weight, qkv, &Epilogue::bias(&self.qkv.bias));
+                self.qkv.apply_block(isa, gathered, tokens, qkv, &self.qkv.epilogue());
                 let kv = Rows::new(qkv, 3 * c);
                 let q = if pool {
                     pool_queries(qkv, windows.side, c, pooled);
@@ -187,8 +187,7 @@ impl Block {
                 };
                 let (shape, scale) = self.shape(count, nq, nk);
                 attention_block(isa, shape, scale, q, kv.columns(c), kv.columns(2 * c), mixed);
-                let epilogue = Epilogue::bias(&self.proj.bias);
-                gemm_block(isa, mixed, count * nq, &self.proj.weight, out, &epilogue);
+                self.proj.apply_block(isa, mixed, count * nq, out, &self.proj.epilogue());
             });
         });
         out
@@ -244,7 +243,7 @@ impl Block {
                 let (normed, projected) = scratch.split_at_mut(x.len());
                 let LayerNorm { weight, bias, eps } = &self.norm1;
                 rows::layer_norm_block(isa, x, weight, bias, *eps, normed);
-                gemm_block(isa, normed, 2 * w, &layer.weight, projected, &Epilogue::bias(&layer.bias));
+                layer.apply_block(isa, normed, 2 * w, projected, &layer.epilogue());
                 image::max_pool_2x2(isa, projected, (2, w), c, out);
             });
         });

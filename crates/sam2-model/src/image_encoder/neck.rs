@@ -4,13 +4,13 @@
 //! Nothing reads those two levels but the projections, so each is one matrix here: the product of two 1×1
 //! convolutions. The coarsest level only feeds the next one and is dropped.
 
-use kernels::gemm::PackedB;
 use kernels::{Isa, image};
 
 use super::Features;
 use crate::config::Config;
 use crate::error::LoadError;
 use crate::nn::Linear;
+use crate::precision::Precision;
 use crate::weights::Scope;
 use crate::workspace::Run;
 
@@ -37,7 +37,7 @@ impl Neck {
         let folded = |stage: usize, name: &str, out: usize| -> Result<Linear, LoadError> {
             let (inner, inner_bias) = lateral(stage)?;
             let (outer, outer_bias) = decoder.at(name).conv(out, d, 1)?;
-            Ok(compose(isa, (&outer, &outer_bias), (&inner, &inner_bias)))
+            Ok(compose(isa, Precision::F32, (&outer, &outer_bias), (&inner, &inner_bias)))
         };
         let plain = |stage: usize| -> Result<Linear, LoadError> {
             let (weight, bias) = lateral(stage)?;
@@ -82,7 +82,12 @@ impl Pyramid {
 }
 
 /// `outer ∘ inner` of two linear maps, summed in double precision.
-pub(crate) fn compose(isa: Isa, outer: (&[f32], &[f32]), inner: (&[f32], &[f32])) -> Linear {
+pub(crate) fn compose(
+    isa: Isa,
+    precision: Precision,
+    outer: (&[f32], &[f32]),
+    inner: (&[f32], &[f32]),
+) -> Linear {
     let (n, d) = (outer.1.len(), inner.1.len());
     let k = inner.0.len() / d;
     let mut weight = vec![0.0; n * k];
@@ -102,5 +107,5 @@ pub(crate) fn compose(isa: Isa, outer: (&[f32], &[f32]), inner: (&[f32], &[f32])
         }
         bias.push(sum as f32);
     }
-    Linear { weight: PackedB::from_nk(isa, &weight, n, k), bias }
+    Linear::quantized(isa, precision, &weight, bias, k)
 }

@@ -44,23 +44,23 @@ impl Layer {
         let folded = |scope: &Scope, width: usize| -> Result<Linear, LoadError> {
             let (value, value_bias) = scope.at("v_proj").linear(d, width)?;
             let (out, out_bias) = scope.at("out_proj").linear(d, d)?;
-            Ok(compose(isa, (&out, &out_bias), (&value, &value_bias)))
+            Ok(compose(isa, scope.precision(), (&out, &out_bias), (&value, &value_bias)))
         };
         let (key, key_bias) = cross.at("k_proj").linear(d, m)?;
         Ok(Self {
             norm1: LayerNorm::load(&scope.at("norm1"), d, EPS)?,
-            self_q: Linear::load(&own.at("q_proj"), isa, d, d)?,
-            self_k: Linear::load(&own.at("k_proj"), isa, d, d)?,
+            self_q: Linear::load_quantized(&own.at("q_proj"), isa, d, d)?,
+            self_k: Linear::load_quantized(&own.at("k_proj"), isa, d, d)?,
             self_out: folded(&own, d)?,
             norm2: LayerNorm::load(&scope.at("norm2"), d, EPS)?,
-            cross_q: Linear::load(&cross.at("q_proj"), isa, d, d)?,
+            cross_q: Linear::load_quantized(&cross.at("q_proj"), isa, d, d)?,
             cross_grid_keys: GridKeys::new(&key, &key_bias, scale(d), rope),
-            cross_k: Linear::new(isa, &key, key_bias, m),
+            cross_k: Linear::quantized(isa, scope.precision(), &key, key_bias, m),
             cross_out: folded(&cross, m)?,
             mlp: Mlp {
                 norm: LayerNorm::load(&scope.at("norm3"), d, EPS)?,
-                first: Linear::load(&scope.at("linear1"), isa, config.dim_feedforward, d)?,
-                second: Linear::load(&scope.at("linear2"), isa, d, config.dim_feedforward)?,
+                first: Linear::load_quantized(&scope.at("linear1"), isa, config.dim_feedforward, d)?,
+                second: Linear::load_quantized(&scope.at("linear2"), isa, d, config.dim_feedforward)?,
                 activation: Activation::Relu,
             },
         })
@@ -68,7 +68,7 @@ impl Layer {
 
     /// Width of a memory token.
     pub fn memory_width(&self) -> usize {
-        self.cross_k.weight.k()
+        self.cross_k.inputs()
     }
 
     /// Self-attention with its residual: `x`, `(N, D)`, in place.

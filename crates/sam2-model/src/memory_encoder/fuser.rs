@@ -32,8 +32,8 @@ impl CxBlock {
             depthwise: Depthwise::new(&weight, &dwconv.tensor("bias", &[d])?, KERNEL),
             mlp: Mlp {
                 norm: LayerNorm::load(&scope.at("norm"), d, 1e-6)?,
-                first: Linear::load(&scope.at("pwconv1"), isa, 4 * d, d)?,
-                second: Linear::new(isa, &second, second_bias, 4 * d),
+                first: Linear::load_quantized(&scope.at("pwconv1"), isa, 4 * d, d)?,
+                second: Linear::quantized(isa, scope.precision(), &second, second_bias, 4 * d),
                 activation: Activation::Gelu,
             },
         })

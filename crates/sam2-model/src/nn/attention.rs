@@ -47,7 +47,7 @@ impl Attention {
         out: &mut [f32],
     ) {
         let isa = run.isa;
-        let (width, internal) = (self.q_proj.weight.k(), self.q_proj.weight.n());
+        let (width, internal) = (self.q_proj.inputs(), self.q_proj.bias.len());
         let (nq, nk) = (q.len() / width, k.len() / width);
         let mut queries = run.take(nq * internal);
         let mut keys = run.take(nk * internal);

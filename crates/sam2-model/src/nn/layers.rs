@@ -1,51 +1,102 @@
 //! Linear layer and layer norm.
 
-use kernels::gemm::{Activation, Epilogue, PackedB, gemm};
+use kernels::gemm::int8::{self, PackedB8};
+use kernels::gemm::{Activation, Epilogue, PackedB, gemm, gemm_block};
 use kernels::{Isa, rows};
 
 use crate::error::LoadError;
+use crate::precision::Precision;
 use crate::weights::Scope;
 
 /// `x · Wᵀ + b`.
 #[derive(Clone, Debug)]
 pub(crate) struct Linear {
-    pub weight: PackedB,
+    weight: Weight,
     pub bias: Vec<f32>,
 }
 
+#[derive(Clone, Debug)]
+enum Weight {
+    F32(PackedB),
+    Int8(PackedB8),
+}
+
 impl Linear {
-    /// From `weight`, `[out, in]`, and `bias`, `[out]`.
+    /// From `weight`, `[out, in]`, and `bias`, `[out]`, in single precision.
     pub fn load(scope: &Scope, isa: Isa, out: usize, input: usize) -> Result<Self, LoadError> {
         let (weight, bias) = scope.linear(out, input)?;
         Ok(Self::new(isa, &weight, bias, input))
     }
 
-    /// From a 1×1 convolution, `[out, in, 1, 1]`.
+    /// As [`Self::load`], in the precision asked for: for layers that have many rows and stand it.
+    pub fn load_quantized(scope: &Scope, isa: Isa, out: usize, input: usize) -> Result<Self, LoadError> {
+        let (weight, bias) = scope.linear(out, input)?;
+        Ok(Self::quantized(isa, scope.precision(), &weight, bias, input))
+    }
+
+    /// From a 1×1 convolution, `[out, in, 1, 1]`, in the precision asked for.
     pub fn load_conv1x1(scope: &Scope, isa: Isa, out: usize, input: usize) -> Result<Self, LoadError> {
         let (weight, bias) = scope.conv(out, input, 1)?;
-        Ok(Self::new(isa, &weight, bias, input))
+        Ok(Self::quantized(isa, scope.precision(), &weight, bias, input))
     }
 
     pub fn new(isa: Isa, weight: &[f32], bias: Vec<f32>, input: usize) -> Self {
-        Self { weight: PackedB::from_nk(isa, weight, bias.len(), input), bias }
+        Self { weight: Weight::F32(PackedB::from_nk(isa, weight, bias.len(), input)), bias }
+    }
+
+    pub fn quantized(isa: Isa, precision: Precision, weight: &[f32], bias: Vec<f32>, input: usize) -> Self {
+        match precision {
+            Precision::F32 => Self::new(isa, weight, bias, input),
+            Precision::Int8 => {
+                Self { weight: Weight::Int8(PackedB8::from_nk(isa, weight, bias.len(), input)), bias }
+            }
+        }
+    }
+
+    /// Channels that go in.
+    pub fn inputs(&self) -> usize {
+        match &self.weight {
+            Weight::F32(weight) => weight.k(),
+            Weight::Int8(weight) => weight.k(),
+        }
     }
 
     /// `x`, `(m, in)`, to `out`, `(m, out)`.
     pub fn forward(&self, isa: Isa, x: &[f32], m: usize, out: &mut [f32]) {
-        gemm(isa, x, m, &self.weight, out, &Epilogue::bias(&self.bias));
+        self.apply(isa, x, m, out, &self.epilogue());
     }
 
     /// [`Self::forward`] plus `residual`.
     pub fn forward_add(&self, isa: Isa, x: &[f32], m: usize, residual: &[f32], out: &mut [f32]) {
-        gemm(isa, x, m, &self.weight, out, &Epilogue::bias(&self.bias).residual(residual));
+        self.apply(isa, x, m, out, &self.epilogue().residual(residual));
     }
 
     /// [`Self::forward`] into a new buffer, for few rows.
     pub fn rows(&self, isa: Isa, x: &[f32], activation: Activation) -> Vec<f32> {
-        let m = x.len() / self.weight.k();
-        let mut out = vec![0.0; m * self.weight.n()];
-        gemm(isa, x, m, &self.weight, &mut out, &Epilogue::bias(&self.bias).activation(activation));
+        let m = x.len() / self.inputs();
+        let mut out = vec![0.0; m * self.bias.len()];
+        self.apply(isa, x, m, &mut out, &self.epilogue().activation(activation));
         out
+    }
+
+    /// What follows the product: the bias.
+    pub fn epilogue(&self) -> Epilogue<'_> {
+        Epilogue::bias(&self.bias)
+    }
+
+    fn apply(&self, isa: Isa, x: &[f32], m: usize, out: &mut [f32], epilogue: &Epilogue) {
+        match &self.weight {
+            Weight::F32(weight) => gemm(isa, x, m, weight, out, epilogue),
+            Weight::Int8(weight) => int8::gemm(isa, x, m, weight, out, epilogue),
+        }
+    }
+
+    /// `x · Wᵀ`, then `epilogue`, on the calling thread.
+    pub fn apply_block(&self, isa: Isa, x: &[f32], m: usize, out: &mut [f32], epilogue: &Epilogue) {
+        match &self.weight {
+            Weight::F32(weight) => gemm_block(isa, x, m, weight, out, epilogue),
+            Weight::Int8(weight) => int8::gemm_block(isa, x, m, weight, out, epilogue),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Multi-layer perceptrons.
 
-use kernels::gemm::{Activation, Epilogue, gemm_block};
+use kernels::gemm::Activation;
 use kernels::{Isa, parallel, rows};
 
 use super::{LayerNorm, Linear};
@@ -38,11 +38,11 @@ impl Mlp {
             parallel::with_scratch(m * (c + hidden), |scratch| {
                 let (normed, h) = scratch.split_at_mut(m * c);
                 rows::layer_norm_block(isa, x, &self.norm.weight, &self.norm.bias, self.norm.eps, normed);
-                let epilogue = Epilogue::bias(&self.first.bias).activation(self.activation);
-                gemm_block(isa, normed, m, &self.first.weight, h, &epilogue);
-                let epilogue = Epilogue::bias(&self.second.bias);
+                let epilogue = self.first.epilogue().activation(self.activation);
+                self.first.apply_block(isa, normed, m, h, &epilogue);
+                let epilogue = self.second.epilogue();
                 let epilogue = if residual { epilogue.residual(x) } else { epilogue };
-                gemm_block(isa, h, m, &self.second.weight, out, &epilogue);
+                self.second.apply_block(isa, h, m, out, &epilogue);
             });
         });
     }

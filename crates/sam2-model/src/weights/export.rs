@@ -24,7 +24,7 @@ pub enum Naming {
 
 /// How floating-point numbers are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision {
+pub enum DType {
     /// 4 bytes.
     F32,
     /// 2 bytes, up to 65504.
@@ -39,7 +39,7 @@ pub struct ConvertOptions {
     /// `None` leaves the names as they are.
     pub naming: Option<Naming>,
     /// `None` leaves every tensor as it is stored; else they are rounded to the nearest, ties to even.
-    pub precision: Option<Precision>,
+    pub precision: Option<DType>,
 }
 
 /// What was written.
@@ -61,10 +61,10 @@ pub(super) struct Output<'t, 'a> {
     pub dtype: &'t str,
     pub size: usize,
     parts: Vec<&'t Stored<'a>>,
-    precision: Option<Precision>,
+    precision: Option<DType>,
 }
 
-impl Precision {
+impl DType {
     fn dtype(self) -> (&'static str, usize) {
         match self {
             Self::F32 => ("F32", 4),
@@ -93,11 +93,11 @@ impl Output<'_, '_> {
         Ok(())
     }
 
-    fn rounded(&self, values: &[f32], precision: Precision) -> Result<Vec<u8>, ConvertError> {
+    fn rounded(&self, values: &[f32], precision: DType) -> Result<Vec<u8>, ConvertError> {
         let bytes = match precision {
-            Precision::F32 => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            Precision::BF16 => values.iter().flat_map(|&x| bf16::from_f32(x).to_le_bytes()).collect(),
-            Precision::F16 => {
+            DType::F32 => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            DType::BF16 => values.iter().flat_map(|&x| bf16::from_f32(x).to_le_bytes()).collect(),
+            DType::F16 => {
                 let too_large = |x: &&f32| x.is_finite() && !f16::from_f32(**x).is_finite();
                 if let Some(&value) = values.iter().find(too_large) {
                     return Err(ConvertError::TooLarge { name: self.name.clone(), value });
@@ -168,7 +168,7 @@ pub fn convert(
 fn outputs<'t, 'a>(
     checkpoint: &'t Checkpoint<'a>,
     naming: Naming,
-    precision: Option<Precision>,
+    precision: Option<DType>,
 ) -> Result<Vec<Output<'t, 'a>>, LoadError> {
     let tensors = &checkpoint.tensors;
     let named = match naming {

@@ -8,6 +8,7 @@ use safetensors::tensor::SafeTensors;
 use super::stored::Stored;
 use super::{CONFIG_KEY, Naming, hf_names, quoted, torch};
 use crate::error::LoadError;
+use crate::precision::Precision;
 
 /// Largest magnitude that a weight may have. Trained weights stay far below; a flipped exponent bit does not.
 const LARGEST: f32 = 1e6;
@@ -23,6 +24,8 @@ pub(crate) struct Checkpoint<'a> {
     pub(super) naming: Naming,
     used: RefCell<BTreeSet<String>>,
     fingerprint: Cell<u64>,
+    /// In which the layers that stand it are to run.
+    pub precision: Precision,
 }
 
 impl<'a> Checkpoint<'a> {
@@ -50,6 +53,7 @@ impl<'a> Checkpoint<'a> {
             naming,
             used: RefCell::default(),
             fingerprint: Cell::default(),
+            precision: Precision::default(),
         })
     }
 
@@ -196,6 +200,11 @@ impl Scope<'_> {
     /// One level down.
     pub fn at(&self, segment: impl std::fmt::Display) -> Self {
         Self { checkpoint: self.checkpoint, prefix: format!("{}{segment}.", self.prefix) }
+    }
+
+    /// In which the layers that stand it are to run.
+    pub fn precision(&self) -> Precision {
+        self.checkpoint.precision
     }
 
     /// A tensor of exactly this shape, as `f32`.
