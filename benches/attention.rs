@@ -4,12 +4,23 @@
 use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
-use kernels::attention::attention;
+use kernels::Isa;
+use kernels::attention::{Shape, attention, int8};
 use kernels::gemm::Rows;
 use kernels::rope::Rope;
 use sam2_benches::{ATTENTIONS, noise, runs};
 
-fn bench(c: &mut Criterion) {
+type Kernel = fn(Isa, Shape, f32, Rows, Rows, Rows, &mut [f32]);
+
+fn single(c: &mut Criterion) {
+    bench(c, "f32", attention);
+}
+
+fn scores_in_bytes(c: &mut Criterion) {
+    bench(c, "int8", int8::attention);
+}
+
+fn bench(c: &mut Criterion, precision: &str, attention: Kernel) {
     for case in ATTENTIONS {
         let s = case.shape;
         let (qk, vo) = (s.heads * s.d, s.heads * s.dv);
@@ -18,7 +29,7 @@ fn bench(c: &mut Criterion) {
         let mut out = noise(s.batch * s.nq * vo);
         let scale = 1.0 / (s.d as f32).sqrt();
         let size = format!("{}x{}h_{}x{}_d{}", s.batch, s.heads, s.nq, s.nk, s.d);
-        let mut group = c.benchmark_group(format!("attention_f32/{}/{size}", case.name));
+        let mut group = c.benchmark_group(format!("attention_{precision}/{}/{size}", case.name));
         group.throughput(Throughput::Elements(case.flops())).sampling_mode(SamplingMode::Flat);
         for (isa, pool, label) in runs() {
             group.bench_function(label, |bencher| {
@@ -48,6 +59,6 @@ fn rope(c: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(2));
-    targets = bench, rope
+    targets = single, scores_in_bytes, rope
 }
 criterion_main!(benches);

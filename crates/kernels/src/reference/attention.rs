@@ -1,6 +1,8 @@
 //! Attention and rotary position encoding.
 
+use super::gemm::linear_int8_scaled;
 use crate::attention::Shape;
+use crate::gemm::Epilogue;
 
 /// `softmax(q · kᵀ · scale) · v` with the full score matrix, per problem and head.
 ///
@@ -30,6 +32,42 @@ pub fn attention(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32]) -> V
                     let value = |j: usize| f64::from(v[(j * heads + head) * dv + c]);
                     let sum: f64 = keys.clone().zip(&weights).map(|(j, w)| w * value(j)).sum();
                     out[(i * heads + head) * dv + c] = (sum / total) as f32;
+                }
+            }
+        }
+    }
+    out
+}
+
+/// [`attention`] with scores in 8 bits: what [`crate::attention::int8`] computes, its scores to the last bit.
+///
+/// The mean of the keys is taken off all of them; then a key becomes `round(k · 127 / max |k|)`, a query `round(q · 255 / (high − low))
+/// + zero` with `low <= 0 <= high`.
+pub fn attention_int8(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
+    let Shape { batch, heads, nq, nk, d, dv } = shape;
+    let head_of = |x: &[f32], rows: std::ops::Range<usize>, head: usize| -> Vec<f32> {
+        rows.flat_map(|i| x[(i * heads + head) * d..][..d].to_vec()).collect()
+    };
+    let mut out = vec![0.0; batch * nq * heads * dv];
+    for b in 0..batch {
+        for head in 0..heads {
+            let queries = head_of(q, b * nq..(b + 1) * nq, head);
+            let mut keys = head_of(k, b * nk..(b + 1) * nk, head);
+            for c in 0..d {
+                let mean = keys.iter().skip(c).step_by(d).sum::<f32>() / nk as f32;
+                keys.iter_mut().skip(c).step_by(d).for_each(|x| *x -= mean);
+            }
+            let epilogue = Epilogue::default();
+            let base_two = scale * std::f32::consts::LOG2_E;
+            let scores = linear_int8_scaled(&queries, base_two, &keys, (nq, d, nk), &epilogue);
+            for (i, scores) in scores.chunks(nk).enumerate() {
+                let max = f64::from(scores.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+                let weights: Vec<f64> = scores.iter().map(|&s| (f64::from(s) - max).exp2()).collect();
+                let total: f64 = weights.iter().sum();
+                for c in 0..dv {
+                    let value = |j: usize| f64::from(v[((b * nk + j) * heads + head) * dv + c]);
+                    let sum: f64 = weights.iter().enumerate().map(|(j, w)| w * value(j)).sum();
+                    out[((b * nq + i) * heads + head) * dv + c] = (sum / total) as f32;
                 }
             }
         }

@@ -34,6 +34,17 @@ pub fn linear_int8(
     (m, k, n): (usize, usize, usize),
     epilogue: &Epilogue,
 ) -> Vec<f32> {
+    linear_int8_scaled(x, 1.0, weight, (m, k, n), epilogue)
+}
+
+/// [`linear_int8`], the scale of each row times `scale`.
+pub(super) fn linear_int8_scaled(
+    x: &[f32],
+    scale_of_rows: f32,
+    weight: &[f32],
+    (m, k, n): (usize, usize, usize),
+    epilogue: &Epilogue,
+) -> Vec<f32> {
     assert_eq!((x.len(), weight.len()), (m * k, k * n), "linear_int8: {m}×{k}×{n}");
     let step = |extent: f32, steps: f32| {
         if extent / steps >= f32::MIN_POSITIVE { (extent / steps, steps / extent) } else { (1.0, 1.0) }
@@ -54,7 +65,7 @@ pub fn linear_int8(
             x.iter().map(|x| ((x * inverse).round_ties_even() + zero).clamp(0.0, 255.0) as i64).collect();
         for (j, (column_scale, column)) in columns.iter().enumerate() {
             let sum: i64 = bytes.iter().zip(column).map(|(u, w)| (u - zero as i64) * w).sum();
-            let mut x = sum as f32 * (scale * column_scale);
+            let mut x = sum as f32 * (scale * scale_of_rows * column_scale);
             x += epilogue.bias.map_or(0.0, |bias| bias[j]);
             x = match epilogue.activation {
                 Activation::None => x,

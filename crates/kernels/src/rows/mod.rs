@@ -95,22 +95,51 @@ pub(crate) fn row_max<S: Simd>(s: S, row: &[f32]) -> f32 {
     tail.iter().fold(max.max_lane(), |m, &x| if m > x { m } else { x })
 }
 
+struct Exp;
+
+impl<S: Simd> Lanewise<S> for Exp {
+    #[inline(always)]
+    fn apply(&self, s: S, x: S::F32) -> S::F32 {
+        math::exp(s, x)
+    }
+}
+
+struct Exp2;
+
+impl<S: Simd> Lanewise<S> for Exp2 {
+    #[inline(always)]
+    fn apply(&self, s: S, x: S::F32) -> S::F32 {
+        math::exp2_negative(s, x)
+    }
+}
+
 /// `row ← e^(row − max)`; returns the sum.
 #[inline(always)]
-pub(crate) fn exp_minus_max<S: Simd>(s: S, row: &mut [f32], max: f32) -> f32 {
+fn exp_minus_max<S: Simd>(s: S, row: &mut [f32], max: f32) -> f32 {
+    powers(s, row, max, Exp)
+}
+
+/// `row ← 2^(row − max)`, where `max` is at least every element; returns the sum.
+#[inline(always)]
+pub(crate) fn exp2_minus_max<S: Simd>(s: S, row: &mut [f32], max: f32) -> f32 {
+    powers(s, row, max, Exp2)
+}
+
+#[inline(always)]
+fn powers<S: Simd>(s: S, row: &mut [f32], max: f32, f: impl Lanewise<S>) -> f32 {
     let lanes = S::F32::LANES;
     let shift = S::F32::splat(s, max);
     let mut sum = S::F32::splat(s, 0.0);
     let full = row.len() / lanes * lanes;
     let (body, tail) = row.split_at_mut(full);
     for v in body.chunks_exact_mut(lanes) {
-        let e = math::exp(s, S::F32::load(s, v).sub(shift));
+        let e = f.apply(s, S::F32::load(s, v).sub(shift));
         sum = sum.add(e);
         e.store(v);
     }
     let mut total = sum.sum();
     if !tail.is_empty() {
-        math::exp(s, S::F32::load_partial(s, tail).sub(shift)).store_partial(tail);
+        f.apply(s, S::F32::load_partial(s, tail).sub(shift)).store_partial(tail);
         for &e in tail.iter() {
             total += e;
         }

@@ -21,10 +21,10 @@ mod quantize;
 
 pub use pack::{MAX_K, PackedB8};
 
-use super::{Epilogue, RowSource, Rows, dot_tile};
+use super::{Epilogue, RowSource, Rows};
 use crate::parallel;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa};
-use quantize::{RowGroups, RowScale, VECTOR};
+pub(crate) use quantize::{RowGroups, RowScale, VECTOR};
 
 /// Most rows of `A` in one block.
 const MC: usize = 112;
@@ -155,23 +155,18 @@ struct Tiles<'a> {
 impl DotTiles for Tiles<'_> {
     #[inline(always)]
     fn tile<D: Dot, const MR: usize, const NV: usize>(&mut self, d: D, panel: usize, i: usize) {
-        let s = d.floats();
         let lanes = FloatsOf::<D>::LANES;
         let n = self.b.n();
-        let first = panel * NV * lanes;
-        let acc = dot_tile::<D, MR, NV>(d, self.b.padded_k() / 4, self.rows.tile(i), self.b.panel(panel));
-        for (r, acc) in acc.into_iter().enumerate() {
-            let RowScale { scale, zero } = self.scales[i + r];
-            let scale = FloatsOf::<D>::splat(s, scale);
+        let products = self.b.products::<D, MR, NV>(d, &self.rows, self.scales, panel, i);
+        for (r, products) in products.into_iter().enumerate() {
             let row = &mut self.c[(i + r) * n..(i + r + 1) * n];
-            for (v, sums) in acc.into_iter().enumerate() {
-                let column = first + v * lanes;
+            for (v, x) in products.into_iter().enumerate() {
+                let column = (panel * NV + v) * lanes;
                 if column >= n {
                     break;
                 }
-                let sums = d.centred(sums, zero, &self.b.sums[column..]);
-                let x = sums.mul(scale.mul(FloatsOf::<D>::load(s, &self.b.scales[column..])));
-                self.epilogue.apply(s, x, column, (i + r) * n + column).store_partial(&mut row[column..]);
+                let x = self.epilogue.apply(d.floats(), x, column, (i + r) * n + column);
+                x.store_partial(&mut row[column..]);
             }
         }
     }

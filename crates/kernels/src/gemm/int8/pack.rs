@@ -1,9 +1,9 @@
 //! The right operand: quantised and rearranged once into the order in which the register tile reads it.
 
-use super::quantize::{HALF, VECTOR, range, scale_of, to_bytes};
-use crate::gemm::Rows;
+use super::quantize::{HALF, RowGroups, RowScale, VECTOR, range, scale_of, to_bytes};
+use crate::gemm::{Rows, dot_tile};
 use crate::parallel;
-use crate::simd::{Dot, DotOp, Isa};
+use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa};
 
 /// Most rows: the sums stay within 32 bits.
 pub const MAX_K: usize = 1 << 16;
@@ -17,9 +17,9 @@ pub struct PackedB8 {
     pub(super) tile: (usize, usize),
     data: Vec<i8>,
     /// One per column, padded to whole panels.
-    pub(super) scales: Vec<f32>,
+    scales: Vec<f32>,
     /// Sum of the bytes of each column, padded.
-    pub(super) sums: Vec<i32>,
+    sums: Vec<i32>,
 }
 
 impl PackedB8 {
@@ -31,12 +31,12 @@ impl PackedB8 {
     pub fn from_nk(isa: Isa, w: &[f32], n: usize, k: usize) -> Self {
         assert_eq!(w.len(), n * k, "PackedB8::from_nk: {n}×{k}");
         let mut packed = Self::default();
-        packed.repack_nk(isa, Rows::new(w, k), n, k);
+        packed.repack_nk(isa, Rows::new(w, k), &vec![0.0; k], n, k);
         packed
     }
 
-    /// Refills with the transpose of `n` rows of `k` elements, keeping the memory.
-    pub(crate) fn repack_nk(&mut self, isa: Isa, w: Rows, n: usize, k: usize) {
+    /// Refills with the transpose of `n` rows of `k` elements, each without `common`, keeping the memory.
+    pub(crate) fn repack_nk(&mut self, isa: Isa, w: Rows, common: &[f32], n: usize, k: usize) {
         assert!(k > 0 && k <= MAX_K, "PackedB8: k = {k}");
         (self.k, self.n, self.tile) = (k, n, isa.dot_tile_shape());
         let width = self.tile.1;
@@ -53,10 +53,14 @@ impl PackedB8 {
         // About 64 Ki bytes a task; fewer are not worth a thread.
         let group = (65_536 / (k * width)).max(1);
         parallel::for_each_chunk_mut(&mut panels, group, |i, panels| {
-            for (p, (bytes, (scales, sums))) in panels.iter_mut().enumerate() {
-                let first = (i * group + p) * width;
-                isa.dispatch_dots(Pack { w, k, first, n, bytes, scales, sums });
-            }
+            parallel::with_scratch(k, |weights| {
+                parallel::with_bytes(k.next_multiple_of(VECTOR), |row| {
+                    for (p, (bytes, (scales, sums))) in panels.iter_mut().enumerate() {
+                        let first = (i * group + p) * width;
+                        isa.dispatch_dots(Pack { w, common, first, n, weights, row, bytes, scales, sums });
+                    }
+                });
+            });
         });
     }
 
@@ -75,8 +79,34 @@ impl PackedB8 {
         self.data.len() + size_of_val(&self.scales[..]) + size_of_val(&self.sums[..])
     }
 
+    /// Products of the rows `i .. i + MR`, all of one group, with the columns of a panel.
+    #[inline(always)]
+    pub(crate) fn products<D: Dot, const MR: usize, const NV: usize>(
+        &self,
+        d: D,
+        rows: &RowGroups,
+        scales: &[RowScale],
+        panel: usize,
+        i: usize,
+    ) -> [[FloatsOf<D>; NV]; MR] {
+        let s = d.floats();
+        let lanes = FloatsOf::<D>::LANES;
+        let acc = dot_tile::<D, MR, NV>(d, self.padded_k() / 4, rows.tile(i), self.panel(panel));
+        let mut out = [[FloatsOf::<D>::splat(s, 0.0); NV]; MR];
+        for (r, (acc, out)) in acc.into_iter().zip(&mut out).enumerate() {
+            let RowScale { scale, zero } = scales[i + r];
+            let scale = FloatsOf::<D>::splat(s, scale);
+            for (v, (sums, out)) in acc.into_iter().zip(out).enumerate() {
+                let column = (panel * NV + v) * lanes;
+                let sums = d.centred(sums, zero, &self.sums[column..]);
+                *out = sums.mul(scale.mul(FloatsOf::<D>::load(s, &self.scales[column..])));
+            }
+        }
+        out
+    }
+
     /// Rows with their padding.
-    pub(super) fn padded_k(&self) -> usize {
+    fn padded_k(&self) -> usize {
         self.k.next_multiple_of(4)
     }
 
@@ -84,7 +114,7 @@ impl PackedB8 {
         self.n.div_ceil(self.tile.1)
     }
 
-    pub(super) fn panel(&self, panel: usize) -> &[i8] {
+    fn panel(&self, panel: usize) -> &[i8] {
         let len = self.tile.1 * self.padded_k();
         &self.data[panel * len..(panel + 1) * len]
     }
@@ -93,9 +123,12 @@ impl PackedB8 {
 /// One panel of [`PackedB8`].
 struct Pack<'a> {
     w: Rows<'a>,
-    k: usize,
+    common: &'a [f32],
     first: usize,
     n: usize,
+    /// One column, as floats and as bytes.
+    weights: &'a mut [f32],
+    row: &'a mut [u8],
     bytes: &'a mut [i8],
     scales: &'a mut [f32],
     sums: &'a mut [i32],
@@ -105,28 +138,30 @@ impl DotOp for Pack<'_> {
     type Output = ();
     #[inline(always)]
     fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
-        let width = self.scales.len();
-        parallel::with_bytes(self.k.next_multiple_of(VECTOR), |row| {
-            for j in 0..width {
-                if self.first + j < self.n {
-                    let weights = self.w.part(self.first + j, 0, self.k);
-                    let (low, high) = range(d, weights);
-                    let (scale, inverse) = scale_of((-low).max(high), 127.0);
-                    to_bytes(d, weights, inverse, f32::from(HALF), row);
-                    self.scales[j] = scale;
-                } else {
-                    row.fill(HALF);
-                    self.scales[j] = 0.0;
-                }
-                row[self.k..].fill(HALF);
-                let mut sum = 0;
-                for (p, &byte) in row[..self.k.next_multiple_of(4)].iter().enumerate() {
-                    let byte = (byte ^ HALF) as i8;
-                    self.bytes[(p / 4 * width + j) * 4 + p % 4] = byte;
-                    sum += i32::from(byte);
-                }
-                self.sums[j] = sum;
+        let Self { w, common, first, n, weights, row, bytes, scales, sums } = self;
+        let (width, k) = (scales.len(), common.len());
+        for j in 0..width {
+            if first + j < n {
+                let parts = weights.iter_mut().zip(w.part(first + j, 0, k)).zip(common);
+                parts.for_each(|((x, w), common)| *x = w - common);
+                let (low, high) = range(d, weights);
+                let (scale, inverse) = scale_of((-low).max(high), 127.0);
+                to_bytes(d, weights, inverse, f32::from(HALF), row);
+                scales[j] = scale;
+            } else {
+                row.fill(HALF);
+                scales[j] = 0.0;
             }
-        });
+            row[k..].fill(HALF);
+            let mut sum = 0;
+            let places = bytes[4 * j..].chunks_mut(4 * width);
+            for (place, four) in places.zip(row[..k.next_multiple_of(4)].chunks_exact(4)) {
+                for (place, &byte) in place.iter_mut().zip(four) {
+                    *place = (byte ^ HALF) as i8;
+                    sum += i32::from(*place);
+                }
+            }
+            sums[j] = sum;
+        }
     }
 }

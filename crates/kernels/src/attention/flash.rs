@@ -1,0 +1,233 @@
+//! The blocks of [`super::attention`], whatever its scores are formed from.
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::thread::LocalKey;
+
+use super::Shape;
+use crate::gemm::{KC, PackedB, PanelTiles, Rows, cover_rows, tile};
+use crate::parallel;
+use crate::rows;
+use crate::simd::{F32s, Isa, Simd, TileOp};
+
+/// Most queries in one block.
+pub(super) const QUERIES: usize = 112;
+
+/// The keys of one head, and their products with queries.
+pub(super) trait Keys: Default + Send + Sync + 'static {
+    /// The queries of a block, ready for the products.
+    type Queries<'a>;
+
+    /// Refills with `n` rows of `d`, keeping the memory.
+    fn pack(&mut self, isa: Isa, keys: Rows, n: usize, d: usize);
+    /// Lends the first `m` of `rows`, for scores times `scale`, which here includes the change to base two.
+    fn with_queries(&self, isa: Isa, rows: Rows, m: usize, scale: f32, f: impl FnOnce(&Self::Queries<'_>));
+    /// Writes the scores of `m` queries and the keys of a range, at most [`KC`] from a multiple of it on, in rows with this
+    /// stride. What is in a row after them is unspecified.
+    fn scores<S: Simd, const MR: usize, const NV: usize>(
+        &self,
+        s: S,
+        queries: &Self::Queries<'_>,
+        m: usize,
+        keys: Range<usize>,
+        scores: &mut [f32],
+    );
+    /// Storage of this thread that nobody uses at present.
+    fn pool() -> &'static LocalKey<Pool<Self>>;
+}
+
+pub(super) type Pool<K> = RefCell<Vec<KeyValues<K>>>;
+
+/// Keys and values of one head, packed. Keeps its memory from one use to the next.
+#[derive(Debug, Default)]
+pub(super) struct KeyValues<K> {
+    keys: K,
+    values: PackedB,
+}
+
+impl<K: Keys> KeyValues<K> {
+    pub fn pack(&mut self, isa: Isa, shape: Shape, head: usize, k: Rows, v: Rows) {
+        let Shape { nk, d, dv, .. } = shape;
+        self.keys.pack(isa, k.columns(head * d), nk, d);
+        self.values.repack_kn(isa, v.columns(head * dv), nk, dv);
+    }
+
+    /// Lends packed storage that is kept for reuse by this thread.
+    pub fn lend<R>(f: impl FnOnce(&mut Self) -> R) -> R {
+        let mut kv = K::pool().with_borrow_mut(Vec::pop).unwrap_or_default();
+        let result = f(&mut kv);
+        K::pool().with_borrow_mut(|pool| pool.push(kv));
+        result
+    }
+}
+
+/// Some queries of one head; `out` holds all heads of these rows.
+pub(super) fn block<K: Keys>(
+    isa: Isa,
+    shape: Shape,
+    scale: f32,
+    head: usize,
+    q: Rows,
+    kv: &KeyValues<K>,
+    out: &mut [f32],
+) {
+    let Shape { heads, d, dv, .. } = shape;
+    let width = heads * dv;
+    for (i, out) in out.chunks_mut(QUERIES * width).enumerate() {
+        let m = out.len() / width;
+        let dv_padded = dv.next_multiple_of(isa.tile_shape().1);
+        let queries = q.skip(i * QUERIES).columns(head * d);
+        kv.keys.with_queries(isa, queries, m, scale * std::f32::consts::LOG2_E, |queries| {
+            parallel::with_scratch(m * (KC + dv_padded + 2), |scratch| {
+                let (scores, scratch) = scratch.split_at_mut(m * KC);
+                let (sums, scratch) = scratch.split_at_mut(m * dv_padded);
+                let (max, total) = scratch.split_at_mut(m);
+                sums.fill(0.0);
+                max.fill(f32::NEG_INFINITY);
+                total.fill(0.0);
+                isa.dispatch_tiled(Flash { m, queries, scores, sums, dv_padded, max, total, kv });
+                for (r, row) in out.chunks_exact_mut(width).enumerate() {
+                    let inverse = 1.0 / total[r];
+                    for (x, &sum) in row[head * dv..(head + 1) * dv].iter_mut().zip(&sums[r * dv_padded..]) {
+                        *x = sum * inverse;
+                    }
+                }
+            });
+        });
+    }
+}
+
+struct Flash<'a, 'q, K: Keys> {
+    m: usize,
+    queries: &'a K::Queries<'q>,
+    /// `m` rows with stride [`KC`].
+    scores: &'a mut [f32],
+    /// `m` rows with stride `dv_padded`.
+    sums: &'a mut [f32],
+    dv_padded: usize,
+    max: &'a mut [f32],
+    total: &'a mut [f32],
+    kv: &'a KeyValues<K>,
+}
+
+impl<K: Keys> TileOp for Flash<'_, '_, K> {
+    type Output = ();
+    #[inline(always)]
+    fn eval<S: Simd, const MR: usize, const NV: usize>(self, s: S) {
+        let values = &self.kv.values;
+        for key_block in 0..values.k_blocks() {
+            let (first, count) = (key_block * KC, values.depth(key_block));
+            let keys = first..first + count;
+            self.kv.keys.scores::<S, MR, NV>(s, self.queries, self.m, keys, self.scores);
+            for r in 0..self.m {
+                let row = &mut self.scores[r * KC..r * KC + count];
+                let max = self.max[r].max(rows::row_max(s, row));
+                let sum = rows::exp2_minus_max(s, row, max);
+                let correction = (self.max[r] - max).exp2();
+                self.total[r] = self.total[r] * correction + sum;
+                self.max[r] = max;
+                if key_block > 0 && correction != 1.0 {
+                    let c = S::F32::splat(s, correction);
+                    rows::map(
+                        s,
+                        &mut self.sums[r * self.dv_padded..(r + 1) * self.dv_padded],
+                        rows::Scale(c),
+                    );
+                }
+            }
+            let mut sums =
+                Sums { weights: self.scores, values, key_block, sums: self.sums, dv_padded: self.dv_padded };
+            for panel in 0..values.panels() {
+                cover_rows::<S, MR, NV>(s, self.m, panel, &mut sums);
+            }
+        }
+    }
+}
+
+impl Keys for PackedB {
+    /// Rows with stride [`KC`], scaled.
+    type Queries<'a> = &'a [f32];
+
+    fn pack(&mut self, isa: Isa, keys: Rows, n: usize, d: usize) {
+        self.repack_nk(isa, keys, n, d);
+    }
+
+    fn with_queries(&self, _: Isa, rows: Rows, m: usize, scale: f32, f: impl FnOnce(&Self::Queries<'_>)) {
+        parallel::with_scratch(m * KC, |scaled| {
+            for (r, row) in scaled.chunks_exact_mut(KC).enumerate() {
+                for (x, &q) in row.iter_mut().zip(rows.part(r, 0, self.k())) {
+                    *x = q * scale;
+                }
+            }
+            f(&&*scaled);
+        });
+    }
+
+    #[inline(always)]
+    fn scores<S: Simd, const MR: usize, const NV: usize>(
+        &self,
+        s: S,
+        queries: &Self::Queries<'_>,
+        m: usize,
+        keys: Range<usize>,
+        scores: &mut [f32],
+    ) {
+        let width = NV * S::F32::LANES;
+        let mut scores = Scores { queries, keys: self, first_panel: keys.start / width, scores };
+        for panel in 0..keys.len().div_ceil(width) {
+            cover_rows::<S, MR, NV>(s, m, panel, &mut scores);
+        }
+    }
+
+    fn pool() -> &'static LocalKey<Pool<Self>> {
+        thread_local!(static POOL: Pool<PackedB> = const { RefCell::new(Vec::new()) });
+        &POOL
+    }
+}
+
+/// `S ← q · kᵀ` for the keys of one block.
+struct Scores<'a> {
+    queries: &'a [f32],
+    keys: &'a PackedB,
+    first_panel: usize,
+    scores: &'a mut [f32],
+}
+
+impl PanelTiles for Scores<'_> {
+    #[inline(always)]
+    fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize) {
+        let lanes = S::F32::LANES;
+        let keys = self.keys.panel(0, self.first_panel + panel);
+        let acc = tile::<S, MR, NV>(s, self.keys.k(), &self.queries[i * KC..], keys);
+        for (r, acc) in acc.into_iter().enumerate() {
+            for (v, x) in acc.into_iter().enumerate() {
+                x.store(&mut self.scores[(i + r) * KC + (panel * NV + v) * lanes..]);
+            }
+        }
+    }
+}
+
+/// `O ← O + P · v` for the keys of one block.
+struct Sums<'a> {
+    weights: &'a [f32],
+    values: &'a PackedB,
+    key_block: usize,
+    sums: &'a mut [f32],
+    dv_padded: usize,
+}
+
+impl PanelTiles for Sums<'_> {
+    #[inline(always)]
+    fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize) {
+        let lanes = S::F32::LANES;
+        let depth = self.values.depth(self.key_block);
+        let acc =
+            tile::<S, MR, NV>(s, depth, &self.weights[i * KC..], self.values.panel(self.key_block, panel));
+        for (r, acc) in acc.into_iter().enumerate() {
+            for (v, x) in acc.into_iter().enumerate() {
+                let sum = &mut self.sums[(i + r) * self.dv_padded + (panel * NV + v) * lanes..];
+                S::F32::load(s, sum).add(x).store(sum);
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! [`super::attention`] with scores in 8 bits.
+//!
+//! ```text
+//! q ≈ s_q · (u − z),  u in 0 ..= 255, one s and z per query     k − mean ≈ s_k · w,  w in −127 ..= 127, one s per key
+//! q · (k − mean) ≈ s_q · s_k · (Σ u · w − z · Σ w)              the first sum exact, the second known beforehand
+//! ```
+//!
+//! What all keys have in common would take up most of the 8 bits, and it adds the same number to all scores of a query,
+//! which the softmax does not notice: the mean of the keys is taken off, as in SageAttention (arXiv 2410.02367). Bytes and sums are
+//! those of [`crate::gemm::int8`], so scores have the same bits on every instruction set; the softmax and the second
+//! product stay in single precision.
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::thread::LocalKey;
+
+use super::flash::{Keys, Pool, QUERIES};
+use super::{Shape, attend, attend_block};
+use crate::gemm::int8::{DotTiles, PackedB8, RowGroups, RowScale, VECTOR, cover_rows};
+use crate::gemm::{KC, Rows};
+use crate::parallel;
+use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa, Simd};
+
+/// As [`super::attention`].
+///
+/// # Panics
+/// As [`super::attention`].
+#[track_caller]
+pub fn attention(isa: Isa, shape: Shape, scale: f32, q: Rows, k: Rows, v: Rows, out: &mut [f32]) {
+    attend::<Keys8>(isa, shape, scale, (q, k, v), out);
+}
+
+/// As [`super::attention_block`].
+///
+/// # Panics
+/// As [`super::attention`].
+#[track_caller]
+pub fn attention_block(isa: Isa, shape: Shape, scale: f32, q: Rows, k: Rows, v: Rows, out: &mut [f32]) {
+    attend_block::<Keys8>(isa, shape, scale, (q, k, v), out);
+}
+
+#[derive(Debug, Default)]
+struct Keys8 {
+    packed: PackedB8,
+    mean: Vec<f32>,
+}
+
+/// The queries of a block as bytes.
+struct Queries8<'a> {
+    isa: Isa,
+    rows: RowGroups<'a>,
+    /// With the scale of the softmax.
+    scales: &'a [RowScale],
+}
+
+impl Keys for Keys8 {
+    type Queries<'a> = Queries8<'a>;
+
+    fn pack(&mut self, isa: Isa, keys: Rows, n: usize, d: usize) {
+        // Row by row in single precision: the same mean everywhere, and good enough whatever the keys have in common.
+        self.mean.clear();
+        self.mean.resize(d, 0.0);
+        for i in 0..n {
+            self.mean.iter_mut().zip(keys.part(i, 0, d)).for_each(|(mean, x)| *mean += x);
+        }
+        self.mean.iter_mut().for_each(|mean| *mean /= n as f32);
+        self.packed.repack_nk(isa, keys, &self.mean, n, d);
+    }
+
+    fn with_queries(
+        &self,
+        isa: Isa,
+        queries: Rows,
+        m: usize,
+        scale: f32,
+        f: impl FnOnce(&Self::Queries<'_>),
+    ) {
+        let (d, mr) = (self.packed.k(), isa.dot_tile_shape().0);
+        let spare = d.next_multiple_of(VECTOR);
+        parallel::with_bytes(spare + RowGroups::size(m, d, mr), |bytes| {
+            let (spare, bytes) = bytes.split_at_mut(spare);
+            let mut rows = RowGroups::new(bytes, d, mr);
+            let mut scales = [RowScale::default(); QUERIES];
+            isa.dispatch_dots(ToBytes {
+                queries,
+                d,
+                scale,
+                spare,
+                rows: &mut rows,
+                scales: &mut scales[..m],
+            });
+            f(&Queries8 { isa, rows, scales: &scales[..m] });
+        });
+    }
+
+    #[inline(always)]
+    fn scores<S: Simd, const MR: usize, const NV: usize>(
+        &self,
+        _: S,
+        queries: &Self::Queries<'_>,
+        _: usize,
+        range: Range<usize>,
+        scores: &mut [f32],
+    ) {
+        queries.isa.dispatch_dots(Scores { queries, keys: &self.packed, range, scores });
+    }
+
+    fn pool() -> &'static LocalKey<Pool<Self>> {
+        thread_local!(static POOL: Pool<Keys8> = const { RefCell::new(Vec::new()) });
+        &POOL
+    }
+}
+
+struct ToBytes<'a, 'b> {
+    queries: Rows<'a>,
+    d: usize,
+    scale: f32,
+    spare: &'a mut [u8],
+    rows: &'a mut RowGroups<'b>,
+    scales: &'a mut [RowScale],
+}
+
+impl DotOp for ToBytes<'_, '_> {
+    type Output = ();
+    #[inline(always)]
+    fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
+        for (i, scale) in self.scales.iter_mut().enumerate() {
+            let RowScale { scale: step, zero } =
+                self.rows.set(d, i, self.queries.part(i, 0, self.d), self.spare);
+            *scale = RowScale { scale: step * self.scale, zero };
+        }
+    }
+}
+
+/// `S ← q · kᵀ` for the keys of one block.
+struct Scores<'a> {
+    queries: &'a Queries8<'a>,
+    keys: &'a PackedB8,
+    range: Range<usize>,
+    scores: &'a mut [f32],
+}
+
+impl DotOp for Scores<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn eval<D: Dot, const MR: usize, const NV: usize>(mut self, d: D) {
+        for panel in 0..self.range.len().div_ceil(NV * FloatsOf::<D>::LANES) {
+            cover_rows::<D, MR, NV>(d, self.queries.scales.len(), panel, &mut self);
+        }
+    }
+}
+
+impl DotTiles for Scores<'_> {
+    #[inline(always)]
+    fn tile<D: Dot, const MR: usize, const NV: usize>(&mut self, d: D, panel: usize, i: usize) {
+        let lanes = FloatsOf::<D>::LANES;
+        let Queries8 { rows, scales, .. } = self.queries;
+        let first_panel = self.range.start / (NV * lanes);
+        let products = self.keys.products::<D, MR, NV>(d, rows, scales, first_panel + panel, i);
+        for (r, products) in products.into_iter().enumerate() {
+            for (v, x) in products.into_iter().enumerate() {
+                x.store(&mut self.scores[(i + r) * KC + (panel * NV + v) * lanes..]);
+            }
+        }
+    }
+}

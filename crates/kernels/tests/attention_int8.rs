@@ -1,0 +1,149 @@
+//! Attention with scores in 8 bits: against the readable twin, and against exact attention within the rounding of bytes.
+
+mod common;
+
+use common::{assert_near, assert_thread_invariant, for_each_isa, noise};
+use kernels::attention::{Shape, int8};
+use kernels::gemm::{KC, Rows};
+use kernels::{Isa, reference};
+use proptest::prelude::*;
+
+fn run(isa: Isa, shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
+    let Shape { batch, heads, nq, d, dv, .. } = shape;
+    let (qk, vo) = (heads * d, heads * dv);
+    let (q, k, v) = (Rows::new(q, qk), Rows::new(k, qk), Rows::new(v, vo));
+    // NaN in the output before the call shows any element that is left unwritten.
+    let [mut out, mut again] = std::array::from_fn(|_| vec![f32::NAN; batch * nq * vo]);
+    int8::attention(isa, shape, scale, q, k, v, &mut out);
+    int8::attention_block(isa, shape, scale, q, k, v, &mut again);
+    assert_eq!(out, again, "{shape:?} on {}", isa.name());
+    out
+}
+
+fn operands(shape: Shape, seed: u64) -> [Vec<f32>; 3] {
+    let Shape { batch, heads, nq, nk, d, dv } = shape;
+    [
+        noise(seed, batch * nq * heads * d),
+        noise(seed ^ 1, batch * nk * heads * d),
+        noise(seed ^ 2, batch * nk * heads * dv),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn every_instruction_set_matches_the_twin(
+        batch in 1usize..3,
+        heads in 1usize..3,
+        nq in prop::sample::select(vec![1usize, 3, 4, 5, 7, 15, 29, 111, 112, 113]),
+        nk in prop_oneof![2 => 1usize..40, 1 => prop::sample::select(vec![KC - 1, KC, KC + 1, 2 * KC + 5])],
+        d in prop::sample::select(vec![1usize, 7, 8, 16, 33, 64]),
+        dv in prop::sample::select(vec![1usize, 8, 15, 33, 64]),
+        sharpness in 0.1f32..20.0,
+        seed: u64,
+    ) {
+        let shape = Shape { batch, heads, nq, nk, d, dv };
+        let [q, k, v] = operands(shape, seed);
+        let scale = sharpness / (d as f32).sqrt();
+        let expected = reference::attention_int8(shape, scale, &q, &k, &v);
+        for_each_isa(|isa| {
+            // The scores are the same; the exponentials are good to a few ε, the scores' distance from the maximum to ε of it.
+            let tolerance = 2e-6 + 4.0 * f32::EPSILON * sharpness * (d as f32).sqrt().max(2.0);
+            assert_near(&format!("{shape:?} on {}", isa.name()), &run(isa, shape, scale, &q, &k, &v), &expected, tolerance, 0.0);
+        });
+    }
+}
+
+/// `max |actual − exact|` and relative L2.
+fn errors(actual: &[f32], exact: &[f32]) -> (f32, f32) {
+    let (mut most, mut sum, mut norm) = (0.0f32, 0.0f64, 0.0f64);
+    for (a, e) in actual.iter().zip(exact) {
+        most = most.max((a - e).abs());
+        sum += f64::from(a - e).powi(2);
+        norm += f64::from(*e).powi(2);
+    }
+    (most, (sum / norm).sqrt() as f32)
+}
+
+/// The sizes of the trunk's and the memory attention's heads, scores between about −3 and 3.
+#[test]
+fn rounding_to_bytes_is_all_that_is_lost() {
+    for (d, nk) in [(96, 600), (256, 900)] {
+        let shape = Shape { batch: 1, heads: 1, nq: 60, nk, d, dv: 64 };
+        let [q, k, v] = operands(shape, 3);
+        let scale = 3.0 / (d as f32).sqrt();
+        let exact = reference::attention(shape, scale, &q, &k, &v);
+        for_each_isa(|isa| {
+            let (most, relative) = errors(&run(isa, shape, scale, &q, &k, &v), &exact);
+            println!("d {d} on {}: at most {most}, relative {relative}", isa.name());
+            assert!(relative <= 1e-2, "d {d} on {}: relative error {relative}", isa.name());
+        });
+    }
+}
+
+#[test]
+fn what_all_keys_have_in_common_costs_nothing() {
+    let (d, nk) = (96, 300);
+    let shape = Shape { batch: 2, heads: 2, nq: 20, nk, d, dv: 32 };
+    let [q, k, v] = operands(shape, 4);
+    let common = noise(5, 2 * d);
+    let shifted: Vec<f32> = k.iter().enumerate().map(|(i, k)| k + 100.0 * common[i % (2 * d)]).collect();
+    let scale = 3.0 / (d as f32).sqrt();
+    let exact = reference::attention(shape, scale, &q, &k, &v);
+    for_each_isa(|isa| {
+        let (_, relative) = errors(&run(isa, shape, scale, &q, &shifted, &v), &exact);
+        println!("{relative}");
+        assert!(relative <= 1e-2, "{}: relative error {relative}", isa.name());
+    });
+}
+
+#[test]
+fn equal_keys_average_the_values() {
+    let shape = Shape { batch: 1, heads: 1, nq: 3, nk: 50, d: 20, dv: 4 };
+    let [q, _, v] = operands(shape, 6);
+    let k = noise(7, 20).repeat(50);
+    let expected: Vec<f32> = (0..4).map(|c| v.iter().skip(c).step_by(4).sum::<f32>() / 50.0).collect();
+    for_each_isa(|isa| {
+        // The mean may be an ulp off, and all keys with it: their scores are equal all the same.
+        assert_near(isa.name(), &run(isa, shape, 1.0, &q, &k, &v), &expected.repeat(3), 1e-6, 0.0);
+    });
+}
+
+#[test]
+fn heads_interleaved_in_one_qkv_row_are_read_in_place() {
+    let shape = Shape { batch: 2, heads: 2, nq: 6, nk: 6, d: 8, dv: 8 };
+    let width = 16;
+    let [q, k, v] = operands(shape, 8);
+    let mut qkv = Vec::new();
+    for i in 0..12 {
+        for part in [&q, &k, &v] {
+            qkv.extend_from_slice(&part[i * width..(i + 1) * width]);
+        }
+    }
+    for_each_isa(|isa| {
+        let rows = |part: usize| Rows::new(&qkv[part * width..], 3 * width);
+        let mut out = vec![f32::NAN; q.len()];
+        int8::attention(isa, shape, 0.3, rows(0), rows(1), rows(2), &mut out);
+        assert_eq!(out, run(isa, shape, 0.3, &q, &k, &v), "{}", isa.name());
+    });
+}
+
+#[test]
+fn attention_is_thread_invariant() {
+    for shape in [
+        Shape { batch: 1, heads: 2, nq: 230, nk: 270, d: 24, dv: 17 },
+        Shape { batch: 9, heads: 1, nq: 16, nk: 16, d: 32, dv: 32 },
+    ] {
+        let [q, k, v] = operands(shape, 10);
+        assert_thread_invariant("attention int8", |isa| run(isa, shape, 0.2, &q, &k, &v));
+    }
+}
+
+#[test]
+#[should_panic(expected = "needs keys")]
+fn no_keys_are_refused() {
+    let shape = Shape { batch: 1, heads: 1, nq: 1, nk: 0, d: 4, dv: 4 };
+    let [q, k, v] = operands(shape, 11);
+    run(Isa::best(), shape, 1.0, &q, &k, &v);
+}
