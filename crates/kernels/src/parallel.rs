@@ -51,6 +51,16 @@ pub fn for_each_mut<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Sync +
     items.par_iter_mut().enumerate().for_each(|(i, item)| f(i, item));
 }
 
+/// `f(0)`, … `f(count − 1)` in this order, computed in parallel.
+pub fn map<R: Send>(count: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
+    (0..count).into_par_iter().map(f).collect()
+}
+
+/// The results of both, computed in parallel.
+pub fn join<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
+    rayon::join(a, b)
+}
+
 /// Rows per task: enough tasks to balance the threads, at most `max` rows, a multiple of `multiple`.
 ///
 /// The split never changes a result, only who computes it.

@@ -50,6 +50,17 @@ proptest! {
     }
 
     #[test]
+    fn rows_on_demand_are_those_of_the_whole(h in lengths(), w in lengths(), c in channels(), oh in lengths(), ow in lengths(), seed: u64) {
+        let src = noise(seed, h * w * c);
+        for_each_isa(|isa| {
+            let rows = BicubicRows::new(isa, &src, (h, w), c, (oh, ow));
+            let mut out = vec![f32::NAN; oh * ow * c];
+            out.chunks_exact_mut(ow * c).enumerate().for_each(|(y, out)| rows.row(isa, y, out));
+            assert_eq!(out, resize_bicubic(isa, &src, (h, w), c, (oh, ow)), "{h}×{w}×{c} → {oh}×{ow} on {}", isa.name());
+        });
+    }
+
+    #[test]
     fn pil_resize_equals_reference(h in lengths(), w in lengths(), c in 1usize..6, oh in lengths(), ow in lengths(), seed: u64) {
         let src = bytes(seed, h * w * c);
         let expected = reference::pil_bicubic_u8(&src, (h, w), c, (oh, ow));

@@ -6,10 +6,10 @@ use anyhow::Result;
 use kernels::Isa;
 use sam2_model::modules::{self, Stored};
 use sam2_model::{
-    Frame, ImagePredictor, ImagePrompt, Model, NoTap, Points, VideoInfo, VideoOptions, VideoPredictor,
+    Frame, ImagePredictor, ImagePrompt, Model, NoTap, Points, Tap, VideoInfo, VideoOptions, VideoPredictor,
     Workspace,
 };
-use serde_json::json;
+use serde_json::{Map, json};
 
 use crate::args;
 use crate::console::Console;
@@ -22,7 +22,10 @@ const WARM_UP: usize = 16;
 
 /// Runs the command.
 pub fn run(args: &args::Bench, console: &Console) -> Result<()> {
+    // Once: the next model would find its memory ready.
+    let start = Instant::now();
     let model = model::open(&args.model, console)?;
+    let load = start.elapsed().as_secs_f64() * 1e3;
     let repeat = args.repeat as usize;
     let variant = model.summary().variant.clone();
 
@@ -53,10 +56,14 @@ pub fn run(args: &args::Bench, console: &Console) -> Result<()> {
         tracker.track_frame(index, &frame(index)?)?;
     }
     let frames = (WARM_UP..WARM_UP + repeat).map(frame).collect::<Result<Vec<_>>>()?;
+    let mut clock = Clock::default();
     let track = median(repeat, |i| {
-        tracker.track_frame(WARM_UP + i, &frames[i])?.mask(0);
+        clock.last = Some(Instant::now());
+        tracker.track_frame_tapped(WARM_UP + i, &frames[i], &mut clock)?.mask(0);
+        clock.stage("output");
         Ok(())
     })?;
+    let stages = clock.medians();
 
     let threads = rayon::current_num_threads();
     let isa = Isa::best().name();
@@ -68,19 +75,60 @@ pub fn run(args: &args::Bench, console: &Console) -> Result<()> {
                 "isa": isa,
                 "threads": threads,
                 "repeat": repeat,
+                "load_ms": round(load),
                 "encode_ms": round(encode),
                 "click_ms": round(click),
                 "memory_attention_ms": round(memory_attention),
                 "track_ms": round(track),
+                "track_stages_ms": stages.iter().map(|&(name, ms)| (name.to_owned(), round(ms).into())).collect::<Map<_, _>>(),
             })
             .to_string(),
         );
     }
     console.result(&format!("{variant}, {isa}, {threads} threads, median of {repeat}"))?;
+    console.result(&format!("load the model    {load:9.1} ms"))?;
     console.result(&format!("encode an image   {encode:9.1} ms"))?;
     console.result(&format!("answer a click    {click:9.1} ms"))?;
     console.result(&format!("memory attention  {memory_attention:9.1} ms  (part of tracking)"))?;
-    console.result(&format!("track a frame     {track:9.1} ms  (one object, 7 memories, 16 pointers)"))
+    console.result(&format!("track a frame     {track:9.1} ms  (one object, 7 memories, 16 pointers)"))?;
+    for (name, ms) in stages {
+        console.result(&format!("  {:<16}{ms:9.1} ms", name.replace('_', " ")))?;
+    }
+    Ok(())
+}
+
+/// Times the stages of tracking.
+#[derive(Default)]
+struct Clock {
+    last: Option<Instant>,
+    /// In the order in which they come; of every stage the times in milliseconds.
+    times: Vec<(&'static str, Vec<f64>)>,
+}
+
+impl Tap for Clock {
+    fn enabled(&self) -> bool {
+        false
+    }
+    fn record(&mut self, _: &str, _: &[usize], _: &[f32]) {}
+    fn stage(&mut self, name: &'static str) {
+        let now = Instant::now();
+        let Some(last) = self.last.replace(now) else { return };
+        let ms = (now - last).as_secs_f64() * 1e3;
+        match self.times.iter_mut().find(|(stage, _)| *stage == name) {
+            Some((_, times)) => times.push(ms),
+            None => self.times.push((name, vec![ms])),
+        }
+    }
+}
+
+impl Clock {
+    fn medians(self) -> Vec<(&'static str, f64)> {
+        let median = |mut times: Vec<f64>| {
+            times.sort_by(f64::total_cmp);
+            middle(&times)
+        };
+        self.times.into_iter().map(|(name, times)| (name, median(times))).collect()
+    }
 }
 
 /// Memory attention by itself over a full bank: one prompted frame, six recent ones, sixteen pointers.

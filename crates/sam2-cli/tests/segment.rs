@@ -145,8 +145,14 @@ fn info_and_bench_print_json() {
     assert!(accepted(&run(&["info", path])).contains("parameters"));
 
     let times = json(&accepted(&run(&["bench", "--repeat", "1", "--json", "-q"])));
-    for part in ["encode_ms", "click_ms", "track_ms"] {
+    for part in ["load_ms", "encode_ms", "click_ms", "track_ms"] {
         assert!(times[part].as_f64().is_some_and(|ms| ms > 0.0), "{part}");
+    }
+    let stages = times["track_stages_ms"].as_object().expect("stages");
+    for stage in
+        ["resize", "encode", "memory_tokens", "memory_attention", "decode", "memory_encoder", "output"]
+    {
+        assert!(stages[stage].as_f64().is_some_and(|ms| ms > 0.0), "{stage}");
     }
 }
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use kernels::Isa;
 use kernels::conv::Conv2d;
+use kernels::{Isa, parallel};
 
 use crate::config::Config;
 use crate::error::LoadError;
@@ -162,13 +162,25 @@ impl Model {
         let (weight, bias) = root.at("mask_downsample").conv(1, 1, 4)?;
         // Only the reference's training code reads this one.
         root.tensor("no_mem_pos_enc", &[1, 1, d])?;
+        let (image_encoder, others) = parallel::join(
+            || ImageEncoder::load(root, isa, &config),
+            || -> Result<_, LoadError> {
+                let prompt_encoder = PromptEncoder::load(&root.at("sam_prompt_encoder"), isa, &config)?;
+                let mask_decoder = MaskDecoder::load(&root.at("sam_mask_decoder"), isa, &config)?;
+                let attention = MemoryAttention::load(&root.at("memory_attention"), isa, &config)?;
+                let memory_encoder = MemoryEncoder::load(&root.at("memory_encoder"), isa, &config)?;
+                Ok((prompt_encoder, mask_decoder, attention, memory_encoder))
+            },
+        );
+        let image_encoder = image_encoder?;
+        let (prompt_encoder, mask_decoder, memory_attention, memory_encoder) = others?;
         Ok(Self {
             isa,
-            image_encoder: ImageEncoder::load(root, isa, &config)?,
-            prompt_encoder: PromptEncoder::load(&root.at("sam_prompt_encoder"), isa, &config)?,
-            mask_decoder: MaskDecoder::load(&root.at("sam_mask_decoder"), isa, &config)?,
-            memory_attention: MemoryAttention::load(&root.at("memory_attention"), isa, &config)?,
-            memory_encoder: MemoryEncoder::load(&root.at("memory_encoder"), isa, &config)?,
+            image_encoder,
+            prompt_encoder,
+            mask_decoder,
+            memory_attention,
+            memory_encoder,
             mask_downsample: Conv2d::new(isa, &weight, &bias, 1, 4, 4, 0),
             maskmem_tpos_enc: root.tensor("maskmem_tpos_enc", &[config.num_maskmem, 1, 1, m])?,
             no_mem_embed: root.tensor("no_mem_embed", &[1, 1, d])?,

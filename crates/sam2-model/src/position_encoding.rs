@@ -6,6 +6,8 @@
 
 use std::f32::consts::PI;
 
+use kernels::parallel;
+
 const TEMPERATURE: f64 = 10_000.0;
 
 /// `T^(2·⌊i/2⌋ / n)` for `i < n`, rounded to single precision.
@@ -65,6 +67,7 @@ impl FourierFeatures {
     /// The centres of a `side × side` grid, `[side, side, C]`.
     pub fn grid(&self, side: usize) -> Vec<f32> {
         let centre = |i: usize| (i as f32 + 0.5) / side as f32;
-        (0..side * side).flat_map(|i| self.encode(centre(i % side), centre(i / side))).collect()
+        let row = |y: usize| (0..side).flat_map(|x| self.encode(centre(x), centre(y))).collect::<Vec<_>>();
+        parallel::map(side, row).concat()
     }
 }

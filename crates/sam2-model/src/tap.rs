@@ -6,6 +6,9 @@ pub trait Tap {
     fn enabled(&self) -> bool;
     /// One intermediate: its state-dict path, shape (channels last) and values.
     fn record(&mut self, name: &str, shape: &[usize], data: &[f32]);
+    /// A stage of tracking has ended: `resize`, `encode`, `memory_tokens`, `memory_attention`, `decode` or `memory_encoder`. Told
+    /// to every tap.
+    fn stage(&mut self, _name: &'static str) {}
 }
 
 /// Nobody listens.

@@ -66,14 +66,15 @@ impl GridKeys {
         let m = weight.len() / d.max(1);
         assert!(weight.len() == d * m && d <= KC && d == rope.dim(), "GridKeys::new: {d}×{m}");
         let scale = scale * std::f32::consts::LOG2_E;
+        let columns: Vec<f32> =
+            (0..m).flat_map(|c| weight[c..].iter().step_by(m)).chain(bias).map(|x| scale * x).collect();
         let mut turned = vec![0.0; side * (m + 1) * KC];
-        for (i, row) in turned.chunks_exact_mut(KC).enumerate() {
-            let (j, c) = (i / (m + 1), i % (m + 1));
-            for (k, x) in row[..d].iter_mut().enumerate() {
-                *x = scale * if c < m { weight[k * m + c] } else { bias[k] };
+        parallel::for_each_chunk_mut(&mut turned, (m + 1) * KC, |j, rows| {
+            for (row, column) in rows.chunks_exact_mut(KC).zip(columns.chunks_exact(d)) {
+                row[..d].copy_from_slice(column);
+                rope.turn(j * side + j, &mut row[..d]);
             }
-            rope.turn(j * side + j, &mut row[..d]);
-        }
+        });
         Self { side, d, m, scale, turned }
     }
 

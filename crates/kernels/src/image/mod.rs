@@ -5,6 +5,7 @@
 //! | [`resize_bilinear`] | `F.interpolate(mode="bilinear", align_corners=False)` |
 //! | [`resize_bilinear_antialias`] | the same with `antialias=True`: torchvision's default image resize |
 //! | [`resize_bicubic`] | `F.interpolate(mode="bicubic", align_corners=False)`, a = −0.75 |
+//! | [`BicubicRows`] | the same, row by row on demand |
 //! | [`resize_pil_bicubic_u8`] | `PIL.Image.resize(…, BICUBIC)`, bit for bit, up to Pillow 12 |
 //! | [`upsample_nearest_2x_add`] | the top-down sum of a feature pyramid |
 //! | [`max_pool_2x2`] | `F.max_pool2d(2, 2)` |
@@ -20,5 +21,5 @@ mod upsample;
 
 pub use pil::resize_pil_bicubic_u8;
 pub use pool::max_pool_2x2;
-pub use resize::{resize_bicubic, resize_bilinear, resize_bilinear_antialias};
+pub use resize::{BicubicRows, resize_bicubic, resize_bilinear, resize_bilinear_antialias};
 pub use upsample::upsample_nearest_2x_add;

@@ -3,7 +3,7 @@
 //! The tables are computed as PyTorch computes them (`aten/src/ATen/native/cpu/UpSampleKernel.cpp`), single
 //! precision included, so that weights agree to the last bit wherever possible.
 
-use super::separable::{Taps, resample};
+use super::separable::{Rows, Taps, resample};
 use crate::simd::Isa;
 
 /// Bilinear resampling without antialiasing, half-pixel centres: `(h, w, channels)` → `(out_h, out_w, channels)`.
@@ -54,6 +54,45 @@ pub fn resize_bicubic(
     out_size: (usize, usize),
 ) -> Vec<f32> {
     resize("resize_bicubic", bicubic_taps, isa, src, size, channels, out_size)
+}
+
+/// [`resize_bicubic`] with its rows formed when they are asked for, from a map resized along its rows only. The same bits.
+#[derive(Clone, Debug)]
+pub struct BicubicRows {
+    rows: Rows,
+    out_h: usize,
+}
+
+impl BicubicRows {
+    /// Of `src`, `(h, w, channels)`, as `(out_h, out_w, channels)`.
+    ///
+    /// # Panics
+    /// If `src` does not have `h·w·channels` elements or there are none.
+    #[track_caller]
+    pub fn new(
+        isa: Isa,
+        src: &[f32],
+        (h, w): (usize, usize),
+        channels: usize,
+        (out_h, out_w): (usize, usize),
+    ) -> Self {
+        assert_eq!(src.len(), h * w * channels, "BicubicRows: src is not {h}×{w}×{channels}");
+        assert!(!src.is_empty(), "BicubicRows: cannot make {out_h}×{out_w} from {h}×{w}");
+        let axis = |input, output| (input != output).then(|| bicubic_taps(input, output));
+        let (horizontal, vertical) = (axis(w, out_w), axis(h, out_h));
+        let rows = Rows::new(isa, src, (h, w), channels, out_w, horizontal.as_ref(), vertical);
+        Self { rows, out_h }
+    }
+
+    /// Row `y`, `(out_w, channels)`.
+    ///
+    /// # Panics
+    /// If there is no such row or `out` has another length.
+    #[track_caller]
+    pub fn row(&self, isa: Isa, y: usize, out: &mut [f32]) {
+        assert!(y < self.out_h && out.len() == self.rows.len(), "BicubicRows: row {y} of {}", self.out_h);
+        self.rows.row(isa, y, out);
+    }
 }
 
 #[track_caller]

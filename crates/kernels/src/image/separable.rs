@@ -16,6 +16,7 @@ use crate::simd::{F32s, Isa, Simd, SimdOp};
 const MAX_ROWS: usize = 64;
 
 /// For each output position of an axis, the input positions it reads and their weights.
+#[derive(Clone, Debug)]
 pub(super) struct Taps {
     /// Taps per output position, of which the first `count[i]` are used.
     width: usize,
@@ -101,6 +102,46 @@ pub(super) fn resample(
         }
     });
     out
+}
+
+/// An image resampled along its rows only; its columns follow when a row is asked for. A row is to the bit the one of
+/// [`resample`].
+#[derive(Clone, Debug)]
+pub(super) struct Rows {
+    vertical: Option<Taps>,
+    row: usize,
+    src: Vec<f32>,
+}
+
+impl Rows {
+    /// From `src`, `(h, w, c)`, to rows of `out_w`; an axis without a table is copied.
+    pub fn new(
+        isa: Isa,
+        src: &[f32],
+        (h, w): (usize, usize),
+        c: usize,
+        out_w: usize,
+        horizontal: Option<&Taps>,
+        vertical: Option<Taps>,
+    ) -> Self {
+        let src = resample(isa, src, (h, w), c, (h, out_w), horizontal, None);
+        Self { vertical, row: out_w * c, src }
+    }
+
+    /// Of a row.
+    pub fn len(&self) -> usize {
+        self.row
+    }
+
+    /// Row `y`, `(out_w, c)`.
+    pub fn row(&self, isa: Isa, y: usize, out: &mut [f32]) {
+        match &self.vertical {
+            Some(taps) => {
+                isa.dispatch(Vertical { taps, first: y, base: 0, row: self.row, src: &self.src, out });
+            }
+            None => out.copy_from_slice(&self.src[y * self.row..(y + 1) * self.row]),
+        }
+    }
 }
 
 /// Every row of `src` resampled into a row of `out`.

@@ -2,10 +2,10 @@
 
 use kernels::conv::Conv2d;
 use kernels::gemm::Activation;
-use kernels::{Isa, rows};
+use kernels::{Isa, parallel};
 
 use super::block::{Block, Kind};
-use super::pos_embed;
+use super::pos_embed::PosEmbed;
 use crate::config::Config;
 use crate::error::LoadError;
 use crate::weights::Scope;
@@ -14,8 +14,7 @@ use crate::workspace::Run;
 #[derive(Clone, Debug)]
 pub(crate) struct Hiera {
     patch_embed: Conv2d,
-    /// `[S/4, S/4, E]`.
-    pos_embed: Vec<f32>,
+    pos_embed: PosEmbed,
     pub(crate) blocks: Vec<Block>,
     /// Index of the last block of each stage.
     stage_ends: [usize; 4],
@@ -26,11 +25,11 @@ impl Hiera {
     pub fn load(scope: &Scope, isa: Isa, config: &Config) -> Result<Self, LoadError> {
         let trunk = &config.trunk;
         let (weight, bias) = scope.at("patch_embed").at("proj").conv(trunk.embed_dim, 3, 7)?;
-        let mut blocks = Vec::new();
+        let mut kinds = Vec::new();
         let mut stage_ends = [0; 4];
         for (stage, &depth) in trunk.stages.iter().enumerate() {
             for i in 0..depth {
-                let index = blocks.len();
+                let index = kinds.len();
                 // The first block of a stage pools, and still sees the previous stage's map and window.
                 let pools = stage > 0 && i == 0;
                 let window = trunk.window_spec[if pools { stage - 1 } else { stage }];
@@ -43,14 +42,18 @@ impl Hiera {
                 let dim = trunk.embed_dim << stage;
                 let dim_in = if pools { dim / 2 } else { dim };
                 let heads = trunk.num_heads << stage;
-                blocks.push(Block::load(&scope.at("blocks").at(index), isa, dim_in, dim, heads, kind)?);
+                kinds.push((dim_in, dim, heads, kind));
             }
-            stage_ends[stage] = blocks.len() - 1;
+            stage_ends[stage] = kinds.len() - 1;
         }
+        let blocks = parallel::map(kinds.len(), |index| {
+            let (dim_in, dim, heads, kind) = kinds[index];
+            Block::load(&scope.at("blocks").at(index), isa, dim_in, dim, heads, kind)
+        });
         Ok(Self {
             patch_embed: Conv2d::new(isa, &weight, &bias, 3, 7, 4, 3),
-            pos_embed: pos_embed::load(scope, isa, config)?,
-            blocks,
+            pos_embed: PosEmbed::load(scope, isa, config)?,
+            blocks: blocks.into_iter().collect::<Result<_, _>>()?,
             stage_ends,
             image_size: config.image_size,
         })
@@ -69,8 +72,11 @@ impl Hiera {
         let mut x = run.take(size.0 * size.1 * c);
         self.patch_embed.forward(run.isa, image, input, Activation::None, &mut x);
         run.tap.tap(|| "image_encoder.trunk.patch_embed".into(), &[size.0, size.1, c], &x);
-        run.tap.tap(|| "image_encoder.trunk.pos_embed".into(), &[size.0, size.1, c], &self.pos_embed);
-        rows::add(run.isa, &mut x, &self.pos_embed);
+        if run.tap.enabled() {
+            let whole = self.pos_embed.whole(run.isa);
+            run.tap.tap(|| "image_encoder.trunk.pos_embed".into(), &[size.0, size.1, c], &whole);
+        }
+        self.pos_embed.add(run.isa, &mut x);
         let mut stage = 0;
         for (i, block) in self.blocks.iter().enumerate() {
             (x, size) = block.forward(run, x, size, i);

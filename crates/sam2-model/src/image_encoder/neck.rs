@@ -4,7 +4,7 @@
 //! Nothing reads those two levels but the projections, so each is one matrix here: the product of two 1×1
 //! convolutions. The coarsest level only feeds the next one and is dropped.
 
-use kernels::{Isa, image};
+use kernels::{Isa, image, parallel};
 
 use super::Features;
 use crate::config::Config;
@@ -91,12 +91,12 @@ pub(crate) fn compose(
     let (n, d) = (outer.1.len(), inner.1.len());
     let k = inner.0.len() / d;
     let mut weight = vec![0.0; n * k];
-    let mut bias = Vec::with_capacity(n);
-    let mut row = vec![0.0_f64; k];
-    for ((w, b), out) in outer.0.chunks_exact(d).zip(outer.1).zip(weight.chunks_exact_mut(k)) {
-        row.fill(0.0);
-        let mut sum = f64::from(*b);
-        for ((&w, inner_row), &inner_bias) in w.iter().zip(inner.0.chunks_exact(k)).zip(inner.1) {
+    let mut bias = vec![0.0; n];
+    parallel::for_each_chunk_mut2(&mut weight, k, &mut bias, 1, |i, out, bias| {
+        let mut row = vec![0.0_f64; k];
+        let mut sum = f64::from(outer.1[i]);
+        let weights = &outer.0[i * d..(i + 1) * d];
+        for ((&w, inner_row), &inner_bias) in weights.iter().zip(inner.0.chunks_exact(k)).zip(inner.1) {
             sum += f64::from(w) * f64::from(inner_bias);
             for (x, &v) in row.iter_mut().zip(inner_row) {
                 *x += f64::from(w) * f64::from(v);
@@ -105,7 +105,7 @@ pub(crate) fn compose(
         for (x, &v) in out.iter_mut().zip(&row) {
             *x = v as f32;
         }
-        bias.push(sum as f32);
-    }
+        bias[0] = sum as f32;
+    });
     Linear::quantized(isa, precision, &weight, bias, k)
 }

@@ -2,29 +2,59 @@
 //!
 //! Meta: `sam2/modeling/backbones/hieradet.py`, `Hiera._get_pos_embed`.
 
-use kernels::{Isa, image};
+use kernels::image::BicubicRows;
+use kernels::{Isa, parallel, rows};
 
 use crate::config::Config;
 use crate::error::LoadError;
 use crate::weights::Scope;
 use tensor::relayout;
 
-/// `[side, side, E]`, with `side` the size of the patch grid.
-pub(crate) fn load(scope: &Scope, isa: Isa, config: &Config) -> Result<Vec<f32>, LoadError> {
-    let c = config.trunk.embed_dim;
-    let side = config.image_size / 4;
-    let [h, w] = config.trunk.window_pos_embed_bkg_spatial_size;
-    let window = config.trunk.window_spec[0];
-    let background = relayout::chw_to_hwc(&scope.tensor("pos_embed", &[1, c, h, w])?, c, h, w);
-    let tile =
-        relayout::chw_to_hwc(&scope.tensor("pos_embed_window", &[1, c, window, window])?, c, window, window);
-    let mut out = image::resize_bicubic(isa, &background, (h, w), c, (side, side));
-    for (i, pixel) in out.chunks_exact_mut(c).enumerate() {
-        let (y, x) = (i / side % window, i % side % window);
-        let tile = &tile[(y * window + x) * c..][..c];
-        for (a, b) in pixel.iter_mut().zip(tile) {
-            *a += b;
-        }
+/// `[side, side, E]`, with `side` the size of the patch grid. Its rows are formed when they are added: they stay in the cache,
+/// the whole would be 25 MB to keep and to read.
+#[derive(Clone, Debug)]
+pub(crate) struct PosEmbed {
+    background: BicubicRows,
+    /// `[window, side, E]`: the rows of the tiles.
+    tiles: Vec<f32>,
+    side: usize,
+    channels: usize,
+}
+
+impl PosEmbed {
+    pub fn load(scope: &Scope, isa: Isa, config: &Config) -> Result<Self, LoadError> {
+        let c = config.trunk.embed_dim;
+        let side = config.image_size / 4;
+        let [h, w] = config.trunk.window_pos_embed_bkg_spatial_size;
+        let window = config.trunk.window_spec[0];
+        let background = relayout::chw_to_hwc(&scope.tensor("pos_embed", &[1, c, h, w])?, c, h, w);
+        let tile = scope.tensor("pos_embed_window", &[1, c, window, window])?;
+        let tile = relayout::chw_to_hwc(&tile, c, window, window);
+        let row = |row: &[f32]| row.iter().copied().cycle().take(side * c).collect::<Vec<f32>>();
+        Ok(Self {
+            background: BicubicRows::new(isa, &background, (h, w), c, (side, side)),
+            tiles: tile.chunks_exact(window * c).flat_map(row).collect(),
+            side,
+            channels: c,
+        })
     }
-    Ok(out)
+
+    /// To `x`, `[side, side, E]`.
+    pub fn add(&self, isa: Isa, x: &mut [f32]) {
+        let len = self.side * self.channels;
+        parallel::for_each_chunk_mut(x, len, |y, x| {
+            parallel::with_scratch(len, |row| {
+                self.background.row(isa, y, row);
+                rows::add_block(isa, row, &self.tiles[y * len % self.tiles.len()..][..len]);
+                rows::add_block(isa, x, row);
+            });
+        });
+    }
+
+    /// All of it, for whoever looks at it.
+    pub fn whole(&self, isa: Isa) -> Vec<f32> {
+        let mut all = vec![0.0; self.side * self.side * self.channels];
+        self.add(isa, &mut all);
+        all
+    }
 }

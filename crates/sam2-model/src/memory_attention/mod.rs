@@ -5,10 +5,10 @@
 
 mod layer;
 
-use kernels::Isa;
 use kernels::attention::GridTokens;
 use kernels::rope::Rope;
 use kernels::rows;
+use kernels::{Isa, parallel};
 
 use crate::config::Config;
 use crate::error::LoadError;
@@ -92,11 +92,11 @@ impl SharedQueries {
 impl MemoryAttention {
     pub fn load(scope: &Scope, isa: Isa, config: &Config) -> Result<Self, LoadError> {
         let rope = Rope::new(config.grid(), config.d_model, ROPE_THETA);
-        let layers = (0..config.memory_attention_layers)
-            .map(|i| Layer::load(&scope.at("layers").at(i), isa, config, &rope))
-            .collect::<Result<_, _>>()?;
+        let layers = parallel::map(config.memory_attention_layers, |i| {
+            Layer::load(&scope.at("layers").at(i), isa, config, &rope)
+        });
         Ok(Self {
-            layers,
+            layers: layers.into_iter().collect::<Result<_, _>>()?,
             norm: LayerNorm::load(&scope.at("norm"), config.d_model, EPS)?,
             rope,
             position: sine_2d(config.grid(), config.d_model),

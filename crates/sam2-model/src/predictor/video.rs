@@ -359,7 +359,10 @@ impl VideoPredictor {
                     self.cache.remove(0);
                 }
                 let input = transforms::video(frame, self.model.config.image_size);
-                Arc::new(self.model.encode(&mut self.workspace, tap, &input))
+                tap.stage("resize");
+                let features = self.model.encode(&mut self.workspace, tap, &input);
+                tap.stage("encode");
+                Arc::new(features)
             }
         };
         self.cache.push((frame_idx, Arc::clone(&features)));

@@ -254,9 +254,12 @@ impl Object {
         let mut offers = Vec::with_capacity(self.hypotheses.len());
         for Hypothesis { bank, score } in &self.hypotheses {
             let tokens = bank.tokens(model, at, &setting.knobs(), &*self.policy);
+            run.tap.stage("memory_tokens");
             let embed = shared.condition(model, run, &tokens);
+            run.tap.stage("memory_attention");
             let candidates = model.forward_sam_heads(run, &embed, features, &[], None, true, presence);
             run.give(embed);
+            run.tap.stage("decode");
             offers.push(Offer { candidates, score: *score });
         }
         let choices = self.policy.choose(at, &offers);
@@ -264,6 +267,7 @@ impl Object {
         for choice in &choices {
             let head = model.answer(run, &offers[choice.offer].candidates, choice.candidate);
             let memory = model.encode_memory(run, shared, &head.low_res, head.object_score, MaskInput::Soft);
+            run.tap.stage("memory_encoder");
             let mut output = StoredOutput::new(head, choice.motion, Some(to_bf16(&memory)));
             // After the memory: it is made from the mask as predicted.
             output.fill_holes(model.low_res_size(), setting.options.fill_hole_area);
