@@ -234,3 +234,32 @@ fn clean_up_changes_the_mask() {
         &["threshold"],
     );
 }
+
+#[test]
+fn precision_and_image_size_trade_exactness_for_time() {
+    let place = Place::new();
+    let (photo, file) = (place.photo("photo.png"), place.arg("photo.safetensors"));
+    let click = |args: &[&str]| {
+        let output = run(&[&["segment", &photo, "-b", "60,28,132,100", "--json", "-q"], args].concat());
+        json(&accepted(&output))["masks"][0].clone()
+    };
+    let area = |mask: &Value| mask["area"].as_f64().expect("a number");
+    let (plain, int8) = (click(&[]), click(&["--precision", "int8"]));
+    assert_ne!(int8["predicted_iou"], plain["predicted_iou"], "8 bits change something");
+    assert!((area(&int8) / area(&plain) - 1.0).abs() <= 0.05, "{int8} for {plain}");
+
+    let assets = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/sam2.1_micro");
+    let config = std::fs::read_to_string(format!("{assets}.yaml")).expect("the configuration");
+    place.write("large.yaml", &config.replace("image_size: 256", "image_size: 320"));
+    let (model, config) = (format!("{assets}.safetensors"), place.arg("large.yaml"));
+    let large = click(&["--image-size", "320"]);
+    assert_ne!(large["predicted_iou"], plain["predicted_iou"], "another size changes something");
+    assert_eq!(large, click(&["-m", &model, "--config", &config]), "as if the configuration said so");
+
+    let segment = |args: &[&str]| run(&[&["segment", &photo, "-p", "96,64", "--json", "-q"], args].concat());
+    refused(&segment(&["--precision", "int4"]), &["int4", "f32 or int8"]);
+    refused(&segment(&["--image-size", "100"]), &["image_size", "multiple of 64"]);
+    refused(&segment(&["--image-size", "1000000"]), &["image_size", "4096"]);
+    accepted(&segment(&["--embeddings", &file]));
+    refused(&segment(&["--embeddings", &file, "--precision", "int8"]), &["photo.safetensors", "model"]);
+}
