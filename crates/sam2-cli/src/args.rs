@@ -193,6 +193,12 @@ pub struct Bench {
     /// How often each part is timed; the median is reported
     #[arg(long, value_name = "R", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub repeat: u32,
+    /// Show an earlier result of --json beside this one, and fail if a part became slower
+    #[arg(long, value_name = "OLD.json")]
+    pub compare: Option<PathBuf>,
+    /// With --compare: by how many percent a part may be slower than before
+    #[arg(long, value_name = "PERCENT", requires = "compare", default_value_t = 10.0, value_parser = parse_percent)]
+    pub threshold: f64,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -205,6 +211,14 @@ pub fn parse_count(text: &str) -> Result<usize, String> {
         Ok(n) => Ok(n),
         Err(_) => Err("not a whole number".to_owned()),
     }
+}
+
+/// A percentage that is not negative.
+fn parse_percent(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|percent| (0.0..=1e6).contains(percent))
+        .ok_or_else(|| "not a percentage".to_owned())
 }
 
 /// The first paragraph of clap's message on one line, without its `error: `.

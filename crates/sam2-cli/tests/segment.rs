@@ -154,6 +154,19 @@ fn info_and_bench_print_json() {
     {
         assert!(stages[stage].as_f64().is_some_and(|ms| ms > 0.0), "{stage}");
     }
+
+    let place = Place::new();
+    let slow = times.to_string().replace(&times["encode_ms"].to_string(), "1e9");
+    place.write("old.json", &slow);
+    let (old, bad) = (place.arg("old.json"), place.arg("bad.json"));
+    let table = accepted(&run(&["bench", "--repeat", "1", "-q", "--compare", &old, "--threshold", "100000"]));
+    assert!(table.contains("before") && table.contains("track a frame"), "{table}");
+    place.write("old.json", times.to_string().replace(&times["encode_ms"].to_string(), "1e-9"));
+    let slower = run(&["bench", "--repeat", "1", "-q", "--compare", &old]);
+    assert!(!slower.status.success() && stderr(&slower).contains("encode an image"), "{}", stderr(&slower));
+    place.write("bad.json", "{}");
+    refused(&run(&["bench", "-q", "--compare", &bad]), &["bad.json", "record"]);
+    refused(&run(&["bench", "-q", "--compare", &place.arg("none.json")]), &["none.json"]);
 }
 
 #[test]
@@ -250,7 +263,7 @@ fn precision_and_image_size_trade_exactness_for_time() {
 
     let assets = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/sam2.1_micro");
     let config = std::fs::read_to_string(format!("{assets}.yaml")).expect("the configuration");
-    place.write("large.yaml", &config.replace("image_size: 256", "image_size: 320"));
+    place.write("large.yaml", config.replace("image_size: 256", "image_size: 320"));
     let (model, config) = (format!("{assets}.safetensors"), place.arg("large.yaml"));
     let large = click(&["--image-size", "320"]);
     assert_ne!(large["predicted_iou"], plain["predicted_iou"], "another size changes something");

@@ -1,19 +1,21 @@
 //! `sam2 bench`: how long the parts of the model take on this machine.
 
+mod record;
+
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use kernels::Isa;
 use sam2_model::modules::{self, Stored};
 use sam2_model::{
     Frame, ImagePredictor, ImagePrompt, Model, NoTap, Points, Tap, VideoInfo, VideoOptions, VideoPredictor,
     Workspace,
 };
-use serde_json::{Map, json};
 
 use crate::args;
 use crate::console::Console;
 use crate::model;
+use record::Record;
 
 /// Size of the synthetic clip, pixels: that of the DAVIS data set.
 const SIZE: (usize, usize) = (854, 480);
@@ -22,12 +24,13 @@ const WARM_UP: usize = 16;
 
 /// Runs the command.
 pub fn run(args: &args::Bench, console: &Console) -> Result<()> {
+    // Read first: a wrong file must not cost a run.
+    let old = args.compare.as_deref().map(Record::read).transpose()?;
     // Once: the next model would find its memory ready.
     let start = Instant::now();
     let model = model::open(&args.model, console)?;
     let load = start.elapsed().as_secs_f64() * 1e3;
     let repeat = args.repeat as usize;
-    let variant = model.summary().variant.clone();
 
     let first = frame(0)?;
     let mut predictor = ImagePredictor::new(model.clone());
@@ -50,7 +53,7 @@ pub fn run(args: &args::Bench, console: &Console) -> Result<()> {
     let memory_attention = memory_attention(&model, repeat)?;
 
     let info = VideoInfo { width: SIZE.0, height: SIZE.1, num_frames: WARM_UP + repeat };
-    let mut tracker = VideoPredictor::new(model, info, VideoOptions::default())?;
+    let mut tracker = VideoPredictor::new(model.clone(), info, VideoOptions::default())?;
     tracker.add_points(0, &first, 1, &prompt.points)?;
     for index in 0..WARM_UP {
         tracker.track_frame(index, &frame(index)?)?;
@@ -65,36 +68,34 @@ pub fn run(args: &args::Bench, console: &Console) -> Result<()> {
     })?;
     let stages = clock.medians();
 
-    let threads = rayon::current_num_threads();
-    let isa = Isa::best().name();
+    let round = |ms: f64| (ms * 1e3).round() / 1e3;
+    let record = Record {
+        model: model.summary().variant.clone(),
+        precision: model.precision().to_string(),
+        image_size: model.config().image_size,
+        isa: Isa::best().name().to_owned(),
+        threads: rayon::current_num_threads(),
+        repeat,
+        load_ms: round(load),
+        encode_ms: round(encode),
+        click_ms: round(click),
+        memory_attention_ms: round(memory_attention),
+        track_ms: round(track),
+        track_stages_ms: stages.into_iter().map(|(name, ms)| (name.to_owned(), round(ms))).collect(),
+    };
+    let compared = old.map(|old| record.beside(&old, args.threshold)).transpose()?;
     if args.json {
-        let round = |ms: f64| (ms * 1e3).round() / 1e3;
-        return console.result(
-            &json!({
-                "model": variant,
-                "isa": isa,
-                "threads": threads,
-                "repeat": repeat,
-                "load_ms": round(load),
-                "encode_ms": round(encode),
-                "click_ms": round(click),
-                "memory_attention_ms": round(memory_attention),
-                "track_ms": round(track),
-                "track_stages_ms": stages.iter().map(|&(name, ms)| (name.to_owned(), round(ms).into())).collect::<Map<_, _>>(),
-            })
-            .to_string(),
-        );
+        console.result(&serde_json::to_string(&record)?)?;
+    } else {
+        let lines = compared.as_ref().map_or_else(|| record.lines(), |(lines, _)| lines.clone());
+        lines.iter().try_for_each(|line| console.result(line))?;
     }
-    console.result(&format!("{variant}, {isa}, {threads} threads, median of {repeat}"))?;
-    console.result(&format!("load the model    {load:9.1} ms"))?;
-    console.result(&format!("encode an image   {encode:9.1} ms"))?;
-    console.result(&format!("answer a click    {click:9.1} ms"))?;
-    console.result(&format!("memory attention  {memory_attention:9.1} ms  (part of tracking)"))?;
-    console.result(&format!("track a frame     {track:9.1} ms  (one object, 7 memories, 16 pointers)"))?;
-    for (name, ms) in stages {
-        console.result(&format!("  {:<16}{ms:9.1} ms", name.replace('_', " ")))?;
+    match compared {
+        Some((_, slower)) if !slower.is_empty() => {
+            bail!("more than {} % slower than before: {}", args.threshold, slower.join(", "))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Times the stages of tracking.

@@ -1,0 +1,152 @@
+//! What a run measured: as lines, as JSON, and beside an earlier one.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+/// What was timed under which circumstances; its JSON form is what `--json` prints and `--compare` reads.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Record {
+    /// Such as `SAM 2.1 tiny`.
+    pub model: String,
+    /// `f32` or `int8`.
+    pub precision: String,
+    /// Side to which images are resized.
+    pub image_size: usize,
+    /// Instruction set.
+    pub isa: String,
+    pub threads: usize,
+    /// Runs of which each time is the median.
+    pub repeat: usize,
+    /// From opening the checkpoint to ready, once.
+    pub load_ms: f64,
+    pub encode_ms: f64,
+    pub click_ms: f64,
+    pub memory_attention_ms: f64,
+    pub track_ms: f64,
+    /// Parts of `track_ms`.
+    pub track_stages_ms: BTreeMap<String, f64>,
+}
+
+impl Record {
+    /// Reads what `--json` printed.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| {
+            format!("{}: not a record of sam2 bench --json (of this version)", path.display())
+        })
+    }
+
+    /// What was run, in one line.
+    pub fn title(&self) -> String {
+        let Self { model, precision, image_size, isa, threads, repeat, .. } = self;
+        format!("{model}, {precision}, images {image_size}, {isa}, {threads} threads, median of {repeat}")
+    }
+
+    /// Label, time in milliseconds and remark of every part.
+    pub fn parts(&self) -> Vec<(String, f64, &'static str)> {
+        let part = |label: &str, ms, remark| (label.to_owned(), ms, remark);
+        let mut parts = vec![
+            part("load the model", self.load_ms, ""),
+            part("encode an image", self.encode_ms, ""),
+            part("answer a click", self.click_ms, ""),
+            part("memory attention", self.memory_attention_ms, "part of tracking"),
+            part("track a frame", self.track_ms, "one object, 7 memories, 16 pointers"),
+        ];
+        parts.extend(
+            self.track_stages_ms
+                .iter()
+                .map(|(name, &ms)| part(&format!("  {}", name.replace('_', " ")), ms, "")),
+        );
+        parts
+    }
+
+    /// The same in lines.
+    pub fn lines(&self) -> Vec<String> {
+        let line = |(label, ms, remark): (String, f64, &str)| {
+            let remark = if remark.is_empty() { String::new() } else { format!("  ({remark})") };
+            format!("{label:<18}{ms:9.1} ms{remark}")
+        };
+        [self.title()].into_iter().chain(self.parts().into_iter().map(line)).collect()
+    }
+
+    /// This run beside an earlier one, and the parts that take more than `percent` longer now. Loading and the stages of a frame are
+    /// shown and not judged: the first is one measurement, the others are parts of what is judged.
+    ///
+    /// # Errors
+    /// If the two did not run the same thing.
+    pub fn beside(&self, old: &Self, percent: f64) -> Result<(Vec<String>, Vec<String>)> {
+        let what = |record: &Self| {
+            (record.model.clone(), record.precision.clone(), record.image_size, record.threads)
+        };
+        if what(self) != what(old) {
+            bail!("the two records are not comparable: {}; before: {}", self.title(), old.title());
+        }
+        let before: BTreeMap<_, _> = old.parts().into_iter().map(|(label, ms, _)| (label, ms)).collect();
+        let mut lines = vec![self.title(), format!("{:<18}{:>12}{:>12}{:>8}", "", "before", "now", "ratio")];
+        let mut slower = Vec::new();
+        for (label, now, _) in self.parts() {
+            let Some(&then) = before.get(&label) else { continue };
+            let ratio = now / then;
+            lines.push(format!("{label:<18}{then:9.1} ms{now:9.1} ms{ratio:8.2}"));
+            let judged = label != "load the model" && !label.starts_with(' ');
+            // A time of zero or NaN in a record is no excuse.
+            let as_fast = ratio <= 1.0 + percent / 100.0;
+            if judged && !as_fast {
+                slower.push(label);
+            }
+        }
+        Ok((lines, slower))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(track_ms: f64) -> Record {
+        Record {
+            model: "m".into(),
+            precision: "f32".into(),
+            image_size: 1024,
+            isa: "avx2".into(),
+            threads: 2,
+            repeat: 5,
+            load_ms: 1.0,
+            encode_ms: 100.0,
+            click_ms: 10.0,
+            memory_attention_ms: 50.0,
+            track_ms,
+            track_stages_ms: BTreeMap::from([("encode".to_owned(), 99.0)]),
+        }
+    }
+
+    #[test]
+    fn what_became_slower_is_named() {
+        let old = record(200.0);
+        let slower = |now: &Record| now.beside(&old, 10.0).expect("comparable").1;
+        assert!(slower(&record(219.0)).is_empty());
+        assert_eq!(slower(&record(221.0)), ["track a frame"]);
+        assert_eq!(slower(&record(f64::NAN)), ["track a frame"]);
+        let load = Record { load_ms: 9.0, ..record(200.0) };
+        assert!(slower(&load).is_empty(), "loading is not judged");
+    }
+
+    #[test]
+    fn another_model_or_precision_is_refused() {
+        let old = record(200.0);
+        assert!(Record { precision: "int8".into(), ..old.clone() }.beside(&old, 10.0).is_err());
+        assert!(Record { threads: 1, ..old.clone() }.beside(&old, 10.0).is_err());
+        assert!(Record { isa: "avx512".into(), ..old.clone() }.beside(&old, 10.0).is_ok(), "to compare them");
+    }
+
+    #[test]
+    fn json_goes_both_ways() {
+        let text = serde_json::to_string(&record(200.0)).expect("JSON");
+        let again: Record = serde_json::from_str(&text).expect("the same");
+        assert_eq!(again.lines(), record(200.0).lines());
+    }
+}
