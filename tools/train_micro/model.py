@@ -1,0 +1,123 @@
+"""The micro SAM 2.1: Meta's modules in the sizes of assets/sam2.1_micro.yaml, for any input size; how they begin."""
+
+import json
+import pathlib
+
+import torch
+import torch.nn.functional as F
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from safetensors.torch import save_file
+from sam2.modeling.sam2_base import NO_OBJ_SCORE, SAM2Base
+
+CONFIG = pathlib.Path(__file__).parents[2] / "assets" / "sam2.1_micro.yaml"
+FINAL_SIZE = 256
+
+
+class Trainee(SAM2Base):
+    """SAM2Base whose heads give candidate masks of absent objects too, so that these can learn."""
+
+    def _forward_sam_heads(
+        self, backbone_features, point_inputs=None, mask_inputs=None, high_res_features=None, multimask_output=False
+    ):
+        """As Meta's; the first two results are the raw candidates [B, M, S/4, S/4] and None."""
+        batch, device = backbone_features.size(0), backbone_features.device
+        if point_inputs is None:
+            points = torch.zeros(batch, 1, 2, device=device), -torch.ones(batch, 1, dtype=torch.int32, device=device)
+        else:
+            points = point_inputs["point_coords"], point_inputs["point_labels"]
+        if mask_inputs is not None and mask_inputs.shape[-2:] != self.sam_prompt_encoder.mask_input_size:
+            size = self.sam_prompt_encoder.mask_input_size
+            mask_inputs = F.interpolate(mask_inputs.float(), size, mode="bilinear", antialias=True)
+        sparse, dense = self.sam_prompt_encoder(points=points, boxes=None, masks=mask_inputs)
+        masks, ious, tokens, score = self.sam_mask_decoder(
+            image_embeddings=backbone_features,
+            image_pe=self.sam_prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=multimask_output,
+            repeat_image=False,
+            high_res_features=high_res_features,
+        )
+        rows, best = torch.arange(batch, device=device), ious.argmax(1)
+        seen = (score > 0).float()
+        low = torch.where(score[:, :, None, None] > 0, masks[rows, best][:, None], NO_OBJ_SCORE).float()
+        high = F.interpolate(low, (self.image_size, self.image_size), mode="bilinear", align_corners=False)
+        token = tokens[rows, best] if tokens.size(1) > 1 else tokens[:, 0]
+        pointer = seen * self.obj_ptr_proj(token) + (1 - seen) * self.no_obj_ptr
+        return masks, None, ious, low, high, pointer, score
+
+
+def config(size: int = FINAL_SIZE) -> dict:
+    """The configuration as a dictionary, for pictures of `size` pixels."""
+    model = OmegaConf.to_container(OmegaConf.load(CONFIG))["model"]
+    model["image_size"] = size
+    layer = model["memory_attention"]["layer"]
+    for attention in (layer["self_attention"], layer["cross_attention"]):
+        attention["feat_sizes"] = [size // 16, size // 16]
+    return model
+
+
+def build(size: int) -> Trainee:
+    """A fresh model for training at `size` pixels; no weight depends on the size."""
+    return instantiate(OmegaConf.create({**config(size), "_target_": "model.Trainee"}), _recursive_=True)
+
+
+@torch.no_grad()
+def head_start(model: Trainee, frames: torch.Tensor, scale: float = 2.0, loudness: float = 0.3) -> None:
+    """Makes the attention of the mask decoder look at places from the first step on. frames [B, 3, S, S].
+
+    An untrained trunk gives image embeddings some ten times as large as the position encodings, in which clicks and
+    boxes are lost: the neck is scaled to a root mean square of `loudness`. Queries and keys of the attention between
+    tokens and image get the same selection of the position encoding's frequencies, which match where the places match.
+    All of it may be unlearned.
+    """
+    embedding = model.forward_image(frames)["backbone_fpn"][-1]
+    for conv in model.image_encoder.neck.convs[:2]:  # the two coarse levels, of which the embedding is the sum
+        for p in conv.parameters():
+            p.mul_(loudness / embedding.square().mean().sqrt())
+    transformer = model.sam_mask_decoder.transformer
+    attentions = [transformer.final_attn_token_to_image]
+    for layer in transformer.layers:
+        attentions += [layer.cross_attn_token_to_image, layer.cross_attn_image_to_token]
+    half = model.sam_prompt_embed_dim // 2
+    for attention in attentions:
+        rows = attention.internal_dim
+        frequencies = torch.randperm(half)[: rows // 2]
+        select = torch.zeros(rows, 2 * half)
+        select[torch.arange(0, rows, 2), frequencies] = scale
+        select[torch.arange(1, rows, 2), half + frequencies] = scale
+        for projection in (attention.q_proj, attention.k_proj):
+            projection.weight.mul_(0.3).add_(select.to(projection.weight.device))
+    head_start_memory(model, loudness)
+
+
+@torch.no_grad()
+def head_start_memory(model: Trainee, loudness: float, locality: float = 1.5, frequencies: int = 8) -> None:
+    """Makes memories tell the mask, and memory attention hear them and look at the same place.
+
+    Without it, the mask hardly changes what a frame's features become. For the place, queries and keys get the same
+    constant in the fastest rotations of either axis.
+    """
+    model.memory_attention.norm.weight.mul_(2.5 * loudness)
+    for p in model.memory_encoder.mask_downsampler.encoder[-1].parameters():
+        p.mul_(3)
+    for p in model.memory_encoder.pix_feat_proj.parameters():
+        p.mul_(0.5)
+    for p in model.obj_ptr_proj.layers[-1].parameters():
+        p.mul_(6)
+    for layer in model.memory_attention.layers:
+        layer.cross_attn_image.out_proj.weight.mul_(2)
+    for layer in model.memory_attention.layers:
+        for projection in (layer.cross_attn_image.q_proj, layer.cross_attn_image.k_proj):
+            across, down = projection.bias.view(2, -1, 2)  # [rotations, (real, imaginary)] each
+            across[:frequencies, 0] += locality
+            down[:frequencies, 0] += locality
+
+
+def export(weights: dict, folder: pathlib.Path) -> None:
+    """Writes micro.safetensors (f16, with the configuration as `sam2.config`) and micro.pt (f32, as Meta's files)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    half = {k: v.detach().cpu().to(torch.float16).contiguous() for k, v in weights.items()}
+    save_file(half, folder / "micro.safetensors", metadata={"sam2.config": json.dumps(config())})
+    torch.save({"model": {k: v.detach().cpu().float() for k, v in weights.items()}}, folder / "micro.pt")

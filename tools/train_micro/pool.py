@@ -1,0 +1,55 @@
+"""Renders clips ahead of time, for training to draw from: FOLDER/{size}-{part}-frames.npy and -ids.npy.
+
+    python tools/train_micro/pool.py FOLDER --size 160 --parts 0 24
+
+A part is CLIPS clips of FRAMES frames, 1 to 3 ticks apart. Parts that are there already are left alone.
+"""
+
+import argparse
+import os
+import pathlib
+import time
+
+import cv2
+import numpy as np
+
+import data
+
+CLIPS = 250
+FRAMES = 8
+
+
+def part(folder: pathlib.Path, size: int, number: int) -> None:
+    name = folder / f"{size}-{number:03d}"
+    done = pathlib.Path(f"{name}-frames.npy")
+    if done.exists():
+        return
+    began = time.time()
+    rng = np.random.default_rng([number, 5])
+    frames = np.zeros((CLIPS, FRAMES, size, size, 3), np.uint8)
+    ids = np.zeros((CLIPS, FRAMES, size, size), np.int8)
+    for i in range(CLIPS):
+        stride = rng.choice([1, 2, 3], p=[0.3, 0.3, 0.4])
+        first = rng.integers(0, data.TICKS - stride * (FRAMES - 1))
+        ticks = range(first, first + stride * FRAMES, stride)
+        frames[i], ids[i], _ = data.clip(number * CLIPS + i, size, ticks)
+    np.save(f"{name}-ids.npy", ids)
+    np.save(f"{name}.tmp.npy", frames)
+    os.rename(f"{name}.tmp.npy", done)
+    print(f"{name}: {time.time() - began:.0f} s", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--size", type=int, default=160)
+    parser.add_argument("--parts", type=int, nargs=2, default=(0, 24), metavar=("FIRST", "END"))
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    args.folder.mkdir(parents=True, exist_ok=True)
+    for number in range(*args.parts):
+        part(args.folder, args.size, number)
+
+
+if __name__ == "__main__":
+    main()

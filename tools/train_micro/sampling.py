@@ -1,0 +1,124 @@
+"""What one step trains on: frames and object masks from a rendered pool, altered at random, and prompts for them."""
+
+import pathlib
+
+import cv2
+import numpy as np
+import torch
+
+MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
+
+
+class Pool:
+    """The parts that pool.py has written so far; parts that appear later are taken up by `refresh`."""
+
+    def __init__(self, folder: pathlib.Path, size: int, rng: np.random.Generator):
+        self.folder, self.size, self.rng = folder, size, rng
+        self.parts: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        for path in sorted(self.folder.glob("*-frames.npy")):
+            if path.name not in self.parts:
+                ids = path.with_name(path.name.replace("-frames", "-ids"))
+                self.parts[path.name] = np.load(path, mmap_mode="r"), np.load(ids, mmap_mode="r")
+        if not self.parts:
+            raise SystemExit(f"{self.folder}: no rendered clips; run pool.py first")
+
+    def batch(self, batch: int, frames: int, objects: int, smallest: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Frames [B, T, 3, S, S], normalised, and masks [B, N, T, S, S] in 0 and 1.
+
+        Objects cover at least the share `smallest` of the first frame; the same one may be given more than once.
+        """
+        pictures, masks = [], []
+        names = list(self.parts)
+        while len(pictures) < batch:
+            stored, stored_ids = self.parts[names[self.rng.integers(len(names))]]
+            clip = self.rng.integers(len(stored))
+            index = self._frames(frames, stored.shape[1])
+            ids = stored_ids[clip][index]
+            x, ids = self._alter(stored[clip][index], ids)
+            seen, counts = np.unique(ids[0], return_counts=True)
+            choice = [int(k) for k, n in zip(seen, counts) if k >= 0 and n >= smallest * ids[0].size]
+            if not choice:
+                continue
+            chosen = list(self.rng.permutation(choice))
+            if 0 in chosen and self.rng.random() < 0.7:
+                chosen.sort(key=bool)  # the story's own thing first
+            chosen = (chosen * objects)[:objects]
+            pictures.append(x)
+            masks.append(np.stack([ids == k for k in chosen]))
+        x = torch.from_numpy(np.stack(pictures)).permute(0, 1, 4, 2, 3).contiguous()
+        return x, torch.from_numpy(np.stack(masks)).float()
+
+    def _frames(self, wanted: int, stored: int) -> list[int]:
+        first = int(self.rng.integers(0, stored - wanted + 1))
+        index = list(range(first, first + wanted))
+        return index[::-1] if self.rng.random() < 0.3 else index
+
+    def _alter(self, frames: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Crop, flips, transposition, colours: the same for all frames."""
+        rng, side = self.rng, frames.shape[1]
+        crop = int(round(side * rng.uniform(0.7, 1)))
+        top, left = rng.integers(0, side - crop + 1, 2)
+        space = (slice(None), slice(top, top + crop), slice(left, left + crop))
+        size = (self.size, self.size)
+        frames = np.stack([cv2.resize(f, size, interpolation=cv2.INTER_LINEAR) for f in frames[space]])
+        ids = np.stack([cv2.resize(i, size, interpolation=cv2.INTER_NEAREST) for i in ids[space]])
+        if rng.random() < 0.5:
+            frames, ids = frames[:, ::-1], ids[:, ::-1]
+        if rng.random() < 0.5:
+            frames, ids = frames[:, :, ::-1], ids[:, :, ::-1]
+        if rng.random() < 0.5:
+            frames, ids = frames.swapaxes(1, 2), ids.swapaxes(1, 2)
+        frames = frames[..., rng.permutation(3)].astype(np.float32) / 255
+        frames = ((frames - 0.5) * rng.uniform(0.6, 1.2) + 0.5 + rng.uniform(-0.15, 0.15)).clip(0, 1)
+        return (frames - MEAN) / DEVIATION, ids
+
+
+def inner_point(mask: np.ndarray, rng: np.random.Generator, centre: float) -> tuple[float, float]:
+    """x, y of a pixel of the mask: with probability `centre` the innermost, else any."""
+    if rng.random() < centre:
+        depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
+        y, x = np.unravel_index(depth.argmax(), depth.shape)
+    else:
+        ys, xs = np.nonzero(mask)
+        k = rng.integers(len(ys))
+        y, x = ys[k], xs[k]
+    return float(x) + 0.5, float(y) + 0.5
+
+
+def clicks(masks: np.ndarray, rng: np.random.Generator) -> dict:
+    """One positive click on each of [B, S, S]."""
+    points = [[inner_point(m, rng, 0.5)] for m in masks]
+    return {"point_coords": torch.tensor(points), "point_labels": torch.ones(len(points), 1, dtype=torch.int32)}
+
+
+def boxes(masks: np.ndarray, rng: np.random.Generator) -> dict:
+    """The box of each mask as its two corners, moved by up to a tenth of its sides."""
+    corners = []
+    for mask in masks:
+        ys, xs = np.nonzero(mask)
+        box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float32)
+        sides = np.tile(box[2:] - box[:2], 2)
+        box += (rng.normal(size=4) * 0.04).clip(-0.1, 0.1) * sides
+        corners.append(box.reshape(2, 2))
+    labels = torch.tensor([[2, 3]], dtype=torch.int32).repeat(len(corners), 1)
+    return {"point_coords": torch.from_numpy(np.stack(corners)).float(), "point_labels": labels}
+
+
+def corrections(points: dict, found: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> dict:
+    """The prompts and one more click, on a pixel where `found` is wrong (or, if none is, on the object)."""
+    more, labels = [], []
+    for guess, mask in zip(found, masks):
+        wrong = guess != mask
+        where = wrong if wrong.any() else mask
+        x, y = inner_point(where, rng, 0.5)
+        more.append([[x, y]])
+        labels.append([int(mask[int(y), int(x)])])
+    device = points["point_coords"].device
+    return {
+        "point_coords": torch.cat([points["point_coords"], torch.tensor(more, device=device)], 1),
+        "point_labels": torch.cat([points["point_labels"], torch.tensor(labels, dtype=torch.int32, device=device)], 1),
+    }

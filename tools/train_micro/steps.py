@@ -1,0 +1,152 @@
+"""One training step on single images or on clips: features once per frame, then many objects; and the losses."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import sampling
+
+UNSURE = 0.0005  # objects that show less than this share of the picture count neither as present nor as absent
+
+
+def mask_losses(raw: torch.Tensor, ious: torch.Tensor, truth: torch.Tensor):
+    """Cross-entropy and dice of the best candidate, L1 of all predicted IoUs, [B] each; and the chosen one's IoU.
+
+    raw [B, M, H, W] logits, ious [B, M], truth [B, 1, H, W] cover in 0..1.
+    """
+    raw, ious, truth = raw.float(), ious.float(), truth.expand_as(raw)
+    entropy = F.binary_cross_entropy_with_logits(raw, truth, reduction="none").mean((2, 3))
+    p = raw.sigmoid()
+    dice = 1 - (2 * (p * truth).sum((2, 3)) + 1) / (p.sum((2, 3)) + truth.sum((2, 3)) + 1)
+    total = 3 * entropy + dice
+    with torch.no_grad():
+        a, b = raw > 0, truth > 0.5
+        actual = (a & b).sum((2, 3)) / (a | b).sum((2, 3)).clamp(min=1)
+    rows = torch.arange(len(raw), device=raw.device)
+    quality = (ious - actual).abs().mean(1)
+    # A little for the others too: nothing in these pictures is ambiguous, and the choice among them is never perfect.
+    return total.min(1).values + 0.3 * total.mean(1) + quality, actual[rows, ious.argmax(1)]
+
+
+def weighted(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    return (values * weights).sum() / weights.sum().clamp(min=1)
+
+
+def features(model, frames: torch.Tensor):
+    """Feature levels [B*T, ...] as tokens, their position encodings and sizes, of frames [B, T, 3, S, S]."""
+    out = model.forward_image(frames.flatten(0, 1))
+    _, feats, positions, sizes = model._prepare_backbone_features(out)
+    return feats, positions, sizes
+
+
+def maps(model, feats: list, sizes: list, rows: torch.Tensor):
+    """Image embedding (with the no-memory embedding) and high-resolution maps of the given rows, [B, C, H, W]."""
+    chosen = [f[:, rows] for f in feats]
+    chosen[-1] = chosen[-1] + model.no_mem_embed
+    chosen = [f.permute(1, 2, 0).unflatten(2, s) for f, s in zip(chosen, sizes)]
+    return chosen[-1], chosen[:-1]
+
+
+def place_step(model, frames: torch.Tensor, prompts: int, rng: np.random.Generator):
+    """Teaches where prompts are, before what is there: a disc around a click, the ellipse within a box.
+
+    Without this, long training goes by in which masks hardly depend on the prompts.
+    """
+    batch, size = len(frames), frames.shape[-1]
+    with torch.no_grad():
+        feats, _, sizes = features(model, frames)
+    rows = torch.arange(batch, device=frames.device).repeat_interleave(prompts)
+    embedding, high = maps(model, feats, sizes, rows)
+    centres = rng.uniform(0.1, 0.9, (len(rows), 1, 2)) * size
+    grid = (torch.arange(size // 4) + 0.5) * 4
+    total, scores = 0.0, {}
+    for name in ("click", "box"):
+        radii = np.full_like(centres, 0.22) if name == "click" else rng.uniform(0.12, 0.45, centres.shape)
+        radii *= size
+        if name == "click":
+            points, labels = centres, np.ones((len(rows), 1))
+        else:
+            points, labels = np.concatenate([centres - radii, centres + radii], 1), np.tile([[2, 3]], (len(rows), 1))
+        points = {"point_coords": torch.tensor(points).float(), "point_labels": torch.tensor(labels).int()}
+        points = {k: v.to(frames.device) for k, v in points.items()}
+        raw, _, ious, *_ = model._forward_sam_heads(embedding, points, None, high, name == "click")
+        c, r = torch.tensor(centres).float(), torch.tensor(radii).float()
+        dx, dy = (grid - c[..., 0]) / r[..., 0], (grid - c[..., 1]) / r[..., 1]
+        truth = (dx[:, None] ** 2 + dy[:, :, None] ** 2 < 1).float()[:, None].to(frames.device)
+        loss, iou = mask_losses(raw, ious, truth)
+        total, scores[name] = total + loss.mean(), iou.mean().item()
+    return total, scores
+
+
+def image_step(model, frames: torch.Tensor, masks: torch.Tensor, rng: np.random.Generator):
+    """Clicks on most objects and boxes on the others; half of the time a corrective click with the mask as a prompt."""
+    batch, objects = masks.shape[:2]
+    feats, _, sizes = features(model, frames)
+    boxed = objects // 3
+    total, scores = 0.0, {}
+    correct = rng.random() < 0.5
+    for name, prompt, first, end in (("click", sampling.clicks, boxed, objects), ("box", sampling.boxes, 0, boxed)):
+        if first == end:
+            continue
+        rows = torch.arange(batch, device=frames.device).repeat_interleave(end - first)
+        truth = masks[:, first:end, 0].flatten(0, 1)
+        cover = F.avg_pool2d(truth[:, None], 4)
+        solid = truth.cpu().numpy() > 0.5
+        embedding, high = maps(model, feats, sizes, rows)
+        points = {k: v.to(frames.device) for k, v in prompt(solid, rng).items()}
+        share = (end - first) / objects
+        raw, _, ious, low, *_ = model._forward_sam_heads(embedding, points, None, high, name == "click")
+        loss, iou = mask_losses(raw, ious, cover)
+        total, scores[name] = total + share * loss.mean(), iou.mean().item()
+        if correct:
+            with torch.no_grad():
+                best = raw[torch.arange(len(raw), device=raw.device), ious.argmax(1)][:, None].float()
+                found = F.interpolate(best, truth.shape[-2:], mode="bilinear")[:, 0].cpu().numpy() > 0
+            points = sampling.corrections(points, found, solid, rng)
+            raw, _, ious, *_ = model._forward_sam_heads(embedding, points, best.clamp(-32, 32), high, False)
+            loss, iou = mask_losses(raw, ious, cover)
+            total, scores["again"] = total + share * loss.mean(), iou.mean().item()
+    return total, scores
+
+
+def clip_step(model, frames: torch.Tensor, masks: torch.Tensor, rng: np.random.Generator):
+    """A prompt on the first frame (click, box or mask), then tracking with the model's own masks in memory."""
+    batch, objects, length = masks.shape[:3]
+    feats, positions, sizes = features(model, frames)
+    bank = {"cond_frame_outputs": {}, "non_cond_frame_outputs": {}}
+    kind = rng.choice(["click", "box", "mask"], p=[0.4, 0.25, 0.35])
+    clip = torch.arange(batch, device=frames.device).repeat_interleave(objects)
+    total, scores = 0.0, {}
+    for t in range(length):
+        rows = clip * length + t
+        current, places = [f[:, rows] for f in feats], [p[:, rows] for p in positions]
+        truth = masks[:, :, t].flatten(0, 1)
+        points = prompt_mask = None
+        if t == 0 and kind == "mask":
+            prompt_mask = truth[:, None]
+        elif t == 0:
+            prompts = sampling.clicks if kind == "click" else sampling.boxes
+            points = {k: v.to(frames.device) for k, v in prompts(truth.cpu().numpy() > 0.5, rng).items()}
+        out, heads, _, _ = model._track_step(
+            t, t == 0, current, places, sizes, points, prompt_mask, bank, length, False, None
+        )
+        raw, _, ious, low, high, pointer, score = heads
+        if prompt_mask is None:
+            shown = truth.mean((1, 2))
+            present, sure = (shown > UNSURE).float(), ((shown == 0) | (shown > UNSURE)).float()
+            loss, iou = mask_losses(raw, ious, F.avg_pool2d(truth[:, None], 4))
+            presence = F.binary_cross_entropy_with_logits(score[:, 0].float(), present, reduction="none")
+            total = total + weighted(loss, present) + weighted(presence, sure * (3 - 2 * present))  # absence is rare
+            group = kind if t == 0 else "track"
+            scores.setdefault(group, []).append(weighted(iou * (score[:, 0] > 0), present).item())
+            if t:
+                guess = (score[:, 0] > 0).float()
+                if (present * sure).sum() > 0:
+                    scores.setdefault("here", []).append(weighted(guess, present).item())
+                if ((1 - present) * sure).sum() > 0:
+                    scores.setdefault("away", []).append(weighted(1 - guess, (1 - present) * sure).item())
+        out |= {"pred_masks": low, "pred_masks_high_res": high, "obj_ptr": pointer, "object_score_logits": score}
+        if t + 1 < length:
+            model._encode_memory_in_output(current, sizes, points, True, high, score, out)
+        bank["cond_frame_outputs" if t == 0 else "non_cond_frame_outputs"][t] = out
+    return total / length, {k: float(np.mean(v)) for k, v in scores.items()}

@@ -1,0 +1,249 @@
+"""Trains the micro SAM 2.1 on rendered clips: one stage, resumable, with one or more worker processes.
+
+    python tools/train_micro/train.py RUN --pool POOL --init START.pt --size 128 --clips 0 --minutes 25
+
+Each worker trains alone for --sync seconds; then weights and Adam's moments are averaged, weighted by the steps that
+each did, so that a worker that gets little time holds nobody up. Worker 1 and later run at low priority, on images only,
+whose steps are short; what only clips teach is taken from worker 0. A running mean of the weights is kept and exported.
+Progress counts the processor time of worker 0, not the clock: a run may be paused (SIGSTOP), or stopped and started
+again. To end early, put a number of minutes into RUN/finish: the learning rate falls over them.
+"""
+
+import argparse
+import collections
+import contextlib
+import datetime
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import torch
+import torch.distributed as dist
+
+import model as micro
+import sampling
+import steps
+
+WARM_UP = 0.02  # shares of the stage
+DECAY = 0.4
+OF_CLIPS = ("memory_", "maskmem_", "obj_ptr_", "no_obj_", "no_mem_pos", "mask_downsample", "sam_mask_decoder.pred_obj")
+MEAN_OVER = 0.88  # what the running mean keeps at each exchange
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=pathlib.Path, help="folder of the run: state, weights, log")
+    parser.add_argument("--pool", type=pathlib.Path, required=True)
+    parser.add_argument("--init", type=pathlib.Path, help="weights to start from (.pt); else random")
+    parser.add_argument("--init-only", default="", metavar="PREFIX", help="take only weights whose names begin so")
+    parser.add_argument("--head-start", action="store_true", help="begin with attention that looks at places")
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--clips", type=float, default=0.0, help="share of steps on clips, the others are on images")
+    parser.add_argument("--places", type=float, default=0.0, help="share of steps that only teach where prompts are")
+    parser.add_argument("--frames", type=int, nargs=2, default=(4, 8), help="shortest and longest clip")
+    parser.add_argument("--images-per-step", type=int, default=10)
+    parser.add_argument("--clips-per-step", type=int, default=2)
+    parser.add_argument("--objects", type=int, nargs=2, default=(5, 3), help="objects per image and per clip")
+    parser.add_argument("--smallest", type=float, nargs=2, default=(0.02, 0.005), help="area of objects: from, to")
+    parser.add_argument("--lr", type=float, default=6e-4)
+    parser.add_argument("--minutes", type=float, default=25, help="processor time of worker 0")
+    parser.add_argument("--sync", type=float, default=20)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rank", type=int, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+class Schedule:
+    """Learning rate and smallest object over a stage that may be cut short."""
+
+    def __init__(self, args: argparse.Namespace):
+        self.args = args
+        self.end, self.start_decay = args.minutes, args.minutes * (1 - DECAY)
+
+    def check_finish(self, now: float) -> None:
+        path = self.args.run / "finish"
+        if path.exists():
+            self.end = min(self.end, now + float(path.read_text() or 0))
+            self.start_decay = min(self.start_decay, now)
+            path.unlink()
+
+    def rate(self, now: float) -> float:
+        warm = min(1.0, 0.05 + now / (WARM_UP * self.args.minutes))
+        decay = 1.0 if now < self.start_decay else max(0.03, (self.end - now) / (self.end - self.start_decay + 1e-9))
+        return self.args.lr * warm * decay
+
+    def smallest(self, now: float) -> float:
+        first, last = self.args.smallest
+        return last + (first - last) * max(0.0, 1 - 2 * now / self.args.minutes)
+
+
+class Exchange:
+    """Weights and moments as one vector, averaged over the workers."""
+
+    def __init__(self, model, optimizer, workers: int):
+        self.model, self.optimizer, self.workers = model, optimizer, workers
+
+    def tensors(self, own: bool) -> list[torch.Tensor]:
+        """Those that worker 0 alone trains (`own`), or the others."""
+        found = []
+        for name, p in self.model.named_parameters():
+            if name.startswith(OF_CLIPS) == own:
+                state = self.optimizer.state[p]
+                found += [p.data, state["exp_avg"], state["exp_avg_sq"]]
+        return found
+
+    def average(self, done: int, now: float) -> tuple[float, int]:
+        """Averages; returns worker 0's time and the steps that all did."""
+        if self.workers == 1:
+            return now, done
+        first = dist.get_rank() == 0
+        head = torch.tensor([float(done), now if first else 0.0])
+        dist.all_reduce(head)
+        for own, share in ((False, done / head[0]), (True, float(first))):
+            tensors = self.tensors(own)
+            flat = torch.cat([t.flatten().float().cpu() for t in tensors]) * share
+            dist.all_reduce(flat)
+            at = 0
+            for t in tensors:
+                t.copy_(flat[at : at + t.numel()].view_as(t))
+                at += t.numel()
+        return head[1].item(), int(head[0])
+
+
+def prime(model, optimizer) -> None:
+    """Gives every parameter its moments, so that all workers exchange the same tensors."""
+    for p in model.parameters():
+        p.grad = torch.zeros_like(p)
+    rates = [g["lr"] for g in optimizer.param_groups]
+    for g in optimizer.param_groups:
+        g["lr"] = 0.0
+    optimizer.step()
+    for g, rate in zip(optimizer.param_groups, rates):
+        g["lr"] = rate
+
+
+class Run:
+    """One worker's model, optimizer and pool, at the point where the run stands."""
+
+    def __init__(self, args: argparse.Namespace):
+        self.args, self.rank = args, args.rank
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        torch.manual_seed(args.seed)
+        self.model = micro.build(args.size).to(self.device).train()
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=args.lr, weight_decay=0.02, betas=(0.9, 0.98), fused=True
+        )
+        prime(self.model, self.optimizer)
+        self.minutes, self.steps = 0.0, 0
+        state = args.run / "state.pt"
+        if state.exists():
+            self.resume(torch.load(state, map_location=self.device))
+        else:
+            self.begin()
+        self.rng = np.random.default_rng([args.seed, self.rank, self.steps])
+        self.pool = sampling.Pool(args.pool, args.size, self.rng)
+
+    def resume(self, state: dict) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.mean, self.minutes, self.steps = state["mean"], state["minutes"], state["steps"]
+
+    def begin(self) -> None:
+        args = self.args
+        if args.init:
+            loaded = torch.load(args.init, map_location=self.device)["model"]
+            kept = {k: v for k, v in loaded.items() if k.startswith(args.init_only)}
+            self.model.load_state_dict(kept, strict=not args.init_only)
+        if args.head_start:
+            pool = sampling.Pool(args.pool, args.size, np.random.default_rng(args.seed))
+            frames, _ = pool.batch(8, 1, 1, 0.0)
+            micro.head_start(self.model, frames[:, 0].to(self.device))
+        self.mean = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+
+    def step(self, smallest: float) -> dict:
+        """Draws a batch and learns from it; the scores by name."""
+        args, rng = self.args, self.rng
+        places = rng.random() < args.places
+        clips = not places and self.rank == 0 and rng.random() < args.clips
+        length = int(rng.integers(args.frames[0], args.frames[1] + 1)) if clips else 1
+        batch = args.clips_per_step if clips else args.images_per_step
+        frames, masks = self.pool.batch(batch, length, args.objects[int(clips)], smallest)
+        frames, masks = frames.to(self.device), masks.to(self.device)
+        if places:
+            loss, found = steps.place_step(self.model, frames, 8, rng)
+        else:
+            loss, found = (steps.clip_step if clips else steps.image_step)(self.model, frames, masks, rng)
+        self.optimizer.zero_grad(set_to_none=False)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        prefix = "place " if places else "clip " if clips else ""
+        return {prefix + k: v for k, v in {"loss": loss.item(), **found}.items()}
+
+    def save(self, now: float) -> None:
+        for k, v in self.model.state_dict().items():
+            self.mean[k].mul_(MEAN_OVER).add_(v, alpha=1 - MEAN_OVER)
+        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "mean": self.mean}
+        torch.save(state | {"minutes": now, "steps": self.steps}, self.args.run / "state.tmp")
+        os.replace(self.args.run / "state.tmp", self.args.run / "state.pt")
+        micro.export(self.mean, self.args.run)
+
+
+def work(args: argparse.Namespace) -> None:
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    cv2.setNumThreads(1)
+    if args.workers > 1:
+        store = dist.FileStore(str(args.run / f"store-{os.getppid()}"), args.workers)
+        patience = datetime.timedelta(days=1)
+        dist.init_process_group("gloo", store=store, rank=args.rank, world_size=args.workers, timeout=patience)
+    run = Run(args)
+    schedule, exchange = Schedule(args), Exchange(run.model, run.optimizer, args.workers)
+    began, offset, now = time.process_time(), run.minutes, run.minutes
+    while now < schedule.end:
+        for g in run.optimizer.param_groups:
+            g["lr"] = schedule.rate(now)
+        until, done, scores = time.time() + args.sync, 0, collections.defaultdict(list)
+        while time.time() < until or not done:
+            for name, value in run.step(schedule.smallest(now)).items():
+                scores[name].append(value)
+            done += 1
+        now, all_done = exchange.average(done, offset + (time.process_time() - began) / 60)
+        run.steps += all_done
+        run.pool.refresh()
+        schedule.check_finish(now)
+        if args.rank == 0:
+            run.save(now)
+            line = f"{now:6.2f}/{schedule.end:.0f} min  step {run.steps}  "
+            line += "  ".join(f"{k} {np.mean(v):.3f}" for k, v in sorted(scores.items()))
+            with open(args.run / "log.txt", "a") as log:
+                print(line, file=log)
+            print(f"\r{line}", end="", file=sys.stderr, flush=True)
+    if args.workers > 1:
+        dist.barrier()
+
+
+def main() -> None:
+    args = arguments()
+    if args.rank is not None:
+        work(args)
+        return
+    args.run.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, *sys.argv]
+    workers = []
+    for rank in range(args.workers):
+        # The exact command again, so that the workers can be told from other programs.
+        before = (lambda: os.nice(15)) if rank else None
+        workers.append(subprocess.Popen([*command, "--rank", str(rank)], preexec_fn=before))
+    with contextlib.suppress(KeyboardInterrupt):
+        codes = [w.wait() for w in workers]
+        sys.exit(max(codes))
+
+
+if __name__ == "__main__":
+    main()
