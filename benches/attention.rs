@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use kernels::Isa;
-use kernels::attention::{Shape, attention, int8};
+use kernels::attention::{GridKeys, GridTokens, Shape, attention, int8};
 use kernels::gemm::Rows;
 use kernels::rope::Rope;
 use sam2_benches::{ATTENTIONS, noise, runs};
 
 type Kernel = fn(Isa, Shape, f32, Rows, Rows, Rows, &mut [f32]);
+type Arrange = fn(Isa, (usize, usize), (&[f32], usize), (&[f32], usize)) -> GridTokens;
 
 fn single(c: &mut Criterion) {
     bench(c, "f32", attention);
@@ -45,6 +46,30 @@ fn bench(c: &mut Criterion, precision: &str, attention: Kernel) {
     }
 }
 
+/// The memory cross-attention as the model runs it, over seven memories: an eighth of the queries.
+fn over_grids(c: &mut Criterion) {
+    let (copies, side, nq, d, m) = (7, 64, 512, 256, 64);
+    let tokens = copies * side * side;
+    let (q, z) = (noise(nq * d), noise(tokens * m));
+    let (weight, bias) = (noise(d * m), noise(d));
+    let keys = GridKeys::new(&weight, &bias, 0.01, &Rope::new(side, d, 10_000.0));
+    let mut out = noise(nq * m);
+    for (precision, arrange) in [("f32", GridTokens::new as Arrange), ("int16", GridTokens::int16)] {
+        let name = format!("attention_{precision}/memory_attention.cross.unformed.eighth/{nq}x{tokens}_d{d}");
+        let mut group = c.benchmark_group(name);
+        // As with keys, to compare.
+        group.throughput(Throughput::Elements(2 * (nq * tokens * (d + m)) as u64));
+        group.sampling_mode(SamplingMode::Flat);
+        for (isa, pool, label) in runs() {
+            let tokens = arrange(isa, (copies, side * side), (&z, m), (&z, m));
+            group.bench_function(label, |bencher| {
+                pool.install(|| bencher.iter(|| keys.attend(isa, &q, &tokens, &[], &mut out)));
+            });
+        }
+        group.finish();
+    }
+}
+
 fn rope(c: &mut Criterion) {
     let rope = Rope::new(64, 256, 10_000.0);
     let mut x = noise(rope.cells() * 256);
@@ -59,6 +84,6 @@ fn rope(c: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(2));
-    targets = single, scores_in_bytes, rope
+    targets = single, scores_in_bytes, over_grids, rope
 }
 criterion_main!(benches);

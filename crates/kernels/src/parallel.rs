@@ -72,6 +72,7 @@ pub fn rows_per_task(rows: usize, multiple: usize, max: usize) -> usize {
 thread_local! {
     static FLOATS: Pool<f32> = const { RefCell::new(Vec::new()) };
     static BYTES: Pool<u8> = const { RefCell::new(Vec::new()) };
+    static WORDS: Pool<i16> = const { RefCell::new(Vec::new()) };
 }
 
 type Pool<T> = RefCell<Vec<Vec<T>>>;
@@ -84,6 +85,11 @@ pub fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
 /// As [`with_scratch`], bytes.
 pub fn with_bytes<R>(len: usize, f: impl FnOnce(&mut [u8]) -> R) -> R {
     lend(&BYTES, len, f)
+}
+
+/// As [`with_scratch`], 16-bit words.
+pub fn with_words<R>(len: usize, f: impl FnOnce(&mut [i16]) -> R) -> R {
+    lend(&WORDS, len, f)
 }
 
 fn lend<T: Copy + Default, R>(

@@ -1,10 +1,11 @@
-//! Attention with scores in 8 bits: against the readable twin, and against exact attention within the rounding of bytes.
+//! Attention with scores from integers: against the readable twin, and against exact attention within their rounding.
 
 mod common;
 
 use common::{assert_near, assert_thread_invariant, for_each_isa, noise};
-use kernels::attention::{Shape, int8};
+use kernels::attention::{GridKeys, GridTokens, Shape, int8};
 use kernels::gemm::{KC, Rows};
+use kernels::rope::Rope;
 use kernels::{Isa, reference};
 use proptest::prelude::*;
 
@@ -127,6 +128,95 @@ fn heads_interleaved_in_one_qkv_row_are_read_in_place() {
         int8::attention(isa, shape, 0.3, rows(0), rows(1), rows(2), &mut out);
         assert_eq!(out, run(isa, shape, 0.3, &q, &k, &v), "{}", isa.name());
     });
+}
+
+/// Copies of a grid, its side, placeless tokens, queries, and the widths of keys, inputs and values.
+#[derive(Clone, Copy, Debug)]
+struct Grids {
+    copies: usize,
+    side: usize,
+    placeless: usize,
+    nq: usize,
+    d: usize,
+    m: usize,
+    dv: usize,
+}
+
+const SCALE: f32 = 0.1;
+const THETA: f64 = 10_000.0;
+
+impl Grids {
+    /// Queries, inputs, values, weight, bias, keys of the placeless.
+    fn operands(self, seed: u64) -> [Vec<f32>; 6] {
+        let Self { copies, side, placeless, nq, d, m, dv } = self;
+        let tokens = copies * side * side + placeless;
+        let mut i = 0;
+        [nq * d, tokens * m, tokens * dv, d * m, d, placeless * d].map(|size| {
+            i += 1;
+            noise(seed ^ i, size)
+        })
+    }
+
+    fn run(self, isa: Isa, [q, z, v, w, b, placeless]: &[Vec<f32>; 6], words: bool) -> Vec<f32> {
+        let keys = GridKeys::new(w, b, SCALE, &Rope::new(self.side, self.d, THETA));
+        let arrange = if words { GridTokens::int16 } else { GridTokens::new };
+        let tokens = arrange(isa, (self.copies, self.side * self.side), (z, self.m), (v, self.dv));
+        let mut out = vec![f32::NAN; self.nq * self.dv];
+        keys.attend(isa, q, &tokens, placeless, &mut out);
+        out
+    }
+
+    fn twin(self, [q, z, v, w, b, placeless]: &[Vec<f32>; 6]) -> Vec<f32> {
+        let grids = (self.side, self.copies);
+        reference::attention_over_grids_int16(grids, (SCALE, THETA), q, z, v, (w, b), placeless)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn grids_match_the_twin_on_every_instruction_set(
+        copies in 1usize..20,
+        side in 1usize..9,
+        placeless in prop::sample::select(vec![0usize, 1, 5, 64, KC + 1]),
+        nq in prop::sample::select(vec![1usize, 7, 31, 32, 33, 64, 65, 100]),
+        quarter in prop::sample::select(vec![1usize, 2, 5, 8]),
+        m in prop::sample::select(vec![1usize, 3, 16, 20]),
+        dv in prop::sample::select(vec![1usize, 5, 16, 30]),
+        seed: u64,
+    ) {
+        let g = Grids { copies, side, placeless, nq, d: 4 * quarter, m, dv };
+        let operands = g.operands(seed);
+        let expected = g.twin(&operands);
+        for_each_isa(|isa| {
+            let name = format!("{g:?} on {}", isa.name());
+            let actual = g.run(isa, &operands, true);
+            // The parts of a query are sums that round a little differently, and now and then become the next word.
+            let tolerance = 4e-6 + 2e-5 * (g.d * g.m) as f32 * SCALE;
+            assert_near(&name, &actual, &expected, tolerance, 0.0);
+        });
+    }
+}
+
+/// Sizes of the model with a smaller grid, scores between about −7 and 7.
+#[test]
+fn over_grids_next_to_nothing_is_lost() {
+    let g = Grids { copies: 7, side: 16, placeless: 16, nq: 64, d: 256, m: 64, dv: 64 };
+    let operands = g.operands(20);
+    for_each_isa(|isa| {
+        let exact = g.run(isa, &operands, false);
+        let (most, relative) = errors(&g.run(isa, &operands, true), &exact);
+        println!("{}: at most {most}, relative {relative}", isa.name());
+        assert!(relative <= 1e-3, "{}: relative error {relative}", isa.name());
+    });
+}
+
+#[test]
+fn grids_are_thread_invariant() {
+    let g = Grids { copies: 7, side: 9, placeless: 12, nq: 200, d: 32, m: 16, dv: 16 };
+    let operands = g.operands(12);
+    assert_thread_invariant("attention over grids int16", |isa| g.run(isa, &operands, true));
 }
 
 #[test]

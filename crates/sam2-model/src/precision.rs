@@ -10,7 +10,8 @@ pub enum Precision {
     /// Single precision: the reference's results up to rounding.
     #[default]
     F32,
-    /// Weights as 8-bit integers with a scale per output channel, activations with a scale per token, sums exact.
+    /// Weights as 8-bit integers with a scale per output channel, activations with a scale per token, sums exact. The
+    /// scores of global attention and memory attention are formed from integers too, 8 bits wide, or 16 where 8 are too few.
     Int8,
 }
 

@@ -164,6 +164,40 @@ pub(crate) fn dot_tile<D: Dot, const MR: usize, const NV: usize>(
     acc
 }
 
+/// [`tile_of_sum`] of words, sums of products only: row `t` is `Σ (a[p] + b[p]) · z[p][t]` over `pairs` pairs of `p`.
+///
+/// `a` and `b` hold a vector of pairs every `stride` words, `z` a pair of each row for every pair.
+///
+/// # Panics
+/// If one of them is too short.
+#[inline(always)]
+pub(crate) fn dot_tile_of_sum<D: Dot, const T: usize, const NV: usize>(
+    d: D,
+    pairs: usize,
+    (a, b, stride): (&[i16], &[i16], usize),
+    z: &[i16],
+) -> [[D::Sums; NV]; T] {
+    let vector = 2 * FloatsOf::<D>::LANES;
+    let needed = (pairs - 1) * stride + NV * vector;
+    assert!(pairs > 0 && a.len() >= needed && b.len() >= needed && z.len() >= pairs * 2 * T);
+    let mut acc = [[d.zero(); NV]; T];
+    for p in 0..pairs {
+        let sum: [D::Pairs; NV] = std::array::from_fn(|v| {
+            let at = p * stride + v * vector;
+            // SAFETY: `p < pairs` and `v < NV`; both reach there, asserted above.
+            unsafe { d.add_pairs(d.load_pairs(a.as_ptr().add(at)), d.load_pairs(b.as_ptr().add(at))) }
+        });
+        for (t, acc) in acc.iter_mut().enumerate() {
+            // SAFETY: `p < pairs` and `t < T`; `z.len() >= pairs · 2 · T` is asserted above.
+            let z = unsafe { d.splat_pair(z.as_ptr().add((p * T + t) * 2)) };
+            for (acc, sum) in acc.iter_mut().zip(sum) {
+                *acc = d.dot_pairs(*acc, sum, z);
+            }
+        }
+    }
+    acc
+}
+
 /// `c = a · b` by `matrixmultiply`, all row-major and contiguous.
 pub(crate) fn matrixmultiply_sgemm(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
     assert!(a.len() >= m * k && b.len() >= k * n && c.len() >= m * n, "sgemm {m}×{k}×{n}");

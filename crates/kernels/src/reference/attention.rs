@@ -75,6 +75,77 @@ pub fn attention_int8(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32])
     out
 }
 
+/// Attention over tokens on copies of a `side × side` grid with scores in 16 bits: what [`crate::attention::GridKeys`] computes of
+/// [`crate::attention::GridTokens::int16`].
+///
+/// `q` is `(nq, d)`, `z` `(tokens, m)`, `v` `(tokens, dv)`; a key is `weight · z + bias`, turned to its cell; the tokens after the
+/// copies have the keys `placeless`. `theta` as in [`rope`].
+pub fn attention_over_grids_int16(
+    (side, copies): (usize, usize),
+    (scale, theta): (f32, f64),
+    q: &[f32],
+    z: &[f32],
+    v: &[f32],
+    (weight, bias): (&[f32], &[f32]),
+    placeless: &[f32],
+) -> Vec<f32> {
+    let (d, m) = (bias.len(), weight.len() / bias.len());
+    let (cells, tokens) = (side * side, z.len() / m);
+    let (placed, dv) = (copies * cells, v.len() / tokens);
+    let base_two = f64::from(scale) * std::f64::consts::LOG2_E;
+    let most = ((1 << 17) / m - 1).min(8191) as f64;
+    let rounded: Vec<(f64, Vec<f64>)> = z[..placed * m]
+        .chunks(m)
+        .map(|z| {
+            let extent = z.iter().fold(0.0, |extent: f64, &z| extent.max(f64::from(z).abs()));
+            let step = (extent / most).max(f64::MIN_POSITIVE);
+            (step, z.iter().map(|&z| (f64::from(z) / step).round_ties_even()).collect())
+        })
+        .collect();
+    // Column c of [weight | bias], turned to the cells of the diagonal.
+    let turned: Vec<Vec<f32>> = (0..=m)
+        .map(|c| {
+            let column: Vec<f32> = (0..d).map(|k| if c < m { weight[k * m + c] } else { bias[k] }).collect();
+            rope(&column.repeat(cells), side, d, theta)
+        })
+        .collect();
+    let mut out = Vec::new();
+    for q in q.chunks(d) {
+        let split = |half: std::ops::Range<usize>| -> Vec<Vec<f64>> {
+            let dot = |row: &[f32]| -> f64 {
+                let products = half.clone().map(|k| f64::from(row[k]) * f64::from(q[k]));
+                products.sum::<f64>() * base_two
+            };
+            let row = |j: usize| turned.iter().map(|turned| dot(&turned[(j * side + j) * d..])).collect();
+            (0..side).map(row).collect()
+        };
+        let parts = [split(0..d / 2), split(d / 2..d)];
+        let values = parts.iter().flatten().flat_map(|row| &row[..m]);
+        let step = (values.fold(0.0, |most: f64, x| most.max(x.abs())) / 8191.0).max(f64::MIN_POSITIVE);
+        let round = |x: f64| (x / step).round_ties_even();
+        let mut scores: Vec<f64> = rounded
+            .iter()
+            .enumerate()
+            .map(|(t, (token_step, token))| {
+                let (a, b) = (&parts[0][t % cells % side], &parts[1][t % cells / side]);
+                let sum: f64 = (0..m).map(|c| (round(a[c]) + round(b[c])) * token[c]).sum();
+                step * token_step * sum + a[m] + b[m]
+            })
+            .collect();
+        scores.extend(placeless.chunks(d).map(|key| {
+            q.iter().zip(key).map(|(&q, &k)| f64::from(q) * f64::from(k)).sum::<f64>() * base_two
+        }));
+        let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let weights: Vec<f64> = scores.iter().map(|s| (s - max).exp2()).collect();
+        let total: f64 = weights.iter().sum();
+        for c in 0..dv {
+            let sum: f64 = weights.iter().enumerate().map(|(i, w)| w * f64::from(v[i * dv + c])).sum();
+            out.push((sum / total) as f32);
+        }
+    }
+    out
+}
+
 /// Axial rotary position encoding of `x`, `(N, dim)`: row `t` is cell `t mod side²` of a `side × side` grid.
 ///
 /// Pair `i` holds the elements `2i` and `2i + 1`; the first half of the pairs turns with the column, the second

@@ -9,7 +9,7 @@ mod gemm;
 mod image;
 mod rows;
 
-pub use attention::{attention, attention_int8, rope};
+pub use attention::{attention, attention_int8, attention_over_grids_int16, rope};
 pub use conv::{conv_transpose_2x2, conv2d, depthwise};
 pub use gemm::{gemm, linear, linear_int8};
 pub use image::{

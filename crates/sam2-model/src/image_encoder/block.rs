@@ -7,12 +7,13 @@
 //! padded token's query, key and value are therefore the biases of `qkv`, and its key and value take part in the
 //! softmax of its window.
 
-use kernels::attention::{Shape, attention, attention_block};
+use kernels::attention::{self, Shape, attention_block};
 use kernels::gemm::{Activation, Rows};
 use kernels::{Isa, image, parallel, rows};
 
 use crate::error::LoadError;
 use crate::nn::{LayerNorm, Linear, Mlp};
+use crate::precision::Precision;
 use crate::weights::Scope;
 use crate::workspace::Run;
 
@@ -41,6 +42,8 @@ pub(crate) struct Block {
     mlp: Mlp,
     heads: usize,
     kind: Kind,
+    /// Of the scores of global attention. Windows gain little.
+    precision: Precision,
 }
 
 type Size = (usize, usize);
@@ -71,6 +74,7 @@ impl Block {
             },
             heads,
             kind,
+            precision: scope.precision(),
         })
     }
 
@@ -137,7 +141,11 @@ impl Block {
         run.tap.tap(|| format!("image_encoder.trunk.blocks.{index}.attn.qkv"), &[1, n, 3 * c], &qkv);
         let (q, kv) = (Rows::new(&qkv, 3 * c), Rows::new(&qkv, 3 * c));
         let (shape, scale) = self.shape(1, n, n);
-        attention(isa, shape, scale, q, kv.columns(c), kv.columns(2 * c), &mut mixed);
+        let attend = match self.precision {
+            Precision::F32 => attention::attention,
+            Precision::Int8 => attention::int8::attention,
+        };
+        attend(isa, shape, scale, q, kv.columns(c), kv.columns(2 * c), &mut mixed);
         self.proj.forward(isa, &mixed, n, &mut normed);
         run.give(qkv);
         run.give(mixed);

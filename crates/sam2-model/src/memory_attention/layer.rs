@@ -7,7 +7,7 @@
 //! From two memories up their keys are never formed either: see [`kernels::attention::GridKeys`].
 
 use kernels::Isa;
-use kernels::attention::{GridKeys, Shape, attention};
+use kernels::attention::{self, GridKeys, Shape};
 use kernels::gemm::{Activation, Rows};
 use kernels::rope::Rope;
 
@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::error::LoadError;
 use crate::image_encoder::compose;
 use crate::nn::{LayerNorm, Linear, Mlp};
+use crate::precision::Precision;
 use crate::weights::Scope;
 use crate::workspace::Run;
 
@@ -34,6 +35,8 @@ pub(crate) struct Layer {
     /// Output projection after value projection, m → D.
     cross_out: Linear,
     mlp: Mlp,
+    /// Of the scores.
+    precision: Precision,
 }
 
 impl Layer {
@@ -63,7 +66,16 @@ impl Layer {
                 second: Linear::load_quantized(&scope.at("linear2"), isa, d, config.dim_feedforward)?,
                 activation: Activation::Relu,
             },
+            precision: scope.precision(),
         })
+    }
+
+    fn attend(&self, isa: Isa, shape: Shape, q: Rows, k: Rows, v: Rows, out: &mut [f32]) {
+        let attend = match self.precision {
+            Precision::F32 => attention::attention,
+            Precision::Int8 => attention::int8::attention,
+        };
+        attend(isa, shape, scale(shape.d), q, k, v, out);
     }
 
     /// Width of a memory token.
@@ -85,7 +97,7 @@ impl Layer {
         run.tap.tap(|| format!("memory_attention.layers.{index}.self_attn.k_rope"), &[n, d], &k);
         let shape = Shape { batch: 1, heads: 1, nq: n, nk: n, d, dv: d };
         let rows = |x| Rows::new(x, d);
-        attention(isa, shape, scale(d), rows(&q), rows(&k), rows(&normed), &mut mixed);
+        self.attend(isa, shape, rows(&q), rows(&k), rows(&normed), &mut mixed);
         self.self_out.forward_add(isa, &mixed, n, x, &mut normed);
         std::mem::swap(x, &mut normed);
         run.tap.tap(|| format!("memory_attention.layers.{index}.self_attn"), &[n, d], x);
@@ -147,7 +159,7 @@ impl Layer {
                 let keys = self.keys(run, memory, rope, index);
                 let shape = Shape { batch: 1, heads: 1, nq: n, nk: keys.len() / d, d, dv: m };
                 let (q, k, v) = (Rows::new(q, d), Rows::new(&keys, d), Rows::new(memory.values, m));
-                attention(isa, shape, scale(d), q, k, v, &mut mixed);
+                self.attend(isa, shape, q, k, v, &mut mixed);
                 run.give(keys);
             }
         }

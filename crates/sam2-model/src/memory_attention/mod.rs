@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::error::LoadError;
 use crate::nn::LayerNorm;
 use crate::position_encoding::sine_2d;
+use crate::precision::Precision;
 use crate::weights::Scope;
 use crate::workspace::Run;
 use layer::Layer;
@@ -30,6 +31,7 @@ pub(crate) struct MemoryAttention {
     layers: Vec<Layer>,
     norm: LayerNorm,
     rope: Rope,
+    precision: Precision,
     /// `[grid, grid, D]`.
     position: Vec<f32>,
 }
@@ -59,15 +61,25 @@ struct Memory<'a> {
 }
 
 impl<'a> Memory<'a> {
-    fn new(run: &mut Run, tokens: &'a MemoryTokens, width: usize, cells: usize) -> Self {
+    fn new(
+        run: &mut Run,
+        tokens: &'a MemoryTokens,
+        width: usize,
+        cells: usize,
+        precision: Precision,
+    ) -> Self {
         let values = &tokens.values;
         let mut keys_in = run.take(values.len());
         keys_in.copy_from_slice(values);
         rows::add(run.isa, &mut keys_in, &tokens.positions);
         let placed = values.len() / width - tokens.pointer_tokens;
         let copies = placed / cells;
+        let arrange = match precision {
+            Precision::F32 => GridTokens::new,
+            Precision::Int8 => GridTokens::int16,
+        };
         let grids = (copies >= UNFORMED_FROM)
-            .then(|| GridTokens::new(run.isa, (copies, cells), (&keys_in, width), (values, width)));
+            .then(|| arrange(run.isa, (copies, cells), (&keys_in, width), (values, width)));
         Self { keys_in, values, placed, grids }
     }
 }
@@ -99,6 +111,7 @@ impl MemoryAttention {
             layers: layers.into_iter().collect::<Result<_, _>>()?,
             norm: LayerNorm::load(&scope.at("norm"), config.d_model, EPS)?,
             rope,
+            precision: scope.precision(),
             position: sine_2d(config.grid(), config.d_model),
         })
     }
@@ -125,7 +138,7 @@ impl MemoryAttention {
         let tokens = memory.values.len() / width;
         run.tap.tap(|| "memory_attention.memory".into(), &[tokens, width], &memory.values);
         run.tap.tap(|| "memory_attention.memory_pos".into(), &[tokens, width], &memory.positions);
-        let memory = Memory::new(run, memory, width, self.rope.cells());
+        let memory = Memory::new(run, memory, width, self.rope.cells(), self.precision);
         let first = &self.layers[0];
         let mut x = first.attend_to_memory(run, &shared.x, &shared.queries, &memory, &self.rope, 0);
         for (i, layer) in self.layers.iter().enumerate().skip(1) {

@@ -1,6 +1,9 @@
 //! Tokens on copies of a grid, arranged for attention without keys.
 
+use std::ops::Range;
+
 use super::MAX_COPIES;
+use super::int16::{self, InputWords};
 use crate::gemm::KC;
 use crate::parallel;
 use crate::simd::Isa;
@@ -14,6 +17,8 @@ pub struct GridTokens {
     pub(super) tile: (usize, usize),
     pub(super) placeless: usize,
     pub(super) groups: Vec<Group>,
+    /// Whether the inputs are words.
+    pub(super) words: bool,
     /// Of the placeless tokens: `(dv)` rows with stride [`KC`] for every KC of them.
     pub(super) placeless_values: Vec<f32>,
 }
@@ -22,10 +27,17 @@ pub struct GridTokens {
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     pub copies: usize,
-    /// `(cells, m, copies)`.
-    pub inputs: Vec<f32>,
+    cells: usize,
+    pub inputs: Inputs,
     /// Per block of cells `dv` rows with stride [`KC`]; a column is a token, the copies of a cell side by side.
     pub values: Vec<f32>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Inputs {
+    /// `(cells, m, copies)`.
+    F32(Vec<f32>),
+    Int16(InputWords),
 }
 
 impl Group {
@@ -41,11 +53,26 @@ impl GridTokens {
     /// # Panics
     /// If the sizes do not agree.
     #[track_caller]
-    pub fn new(
+    pub fn new(isa: Isa, copies: (usize, usize), inputs: (&[f32], usize), values: (&[f32], usize)) -> Self {
+        Self::arrange(isa, copies, inputs, values, false)
+    }
+
+    /// [`Self::new`] for scores from exact sums of 16-bit products: 5e-4 of the output's length away, and twice as fast with VNNI.
+    ///
+    /// # Panics
+    /// If the sizes do not agree.
+    #[track_caller]
+    pub fn int16(isa: Isa, copies: (usize, usize), inputs: (&[f32], usize), values: (&[f32], usize)) -> Self {
+        Self::arrange(isa, copies, inputs, values, true)
+    }
+
+    #[track_caller]
+    fn arrange(
         isa: Isa,
         (copies, cells): (usize, usize),
         (inputs, m): (&[f32], usize),
         (values, dv): (&[f32], usize),
+        words: bool,
     ) -> Self {
         let tokens = inputs.len() / m;
         assert!(
@@ -58,7 +85,8 @@ impl GridTokens {
         let count = copies.div_ceil(most);
         let groups = (0..count).map(|i| {
             let range = copies * i / count..copies * (i + 1) / count;
-            Group::new(range, cells, (inputs, m), (values, dv))
+            let group = Group::new(range.clone(), cells, (values, dv));
+            group.with_inputs(range.start, inputs, m, words)
         });
         let groups = groups.collect();
         let placeless = tokens - copies * cells;
@@ -69,44 +97,58 @@ impl GridTokens {
                 value.iter().enumerate().for_each(|(c, &x)| out[c * KC + i] = x);
             }
         }
-        Self { cells, m, dv, tile: isa.tile_shape(), placeless, groups, placeless_values }
+        Self { cells, m, dv, tile: isa.tile_shape(), placeless, groups, words, placeless_values }
+    }
+
+    /// Words that `a` and `b` of one panel of queries take.
+    pub(super) fn words_of_split(&self, side: usize, width: usize) -> usize {
+        if self.words { int16::words_of_split(side, self.m, width) } else { 0 }
     }
 }
 
 impl Group {
-    fn new(
-        range: std::ops::Range<usize>,
-        cells: usize,
-        (inputs, m): (&[f32], usize),
-        (values, dv): (&[f32], usize),
-    ) -> Self {
+    /// With the values of the tokens of some copies, and no inputs yet.
+    fn new(range: Range<usize>, cells: usize, (values, dv): (&[f32], usize)) -> Self {
         let copies = range.len();
         let per_block = KC / copies;
         let mut group = Self {
             copies,
-            inputs: vec![0.0; cells * m * copies],
+            cells,
+            inputs: Inputs::F32(Vec::new()),
             values: vec![0.0; cells.div_ceil(per_block) * dv * KC],
         };
-        let row = |t: usize, cell: usize| (range.start + t) * cells + cell;
-        let chunk = 64 * m * copies;
-        parallel::for_each_chunk_mut(&mut group.inputs, chunk, |i, out| {
-            for (j, out) in out.chunks_exact_mut(m * copies).enumerate() {
-                for t in 0..copies {
-                    let input = &inputs[row(t, i * 64 + j) * m..][..m];
-                    out[t..].iter_mut().step_by(copies).zip(input).for_each(|(x, &z)| *x = z);
-                }
-            }
-        });
         parallel::for_each_chunk_mut(&mut group.values, dv * KC, |block, out| {
             let first = block * per_block;
             for cell in first..(first + per_block).min(cells) {
                 for t in 0..copies {
                     let column = (cell - first) * copies + t;
-                    let value = &values[row(t, cell) * dv..][..dv];
+                    let value = &values[((range.start + t) * cells + cell) * dv..][..dv];
                     out[column..].iter_mut().step_by(KC).zip(value).for_each(|(x, &v)| *x = v);
                 }
             }
         });
         group
+    }
+
+    /// With its inputs, of the copies from `first` on.
+    fn with_inputs(mut self, first: usize, inputs: &[f32], m: usize, words: bool) -> Self {
+        let (copies, cells) = (self.copies, self.cells);
+        let row = |t: usize, cell: usize| &inputs[((first + t) * cells + cell) * m..][..m];
+        self.inputs = if words {
+            Inputs::Int16(InputWords::new((copies, cells, m), row))
+        } else {
+            let mut arranged = vec![0.0; cells * m * copies];
+            let chunk = 64 * m * copies;
+            parallel::for_each_chunk_mut(&mut arranged, chunk, |i, out| {
+                for (j, out) in out.chunks_exact_mut(m * copies).enumerate() {
+                    for t in 0..copies {
+                        let input = row(t, i * 64 + j);
+                        out[t..].iter_mut().step_by(copies).zip(input).for_each(|(x, &z)| *x = z);
+                    }
+                }
+            });
+            Inputs::F32(arranged)
+        };
+        self
     }
 }

@@ -18,6 +18,7 @@ fn gateway<O: DotOp>(d: Avx2, op: O) -> O::Output {
 impl Dot for Avx2 {
     type Floats = Avx2;
     type Bytes = __m256i;
+    type Pairs = __m256i;
     type Sums = __m256i;
 
     #[inline(always)]
@@ -50,6 +51,41 @@ impl Dot for Avx2 {
             let sums = _mm256_add_epi32(sums, _mm256_madd_epi16(low, ones));
             _mm256_add_epi32(sums, _mm256_madd_epi16(high, ones))
         }
+    }
+    #[inline(always)]
+    unsafe fn splat_pair(self, x: *const i16) -> __m256i {
+        // SAFETY: the token proves the feature; the caller promises two readable words.
+        unsafe { _mm256_set1_epi32(x.cast::<i32>().read_unaligned()) }
+    }
+    #[inline(always)]
+    unsafe fn load_pairs(self, x: *const i16) -> __m256i {
+        // SAFETY: the token proves the feature; the caller promises sixteen readable words.
+        unsafe { _mm256_loadu_si256(x.cast()) }
+    }
+    #[inline(always)]
+    fn add_pairs(self, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm256_add_epi16(a, b) }
+    }
+    #[inline(always)]
+    fn dot_pairs(self, sums: __m256i, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm256_add_epi32(sums, _mm256_madd_epi16(a, b)) }
+    }
+    #[inline(always)]
+    fn store_pairs(self, x: [F32x8; 2], out: &mut [i16]) {
+        assert!(out.len() >= 16);
+        // SAFETY: the token proves the feature; sixteen words fit, asserted above.
+        unsafe {
+            let [low, high] = x.map(|x| _mm256_cvtps_epi32(x.0));
+            let low = _mm256_and_si256(low, _mm256_set1_epi32(0xffff));
+            _mm256_storeu_si256(out.as_mut_ptr().cast(), _mm256_or_si256(low, _mm256_slli_epi32::<16>(high)));
+        }
+    }
+    #[inline(always)]
+    fn to_floats(self, sums: __m256i) -> F32x8 {
+        // SAFETY: the token proves the feature.
+        F32x8(unsafe { _mm256_cvtepi32_ps(sums) })
     }
     #[inline(always)]
     fn centred(self, sums: __m256i, zero: i32, columns: &[i32]) -> F32x8 {

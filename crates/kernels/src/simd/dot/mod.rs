@@ -1,4 +1,4 @@
-//! Products of bytes: what an 8-bit kernel may ask of an instruction set beyond [`Simd`].
+//! Products of bytes and of 16-bit words: what an integer kernel may ask of an instruction set beyond [`Simd`].
 //!
 //! A vector holds one group of four bytes for every lane of the floats, and a product adds the four products of each group
 //! to a 32-bit sum. All of it is integer arithmetic without saturation, so every instruction set gives the same bits.
@@ -26,6 +26,8 @@ pub trait Dot: Copy + Send + Sync + 'static {
     type Floats: Simd;
     /// A group of four bytes per lane.
     type Bytes: Copy;
+    /// A pair of 16-bit words per lane.
+    type Pairs: Copy;
     /// A 32-bit sum per lane.
     type Sums: Copy;
 
@@ -47,6 +49,27 @@ pub trait Dot: Copy + Send + Sync + 'static {
     unsafe fn load_groups(self, x: *const i8) -> Self::Bytes;
     /// `sums + Σ a · b` over each group, `a` unsigned and `b` signed.
     fn dot(self, sums: Self::Sums, a: Self::Bytes, b: Self::Bytes) -> Self::Sums;
+    /// The pair of words at `x` in every lane.
+    ///
+    /// # Safety
+    /// `x` must be valid for reads of two words.
+    #[allow(unsafe_code)]
+    unsafe fn splat_pair(self, x: *const i16) -> Self::Pairs;
+    /// A vector of pairs from `x`.
+    ///
+    /// # Safety
+    /// `x` must be valid for reads of two words a lane.
+    #[allow(unsafe_code)]
+    unsafe fn load_pairs(self, x: *const i16) -> Self::Pairs;
+    /// Word by word, wrapping.
+    fn add_pairs(self, a: Self::Pairs, b: Self::Pairs) -> Self::Pairs;
+    /// `sums + Σ a · b` over each pair.
+    fn dot_pairs(self, sums: Self::Sums, a: Self::Pairs, b: Self::Pairs) -> Self::Sums;
+    /// Writes integral floats within 16 bits as pairs, that of a lane from both vectors. Panics if `out` is shorter than a
+    /// vector.
+    fn store_pairs(self, x: [FloatsOf<Self>; 2], out: &mut [i16]);
+    /// To the nearest float.
+    fn to_floats(self, sums: Self::Sums) -> FloatsOf<Self>;
     /// `sums − zero · columns`, wrapping, then to the nearest float. Panics if `columns` is shorter than a vector.
     fn centred(self, sums: Self::Sums, zero: i32, columns: &[i32]) -> FloatsOf<Self>;
     /// Writes integral floats in 0 ..= 255 as bytes, one a lane. Panics if `out` is shorter than a vector.

@@ -25,6 +25,7 @@ impl Bytes {
 impl Dot for Portable {
     type Floats = Portable;
     type Bytes = Bytes;
+    type Pairs = i16x16;
     type Sums = i32x8;
 
     #[inline(always)]
@@ -52,6 +53,39 @@ impl Dot for Portable {
     #[inline(always)]
     fn dot(self, sums: i32x8, a: Bytes, b: Bytes) -> i32x8 {
         sums + a.even.dot(b.even) + a.odd.dot(b.odd)
+    }
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    unsafe fn splat_pair(self, x: *const i16) -> i16x16 {
+        // SAFETY: the caller promises two readable words; words are aligned.
+        let pair = unsafe { x.cast::<[i16; 2]>().read() };
+        i16x16::new(std::array::from_fn(|i| pair[i % 2]))
+    }
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    unsafe fn load_pairs(self, x: *const i16) -> i16x16 {
+        // SAFETY: the caller promises sixteen readable words; words are aligned.
+        i16x16::new(unsafe { x.cast::<[i16; 16]>().read() })
+    }
+    #[inline(always)]
+    fn add_pairs(self, a: i16x16, b: i16x16) -> i16x16 {
+        a + b
+    }
+    #[inline(always)]
+    fn dot_pairs(self, sums: i32x8, a: i16x16, b: i16x16) -> i32x8 {
+        sums + a.dot(b)
+    }
+    #[inline(always)]
+    fn store_pairs(self, x: [F32x8; 2], out: &mut [i16]) {
+        for (i, x) in x.into_iter().enumerate() {
+            let mut floats = [0.0; 8];
+            x.store(&mut floats);
+            out[..16].iter_mut().skip(i).step_by(2).zip(floats).for_each(|(out, x)| *out = x as i16);
+        }
+    }
+    #[inline(always)]
+    fn to_floats(self, sums: i32x8) -> F32x8 {
+        F32x8::load(self, &sums.to_array().map(|sum| sum as f32))
     }
     #[inline(always)]
     fn centred(self, sums: i32x8, zero: i32, columns: &[i32]) -> F32x8 {

@@ -30,6 +30,7 @@ fn gateway<O: DotOp>(d: Avx512Vnni, op: O) -> O::Output {
 impl Dot for Avx512Vnni {
     type Floats = Avx512;
     type Bytes = __m512i;
+    type Pairs = __m512i;
     type Sums = __m512i;
 
     #[inline(always)]
@@ -55,6 +56,41 @@ impl Dot for Avx512Vnni {
     fn dot(self, sums: __m512i, a: __m512i, b: __m512i) -> __m512i {
         // SAFETY: the token proves the feature.
         unsafe { _mm512_dpbusd_epi32(sums, a, b) }
+    }
+    #[inline(always)]
+    unsafe fn splat_pair(self, x: *const i16) -> __m512i {
+        // SAFETY: the token proves the feature; the caller promises two readable words.
+        unsafe { _mm512_set1_epi32(x.cast::<i32>().read_unaligned()) }
+    }
+    #[inline(always)]
+    unsafe fn load_pairs(self, x: *const i16) -> __m512i {
+        // SAFETY: the token proves the feature; the caller promises thirty-two readable words.
+        unsafe { _mm512_loadu_si512(x.cast()) }
+    }
+    #[inline(always)]
+    fn add_pairs(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_add_epi16(a, b) }
+    }
+    #[inline(always)]
+    fn dot_pairs(self, sums: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_dpwssd_epi32(sums, a, b) }
+    }
+    #[inline(always)]
+    fn store_pairs(self, x: [F32x16; 2], out: &mut [i16]) {
+        assert!(out.len() >= 32);
+        // SAFETY: the token proves the feature; thirty-two words fit, asserted above.
+        unsafe {
+            let [low, high] = x.map(|x| _mm512_cvtps_epi32(x.0));
+            let low = _mm512_and_si512(low, _mm512_set1_epi32(0xffff));
+            _mm512_storeu_si512(out.as_mut_ptr().cast(), _mm512_or_si512(low, _mm512_slli_epi32::<16>(high)));
+        }
+    }
+    #[inline(always)]
+    fn to_floats(self, sums: __m512i) -> F32x16 {
+        // SAFETY: the token proves the feature.
+        F32x16(unsafe { _mm512_cvtepi32_ps(sums) })
     }
     #[inline(always)]
     fn centred(self, sums: __m512i, zero: i32, columns: &[i32]) -> F32x16 {

@@ -1,0 +1,326 @@
+//! A block of queries over tokens on grids.
+
+use super::int16::{self, InputWords};
+use super::tokens::{Group, Inputs};
+use super::{GridKeys, GridTokens, MAX_COPIES};
+use crate::gemm::{KC, PanelTiles, cover_rows, tile, tile_of_sum};
+use crate::math;
+use crate::simd::{F32s, Isa, Simd, TileOp};
+
+/// Rows of weights that all panels of a block use before the next: they stay in L1 and L2.
+const WEIGHT_ROWS: usize = 56;
+
+/// A block of queries over all tokens. What belongs to a panel is contiguous in every buffer.
+pub(super) struct Block<'a> {
+    pub isa: Isa,
+    pub weights: &'a GridKeys,
+    pub tokens: &'a GridTokens,
+    /// Of the placeless tokens: rows with stride [`KC`], scaled.
+    pub keys: &'a [f32],
+    pub panels: usize,
+    /// `(d, width)` a panel.
+    pub queries: &'a [f32],
+    /// `(side, m + 1, width)` a panel: `a`.
+    pub by_column: &'a mut [f32],
+    /// `(side, m + 1, width)` a panel: `b`.
+    pub by_row: &'a mut [f32],
+    /// `a` and `b` as words and their step, if the scores are formed from those: see [`int16::ToWords`].
+    pub words: &'a mut [i16],
+    /// `(width)` a panel.
+    pub steps: &'a mut [f32],
+    /// `(dv, width)` a panel.
+    pub sums: &'a mut [f32],
+    pub max: &'a mut [f32],
+    pub total: &'a mut [f32],
+    /// Of the panel at hand.
+    pub correction: &'a mut [f32],
+    /// `(KC, width)`, of the panel at hand.
+    pub scores: &'a mut [f32],
+    /// `(queries, dv)`.
+    pub out: &'a mut [f32],
+}
+
+impl TileOp for Block<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn eval<S: Simd, const MR: usize, const NV: usize>(mut self, s: S) {
+        let width = NV * S::F32::LANES;
+        self.split_queries::<S, MR, NV>(s);
+        if self.tokens.words {
+            self.split_to_words(width);
+        }
+        self.sums.fill(0.0);
+        self.max.fill(f32::NEG_INFINITY);
+        self.total.fill(0.0);
+        let tokens = self.tokens;
+        let value_rows = tokens.dv * KC;
+        for group in &tokens.groups {
+            for (block, values) in group.values.chunks_exact(value_rows).enumerate() {
+                for panel in 0..self.panels {
+                    let max = match &group.inputs {
+                        Inputs::F32(inputs) => {
+                            self.grid_scores::<S, NV>(s, inputs, group.copies, block, panel)
+                        }
+                        Inputs::Int16(inputs) => {
+                            self.grid_scores_int16::<S, NV>(s, inputs, group, block, panel)
+                        }
+                    };
+                    let first = block * group.cells_per_block();
+                    let count = group.cells_per_block().min(tokens.cells - first) * group.copies;
+                    self.accumulate::<S, MR, NV>(s, panel, max, count, values);
+                }
+            }
+        }
+        for (block, values) in tokens.placeless_values.chunks_exact(value_rows).enumerate() {
+            let count = KC.min(tokens.placeless - block * KC);
+            for panel in 0..self.panels {
+                let max = self.plain_scores::<S, MR, NV>(s, block, count, panel);
+                self.accumulate::<S, MR, NV>(s, panel, max, count, values);
+            }
+        }
+        for (i, out) in self.out.chunks_exact_mut(tokens.dv).enumerate() {
+            let (panel, lane) = (i / width, i % width);
+            let inverse = 1.0 / self.total[i];
+            let sums = self.sums[panel * tokens.dv * width + lane..].iter().step_by(width);
+            out.iter_mut().zip(sums).for_each(|(x, sum)| *x = sum * inverse);
+        }
+    }
+}
+
+impl Block<'_> {
+    /// `a` and `b` of every panel.
+    #[inline(always)]
+    fn split_queries<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S) {
+        let GridKeys { d, side, m, turned, .. } = self.weights;
+        let width = NV * S::F32::LANES;
+        let rows = side * (m + 1);
+        for first in (0..rows).step_by(WEIGHT_ROWS) {
+            let count = WEIGHT_ROWS.min(rows - first);
+            for panel in 0..self.panels {
+                let queries = &self.queries[panel * d * width..][..d * width];
+                let (columns, lines) = queries.split_at(d / 2 * width);
+                let at = (panel * rows + first) * width;
+                let weights = &turned[first * KC..];
+                for (weights, queries, out) in [
+                    (weights, columns, &mut self.by_column[at..]),
+                    (&weights[d / 2..], lines, &mut self.by_row[at..]),
+                ] {
+                    let mut product = Product { depth: d / 2, left: weights, right: queries, out };
+                    cover_rows::<S, MR, NV>(s, count, 0, &mut product);
+                }
+            }
+        }
+    }
+
+    /// The scores of the tokens of one block of cells; returns the new maxima.
+    #[inline(always)]
+    fn grid_scores<S: Simd, const NV: usize>(
+        &mut self,
+        s: S,
+        inputs: &[f32],
+        copies: usize,
+        block: usize,
+        panel: usize,
+    ) -> [S::F32; NV] {
+        match copies {
+            1 => self.grid_scores_of::<S, NV, 1>(s, inputs, block, panel),
+            2 => self.grid_scores_of::<S, NV, 2>(s, inputs, block, panel),
+            3 => self.grid_scores_of::<S, NV, 3>(s, inputs, block, panel),
+            4 => self.grid_scores_of::<S, NV, 4>(s, inputs, block, panel),
+            5 => self.grid_scores_of::<S, NV, 5>(s, inputs, block, panel),
+            6 => self.grid_scores_of::<S, NV, 6>(s, inputs, block, panel),
+            7 => self.grid_scores_of::<S, NV, 7>(s, inputs, block, panel),
+            MAX_COPIES => self.grid_scores_of::<S, NV, MAX_COPIES>(s, inputs, block, panel),
+            copies => unreachable!("a group has at most {MAX_COPIES} copies, not {copies}"),
+        }
+    }
+
+    #[inline(always)]
+    fn grid_scores_of<S: Simd, const NV: usize, const T: usize>(
+        &mut self,
+        s: S,
+        inputs: &[f32],
+        block: usize,
+        panel: usize,
+    ) -> [S::F32; NV] {
+        let GridKeys { side, m, .. } = *self.weights;
+        let lanes = S::F32::LANES;
+        let part = (m + 1) * NV * lanes;
+        let (by_column, by_row) =
+            (&self.by_column[panel * side * part..], &self.by_row[panel * side * part..]);
+        let mut max = load::<S, NV>(s, &self.max[panel * NV * lanes..]);
+        let first = block * (KC / T);
+        let cells = first..(first + KC / T).min(self.tokens.cells);
+        for (cell, out) in cells.zip(self.scores.chunks_exact_mut(T * NV * lanes)) {
+            let a = &by_column[cell % side * part..][..part];
+            let b = &by_row[cell / side * part..][..part];
+            let inputs = &inputs[cell * m * T..][..m * T];
+            let scores = tile_of_sum::<S, T, NV>(s, m, a, b, inputs);
+            for (row, out) in scores.into_iter().zip(out.chunks_exact_mut(NV * lanes)) {
+                for ((x, max), out) in row.into_iter().zip(&mut max).zip(out.chunks_exact_mut(lanes)) {
+                    *max = max.max(x);
+                    x.store(out);
+                }
+            }
+        }
+        max
+    }
+
+    /// [`Self::grid_scores`] in 16 bits.
+    #[inline(always)]
+    fn grid_scores_int16<S: Simd, const NV: usize>(
+        &mut self,
+        s: S,
+        inputs: &InputWords,
+        group: &Group,
+        block: usize,
+        panel: usize,
+    ) -> [S::F32; NV] {
+        let width = NV * S::F32::LANES;
+        let first = block * group.cells_per_block();
+        let (ab, words) = (self.by_column.len() / self.panels, self.words.len() / self.panels);
+        // The corrections are not in use yet.
+        let max = &mut *self.correction;
+        max.copy_from_slice(&self.max[panel * width..][..width]);
+        self.isa.dispatch_dots(int16::Scores {
+            inputs,
+            copies: group.copies,
+            m: self.weights.m,
+            cells: first..(first + group.cells_per_block()).min(self.tokens.cells),
+            by_column: &self.by_column[panel * ab..][..ab],
+            by_row: &self.by_row[panel * ab..][..ab],
+            words: &self.words[panel * words..][..words],
+            steps: &self.steps[panel * width..][..width],
+            max,
+            scores: self.scores,
+        });
+        load::<S, NV>(s, self.correction)
+    }
+
+    /// `a` and `b` of every panel as words.
+    #[inline(always)]
+    fn split_to_words(&mut self, width: usize) {
+        let (ab, words) = (self.by_column.len() / self.panels, self.words.len() / self.panels);
+        let split = self.by_column.chunks_exact(ab).zip(self.by_row.chunks_exact(ab));
+        let words = self.words.chunks_exact_mut(words).zip(self.steps.chunks_exact_mut(width));
+        for ((by_column, by_row), (words, steps)) in split.zip(words) {
+            let m = self.weights.m;
+            self.isa.dispatch_dots(int16::ToWords { m, by_column, by_row, words, steps });
+        }
+    }
+
+    /// The scores of some tokens without a place; returns the new maxima.
+    #[inline(always)]
+    fn plain_scores<S: Simd, const MR: usize, const NV: usize>(
+        &mut self,
+        s: S,
+        block: usize,
+        count: usize,
+        panel: usize,
+    ) -> [S::F32; NV] {
+        let (d, lanes) = (self.weights.d, S::F32::LANES);
+        let right = &self.queries[panel * d * NV * lanes..][..d * NV * lanes];
+        let left = &self.keys[block * KC * KC..];
+        cover_rows::<S, MR, NV>(s, count, 0, &mut Product { depth: d, left, right, out: self.scores });
+        let mut max = load::<S, NV>(s, &self.max[panel * NV * lanes..]);
+        for row in self.scores.chunks_exact(NV * lanes).take(count) {
+            for (max, x) in max.iter_mut().zip(row.chunks_exact(lanes)) {
+                *max = max.max(S::F32::load(s, x));
+            }
+        }
+        max
+    }
+
+    /// Scores to weights, and the weighted values onto the sums.
+    #[inline(always)]
+    fn accumulate<S: Simd, const MR: usize, const NV: usize>(
+        &mut self,
+        s: S,
+        panel: usize,
+        max: [S::F32; NV],
+        count: usize,
+        values: &[f32],
+    ) {
+        let lanes = S::F32::LANES;
+        let width = NV * lanes;
+        let old = &mut self.max[panel * width..][..width];
+        let corrections = self.correction.chunks_exact_mut(lanes);
+        for ((old, max), correction) in old.chunks_exact_mut(lanes).zip(max).zip(corrections) {
+            math::exp2_negative(s, S::F32::load(s, old).sub(max)).store(correction);
+            max.store(old);
+        }
+        let mut sum = [S::F32::splat(s, 0.0); NV];
+        for row in self.scores.chunks_exact_mut(width).take(count) {
+            for ((x, max), sum) in row.chunks_exact_mut(lanes).zip(max).zip(&mut sum) {
+                let e = math::exp2_negative(s, S::F32::load(s, x).sub(max));
+                *sum = sum.add(e);
+                e.store(x);
+            }
+        }
+        let totals = self.total[panel * width..][..width].chunks_exact_mut(lanes);
+        let corrections = self.correction.chunks_exact(lanes);
+        for ((total, correction), sum) in totals.zip(corrections).zip(sum) {
+            S::F32::load(s, total).mul_add(S::F32::load(s, correction), sum).store(total);
+        }
+        let dv = self.tokens.dv;
+        let sums = &mut self.sums[panel * dv * width..][..dv * width];
+        let mut update =
+            Update { depth: count, values, weights: self.scores, correction: self.correction, sums };
+        cover_rows::<S, MR, NV>(s, dv, 0, &mut update);
+    }
+}
+
+#[inline(always)]
+fn load<S: Simd, const NV: usize>(s: S, x: &[f32]) -> [S::F32; NV] {
+    let mut out = [S::F32::splat(s, 0.0); NV];
+    for (out, x) in out.iter_mut().zip(x.chunks_exact(S::F32::LANES)) {
+        *out = S::F32::load(s, x);
+    }
+    out
+}
+
+/// `out ← left · right`: rows of `left` with stride [`KC`], `right` one panel.
+struct Product<'a> {
+    depth: usize,
+    left: &'a [f32],
+    right: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl PanelTiles for Product<'_> {
+    #[inline(always)]
+    fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, _: usize, i: usize) {
+        let acc = tile::<S, MR, NV>(s, self.depth, &self.left[i * KC..], self.right);
+        let lanes = S::F32::LANES;
+        let out = self.out[i * NV * lanes..(i + MR) * NV * lanes].chunks_exact_mut(NV * lanes);
+        for (acc, out) in acc.into_iter().zip(out) {
+            for (x, out) in acc.into_iter().zip(out.chunks_exact_mut(lanes)) {
+                x.store(out);
+            }
+        }
+    }
+}
+
+/// `sums ← sums · correction + values · weights`.
+struct Update<'a> {
+    depth: usize,
+    values: &'a [f32],
+    weights: &'a [f32],
+    correction: &'a [f32],
+    sums: &'a mut [f32],
+}
+
+impl PanelTiles for Update<'_> {
+    #[inline(always)]
+    fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, _: usize, i: usize) {
+        let acc = tile::<S, MR, NV>(s, self.depth, &self.values[i * KC..], self.weights);
+        let lanes = S::F32::LANES;
+        let correction = load::<S, NV>(s, self.correction);
+        let sums = self.sums[i * NV * lanes..(i + MR) * NV * lanes].chunks_exact_mut(NV * lanes);
+        for (acc, sums) in acc.into_iter().zip(sums) {
+            for ((x, c), sum) in acc.into_iter().zip(correction).zip(sums.chunks_exact_mut(lanes)) {
+                S::F32::load(s, sum).mul_add(c, x).store(sum);
+            }
+        }
+    }
+}
