@@ -1,14 +1,16 @@
 """Times our binary against Meta's code in PyTorch, same machine, same number of threads, same work.
 
-Usage: python tools/bench_vs_torch.py [--threads 2] [--repeat 5] [--rounds 2] [--binary target/release/sam2]
+Usage: python tools/bench_vs_torch.py [--model tiny] [--parts encode,click,..] [--objects 1] [--threads 2] [--repeat 5]
+                                      [--rounds 2] [--binary target/release/sam2]
 
-Both run tiny with seeded weights on a synthetic 854x480 clip; the rounds alternate, and each number is the median over
-all rounds of the median of a round. What is timed (the keys of `sam2 bench --json`):
+Both run the model with seeded weights on a synthetic 854x480 clip; the rounds alternate, and each number is the median over
+all rounds of the median of a round. What is timed (the parts of `sam2 bench`):
   encode_ms            an RGB picture in memory to image features: resize, normalise, encode
   click_ms             one click to three masks at the size of the picture
   memory_attention_ms  by itself, over 7 spatial memories and 16 object pointers
-  track_ms             a whole tracked frame of one object over such a bank: resize, encode, memory attention, mask
-                       decoder, memory encoder, mask at the size of the frame
+  track_ms             a whole tracked frame over such banks, one an object: resize, encode, memory attention, mask
+                       decoder, memory encoder, masks at the size of the frame
+  everything_ms        all masks of an encoded picture from 32x32 clicks, once; only if it is among the parts
 """
 
 import argparse
@@ -24,6 +26,7 @@ import numpy as np
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
 from sam2.sam2_image_predictor import SAM2ImagePredictor
 
 import golden_modules
@@ -31,11 +34,10 @@ import oracle
 import seeded
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-MODEL = "sam2.1_hiera_tiny"
 SIZE = (854, 480)
 # Frames until the memory bank is full.
 WARM_UP = 16
-KEYS = ("encode_ms", "click_ms", "memory_attention_ms", "track_ms")
+PARTS = ("encode", "click", "memory-attention", "track", "everything")
 
 
 def median_ms(run, repeat: int) -> float:
@@ -48,6 +50,15 @@ def median_ms(run, repeat: int) -> float:
     return statistics.median(times)
 
 
+def disc() -> np.ndarray:
+    """The first frame that `sam2 bench` makes: which masks are good enough depends on the picture."""
+    x, y = np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1]))
+    shade = 60 + x * 60 // SIZE[0] + (((x * 73_856_093) ^ (y * 19_349_663)) >> 4 & 31)
+    picture = np.stack([shade, shade, shade + 20], -1)
+    picture[np.hypot(x - SIZE[0] * 0.5, y - SIZE[1] * 0.5) < SIZE[1] * 0.15] = 230, 170, 40
+    return picture.astype(np.uint8)
+
+
 def normalised(picture: np.ndarray) -> torch.Tensor:
     """As Meta's loader of frames does it."""
     resized = np.array(Image.fromarray(picture).resize((1024, 1024)))
@@ -58,19 +69,39 @@ def normalised(picture: np.ndarray) -> torch.Tensor:
 
 
 class Torch:
-    def __init__(self):
-        self.model = oracle.build(MODEL, video=True)
+    def __init__(self, model: str, objects: int):
+        self.model = oracle.build(model, video=True)
+        self.objects = objects
         self.picture = seeded.photo("bench", *SIZE)
 
     @torch.inference_mode()
-    def times(self, repeat: int) -> dict:
+    def times(self, parts: list[str], repeat: int) -> dict:
         predictor = SAM2ImagePredictor(self.model)
         click = {"point_coords": np.array([[427.0, 240.0]]), "point_labels": np.array([1])}
-        out = {"encode_ms": median_ms(lambda: predictor.set_image(self.picture), repeat)}
-        out["click_ms"] = median_ms(lambda: predictor.predict(**click), repeat)
-        out["memory_attention_ms"] = self.memory_attention(repeat)
-        out["track_ms"] = self.track(repeat)
+        out = {}
+        if "encode" in parts:
+            out["encode_ms"] = median_ms(lambda: predictor.set_image(self.picture), repeat)
+        if "click" in parts:
+            predictor.set_image(self.picture)
+            out["click_ms"] = median_ms(lambda: predictor.predict(**click), repeat)
+        if "memory-attention" in parts:
+            out["memory_attention_ms"] = self.memory_attention(repeat)
+        if "track" in parts:
+            out["track_ms"] = self.track(repeat)
+        if "everything" in parts:
+            out["everything_ms"] = self.everything()
         return out
+
+    def everything(self) -> float:
+        generator = SAM2AutomaticMaskGenerator(self.model)
+        predictor = generator.predictor
+        picture = disc()
+        predictor.set_image(picture)
+        # Ours is timed on an encoded picture too.
+        predictor.set_image, predictor.reset_predictor = lambda _: None, lambda: None
+        start = time.perf_counter()
+        generator.generate(picture)
+        return (time.perf_counter() - start) * 1e3
 
     def bank(self) -> dict:
         return golden_modules.bank(self.model, "bench", [0], list(range(1, WARM_UP)))
@@ -107,24 +138,29 @@ class Torch:
                 "cached_features": {},
                 "constants": {},
             }
-            _, masks = self.model._run_single_frame_inference(
-                inference_state=state,
-                output_dict=stored,
-                frame_idx=WARM_UP,
-                batch_size=1,
-                is_init_cond_frame=False,
-                point_inputs=None,
-                mask_inputs=None,
-                reverse=False,
-                run_mem_encoder=True,
-            )
-            self.model._get_orig_video_res_output(state, masks)
+            # One object after the other, as Meta's predictor does; the frame is encoded once.
+            for _ in range(self.objects):
+                _, masks = self.model._run_single_frame_inference(
+                    inference_state=state,
+                    output_dict=stored,
+                    frame_idx=WARM_UP,
+                    batch_size=1,
+                    is_init_cond_frame=False,
+                    point_inputs=None,
+                    mask_inputs=None,
+                    reverse=False,
+                    run_mem_encoder=True,
+                )
+                self.model._get_orig_video_res_output(state, masks)
 
         return median_ms(run, repeat)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="tiny", help="tiny, small, base_plus or large")
+    parser.add_argument("--parts", default=",".join(PARTS[:-1]), help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--objects", type=int, default=1, help="how many are tracked")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=2)
@@ -133,23 +169,27 @@ def main() -> None:
     args = parser.parse_args()
     warnings.simplefilter("ignore")  # hole filling announces its absence on every frame
     torch.set_num_threads(args.threads)
-    reference = Torch()
+    model, parts = f"sam2.1_hiera_{args.model}", args.parts.split(",")
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"unknown part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
+    reference = Torch(model, args.objects)
     ours, theirs = [], []
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = pathlib.Path(folder) / f"{MODEL}.safetensors"
+        checkpoint = pathlib.Path(folder) / f"{model}.safetensors"
         save_file({k: v.contiguous() for k, v in reference.model.state_dict().items()}, checkpoint)
         command = [args.binary, "bench", "-m", checkpoint, "--json"]
         command += ["--threads", str(args.threads), "--repeat", str(args.repeat)]
+        command += ["--parts", args.parts, "--objects", str(args.objects)]
         for _ in range(args.rounds):
             ours.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-            theirs.append(reference.times(args.repeat))
+            theirs.append(reference.times(parts, args.repeat))
     rows = {
-        key: (statistics.median(r[key] for r in ours), statistics.median(r[key] for r in theirs)) for key in KEYS
+        key: (statistics.median(r[key] for r in ours), statistics.median(r[key] for r in theirs)) for key in theirs[0]
     }
     if args.json:
         print(json.dumps({key: {"ours": a, "torch": b, "ratio": a / b} for key, (a, b) in rows.items()}))
         return
-    print(f"{MODEL}, {args.threads} threads, {ours[0].get('isa', '?')}, torch {torch.__version__}")
+    print(f"{model}, {args.threads} threads, {ours[0].get('isa', '?')}, torch {torch.__version__}")
     print(f"{'':22}{'ours':>10}{'torch':>10}{'ours/torch':>12}")
     for key, (a, b) in rows.items():
         print(f"{key:22}{a:10.1f}{b:10.1f}{a / b:12.2f}")

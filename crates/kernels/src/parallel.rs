@@ -3,6 +3,7 @@
 //! Everything runs in rayon's current pool (`ThreadPool::install` or the global one).
 
 use std::cell::RefCell;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::LocalKey;
 
 use rayon::prelude::*;
@@ -54,6 +55,19 @@ pub fn for_each_mut<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Sync +
 /// `f(0)`, … `f(count − 1)` in this order, computed in parallel.
 pub fn map<R: Send>(count: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
     (0..count).into_par_iter().map(f).collect()
+}
+
+/// [`map`] for a few large pieces of work, which are parallel inside as well: every thread takes the next that nobody has begun, so no
+/// more are under way than there are threads.
+pub fn map_large<R: Send>(count: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&i| i < count);
+    let lane = |_| std::iter::from_fn(take).map(|i| (i, f(i))).collect::<Vec<_>>();
+    let lanes: Vec<Vec<(usize, R)>> =
+        (0..threads().min(count)).into_par_iter().with_max_len(1).map(lane).collect();
+    let mut results: Vec<(usize, R)> = lanes.into_iter().flatten().collect();
+    results.sort_by_key(|(i, _)| *i);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 /// The results of both, computed in parallel.
@@ -108,4 +122,18 @@ fn lend<T: Copy + Default, R>(
     let result = f(&mut buffer[start..start + len]);
     pool.with_borrow_mut(|pool| pool.push(buffer));
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_pieces_come_back_in_order() {
+        // Parallel inside, so that a thread that waits may begin another.
+        let sum = |i: usize| map(i % 7, |j| i * j).into_iter().sum::<usize>();
+        for count in [0, 1, 2, 3, 50] {
+            assert_eq!(map_large(count, sum), (0..count).map(sum).collect::<Vec<_>>());
+        }
+    }
 }

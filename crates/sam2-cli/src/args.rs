@@ -10,7 +10,7 @@ use crate::eval::Eval;
 use crate::input::bytes::RawSize;
 use crate::prompt::{BoxArg, Click};
 use crate::vos::Vos;
-use crate::{everything, segment};
+use crate::{bench, everything, segment};
 
 /// Segment Anything 2 on the CPU: cut an object out of a photo, track objects through a clip.
 ///
@@ -199,6 +199,17 @@ pub struct Bench {
     /// With --compare: by how many percent a part may be slower than before
     #[arg(long, value_name = "PERCENT", requires = "compare", default_value_t = 10.0, value_parser = parse_percent)]
     pub threshold: f64,
+    /// What is timed, besides loading
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "PART,..",
+        default_value = "encode,click,memory-attention,track"
+    )]
+    pub parts: Vec<bench::Part>,
+    /// How many objects are tracked
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=255))]
+    pub objects: u32,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,

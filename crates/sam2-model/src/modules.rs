@@ -3,7 +3,7 @@
 use half::bf16;
 
 use crate::image_encoder::Features;
-use crate::mask_decoder::argmax;
+use crate::mask_decoder::{Gate, argmax};
 use crate::memory_attention::MemoryTokens;
 use crate::memory_bank::{Direction, MemoryBank, Moment, StoredOutput};
 use crate::memory_encoder::MaskInput;
@@ -105,7 +105,7 @@ pub fn decode(
         features,
         &points,
         mask,
-        f32::NEG_INFINITY,
+        &Gate::default(),
     );
 }
 

@@ -5,7 +5,7 @@ use kernels::gemm::Activation;
 use kernels::image;
 
 use crate::image_encoder::Features;
-use crate::mask_decoder::{Decoded, PromptEmbedding, Selected};
+use crate::mask_decoder::{Decoded, Gate, PromptEmbedding, Selected};
 use crate::memory_encoder::MaskInput;
 use crate::memory_policy::Candidates;
 use crate::model::Model;
@@ -33,8 +33,8 @@ pub(crate) struct HeadOutput {
 }
 
 impl Model {
-    /// The decoder for `points` (the padding point included) and mask logits, `[s, s]`, over `image_embed`. Forms no masks if no
-    /// estimate of their IoU exceeds `least_iou`.
+    /// The decoder for `points` (the padding point included) and mask logits, `[s, s]`, over `image_embed`. Forms masks if
+    /// they pass `gate`.
     pub(crate) fn decode(
         &self,
         run: &mut Run,
@@ -42,13 +42,13 @@ impl Model {
         features: &Features,
         points: &[ModelPoint],
         mask: Option<&[f32]>,
-        least_iou: f32,
+        gate: &Gate,
     ) -> Decoded {
         let sparse = self.prompt_encoder.sparse(run, points);
         let dense = self.prompt_encoder.dense(run, mask);
         let prompt =
             PromptEmbedding { sparse: &sparse, dense: &dense, dense_pe: &self.prompt_encoder.dense_pe };
-        self.mask_decoder.forward(run, image_embed, features, &prompt, least_iou)
+        self.mask_decoder.forward(run, image_embed, features, &prompt, gate)
     }
 
     /// The features of a frame that looks at no memory.
@@ -78,12 +78,15 @@ impl Model {
             padded.push(ModelPoint::PADDING);
         }
         padded.push(ModelPoint::PADDING);
-        let decoded = self.decode(run, image_embed, features, &padded, mask, f32::NEG_INFINITY);
+        // The masks of an object that is not in view are not its own; only a single one's stability is still asked for.
+        let skip = multimask && !run.tap.enabled();
+        let gate = Gate { presence: if skip { presence } else { f32::NEG_INFINITY }, ..Gate::default() };
+        let decoded = self.decode(run, image_embed, features, &padded, mask, &gate);
         let Selected { mut masks, ious, tokens } = decoded.select(multimask);
         let object_score = decoded.object_score;
         let in_view = object_score > presence;
         if !in_view {
-            masks.fill(NO_OBJ_SCORE);
+            masks = vec![NO_OBJ_SCORE; ious.len() * self.low_res_size().pow(2)];
         }
         Candidates {
             masks,

@@ -1,5 +1,7 @@
 //! What a forward pass runs with: instruction set, reusable buffers, tap.
 
+use std::sync::{Mutex, PoisonError};
+
 use kernels::Isa;
 
 use crate::tap::Tap;
@@ -32,6 +34,21 @@ impl Workspace {
     /// Gives back a buffer that was taken.
     pub(crate) fn give(&mut self, buffer: Vec<f32>) {
         self.free.push(buffer);
+    }
+}
+
+/// Workspaces for passes that run beside each other: as many as there were at once.
+#[derive(Debug, Default)]
+pub(crate) struct Workspaces(Mutex<Vec<Workspace>>);
+
+impl Workspaces {
+    /// Lends one.
+    pub fn with<R>(&self, f: impl FnOnce(&mut Workspace) -> R) -> R {
+        let free = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut workspace = free().pop().unwrap_or_default();
+        let result = f(&mut workspace);
+        free().push(workspace);
+        result
     }
 }
 

@@ -2,14 +2,16 @@
 
 mod record;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
+use clap::ValueEnum;
 use kernels::Isa;
 use sam2_model::modules::{self, Stored};
 use sam2_model::{
-    Frame, ImagePredictor, ImagePrompt, Model, NoTap, Points, Tap, VideoInfo, VideoOptions, VideoPredictor,
-    Workspace,
+    AutomaticMaskGenerator, AutomaticOptions, Frame, ImagePredictor, ImagePrompt, Model, NoTap, Points, Tap,
+    VideoInfo, VideoOptions, VideoPredictor, Workspace,
 };
 
 use crate::args;
@@ -22,6 +24,21 @@ const SIZE: (usize, usize) = (854, 480);
 /// Frames until the memory bank is full: 7 spatial memories and 16 object pointers.
 const WARM_UP: usize = 16;
 
+/// Something that is timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// An image: resize, normalise, encode
+    Encode,
+    /// A click on it: three masks at its size
+    Click,
+    /// Memory attention by itself, over a full bank
+    MemoryAttention,
+    /// A tracked frame with full banks, and its stages
+    Track,
+    /// All masks of an encoded image, 32x32 clicks; once
+    Everything,
+}
+
 /// Runs the command.
 pub fn run(args: &args::Bench, console: &Console) -> Result<()> {
     // Read first: a wrong file must not cost a run.
@@ -29,60 +46,19 @@ pub fn run(args: &args::Bench, console: &Console) -> Result<()> {
     // Once: the next model would find its memory ready.
     let start = Instant::now();
     let model = model::open(&args.model, console)?;
-    let load = start.elapsed().as_secs_f64() * 1e3;
-    let repeat = args.repeat as usize;
-
-    let first = frame(0)?;
-    let mut predictor = ImagePredictor::new(model.clone());
-    predictor.set_image(&first);
-    let encode = median(repeat, |_| {
-        predictor.set_image(&first);
-        Ok(())
-    })?;
-    let click = centre(0);
-    let prompt = ImagePrompt { points: Points::click(click[0], click[1]), mask_logits: None };
-    let mut answer = |_| {
-        let prediction = predictor.predict(&prompt, true)?;
-        (0..prediction.len()).for_each(|k| drop(prediction.mask(k)));
-        Ok(())
-    };
-    answer(0)?;
-    // Short, so more often.
-    let click = median(4 * repeat, answer)?;
-    drop(predictor);
-    let memory_attention = memory_attention(&model, repeat)?;
-
-    let info = VideoInfo { width: SIZE.0, height: SIZE.1, num_frames: WARM_UP + repeat };
-    let mut tracker = VideoPredictor::new(model.clone(), info, VideoOptions::default())?;
-    tracker.add_points(0, &first, 1, &prompt.points)?;
-    for index in 0..WARM_UP {
-        tracker.track_frame(index, &frame(index)?)?;
-    }
-    let frames = (WARM_UP..WARM_UP + repeat).map(frame).collect::<Result<Vec<_>>>()?;
-    let mut clock = Clock::default();
-    let track = median(repeat, |i| {
-        clock.last = Some(Instant::now());
-        tracker.track_frame_tapped(WARM_UP + i, &frames[i], &mut clock)?.mask(0);
-        clock.stage("output");
-        Ok(())
-    })?;
-    let stages = clock.medians();
-
-    let round = |ms: f64| (ms * 1e3).round() / 1e3;
-    let record = Record {
+    let mut record = Record {
         model: model.summary().variant.clone(),
         precision: model.precision().to_string(),
         image_size: model.config().image_size,
         isa: Isa::best().name().to_owned(),
         threads: rayon::current_num_threads(),
-        repeat,
-        load_ms: round(load),
-        encode_ms: round(encode),
-        click_ms: round(click),
-        memory_attention_ms: round(memory_attention),
-        track_ms: round(track),
-        track_stages_ms: stages.into_iter().map(|(name, ms)| (name.to_owned(), round(ms))).collect(),
+        repeat: args.repeat as usize,
+        objects: args.objects,
+        load_ms: ms_since(start),
+        ..Record::default()
     };
+    measure(&model, &args.parts, &mut record)?;
+    record.round();
     let compared = old.map(|old| record.beside(&old, args.threshold)).transpose()?;
     if args.json {
         console.result(&serde_json::to_string(&record)?)?;
@@ -98,12 +74,83 @@ pub fn run(args: &args::Bench, console: &Console) -> Result<()> {
     }
 }
 
+/// Times the wanted parts.
+fn measure(model: &Arc<Model>, parts: &[Part], record: &mut Record) -> Result<()> {
+    let repeat = record.repeat;
+    let wanted = |part: Part| parts.contains(&part);
+    let first = frame(0)?;
+    let mut predictor = ImagePredictor::new(model.clone());
+    if wanted(Part::Encode) || wanted(Part::Click) || wanted(Part::Everything) {
+        predictor.set_image(&first);
+    }
+    if wanted(Part::Encode) {
+        record.encode_ms = Some(median(repeat, |_| {
+            predictor.set_image(&first);
+            Ok(())
+        })?);
+    }
+    if wanted(Part::Click) {
+        let [x, y] = centre(0);
+        let prompt = ImagePrompt { points: Points::click(x, y), mask_logits: None };
+        let mut answer = |_| {
+            let prediction = predictor.predict(&prompt, true)?;
+            (0..prediction.len()).for_each(|k| drop(prediction.mask(k)));
+            Ok(())
+        };
+        answer(0)?;
+        // Short, so more often.
+        record.click_ms = Some(median(4 * repeat, answer)?);
+    }
+    if let Some(image) = predictor.embedding().filter(|_| wanted(Part::Everything)) {
+        let mut generator = AutomaticMaskGenerator::new(model.clone(), AutomaticOptions::default())?;
+        record.everything_ms = Some(median(1, |_| {
+            generator.generate_encoded(image, |_, _| ())?;
+            Ok(())
+        })?);
+    }
+    drop(predictor);
+    if wanted(Part::MemoryAttention) {
+        record.memory_attention_ms = Some(memory_attention(model, repeat)?);
+    }
+    if wanted(Part::Track) {
+        let (track, stages) = track_frames(model, record.objects, repeat)?;
+        record.track_ms = Some(track);
+        record.track_stages_ms = stages.into_iter().map(|(name, ms)| (name.to_owned(), ms)).collect();
+    }
+    Ok(())
+}
+
+/// A tracked frame of `objects` objects, over full banks, and its stages.
+fn track_frames(model: &Arc<Model>, objects: u32, repeat: usize) -> Result<(f64, Vec<(&'static str, f64)>)> {
+    let info = VideoInfo { width: SIZE.0, height: SIZE.1, num_frames: WARM_UP + repeat };
+    let mut tracker = VideoPredictor::new(model.clone(), info, VideoOptions::default())?;
+    let (first, [x, y]) = (frame(0)?, centre(0));
+    for id in 1..=objects {
+        // Where, makes no difference to the time.
+        tracker.add_points(0, &first, id, &Points::click(x, y))?;
+    }
+    for index in 0..WARM_UP {
+        tracker.track_frame(index, &frame(index)?)?;
+    }
+    let frames = (WARM_UP..WARM_UP + repeat).map(frame).collect::<Result<Vec<_>>>()?;
+    let mut clock = Clock::default();
+    let track = median(repeat, |i| {
+        clock.begin();
+        let output = tracker.track_frame_tapped(WARM_UP + i, &frames[i], &mut clock)?;
+        (0..output.objects.len()).for_each(|i| drop(output.mask(i)));
+        clock.stage("output");
+        Ok(())
+    })?;
+    Ok((track, clock.medians()))
+}
+
 /// Times the stages of tracking.
 #[derive(Default)]
 struct Clock {
     last: Option<Instant>,
-    /// In the order in which they come; of every stage the times in milliseconds.
+    /// In the order in which they first come; of every stage the milliseconds of every frame.
     times: Vec<(&'static str, Vec<f64>)>,
+    frames: usize,
 }
 
 impl Tap for Clock {
@@ -114,15 +161,26 @@ impl Tap for Clock {
     fn stage(&mut self, name: &'static str) {
         let now = Instant::now();
         let Some(last) = self.last.replace(now) else { return };
-        let ms = (now - last).as_secs_f64() * 1e3;
-        match self.times.iter_mut().find(|(stage, _)| *stage == name) {
-            Some((_, times)) => times.push(ms),
-            None => self.times.push((name, vec![ms])),
+        let i = self.times.iter().position(|(stage, _)| *stage == name).unwrap_or_else(|| {
+            self.times.push((name, Vec::new()));
+            self.times.len() - 1
+        });
+        let times = &mut self.times[i].1;
+        times.resize(self.frames, 0.0);
+        // With several objects a stage comes several times a frame.
+        if let Some(time) = times.last_mut() {
+            *time += (now - last).as_secs_f64() * 1e3;
         }
     }
 }
 
 impl Clock {
+    /// A frame begins.
+    fn begin(&mut self) {
+        self.last = Some(Instant::now());
+        self.frames += 1;
+    }
+
     fn medians(self) -> Vec<(&'static str, f64)> {
         let median = |mut times: Vec<f64>| {
             times.sort_by(f64::total_cmp);
@@ -162,13 +220,17 @@ fn memory_attention(model: &Model, repeat: usize) -> Result<f64> {
     median(repeat, run)
 }
 
+fn ms_since(start: Instant) -> f64 {
+    start.elapsed().as_secs_f64() * 1e3
+}
+
 /// Median time of `repeat` runs, in milliseconds.
 fn median(repeat: usize, mut run: impl FnMut(usize) -> Result<()>) -> Result<f64> {
     let mut times = Vec::with_capacity(repeat);
     for i in 0..repeat {
         let start = Instant::now();
         run(i)?;
-        times.push(start.elapsed().as_secs_f64() * 1e3);
+        times.push(ms_since(start));
     }
     times.sort_by(f64::total_cmp);
     Ok(middle(&times))

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 /// What was timed under which circumstances; its JSON form is what `--json` prints and `--compare` reads.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Record {
     /// Such as `SAM 2.1 tiny`.
     pub model: String,
@@ -21,17 +21,44 @@ pub struct Record {
     pub threads: usize,
     /// Runs of which each time is the median.
     pub repeat: usize,
+    /// How many are tracked.
+    #[serde(default = "one")]
+    pub objects: u32,
     /// From opening the checkpoint to ready, once.
     pub load_ms: f64,
-    pub encode_ms: f64,
-    pub click_ms: f64,
-    pub memory_attention_ms: f64,
-    pub track_ms: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encode_ms: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub click_ms: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub everything_ms: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_attention_ms: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub track_ms: Option<f64>,
     /// Parts of `track_ms`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub track_stages_ms: BTreeMap<String, f64>,
 }
 
+fn one() -> u32 {
+    1
+}
+
 impl Record {
+    /// To whole microseconds.
+    pub fn round(&mut self) {
+        let parts = [
+            &mut self.encode_ms,
+            &mut self.click_ms,
+            &mut self.everything_ms,
+            &mut self.memory_attention_ms,
+            &mut self.track_ms,
+        ];
+        let times = parts.into_iter().flatten().chain(self.track_stages_ms.values_mut());
+        times.chain([&mut self.load_ms]).for_each(|ms| *ms = (*ms * 1e3).round() / 1e3);
+    }
+
     /// Reads what `--json` printed.
     pub fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
@@ -42,20 +69,26 @@ impl Record {
 
     /// What was run, in one line.
     pub fn title(&self) -> String {
-        let Self { model, precision, image_size, isa, threads, repeat, .. } = self;
-        format!("{model}, {precision}, images {image_size}, {isa}, {threads} threads, median of {repeat}")
+        let Self { model, precision, image_size, isa, threads, repeat, objects, .. } = self;
+        let title = format!(
+            "{model}, {precision}, images {image_size}, {isa}, {threads} threads, median of {repeat}"
+        );
+        if *objects == 1 { title } else { format!("{title}, {objects} objects") }
     }
 
     /// Label, time in milliseconds and remark of every part.
     pub fn parts(&self) -> Vec<(String, f64, &'static str)> {
         let part = |label: &str, ms, remark| (label.to_owned(), ms, remark);
-        let mut parts = vec![
-            part("load the model", self.load_ms, ""),
-            part("encode an image", self.encode_ms, ""),
-            part("answer a click", self.click_ms, ""),
-            part("memory attention", self.memory_attention_ms, "part of tracking"),
-            part("track a frame", self.track_ms, "one object, 7 memories, 16 pointers"),
+        let timed = [
+            ("load the model", Some(self.load_ms), ""),
+            ("encode an image", self.encode_ms, ""),
+            ("answer a click", self.click_ms, ""),
+            ("everything", self.everything_ms, "32x32 clicks on an encoded image, once"),
+            ("memory attention", self.memory_attention_ms, "part of tracking"),
+            ("track a frame", self.track_ms, "of each object 7 memories, 16 pointers"),
         ];
+        let timed = timed.into_iter().filter_map(|(label, ms, remark)| Some(part(label, ms?, remark)));
+        let mut parts: Vec<_> = timed.collect();
         parts.extend(
             self.track_stages_ms
                 .iter()
@@ -80,7 +113,8 @@ impl Record {
     /// If the two did not run the same thing.
     pub fn beside(&self, old: &Self, percent: f64) -> Result<(Vec<String>, Vec<String>)> {
         let what = |record: &Self| {
-            (record.model.clone(), record.precision.clone(), record.image_size, record.threads)
+            let Self { model, precision, image_size, threads, objects, .. } = record.clone();
+            (model, precision, image_size, threads, objects)
         };
         if what(self) != what(old) {
             bail!("the two records are not comparable: {}; before: {}", self.title(), old.title());
@@ -115,11 +149,13 @@ mod tests {
             isa: "avx2".into(),
             threads: 2,
             repeat: 5,
+            objects: 1,
             load_ms: 1.0,
-            encode_ms: 100.0,
-            click_ms: 10.0,
-            memory_attention_ms: 50.0,
-            track_ms,
+            encode_ms: Some(100.0),
+            click_ms: Some(10.0),
+            everything_ms: None,
+            memory_attention_ms: Some(50.0),
+            track_ms: Some(track_ms),
             track_stages_ms: BTreeMap::from([("encode".to_owned(), 99.0)]),
         }
     }
@@ -133,6 +169,8 @@ mod tests {
         assert_eq!(slower(&record(f64::NAN)), ["track a frame"]);
         let load = Record { load_ms: 9.0, ..record(200.0) };
         assert!(slower(&load).is_empty(), "loading is not judged");
+        let only = Record { track_ms: None, ..record(200.0) };
+        assert!(slower(&only).is_empty(), "what was not timed is not judged");
     }
 
     #[test]

@@ -46,6 +46,28 @@ pub(crate) struct PromptEmbedding<'a> {
     pub dense_pe: &'a [f32],
 }
 
+/// When masks are formed at all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gate {
+    /// If the estimate of the IoU of one of them exceeds this,
+    pub least_iou: f32,
+    /// and the logit of the object being in view this.
+    pub presence: f32,
+}
+
+impl Default for Gate {
+    /// Always.
+    fn default() -> Self {
+        Self { least_iou: f32::NEG_INFINITY, presence: f32::NEG_INFINITY }
+    }
+}
+
+impl Gate {
+    fn is_shut(&self, ious: &[f32], object_score: f32) -> bool {
+        ious.iter().all(|&iou| iou <= self.least_iou) || object_score <= self.presence
+    }
+}
+
 /// All that the decoder knows about a prompt.
 #[derive(Clone, Debug)]
 pub(crate) struct Decoded {
@@ -88,15 +110,15 @@ impl MaskDecoder {
         })
     }
 
-    /// `image_embed`, `[grid, grid, D]`, already with its no-memory embedding or conditioned on memories. If no estimate
-    /// exceeds `least_iou`, no masks are formed.
+    /// `image_embed`, `[grid, grid, D]`, already with its no-memory embedding or conditioned on memories.
+    /// Estimates and score are known before any mask is; masks are only formed if they pass `gate`.
     pub fn forward(
         &self,
         run: &mut Run,
         image_embed: &[f32],
         high_res: &Features,
         prompt: &PromptEmbedding,
-        least_iou: f32,
+        gate: &Gate,
     ) -> Decoded {
         let PromptEmbedding { sparse, dense, dense_pe } = *prompt;
         let isa = run.isa;
@@ -116,8 +138,7 @@ impl MaskDecoder {
         let object_score = self.object_score_head.forward(isa, &hs[..d])[0];
         run.tap.tap(|| "sam_mask_decoder.object_score".into(), &[1], &[object_score]);
         let mask_tokens = hs[2 * d..(2 + MASK_TOKENS) * d].to_vec();
-        // The estimates are known before any mask is: nothing is formed that cannot pass.
-        let masks = if ious.iter().all(|&iou| iou <= least_iou) {
+        let masks = if gate.is_shut(&ious, object_score) {
             Vec::new()
         } else {
             self.masks(run, &source, high_res, &mask_tokens)

@@ -3,13 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use kernels::parallel;
+
 use super::prompt::{Frame, Points};
 use crate::error::{EmbeddingError, PromptError};
+use crate::mask_decoder::Gate;
 use crate::model::Model;
 use crate::prompt_encoder::ModelPoint;
 use crate::tap::{NoTap, Tap};
 use crate::transforms;
-use crate::workspace::Workspace;
+use crate::workspace::Workspaces;
 
 mod batch;
 mod embedding;
@@ -60,14 +63,17 @@ impl From<Points> for ImagePrompt {
 pub struct ImagePredictor {
     model: Arc<Model>,
     options: ImageOptions,
-    workspace: Workspace,
+    workspaces: Workspaces,
     image: Option<Arc<ImageEmbedding>>,
 }
+
+/// Why a prediction is there.
+const FORMED: &str = "without conditions masks are always formed";
 
 impl ImagePredictor {
     /// A predictor without an image.
     pub fn new(model: Arc<Model>) -> Self {
-        Self { model, options: ImageOptions::default(), workspace: Workspace::default(), image: None }
+        Self { model, options: ImageOptions::default(), workspaces: Workspaces::default(), image: None }
     }
 
     /// As [`Self::new`], with masks made in another way.
@@ -103,9 +109,12 @@ impl ImagePredictor {
 
     fn encode_tapped(&mut self, image: &Frame, tap: &mut dyn Tap) -> Arc<ImageEmbedding> {
         let input = transforms::image(self.model.isa, image, self.model.config.image_size);
-        let features = self.model.encode(&mut self.workspace, tap, &input);
-        let mut run = self.model.run(&mut self.workspace, tap);
-        let image_embed = self.model.without_memory(&mut run, &features.level2);
+        let (features, image_embed) = self.workspaces.with(|workspace| {
+            let features = self.model.encode(workspace, tap, &input);
+            let mut run = self.model.run(workspace, tap);
+            let image_embed = self.model.without_memory(&mut run, &features.level2);
+            (features, image_embed)
+        });
         let (width, height) = (image.width(), image.height());
         let fingerprint = self.model.fingerprint();
         let image = embedding::hash_of(image);
@@ -158,7 +167,7 @@ impl ImagePredictor {
         self.predict_tapped(prompt, multimask, &mut NoTap)
     }
 
-    /// [`Self::predict`] for several prompts about the image, for instance [`ImagePrompt::boxes`].
+    /// [`Self::predict`] for several prompts about the image, for instance [`ImagePrompt::boxes`]; they are answered in parallel.
     ///
     /// # Errors
     /// As [`Self::predict`], for the first prompt that cannot be used; all are checked before the first is answered.
@@ -168,7 +177,9 @@ impl ImagePredictor {
         multimask: bool,
     ) -> Result<Vec<Prediction>, PromptError> {
         prompts.iter().try_for_each(|prompt| self.check(prompt).map(drop))?;
-        prompts.iter().map(|prompt| self.predict(prompt, multimask)).collect()
+        let answer = |i: usize| self.decode(&prompts[i], multimask, &Gate::default(), &mut NoTap);
+        let predictions = parallel::map_large(prompts.len(), answer);
+        predictions.into_iter().map(|prediction| Ok(prediction?.expect(FORMED))).collect()
     }
 
     /// [`Self::predict`] with a tap on the intermediate results.
@@ -181,18 +192,17 @@ impl ImagePredictor {
         multimask: bool,
         tap: &mut dyn Tap,
     ) -> Result<Prediction, PromptError> {
-        let prediction = self.decode(prompt, multimask, f32::NEG_INFINITY, tap)?;
-        Ok(prediction.expect("no estimate is at most minus infinity"))
+        Ok(self.decode(prompt, multimask, &Gate::default(), tap)?.expect(FORMED))
     }
 
     /// [`Self::predict`], or nothing if no estimate of a mask's IoU exceeds `least_iou`.
     pub(crate) fn predict_above(
-        &mut self,
+        &self,
         prompt: &ImagePrompt,
         multimask: bool,
         least_iou: f32,
     ) -> Result<Option<Prediction>, PromptError> {
-        self.decode(prompt, multimask, least_iou, &mut NoTap)
+        self.decode(prompt, multimask, &Gate { least_iou, ..Gate::default() }, &mut NoTap)
     }
 
     /// The points of a prompt as the prompt encoder takes them, if the prompt can be used.
@@ -220,17 +230,19 @@ impl ImagePredictor {
     }
 
     fn decode(
-        &mut self,
+        &self,
         prompt: &ImagePrompt,
         multimask: bool,
-        least_iou: f32,
+        gate: &Gate,
         tap: &mut dyn Tap,
     ) -> Result<Option<Prediction>, PromptError> {
         let points = self.check(prompt)?;
         let (model, image) = (&self.model, self.image.as_ref().ok_or(PromptError::NoImage)?);
-        let mut run = model.run(&mut self.workspace, tap);
         let mask = prompt.mask_logits.as_deref();
-        let decoded = model.decode(&mut run, &image.image_embed, &image.features, &points, mask, least_iou);
+        let decoded = self.workspaces.with(|workspace| {
+            let run = &mut model.run(workspace, tap);
+            model.decode(run, &image.image_embed, &image.features, &points, mask, gate)
+        });
         if decoded.masks.is_empty() {
             return Ok(None);
         }

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 pub use rle::Rle;
 
+use kernels::parallel;
+
 use super::image::{ImageEmbedding, ImagePredictor, ImagePrompt, Prediction};
 use super::mask::Mask;
 use super::prompt::{Frame, Points};
@@ -204,38 +206,50 @@ impl AutomaticMaskGenerator {
     ) -> Result<Vec<Candidate>, PromptError> {
         let (width, height) = crop.size();
         let mut found = Vec::new();
-        for (i, &[x, y]) in grid.iter().enumerate() {
-            let point = [(x * width as f64) as f32, (y * height as f64) as f32];
-            let points = Points::click(point[0], point[1]);
-            let prompt = ImagePrompt { points, mask_logits: None };
-            // Refinement needs every mask, else those that cannot pass are not even formed.
-            let every = self.options.use_m2m || self.options.pred_iou_thresh <= 0.0;
-            let least = if every { f32::NEG_INFINITY } else { self.options.pred_iou_thresh };
-            let prediction = self.predictor.predict_above(&prompt, self.options.multimask_output, least)?;
-            for (prediction, k) in prediction.iter().flat_map(|p| (0..p.len()).map(move |k| (p, k))) {
-                let refined =
-                    if self.options.use_m2m { Some(self.refine(&prompt, prediction, k)?) } else { None };
-                let (prediction, k) = refined.as_ref().map_or((prediction, k), |refined| (refined, 0));
-                found.extend(self.judge(prediction, k, crop, size, point));
+        for batch in grid.chunks(self.options.points_per_batch) {
+            let answers = parallel::map_large(batch.len(), |i| {
+                let [x, y] = batch[i];
+                self.ask([(x * width as f64) as f32, (y * height as f64) as f32], crop, size)
+            });
+            for answer in answers {
+                found.extend(answer?);
             }
-            let in_batch = i % self.options.points_per_batch + 1;
-            if in_batch == self.options.points_per_batch || i + 1 == grid.len() {
-                tick(in_batch);
-            }
+            tick(batch.len());
         }
         let scores: Vec<f32> = found.iter().map(|c| c.iou).collect();
         Ok(keep(found, &scores, self.options.box_nms_thresh))
     }
 
+    /// The masks of one click.
+    fn ask(
+        &self,
+        point: [f32; 2],
+        crop: CropBox,
+        size: (usize, usize),
+    ) -> Result<Vec<Candidate>, PromptError> {
+        let prompt = ImagePrompt { points: Points::click(point[0], point[1]), mask_logits: None };
+        // Refinement needs every mask, else those that cannot pass are not even formed.
+        let every = self.options.use_m2m || self.options.pred_iou_thresh <= 0.0;
+        let least = if every { f32::NEG_INFINITY } else { self.options.pred_iou_thresh };
+        let prediction = self.predictor.predict_above(&prompt, self.options.multimask_output, least)?;
+        let mut found = Vec::new();
+        for (prediction, k) in prediction.iter().flat_map(|p| (0..p.len()).map(move |k| (p, k))) {
+            let refined = if self.options.use_m2m { self.refine(&prompt, prediction, k)? } else { None };
+            let (prediction, k) = refined.as_ref().map_or((prediction, k), |refined| (refined, 0));
+            found.extend(self.judge(prediction, k, crop, size, point));
+        }
+        Ok(found)
+    }
+
     fn refine(
-        &mut self,
+        &self,
         prompt: &ImagePrompt,
         prediction: &Prediction,
         k: usize,
-    ) -> Result<Prediction, PromptError> {
+    ) -> Result<Option<Prediction>, PromptError> {
         let logits = prediction.low_res().index(k).data().to_vec();
-        self.predictor
-            .predict(&ImagePrompt { points: prompt.points.clone(), mask_logits: Some(logits) }, false)
+        let prompt = ImagePrompt { points: prompt.points.clone(), mask_logits: Some(logits) };
+        self.predictor.predict_above(&prompt, false, f32::NEG_INFINITY)
     }
 
     /// Mask `k` of a click, if it is good, stable and not cut off by the crop.
