@@ -49,12 +49,16 @@ proptest! {
         let scale = sharpness / (d as f32).sqrt();
         let expected = reference::attention_int8(shape, scale, &q, &k, &v);
         for_each_isa(|isa| {
-            // The scores are the same; the exponentials are good to a few ε, the scores' distance from the maximum to ε of it.
-            let tolerance = 2e-6 + 4.0 * f32::EPSILON * sharpness * (d as f32).sqrt().max(2.0);
+            // The scores are the same; the exponentials are good to a few ε, the scores' distance from the maximum to ε of it. One
+            // weight may become the next word.
+            let tolerance = 2e-6 + 4.0 * f32::EPSILON * sharpness * (d as f32).sqrt().max(2.0) + NEXT_WORD;
             assert_near(&format!("{shape:?} on {}", isa.name()), &run(isa, shape, scale, &q, &k, &v), &expected, tolerance, 0.0);
         });
     }
 }
+
+/// What one weight more or less than the twin's does to values between −1 and 1, at most: the weights add up to one and more.
+const NEXT_WORD: f32 = 2.0 / 4096.0;
 
 /// `max |actual − exact|` and relative L2.
 fn errors(actual: &[f32], exact: &[f32]) -> (f32, f32) {
@@ -106,8 +110,8 @@ fn equal_keys_average_the_values() {
     let k = noise(7, 20).repeat(50);
     let expected: Vec<f32> = (0..4).map(|c| v.iter().skip(c).step_by(4).sum::<f32>() / 50.0).collect();
     for_each_isa(|isa| {
-        // The mean may be an ulp off, and all keys with it: their scores are equal all the same.
-        assert_near(isa.name(), &run(isa, shape, 1.0, &q, &k, &v), &expected.repeat(3), 1e-6, 0.0);
+        // The mean may be an ulp off, and all keys with it: their scores are equal all the same. Values are rounded to half a word.
+        assert_near(isa.name(), &run(isa, shape, 1.0, &q, &k, &v), &expected.repeat(3), 0.5 / 2047.0, 0.0);
     });
 }
 
@@ -158,7 +162,8 @@ impl Grids {
     }
 
     fn run(self, isa: Isa, [q, z, v, w, b, placeless]: &[Vec<f32>; 6], words: bool) -> Vec<f32> {
-        let keys = GridKeys::new(w, b, SCALE, &Rope::new(self.side, self.d, THETA));
+        let rope = Rope::new(self.side, self.d, THETA);
+        let keys = if words { GridKeys::int16 } else { GridKeys::new }(w, b, SCALE, &rope);
         let arrange = if words { GridTokens::int16 } else { GridTokens::new };
         let tokens = arrange(isa, (self.copies, self.side * self.side), (z, self.m), (v, self.dv));
         let mut out = vec![f32::NAN; self.nq * self.dv];
@@ -166,8 +171,8 @@ impl Grids {
         out
     }
 
-    fn twin(self, [q, z, v, w, b, placeless]: &[Vec<f32>; 6]) -> Vec<f32> {
-        let grids = (self.side, self.copies);
+    fn twin(self, isa: Isa, [q, z, v, w, b, placeless]: &[Vec<f32>; 6]) -> Vec<f32> {
+        let grids = (self.side, self.copies, isa.tile_shape().0.min(8));
         reference::attention_over_grids_int16(grids, (SCALE, THETA), q, z, v, (w, b), placeless)
     }
 }
@@ -188,12 +193,12 @@ proptest! {
     ) {
         let g = Grids { copies, side, placeless, nq, d: 4 * quarter, m, dv };
         let operands = g.operands(seed);
-        let expected = g.twin(&operands);
         for_each_isa(|isa| {
             let name = format!("{g:?} on {}", isa.name());
             let actual = g.run(isa, &operands, true);
-            // The parts of a query are sums that round a little differently, and now and then become the next word.
-            let tolerance = 4e-6 + 2e-5 * (g.d * g.m) as f32 * SCALE;
+            let expected = g.twin(isa, &operands);
+            // The parts of a query are sums that round a little differently, and now and then become the next word; so do the weights.
+            let tolerance = 4e-6 + 2e-5 * (g.d * g.m) as f32 * SCALE + NEXT_WORD;
             assert_near(&name, &actual, &expected, tolerance, 0.0);
         });
     }
@@ -201,14 +206,14 @@ proptest! {
 
 /// Sizes of the model with a smaller grid, scores between about −7 and 7.
 #[test]
-fn over_grids_next_to_nothing_is_lost() {
+fn over_grids_little_is_lost() {
     let g = Grids { copies: 7, side: 16, placeless: 16, nq: 64, d: 256, m: 64, dv: 64 };
     let operands = g.operands(20);
     for_each_isa(|isa| {
         let exact = g.run(isa, &operands, false);
         let (most, relative) = errors(&g.run(isa, &operands, true), &exact);
         println!("{}: at most {most}, relative {relative}", isa.name());
-        assert!(relative <= 1e-3, "{}: relative error {relative}", isa.name());
+        assert!(relative <= 2e-3, "{}: relative error {relative}", isa.name());
     });
 }
 

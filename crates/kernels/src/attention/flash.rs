@@ -15,6 +15,8 @@ pub(super) const QUERIES: usize = 112;
 
 /// The keys of one head, and their products with queries.
 pub(super) trait Keys: Default + Send + Sync + 'static {
+    /// The values that go with them.
+    type Values: Values;
     /// The queries of a block, ready for the products.
     type Queries<'a>;
 
@@ -36,20 +38,46 @@ pub(super) trait Keys: Default + Send + Sync + 'static {
     fn pool() -> &'static LocalKey<Pool<Self>>;
 }
 
+/// The values of one head, and their weighted sums.
+pub(super) trait Values: Default + Send + Sync + 'static {
+    /// Refills with `n` rows of `dv`, keeping the memory.
+    fn pack(&mut self, isa: Isa, values: Rows, n: usize, dv: usize);
+    /// Turns the scores of the keys of a range, at most [`KC`] from a multiple of it on, to weights, in place, and adds the values
+    /// with these weights to the sums. Whatever comes after them in a row of scores may be written.
+    fn accumulate<S: Simd, const MR: usize, const NV: usize>(
+        &self,
+        s: S,
+        isa: Isa,
+        keys: Range<usize>,
+        scores: &mut [f32],
+        running: &mut Running,
+    );
+}
+
+/// What of some queries is known after some keys: with `M` the largest score so far, `Σ 2^(S − M) · v` and `Σ 2^(S − M)`.
+pub(super) struct Running<'a> {
+    /// Rows with this stride.
+    pub sums: &'a mut [f32],
+    pub stride: usize,
+    /// One a row.
+    pub max: &'a mut [f32],
+    pub total: &'a mut [f32],
+}
+
 pub(super) type Pool<K> = RefCell<Vec<KeyValues<K>>>;
 
 /// Keys and values of one head, packed. Keeps its memory from one use to the next.
 #[derive(Debug, Default)]
-pub(super) struct KeyValues<K> {
+pub(super) struct KeyValues<K: Keys> {
     keys: K,
-    values: PackedB,
+    values: K::Values,
 }
 
 impl<K: Keys> KeyValues<K> {
     pub fn pack(&mut self, isa: Isa, shape: Shape, head: usize, k: Rows, v: Rows) {
         let Shape { nk, d, dv, .. } = shape;
         self.keys.pack(isa, k.columns(head * d), nk, d);
-        self.values.repack_kn(isa, v.columns(head * dv), nk, dv);
+        self.values.pack(isa, v.columns(head * dv), nk, dv);
     }
 
     /// Lends packed storage that is kept for reuse by this thread.
@@ -71,7 +99,7 @@ pub(super) fn block<K: Keys>(
     kv: &KeyValues<K>,
     out: &mut [f32],
 ) {
-    let Shape { heads, d, dv, .. } = shape;
+    let Shape { heads, nk, d, dv, .. } = shape;
     let width = heads * dv;
     for (i, out) in out.chunks_mut(QUERIES * width).enumerate() {
         let m = out.len() / width;
@@ -85,7 +113,9 @@ pub(super) fn block<K: Keys>(
                 sums.fill(0.0);
                 max.fill(f32::NEG_INFINITY);
                 total.fill(0.0);
-                isa.dispatch_tiled(Flash { m, queries, scores, sums, dv_padded, max, total, kv });
+                let running =
+                    Running { sums: &mut *sums, stride: dv_padded, max: &mut *max, total: &mut *total };
+                isa.dispatch_tiled(Flash { isa, nk, queries, scores, running, kv });
                 for (r, row) in out.chunks_exact_mut(width).enumerate() {
                     let inverse = 1.0 / total[r];
                     for (x, &sum) in row[head * dv..(head + 1) * dv].iter_mut().zip(&sums[r * dv_padded..]) {
@@ -98,53 +128,72 @@ pub(super) fn block<K: Keys>(
 }
 
 struct Flash<'a, 'q, K: Keys> {
-    m: usize,
+    isa: Isa,
+    nk: usize,
     queries: &'a K::Queries<'q>,
-    /// `m` rows with stride [`KC`].
+    /// Rows with stride [`KC`].
     scores: &'a mut [f32],
-    /// `m` rows with stride `dv_padded`.
-    sums: &'a mut [f32],
-    dv_padded: usize,
-    max: &'a mut [f32],
-    total: &'a mut [f32],
+    running: Running<'a>,
     kv: &'a KeyValues<K>,
 }
 
 impl<K: Keys> TileOp for Flash<'_, '_, K> {
     type Output = ();
     #[inline(always)]
-    fn eval<S: Simd, const MR: usize, const NV: usize>(self, s: S) {
-        let values = &self.kv.values;
-        for key_block in 0..values.k_blocks() {
-            let (first, count) = (key_block * KC, values.depth(key_block));
-            let keys = first..first + count;
-            self.kv.keys.scores::<S, MR, NV>(s, self.queries, self.m, keys, self.scores);
-            for r in 0..self.m {
-                let row = &mut self.scores[r * KC..r * KC + count];
-                let max = self.max[r].max(rows::row_max(s, row));
-                let sum = rows::exp2_minus_max(s, row, max);
-                let correction = (self.max[r] - max).exp2();
-                self.total[r] = self.total[r] * correction + sum;
-                self.max[r] = max;
-                if key_block > 0 && correction != 1.0 {
-                    let c = S::F32::splat(s, correction);
-                    rows::map(
-                        s,
-                        &mut self.sums[r * self.dv_padded..(r + 1) * self.dv_padded],
-                        rows::Scale(c),
-                    );
-                }
+    fn eval<S: Simd, const MR: usize, const NV: usize>(mut self, s: S) {
+        let m = self.running.max.len();
+        for first in (0..self.nk).step_by(KC) {
+            let keys = first..self.nk.min(first + KC);
+            self.kv.keys.scores::<S, MR, NV>(s, self.queries, m, keys.clone(), self.scores);
+            let values = &self.kv.values;
+            values.accumulate::<S, MR, NV>(s, self.isa, keys, self.scores, &mut self.running);
+        }
+    }
+}
+
+impl Values for PackedB {
+    fn pack(&mut self, isa: Isa, values: Rows, n: usize, dv: usize) {
+        self.repack_kn(isa, values, n, dv);
+    }
+
+    #[inline(always)]
+    fn accumulate<S: Simd, const MR: usize, const NV: usize>(
+        &self,
+        s: S,
+        _: Isa,
+        keys: Range<usize>,
+        scores: &mut [f32],
+        running: &mut Running,
+    ) {
+        let m = running.max.len();
+        for (r, row) in scores.chunks_exact_mut(KC).take(m).enumerate() {
+            let row = &mut row[..keys.len()];
+            let max = running.max[r].max(rows::row_max(s, row));
+            let sum = rows::exp2_minus_max(s, row, max);
+            let correction = (running.max[r] - max).exp2();
+            running.total[r] = running.total[r] * correction + sum;
+            running.max[r] = max;
+            if keys.start > 0 && correction != 1.0 {
+                let c = S::F32::splat(s, correction);
+                let sums = &mut running.sums[r * running.stride..(r + 1) * running.stride];
+                rows::map(s, sums, rows::Scale(c));
             }
-            let mut sums =
-                Sums { weights: self.scores, values, key_block, sums: self.sums, dv_padded: self.dv_padded };
-            for panel in 0..values.panels() {
-                cover_rows::<S, MR, NV>(s, self.m, panel, &mut sums);
-            }
+        }
+        let mut sums = Sums {
+            weights: scores,
+            values: self,
+            key_block: keys.start / KC,
+            sums: running.sums,
+            stride: running.stride,
+        };
+        for panel in 0..self.panels() {
+            cover_rows::<S, MR, NV>(s, m, panel, &mut sums);
         }
     }
 }
 
 impl Keys for PackedB {
+    type Values = Self;
     /// Rows with stride [`KC`], scaled.
     type Queries<'a> = &'a [f32];
 
@@ -213,7 +262,7 @@ struct Sums<'a> {
     values: &'a PackedB,
     key_block: usize,
     sums: &'a mut [f32],
-    dv_padded: usize,
+    stride: usize,
 }
 
 impl PanelTiles for Sums<'_> {
@@ -225,7 +274,7 @@ impl PanelTiles for Sums<'_> {
             tile::<S, MR, NV>(s, depth, &self.weights[i * KC..], self.values.panel(self.key_block, panel));
         for (r, acc) in acc.into_iter().enumerate() {
             for (v, x) in acc.into_iter().enumerate() {
-                let sum = &mut self.sums[(i + r) * self.dv_padded + (panel * NV + v) * lanes..];
+                let sum = &mut self.sums[(i + r) * self.stride + (panel * NV + v) * lanes..];
                 S::F32::load(s, sum).add(x).store(sum);
             }
         }

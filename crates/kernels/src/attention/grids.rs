@@ -23,17 +23,21 @@
 //! operations; the weights of a block are the right operand of the second product where they lie. The scale of the
 //! softmax and the change to base two are part of the weights.
 //!
-//! The scores of [`GridTokens::int16`] are formed in 16 bits: see `grids/int16.rs`.
+//! With [`GridKeys::int16`] and [`GridTokens::int16`] all three products are those of 16-bit words: see `grids/split16.rs`, `scores16.rs`
+//! and `values16.rs`.
 //!
 //! Tokens that have no place on the grid come last, with keys of the usual kind.
 
 mod block;
-mod int16;
+mod scores16;
+mod split16;
 mod tokens;
+mod values16;
 
 pub use tokens::GridTokens;
 
 use block::Block;
+use split16::WeightWords;
 
 use crate::gemm::{KC, Rows};
 use crate::parallel;
@@ -52,8 +56,14 @@ pub struct GridKeys {
     d: usize,
     m: usize,
     scale: f32,
-    /// `(side · (m + 1))` rows with stride [`KC`]: row `(j, c)` is column `c` of `[W|b]` turned to cell `(j, j)`, times the scale.
-    turned: Vec<f32>,
+    turned: Turned,
+}
+
+/// `(side · (m + 1))` rows with stride [`KC`]: row `(j, c)` is column `c` of `[W|b]` turned to cell `(j, j)`, times the scale.
+#[derive(Clone, Debug)]
+enum Turned {
+    F32(Vec<f32>),
+    Int16(WeightWords),
 }
 
 impl GridKeys {
@@ -76,7 +86,20 @@ impl GridKeys {
                 rope.turn(j * side + j, &mut row[..d]);
             }
         });
-        Self { side, d, m, scale, turned }
+        Self { side, d, m, scale, turned: Turned::F32(turned) }
+    }
+
+    /// [`Self::new`] for products of 16-bit words with the queries.
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    #[track_caller]
+    pub fn int16(weight: &[f32], bias: &[f32], scale: f32, rope: &Rope) -> Self {
+        let mut keys = Self::new(weight, bias, scale, rope);
+        if let Turned::F32(rows) = &keys.turned {
+            keys.turned = Turned::Int16(WeightWords::new(rows, keys.d));
+        }
+        keys
     }
 
     /// Attention of `q`, `(N, d)`, already rotated, over `tokens`; `placeless` are the keys, `(E, d)`, of those that have no
@@ -109,11 +132,15 @@ impl GridKeys {
                 let count = out.len() / dv;
                 let panels = count.div_ceil(panel_width);
                 let per_panel = d * panel_width + 2 * ab + dv * panel_width + 3 * panel_width;
-                let words = panels * tokens.words_of_split(self.side, panel_width);
-                let floats = panels * per_panel + (KC + 1) * panel_width;
+                let words = panels * (tokens.words_of_split(self.side, panel_width) + d * panel_width)
+                    + KC * panel_width;
+                let floats = panels * per_panel + (KC + 2) * panel_width;
                 with_both(floats, words, |scratch, words| {
                     let (scores, scratch) = scratch.split_at_mut(KC * panel_width);
-                    let (correction, mut scratch) = scratch.split_at_mut(panel_width);
+                    let (correction, scratch) = scratch.split_at_mut(panel_width);
+                    let (block_max, mut scratch) = scratch.split_at_mut(panel_width);
+                    let (weights, words) = words.split_at_mut(KC * panel_width);
+                    let (query_words, words) = words.split_at_mut(panels * d * panel_width);
                     let mut part = |len: usize| {
                         let (part, rest) = std::mem::take(&mut scratch).split_at_mut(panels * len);
                         scratch = rest;
@@ -129,6 +156,7 @@ impl GridKeys {
                         keys,
                         panels,
                         queries: packed,
+                        query_words,
                         by_column: part(ab),
                         by_row: part(ab),
                         words,
@@ -137,7 +165,9 @@ impl GridKeys {
                         max: part(panel_width),
                         total: part(panel_width),
                         correction,
+                        block_max,
                         scores,
+                        weight_words: weights,
                         out,
                     };
                     isa.dispatch_tiled(block);

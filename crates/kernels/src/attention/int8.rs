@@ -1,4 +1,4 @@
-//! [`super::attention`] with scores in 8 bits.
+//! [`super::attention`] with scores in 8 bits and weighted values in 16.
 //!
 //! ```text
 //! q ≈ s_q · (u − z),  u in 0 ..= 255, one s and z per query     k − mean ≈ s_k · w,  w in −127 ..= 127, one s per key
@@ -7,14 +7,15 @@
 //!
 //! What all keys have in common would take up most of the 8 bits, and it adds the same number to all scores of a query,
 //! which the softmax does not notice: the mean of the keys is taken off, as in SageAttention (arXiv 2410.02367). Bytes and sums are
-//! those of [`crate::gemm::int8`], so scores have the same bits on every instruction set; the softmax and the second
-//! product stay in single precision.
+//! those of [`crate::gemm::int8`], so scores have the same bits on every instruction set. The softmax is that of single precision;
+//! its weights and the values are rounded to 16 bits (`values16`).
 
 use std::cell::RefCell;
 use std::ops::Range;
 use std::thread::LocalKey;
 
 use super::flash::{Keys, Pool, QUERIES};
+use super::values16::Values16;
 use super::{Shape, attend, attend_block};
 use crate::gemm::int8::{DotTiles, PackedB8, RowGroups, RowScale, VECTOR, cover_rows};
 use crate::gemm::{KC, Rows};
@@ -54,6 +55,7 @@ struct Queries8<'a> {
 }
 
 impl Keys for Keys8 {
+    type Values = Values16;
     type Queries<'a> = Queries8<'a>;
 
     fn pack(&mut self, isa: Isa, keys: Rows, n: usize, d: usize) {

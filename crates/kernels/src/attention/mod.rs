@@ -17,12 +17,13 @@
 //!
 //! A row of the output depends on its query, all keys and all values only, in an order fixed by their number.
 //!
-//! The scores can be formed in 8 bits ([`int8`]); everything else is the same code.
+//! The products can be those of integers ([`int8`]); everything else is the same code.
 
 mod flash;
 mod grids;
 pub mod int8;
 mod pooled;
+mod values16;
 
 pub use grids::{GridKeys, GridTokens};
 pub use pooled::{SCORE_SCALE, merge_shares, pool, pool_block, share_len};

@@ -164,6 +164,41 @@ pub(crate) fn dot_tile<D: Dot, const MR: usize, const NV: usize>(
     acc
 }
 
+/// `MR × NV` vectors of sums of products of 16-bit words over `pairs` pairs.
+///
+/// `a` holds `MR` rows of words with stride [`KC`]; `b` a vector of pairs for every pair, these `stride` words apart.
+///
+/// # Panics
+/// If either is too short.
+#[inline(always)]
+pub(crate) fn pair_tile<D: Dot, const MR: usize, const NV: usize>(
+    d: D,
+    pairs: usize,
+    a: &[i16],
+    (b, stride): (&[i16], usize),
+) -> [[D::Sums; NV]; MR] {
+    let vector = 2 * FloatsOf::<D>::LANES;
+    assert!(pairs > 0 && 2 * pairs <= KC && a.len() >= (MR - 1) * KC + 2 * pairs);
+    assert!(b.len() >= (pairs - 1) * stride + NV * vector);
+    let mut acc = [[d.zero(); NV]; MR];
+    let mut a_ptr = a.as_ptr();
+    let mut b_ptr = b.as_ptr();
+    for _ in 0..pairs {
+        // SAFETY: pair `p < pairs`; `b.len() >= (pairs − 1) · stride + NV · vector` is asserted above.
+        let b_row: [D::Pairs; NV] = std::array::from_fn(|v| unsafe { d.load_pairs(b_ptr.add(v * vector)) });
+        for (r, acc) in acc.iter_mut().enumerate() {
+            // SAFETY: `r < MR` at pair `p < pairs`; the last is `a[(MR − 1) · KC + 2 · pairs − 1]`, asserted above.
+            let x = unsafe { d.splat_pair(a_ptr.add(r * KC)) };
+            for (acc, b) in acc.iter_mut().zip(b_row) {
+                *acc = d.dot_pairs(*acc, x, b);
+            }
+        }
+        a_ptr = a_ptr.wrapping_add(2);
+        b_ptr = b_ptr.wrapping_add(stride);
+    }
+    acc
+}
+
 /// [`tile_of_sum`] of words, sums of products only: row `t` is `Σ (a[p] + b[p]) · z[p][t]` over `pairs` pairs of `p`.
 ///
 /// `a` and `b` hold a vector of pairs every `stride` words, `z` a pair of each row for every pair.

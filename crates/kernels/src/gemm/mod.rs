@@ -26,7 +26,7 @@ pub use pack::PackedB;
 use crate::math;
 use crate::parallel;
 use crate::simd::{F32s, Isa, Simd, TileOp};
-pub(crate) use micro::{dot_tile, dot_tile_of_sum, tile, tile_of_sum, tile_transposed};
+pub(crate) use micro::{dot_tile, dot_tile_of_sum, pair_tile, tile, tile_of_sum, tile_transposed};
 
 /// Depth of a block of `k`. A KC×NR panel of `B` takes 32 KiB at NR = 32, so it stays in L1.
 pub const KC: usize = 256;

@@ -2,7 +2,7 @@
 
 use super::gemm::linear_int8_scaled;
 use crate::attention::Shape;
-use crate::gemm::Epilogue;
+use crate::gemm::{Epilogue, KC};
 
 /// `softmax(q · kᵀ · scale) · v` with the full score matrix, per problem and head.
 ///
@@ -39,20 +39,21 @@ pub fn attention(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32]) -> V
     out
 }
 
-/// [`attention`] with scores in 8 bits: what [`crate::attention::int8`] computes, its scores to the last bit.
+/// [`attention`] in 8 and 16 bits: what [`crate::attention::int8`] computes, its scores to the last bit.
 ///
 /// The mean of the keys is taken off all of them; then a key becomes `round(k · 127 / max |k|)`, a query `round(q · 255 / (high − low))
-/// + zero` with `low <= 0 <= high`.
+/// + zero` with `low <= 0 <= high`. A column of the values becomes `round(v · 2047 / max |v|)`, a weight `round(4096 · 2^(S − m))` with m
+/// the largest score of [`KC`] keys.
 pub fn attention_int8(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
     let Shape { batch, heads, nq, nk, d, dv } = shape;
-    let head_of = |x: &[f32], rows: std::ops::Range<usize>, head: usize| -> Vec<f32> {
+    let head_of = |x: &[f32], rows: std::ops::Range<usize>, head: usize, d: usize| -> Vec<f32> {
         rows.flat_map(|i| x[(i * heads + head) * d..][..d].to_vec()).collect()
     };
     let mut out = vec![0.0; batch * nq * heads * dv];
     for b in 0..batch {
         for head in 0..heads {
-            let queries = head_of(q, b * nq..(b + 1) * nq, head);
-            let mut keys = head_of(k, b * nk..(b + 1) * nk, head);
+            let queries = head_of(q, b * nq..(b + 1) * nq, head, d);
+            let mut keys = head_of(k, b * nk..(b + 1) * nk, head, d);
             for c in 0..d {
                 let mean = keys.iter().skip(c).step_by(d).sum::<f32>() / nk as f32;
                 keys.iter_mut().skip(c).step_by(d).for_each(|x| *x -= mean);
@@ -60,28 +61,58 @@ pub fn attention_int8(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32])
             let epilogue = Epilogue::default();
             let base_two = scale * std::f32::consts::LOG2_E;
             let scores = linear_int8_scaled(&queries, base_two, &keys, (nq, d, nk), &epilogue);
+            let mut values: Vec<f64> =
+                head_of(v, b * nk..(b + 1) * nk, head, dv).into_iter().map(f64::from).collect();
+            (0..dv).for_each(|c| round_to_words(values.iter_mut().skip(c).step_by(dv)));
+            let all: Vec<usize> = (0..nk).collect();
+            let blocks: Vec<(&[usize], bool)> = all.chunks(KC).map(|block| (block, true)).collect();
             for (i, scores) in scores.chunks(nk).enumerate() {
-                let max = f64::from(scores.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-                let weights: Vec<f64> = scores.iter().map(|&s| (f64::from(s) - max).exp2()).collect();
-                let total: f64 = weights.iter().sum();
-                for c in 0..dv {
-                    let value = |j: usize| f64::from(v[((b * nk + j) * heads + head) * dv + c]);
-                    let sum: f64 = weights.iter().enumerate().map(|(j, w)| w * value(j)).sum();
-                    out[((b * nq + i) * heads + head) * dv + c] = (sum / total) as f32;
-                }
+                let scores: Vec<f64> = scores.iter().copied().map(f64::from).collect();
+                let row = &mut out[((b * nq + i) * heads + head) * dv..][..dv];
+                row.copy_from_slice(&weigh(&scores, &values, &blocks));
             }
         }
     }
     out
 }
 
-/// Attention over tokens on copies of a `side × side` grid with scores in 16 bits: what [`crate::attention::GridKeys`] computes of
-/// [`crate::attention::GridTokens::int16`].
+/// To what [`i16`] words within ±2047 hold of them.
+fn round_to_words<'a>(values: impl Iterator<Item = &'a mut f64>) {
+    let mut values: Vec<&mut f64> = values.collect();
+    let extent = values.iter().fold(0.0, |extent: f64, v| v.abs().max(extent));
+    let step = (extent / 2047.0).max(f64::MIN_POSITIVE);
+    values.iter_mut().for_each(|v| **v = (**v / step).round_ties_even() * step);
+}
+
+/// The values with the weights `2^S`, these rounded in some of the blocks of tokens to 1/4096 of the largest.
+fn weigh(scores: &[f64], values: &[f64], blocks: &[(&[usize], bool)]) -> Vec<f32> {
+    let dv = values.len() / scores.len();
+    let largest = |tokens: &[usize]| tokens.iter().map(|&t| scores[t]).fold(f64::NEG_INFINITY, f64::max);
+    let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let (mut sums, mut total) = (vec![0.0; dv], 0.0);
+    for &(tokens, round) in blocks {
+        let block_max = largest(tokens);
+        for &t in tokens {
+            let weight = if round {
+                ((scores[t] - block_max).exp2() * 4096.0).round_ties_even() / 4096.0
+                    * (block_max - max).exp2()
+            } else {
+                (scores[t] - max).exp2()
+            };
+            total += weight;
+            sums.iter_mut().zip(&values[t * dv..]).for_each(|(sum, v)| *sum += weight * v);
+        }
+    }
+    sums.iter().map(|sum| (sum / total) as f32).collect()
+}
+
+/// Attention over tokens on copies of a `side × side` grid in 16 bits: what [`crate::attention::GridKeys`] computes of
+/// [`crate::attention::GridTokens::int16`] with at most `most_copies` in a group.
 ///
 /// `q` is `(nq, d)`, `z` `(tokens, m)`, `v` `(tokens, dv)`; a key is `weight · z + bias`, turned to its cell; the tokens after the
 /// copies have the keys `placeless`. `theta` as in [`rope`].
 pub fn attention_over_grids_int16(
-    (side, copies): (usize, usize),
+    (side, copies, most_copies): (usize, usize, usize),
     (scale, theta): (f32, f64),
     q: &[f32],
     z: &[f32],
@@ -92,6 +123,30 @@ pub fn attention_over_grids_int16(
     let (d, m) = (bias.len(), weight.len() / bias.len());
     let (cells, tokens) = (side * side, z.len() / m);
     let (placed, dv) = (copies * cells, v.len() / tokens);
+    // A block holds the tokens of some copies at some cells.
+    let count = copies.div_ceil(most_copies);
+    let mut blocks: Vec<Vec<usize>> = Vec::new();
+    for group in 0..count {
+        let group = copies * group / count..copies * (group + 1) / count;
+        let per_block = KC / group.len();
+        for first in (0..cells).step_by(per_block) {
+            let cells_here = first..cells.min(first + per_block);
+            blocks.push(
+                group.clone().flat_map(|t| cells_here.clone().map(move |cell| t * cells + cell)).collect(),
+            );
+        }
+    }
+    let mut values: Vec<f64> = v.iter().copied().map(f64::from).collect();
+    for block in &blocks {
+        for c in 0..dv {
+            let mut column: Vec<f64> = block.iter().map(|t| values[t * dv + c]).collect();
+            round_to_words(column.iter_mut());
+            block.iter().zip(column).for_each(|(t, v)| values[t * dv + c] = v);
+        }
+    }
+    let others: Vec<usize> = (placed..tokens).collect();
+    let blocks: Vec<(&[usize], bool)> =
+        blocks.iter().map(|block| (&block[..], true)).chain([(&others[..], false)]).collect();
     let base_two = f64::from(scale) * std::f64::consts::LOG2_E;
     let most = ((1 << 17) / m - 1).min(8191) as f64;
     let rounded: Vec<(f64, Vec<f64>)> = z[..placed * m]
@@ -109,19 +164,25 @@ pub fn attention_over_grids_int16(
             rope(&column.repeat(cells), side, d, theta)
         })
         .collect();
+    // Their words, and those of a query, in place of them.
+    let most_of_part = (i32::MAX as usize / (d / 2)).isqrt().min(8191) as f64;
+    let words = |row: &[f32]| -> Vec<f64> {
+        let extent = row.iter().fold(0.0, |extent: f64, x| extent.max(f64::from(*x).abs()));
+        let step = (extent / most_of_part).max(f64::MIN_POSITIVE);
+        row.iter().map(|x| (f64::from(*x) / step).round_ties_even() * step).collect()
+    };
+    let turned: Vec<Vec<f64>> = turned.iter().map(|rows| rows.chunks(d).flat_map(words).collect()).collect();
     let mut out = Vec::new();
     for q in q.chunks(d) {
+        let query = words(q);
         let split = |half: std::ops::Range<usize>| -> Vec<Vec<f64>> {
-            let dot = |row: &[f32]| -> f64 {
-                let products = half.clone().map(|k| f64::from(row[k]) * f64::from(q[k]));
-                products.sum::<f64>() * base_two
-            };
+            let dot = |row: &[f64]| half.clone().map(|k| row[k] * query[k]).sum::<f64>() * base_two;
             let row = |j: usize| turned.iter().map(|turned| dot(&turned[(j * side + j) * d..])).collect();
             (0..side).map(row).collect()
         };
         let parts = [split(0..d / 2), split(d / 2..d)];
-        let values = parts.iter().flatten().flat_map(|row| &row[..m]);
-        let step = (values.fold(0.0, |most: f64, x| most.max(x.abs())) / 8191.0).max(f64::MIN_POSITIVE);
+        let split = parts.iter().flatten().flat_map(|row| &row[..m]);
+        let step = (split.fold(0.0, |most: f64, x| most.max(x.abs())) / 8191.0).max(f64::MIN_POSITIVE);
         let round = |x: f64| (x / step).round_ties_even();
         let mut scores: Vec<f64> = rounded
             .iter()
@@ -135,13 +196,7 @@ pub fn attention_over_grids_int16(
         scores.extend(placeless.chunks(d).map(|key| {
             q.iter().zip(key).map(|(&q, &k)| f64::from(q) * f64::from(k)).sum::<f64>() * base_two
         }));
-        let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let weights: Vec<f64> = scores.iter().map(|s| (s - max).exp2()).collect();
-        let total: f64 = weights.iter().sum();
-        for c in 0..dv {
-            let sum: f64 = weights.iter().enumerate().map(|(i, w)| w * f64::from(v[i * dv + c])).sum();
-            out.push((sum / total) as f32);
-        }
+        out.extend(weigh(&scores, &values, &blocks));
     }
     out
 }

@@ -57,7 +57,10 @@ impl Layer {
             self_out: folded(&own, d)?,
             norm2: LayerNorm::load(&scope.at("norm2"), d, EPS)?,
             cross_q: Linear::load_quantized(&cross.at("q_proj"), isa, d, d)?,
-            cross_grid_keys: GridKeys::new(&key, &key_bias, scale(d), rope),
+            cross_grid_keys: match scope.precision() {
+                Precision::F32 => GridKeys::new(&key, &key_bias, scale(d), rope),
+                Precision::Int8 => GridKeys::int16(&key, &key_bias, scale(d), rope),
+            },
             cross_k: Linear::quantized(isa, scope.precision(), &key, key_bias, m),
             cross_out: folded(&cross, m)?,
             mlp: Mlp {

@@ -1,14 +1,17 @@
 //! A block of queries over tokens on grids.
 
-use super::int16::{self, InputWords};
-use super::tokens::{Group, Inputs};
-use super::{GridKeys, GridTokens, MAX_COPIES};
+use std::ops::Range;
+
+use super::scores16::{self, InputWords};
+use super::tokens::GroupTokens;
+use super::values16::{self, ValueBlock};
+use super::{GridKeys, GridTokens, MAX_COPIES, Turned, split16};
 use crate::gemm::{KC, PanelTiles, cover_rows, tile, tile_of_sum};
 use crate::math;
 use crate::simd::{F32s, Isa, Simd, TileOp};
 
 /// Rows of weights that all panels of a block use before the next: they stay in L1 and L2.
-const WEIGHT_ROWS: usize = 56;
+pub(super) const WEIGHT_ROWS: usize = 56;
 
 /// A block of queries over all tokens. What belongs to a panel is contiguous in every buffer.
 pub(super) struct Block<'a> {
@@ -20,11 +23,13 @@ pub(super) struct Block<'a> {
     pub panels: usize,
     /// `(d, width)` a panel.
     pub queries: &'a [f32],
+    /// As many words, if the weights are words.
+    pub query_words: &'a mut [i16],
     /// `(side, m + 1, width)` a panel: `a`.
     pub by_column: &'a mut [f32],
     /// `(side, m + 1, width)` a panel: `b`.
     pub by_row: &'a mut [f32],
-    /// `a` and `b` as words and their step, if the scores are formed from those: see [`int16::ToWords`].
+    /// `a` and `b` as words and their step, if the scores are formed from those: see [`scores16::ToWords`].
     pub words: &'a mut [i16],
     /// `(width)` a panel.
     pub steps: &'a mut [f32],
@@ -34,8 +39,11 @@ pub(super) struct Block<'a> {
     pub total: &'a mut [f32],
     /// Of the panel at hand.
     pub correction: &'a mut [f32],
+    pub block_max: &'a mut [f32],
     /// `(KC, width)`, of the panel at hand.
     pub scores: &'a mut [f32],
+    /// As many words, if the values are words.
+    pub weight_words: &'a mut [i16],
     /// `(queries, dv)`.
     pub out: &'a mut [f32],
 }
@@ -55,19 +63,22 @@ impl TileOp for Block<'_> {
         let tokens = self.tokens;
         let value_rows = tokens.dv * KC;
         for group in &tokens.groups {
-            for (block, values) in group.values.chunks_exact(value_rows).enumerate() {
+            let per_block = group.cells_per_block();
+            for block in 0..tokens.cells.div_ceil(per_block) {
+                let cells = block * per_block..tokens.cells.min((block + 1) * per_block);
+                let count = cells.len() * group.copies;
                 for panel in 0..self.panels {
-                    let max = match &group.inputs {
-                        Inputs::F32(inputs) => {
-                            self.grid_scores::<S, NV>(s, inputs, group.copies, block, panel)
+                    match &group.tokens {
+                        GroupTokens::F32 { inputs, values } => {
+                            let max = self.grid_scores::<S, NV>(s, inputs, group.copies, block, panel);
+                            let values = &values[block * value_rows..][..value_rows];
+                            self.accumulate::<S, MR, NV>(s, panel, max, count, values);
                         }
-                        Inputs::Int16(inputs) => {
-                            self.grid_scores_int16::<S, NV>(s, inputs, group, block, panel)
+                        GroupTokens::Int16 { inputs, values } => {
+                            self.grid_scores_int16(inputs, group.copies, cells.clone(), panel);
+                            self.accumulate_int16(panel, count, values.block(block));
                         }
-                    };
-                    let first = block * group.cells_per_block();
-                    let count = group.cells_per_block().min(tokens.cells - first) * group.copies;
-                    self.accumulate::<S, MR, NV>(s, panel, max, count, values);
+                    }
                 }
             }
         }
@@ -93,6 +104,21 @@ impl Block<'_> {
     fn split_queries<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S) {
         let GridKeys { d, side, m, turned, .. } = self.weights;
         let width = NV * S::F32::LANES;
+        let turned = match turned {
+            Turned::F32(turned) => turned,
+            Turned::Int16(weights) => {
+                return self.isa.dispatch_dots(split16::Split {
+                    weights,
+                    d: *d,
+                    width,
+                    queries: self.queries,
+                    words: self.query_words,
+                    steps: self.steps,
+                    by_column: self.by_column,
+                    by_row: self.by_row,
+                });
+            }
+        };
         let rows = side * (m + 1);
         for first in (0..rows).step_by(WEIGHT_ROWS) {
             let count = WEIGHT_ROWS.min(rows - first);
@@ -167,34 +193,39 @@ impl Block<'_> {
     }
 
     /// [`Self::grid_scores`] in 16 bits.
-    #[inline(always)]
-    fn grid_scores_int16<S: Simd, const NV: usize>(
-        &mut self,
-        s: S,
-        inputs: &InputWords,
-        group: &Group,
-        block: usize,
-        panel: usize,
-    ) -> [S::F32; NV] {
-        let width = NV * S::F32::LANES;
-        let first = block * group.cells_per_block();
+    /// The scores of the tokens of some cells, and the largest of each query.
+    fn grid_scores_int16(&mut self, inputs: &InputWords, copies: usize, cells: Range<usize>, panel: usize) {
+        let width = self.block_max.len();
         let (ab, words) = (self.by_column.len() / self.panels, self.words.len() / self.panels);
-        // The corrections are not in use yet.
-        let max = &mut *self.correction;
-        max.copy_from_slice(&self.max[panel * width..][..width]);
-        self.isa.dispatch_dots(int16::Scores {
+        self.block_max.fill(f32::NEG_INFINITY);
+        self.isa.dispatch_dots(scores16::Scores {
             inputs,
-            copies: group.copies,
+            copies,
             m: self.weights.m,
-            cells: first..(first + group.cells_per_block()).min(self.tokens.cells),
+            cells,
             by_column: &self.by_column[panel * ab..][..ab],
             by_row: &self.by_row[panel * ab..][..ab],
             words: &self.words[panel * words..][..words],
             steps: &self.steps[panel * width..][..width],
-            max,
+            max: self.block_max,
             scores: self.scores,
         });
-        load::<S, NV>(s, self.correction)
+    }
+
+    /// [`Self::accumulate`] of words.
+    fn accumulate_int16(&mut self, panel: usize, count: usize, values: ValueBlock) {
+        let (width, dv) = (self.block_max.len(), self.tokens.dv);
+        self.isa.dispatch_dots(values16::Accumulate {
+            count,
+            values,
+            scores: self.scores,
+            weights: self.weight_words,
+            block_max: self.block_max,
+            correction: self.correction,
+            max: &mut self.max[panel * width..][..width],
+            total: &mut self.total[panel * width..][..width],
+            sums: &mut self.sums[panel * dv * width..][..dv * width],
+        });
     }
 
     /// `a` and `b` of every panel as words.
@@ -205,7 +236,7 @@ impl Block<'_> {
         let words = self.words.chunks_exact_mut(words).zip(self.steps.chunks_exact_mut(width));
         for ((by_column, by_row), (words, steps)) in split.zip(words) {
             let m = self.weights.m;
-            self.isa.dispatch_dots(int16::ToWords { m, by_column, by_row, words, steps });
+            self.isa.dispatch_dots(scores16::ToWords { m, by_column, by_row, words, steps });
         }
     }
 

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::MAX_COPIES;
-use super::int16::{self, InputWords};
+use super::scores16::{self, InputWords};
+use super::values16::ValueWords;
 use crate::gemm::KC;
 use crate::parallel;
 use crate::simd::Isa;
@@ -27,17 +28,22 @@ pub struct GridTokens {
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     pub copies: usize,
-    cells: usize,
-    pub inputs: Inputs,
-    /// Per block of cells `dv` rows with stride [`KC`]; a column is a token, the copies of a cell side by side.
-    pub values: Vec<f32>,
+    pub tokens: GroupTokens,
 }
 
+/// Inputs and values. The values are, per block of cells, `dv` rows with stride [`KC`]; a column is a token, the copies of a cell
+/// side by side.
 #[derive(Clone, Debug)]
-pub(super) enum Inputs {
-    /// `(cells, m, copies)`.
-    F32(Vec<f32>),
-    Int16(InputWords),
+pub(super) enum GroupTokens {
+    F32 {
+        /// `(cells, m, copies)`.
+        inputs: Vec<f32>,
+        values: Vec<f32>,
+    },
+    Int16 {
+        inputs: InputWords,
+        values: ValueWords,
+    },
 }
 
 impl Group {
@@ -57,7 +63,8 @@ impl GridTokens {
         Self::arrange(isa, copies, inputs, values, false)
     }
 
-    /// [`Self::new`] for scores from exact sums of 16-bit products: less work with VNNI, and the output moves by about 5e-4 of its length.
+    /// [`Self::new`] for scores and weighted values from exact sums of 16-bit products: less work with VNNI, and the output moves by about 1e-3 of its
+    /// length.
     ///
     /// # Panics
     /// If the sizes do not agree.
@@ -85,8 +92,16 @@ impl GridTokens {
         let count = copies.div_ceil(most);
         let groups = (0..count).map(|i| {
             let range = copies * i / count..copies * (i + 1) / count;
-            let group = Group::new(range.clone(), cells, (values, dv));
-            group.with_inputs(range.start, inputs, m, words)
+            let values = Group::values(range.clone(), cells, (values, dv));
+            let row = |t: usize, cell: usize| &inputs[((range.start + t) * cells + cell) * m..][..m];
+            let sizes = (range.len(), cells, m);
+            let tokens = if words {
+                let inputs = InputWords::new(sizes, row);
+                GroupTokens::Int16 { inputs, values: ValueWords::new(isa, &values, dv) }
+            } else {
+                GroupTokens::F32 { inputs: Group::inputs(sizes, row), values }
+            };
+            Group { copies: range.len(), tokens }
         });
         let groups = groups.collect();
         let placeless = tokens - copies * cells;
@@ -102,22 +117,17 @@ impl GridTokens {
 
     /// Words that `a` and `b` of one panel of queries take.
     pub(super) fn words_of_split(&self, side: usize, width: usize) -> usize {
-        if self.words { int16::words_of_split(side, self.m, width) } else { 0 }
+        if self.words { scores16::words_of_split(side, self.m, width) } else { 0 }
     }
 }
 
 impl Group {
-    /// With the values of the tokens of some copies, and no inputs yet.
-    fn new(range: Range<usize>, cells: usize, (values, dv): (&[f32], usize)) -> Self {
+    /// The values of the tokens of some copies: see [`GroupTokens`].
+    fn values(range: Range<usize>, cells: usize, (values, dv): (&[f32], usize)) -> Vec<f32> {
         let copies = range.len();
         let per_block = KC / copies;
-        let mut group = Self {
-            copies,
-            cells,
-            inputs: Inputs::F32(Vec::new()),
-            values: vec![0.0; cells.div_ceil(per_block) * dv * KC],
-        };
-        parallel::for_each_chunk_mut(&mut group.values, dv * KC, |block, out| {
+        let mut arranged = vec![0.0; cells.div_ceil(per_block) * dv * KC];
+        parallel::for_each_chunk_mut(&mut arranged, dv * KC, |block, out| {
             let first = block * per_block;
             for cell in first..(first + per_block).min(cells) {
                 for t in 0..copies {
@@ -127,28 +137,24 @@ impl Group {
                 }
             }
         });
-        group
+        arranged
     }
 
-    /// With its inputs, of the copies from `first` on.
-    fn with_inputs(mut self, first: usize, inputs: &[f32], m: usize, words: bool) -> Self {
-        let (copies, cells) = (self.copies, self.cells);
-        let row = |t: usize, cell: usize| &inputs[((first + t) * cells + cell) * m..][..m];
-        self.inputs = if words {
-            Inputs::Int16(InputWords::new((copies, cells, m), row))
-        } else {
-            let mut arranged = vec![0.0; cells * m * copies];
-            let chunk = 64 * m * copies;
-            parallel::for_each_chunk_mut(&mut arranged, chunk, |i, out| {
-                for (j, out) in out.chunks_exact_mut(m * copies).enumerate() {
-                    for t in 0..copies {
-                        let input = row(t, i * 64 + j);
-                        out[t..].iter_mut().step_by(copies).zip(input).for_each(|(x, &z)| *x = z);
-                    }
+    /// The inputs `row(copy, cell)` in single precision.
+    fn inputs<'a>(
+        (copies, cells, m): (usize, usize, usize),
+        row: impl Fn(usize, usize) -> &'a [f32] + Sync,
+    ) -> Vec<f32> {
+        let mut arranged = vec![0.0; cells * m * copies];
+        let chunk = 64 * m * copies;
+        parallel::for_each_chunk_mut(&mut arranged, chunk, |i, out| {
+            for (j, out) in out.chunks_exact_mut(m * copies).enumerate() {
+                for t in 0..copies {
+                    let input = row(t, i * 64 + j);
+                    out[t..].iter_mut().step_by(copies).zip(input).for_each(|(x, &z)| *x = z);
                 }
-            });
-            Inputs::F32(arranged)
-        };
-        self
+            }
+        });
+        arranged
     }
 }

@@ -83,6 +83,16 @@ impl Dot for Avx2 {
         }
     }
     #[inline(always)]
+    fn store_words(self, x: F32x8, out: &mut [i16]) {
+        assert!(out.len() >= 8);
+        // SAFETY: the token proves the feature; eight words fit, asserted above.
+        unsafe {
+            let x = _mm256_cvtps_epi32(x.0);
+            let words = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x));
+            _mm_storeu_si128(out.as_mut_ptr().cast(), words);
+        }
+    }
+    #[inline(always)]
     fn to_floats(self, sums: __m256i) -> F32x8 {
         // SAFETY: the token proves the feature.
         F32x8(unsafe { _mm256_cvtepi32_ps(sums) })

@@ -68,6 +68,8 @@ pub trait Dot: Copy + Send + Sync + 'static {
     /// Writes integral floats within 16 bits as pairs, that of a lane from both vectors. Panics if `out` is shorter than a
     /// vector.
     fn store_pairs(self, x: [FloatsOf<Self>; 2], out: &mut [i16]);
+    /// Writes integral floats within 16 bits, one a lane. Panics if `out` is shorter than a vector.
+    fn store_words(self, x: FloatsOf<Self>, out: &mut [i16]);
     /// To the nearest float.
     fn to_floats(self, sums: Self::Sums) -> FloatsOf<Self>;
     /// `sums − zero · columns`, wrapping, then to the nearest float. Panics if `columns` is shorter than a vector.

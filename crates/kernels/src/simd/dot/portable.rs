@@ -84,6 +84,12 @@ impl Dot for Portable {
         }
     }
     #[inline(always)]
+    fn store_words(self, x: F32x8, out: &mut [i16]) {
+        let mut floats = [0.0; 8];
+        x.store(&mut floats);
+        out[..8].copy_from_slice(&floats.map(|x| x as i16));
+    }
+    #[inline(always)]
     fn to_floats(self, sums: i32x8) -> F32x8 {
         F32x8::load(self, &sums.to_array().map(|sum| sum as f32))
     }

@@ -88,6 +88,15 @@ impl Dot for Avx512Vnni {
         }
     }
     #[inline(always)]
+    fn store_words(self, x: F32x16, out: &mut [i16]) {
+        assert!(out.len() >= 16);
+        // SAFETY: the token proves the feature; sixteen words fit, asserted above.
+        unsafe {
+            let words = _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(x.0));
+            _mm256_storeu_si256(out.as_mut_ptr().cast(), words);
+        }
+    }
+    #[inline(always)]
     fn to_floats(self, sums: __m512i) -> F32x16 {
         // SAFETY: the token proves the feature.
         F32x16(unsafe { _mm512_cvtepi32_ps(sums) })

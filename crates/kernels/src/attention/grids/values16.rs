@@ -1,0 +1,159 @@
+//! Weighted values of tokens on grids from 16-bit words: see [`crate::attention::values16`]. Here a block has its own scales.
+
+use crate::attention::values16::{ONE, scale_of, weight};
+use crate::gemm::int8::{DotTiles, cover_rows};
+use crate::gemm::{KC, pair_tile};
+use crate::math;
+use crate::parallel;
+use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa};
+
+/// Values as words, block by block.
+#[derive(Clone, Debug)]
+pub(super) struct ValueWords {
+    dv: usize,
+    /// `(blocks, dv)` rows with stride [`KC`].
+    data: Vec<i16>,
+    /// `(blocks, dv)`.
+    scales: Vec<f32>,
+}
+
+/// Those of one block.
+#[derive(Clone, Copy)]
+pub(super) struct ValueBlock<'a> {
+    data: &'a [i16],
+    scales: &'a [f32],
+}
+
+impl ValueWords {
+    /// Of `(blocks, dv)` rows of [`KC`] values.
+    pub fn new(isa: Isa, values: &[f32], dv: usize) -> Self {
+        let mut new = Self { dv, data: vec![0; values.len()], scales: vec![0.0; values.len() / KC] };
+        parallel::for_each_chunk_mut2(&mut new.data, dv * KC, &mut new.scales, dv, |i, data, scales| {
+            isa.dispatch_dots(ToWords { values: &values[i * dv * KC..], data, scales });
+        });
+        new
+    }
+
+    pub fn block(&self, block: usize) -> ValueBlock<'_> {
+        let dv = self.dv;
+        ValueBlock {
+            data: &self.data[block * dv * KC..][..dv * KC],
+            scales: &self.scales[block * dv..][..dv],
+        }
+    }
+}
+
+struct ToWords<'a> {
+    values: &'a [f32],
+    data: &'a mut [i16],
+    scales: &'a mut [f32],
+}
+
+impl DotOp for ToWords<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
+        let (s, lanes) = (d.floats(), FloatsOf::<D>::LANES);
+        let rows = self.values.chunks_exact(KC).zip(self.data.chunks_exact_mut(KC));
+        for ((values, words), scale) in rows.zip(self.scales) {
+            let extent = values.iter().fold(0.0, |extent: f32, v| v.abs().max(extent));
+            let inverse;
+            (*scale, inverse) = scale_of(extent);
+            let inverse = FloatsOf::<D>::splat(s, inverse);
+            for (values, words) in values.chunks_exact(lanes).zip(words.chunks_exact_mut(lanes)) {
+                d.store_words(FloatsOf::<D>::load(s, values).mul(inverse).round(), words);
+            }
+        }
+    }
+}
+
+/// The scores of one panel of queries and one block of tokens to weights, and the weighted values onto the sums.
+pub(super) struct Accumulate<'a> {
+    pub count: usize,
+    pub values: ValueBlock<'a>,
+    /// `(count, width)`.
+    pub scores: &'a [f32],
+    /// Room for `(KC, width)`.
+    pub weights: &'a mut [i16],
+    /// `(width)` each. The largest score of the block; afterwards what the new sums are multiplied by.
+    pub block_max: &'a mut [f32],
+    /// What the sums before are multiplied by.
+    pub correction: &'a mut [f32],
+    pub max: &'a mut [f32],
+    pub total: &'a mut [f32],
+    /// `(dv, width)`.
+    pub sums: &'a mut [f32],
+}
+
+impl DotOp for Accumulate<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
+        let (s, lanes) = (d.floats(), FloatsOf::<D>::LANES);
+        let width = self.max.len();
+        let nothing = FloatsOf::<D>::splat(s, 0.0);
+        for first in (0..width).step_by(lanes) {
+            let block_max = FloatsOf::<D>::load(s, &self.block_max[first..]);
+            let mut sum = nothing;
+            let pairs = self.scores[..self.count * width].chunks(2 * width);
+            for (scores, weights) in pairs.zip(self.weights.chunks_exact_mut(2 * width)) {
+                let mut pair = [nothing; 2];
+                for (weights, scores) in pair.iter_mut().zip(scores.chunks_exact(width)) {
+                    *weights = weight(s, FloatsOf::<D>::load(s, &scores[first..]), block_max);
+                    sum = sum.add(*weights);
+                }
+                d.store_pairs(pair, &mut weights[2 * first..]);
+            }
+            let old_max = FloatsOf::<D>::load(s, &self.max[first..]);
+            let max = old_max.max(block_max);
+            let old = math::exp2_negative(s, old_max.sub(max));
+            let new = math::exp2_negative(s, block_max.sub(max)).mul(FloatsOf::<D>::splat(s, 1.0 / ONE));
+            let total = FloatsOf::<D>::load(s, &self.total[first..]);
+            total.mul_add(old, sum.mul(new)).store(&mut self.total[first..]);
+            max.store(&mut self.max[first..]);
+            old.store(&mut self.correction[first..]);
+            new.store(&mut self.block_max[first..]);
+        }
+        for first in (0..width).step_by(NV * lanes) {
+            let mut update = Update {
+                pairs: self.count.div_ceil(2),
+                first,
+                values: self.values,
+                weights: self.weights,
+                old: self.correction,
+                new: self.block_max,
+                sums: self.sums,
+            };
+            cover_rows::<D, MR, NV>(d, self.values.scales.len(), 0, &mut update);
+        }
+    }
+}
+
+/// `sums ← sums · old + values · weights · new`, from query `first` on.
+struct Update<'a> {
+    pairs: usize,
+    first: usize,
+    values: ValueBlock<'a>,
+    weights: &'a [i16],
+    old: &'a [f32],
+    new: &'a [f32],
+    sums: &'a mut [f32],
+}
+
+impl DotTiles for Update<'_> {
+    #[inline(always)]
+    fn tile<D: Dot, const MR: usize, const NV: usize>(&mut self, d: D, _: usize, i: usize) {
+        let (s, lanes, width) = (d.floats(), FloatsOf::<D>::LANES, self.old.len());
+        let right = (&self.weights[2 * self.first..], 2 * width);
+        let acc = pair_tile::<D, MR, NV>(d, self.pairs, &self.values.data[i * KC..], right);
+        for (v, first) in (self.first..).step_by(lanes).take(NV).enumerate() {
+            let [old, new] = [self.old, self.new].map(|x| FloatsOf::<D>::load(s, &x[first..]));
+            for (r, acc) in acc.iter().enumerate() {
+                let scale = FloatsOf::<D>::splat(s, self.values.scales[i + r]);
+                let sum = &mut self.sums[(i + r) * width + first..];
+                let x = d.to_floats(acc[v]).mul(scale).mul(new);
+                FloatsOf::<D>::load(s, sum).mul_add(old, x).store(sum);
+            }
+        }
+    }
+}

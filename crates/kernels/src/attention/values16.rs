@@ -1,0 +1,225 @@
+//! Weighted values from 16-bit words.
+//!
+//! ```text
+//! for a query and at most KC keys, with m the largest of their scores S:
+//!   2^(S − m) ≈ p / 4096,  p in 0 ..= 4096          v ≈ s_v · w,  w within ±2047, one s_v per column
+//!   Σ 2^(S − M) · v ≈ s_v · 2^(m − M) / 4096 · Σ p · w       the sum exact in 32 bits
+//! ```
+//!
+//! `M` is the largest score of all keys, as always. With a scale for every block of keys many small weights are not lost beside
+//! one large one elsewhere; and as the weights are added up as rounded, they add up to one.
+
+use std::ops::Range;
+
+use super::flash::{QUERIES, Running, Values};
+use crate::gemm::int8::{DotTiles, cover_rows};
+use crate::gemm::{KC, Rows, pair_tile};
+use crate::math;
+use crate::parallel;
+use crate::rows;
+use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa, Simd};
+
+/// The largest weight is `2^WEIGHT_BITS`.
+pub(super) const WEIGHT_BITS: u32 = 12;
+/// The largest magnitude of a value.
+pub(super) const MOST_OF_VALUE: f32 = 2047.0;
+const _: () = assert!((KC as i64) << WEIGHT_BITS <= i32::MAX as i64 / MOST_OF_VALUE as i64);
+
+/// A weight of one.
+pub(super) const ONE: f32 = (1 << WEIGHT_BITS) as f32;
+
+/// `2^(score − max)` as a weight.
+#[inline(always)]
+pub(super) fn weight<S: Simd>(s: S, score: S::F32, max: S::F32) -> S::F32 {
+    math::exp2_negative(s, score.sub(max)).mul(S::F32::splat(s, ONE)).round()
+}
+
+/// The scale and the inverse of values up to `extent`.
+#[inline(always)]
+pub(super) fn scale_of(extent: f32) -> (f32, f32) {
+    // Below the smallest normal number the inverse would overflow.
+    if extent / MOST_OF_VALUE < f32::MIN_POSITIVE {
+        (1.0, 1.0)
+    } else {
+        (extent / MOST_OF_VALUE, MOST_OF_VALUE / extent)
+    }
+}
+
+/// `(n, dv)` values as words, cut into blocks of [`KC`] rows and panels of `NR` columns. A panel is contiguous: for every two
+/// rows the pair of words of each column. Rows and columns are padded with zeros.
+#[derive(Debug, Default)]
+pub(super) struct Values16 {
+    panels: usize,
+    width: usize,
+    data: Vec<i16>,
+    /// One per column, padded; so are the inverses.
+    scales: Vec<f32>,
+    inverses: Vec<f32>,
+}
+
+impl Values16 {
+    fn panel(&self, block: usize, panel: usize) -> &[i16] {
+        let len = KC * self.width;
+        &self.data[(block * self.panels + panel) * len..][..len]
+    }
+}
+
+impl Values for Values16 {
+    fn pack(&mut self, isa: Isa, values: Rows, n: usize, dv: usize) {
+        self.width = isa.dot_tile_shape().1;
+        self.panels = dv.div_ceil(self.width);
+        let columns = self.panels * self.width;
+        self.inverses.clear();
+        self.inverses.resize(columns, 0.0);
+        for i in 0..n {
+            let extents = self.inverses.iter_mut().zip(values.part(i, 0, dv));
+            extents.for_each(|(extent, v)| *extent = v.abs().max(*extent));
+        }
+        self.scales.resize(columns, 0.0);
+        for (scale, inverse) in self.scales.iter_mut().zip(&mut self.inverses) {
+            (*scale, *inverse) = scale_of(*inverse);
+        }
+        let block = KC * columns;
+        // Every word is written, or is not read: those after the last pair.
+        self.data.resize(n.div_ceil(KC) * block, 0);
+        let (width, inverses) = (self.width, &self.inverses);
+        parallel::for_each_chunk_mut(&mut self.data, block, |i, data| {
+            let count = KC.min(n - i * KC);
+            isa.dispatch_dots(Pack { values: values.skip(i * KC), count, dv, width, inverses, data });
+        });
+    }
+
+    #[inline(always)]
+    fn accumulate<S: Simd, const MR: usize, const NV: usize>(
+        &self,
+        _: S,
+        isa: Isa,
+        keys: Range<usize>,
+        scores: &mut [f32],
+        running: &mut Running,
+    ) {
+        parallel::with_words(running.max.len() * KC, |words| {
+            isa.dispatch_dots(Accumulate { values: self, keys, scores, words, running });
+        });
+    }
+}
+
+/// One block of [`Values16`].
+struct Pack<'a> {
+    values: Rows<'a>,
+    count: usize,
+    dv: usize,
+    width: usize,
+    inverses: &'a [f32],
+    data: &'a mut [i16],
+}
+
+impl DotOp for Pack<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
+        let Self { values, count, dv, width, inverses, data } = self;
+        let (s, lanes) = (d.floats(), FloatsOf::<D>::LANES);
+        let panels = data.chunks_exact_mut(KC * width).zip(inverses.chunks_exact(width));
+        for (panel, (data, inverses)) in panels.enumerate() {
+            for (p, data) in data.chunks_exact_mut(2 * width).take(count.div_ceil(2)).enumerate() {
+                for first in (0..width).step_by(lanes) {
+                    let column = (panel * width + first).min(dv);
+                    let inverse = FloatsOf::<D>::load(s, &inverses[first..]);
+                    let pair = [2 * p, 2 * p + 1].map(|i| {
+                        let row =
+                            if i < count { values.part(i, column, dv.min(column + lanes)) } else { &[] };
+                        FloatsOf::<D>::load_partial(s, row).mul(inverse).round()
+                    });
+                    d.store_pairs(pair, &mut data[2 * first..]);
+                }
+            }
+        }
+    }
+}
+
+struct Accumulate<'a, 'r> {
+    values: &'a Values16,
+    keys: Range<usize>,
+    /// Rows with stride [`KC`], and the weights of these.
+    scores: &'a mut [f32],
+    words: &'a mut [i16],
+    running: &'a mut Running<'r>,
+}
+
+impl DotOp for Accumulate<'_, '_> {
+    type Output = ();
+    #[inline(always)]
+    fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
+        let Self { values, keys, scores, words, running } = self;
+        let (s, lanes) = (d.floats(), FloatsOf::<D>::LANES);
+        let m = running.max.len();
+        // What the sums before and the new ones are multiplied by.
+        let mut factors = [(0.0, 0.0); QUERIES];
+        let padded = keys.len().next_multiple_of(lanes);
+        for (r, (scores, words)) in
+            scores.chunks_exact_mut(KC).zip(words.chunks_exact_mut(KC)).take(m).enumerate()
+        {
+            let block_max = rows::row_max(s, &scores[..keys.len()]);
+            // The weights of what is not there are zero.
+            scores[keys.len()..padded].fill(f32::NEG_INFINITY);
+            let shift = FloatsOf::<D>::splat(s, block_max);
+            let mut sum = FloatsOf::<D>::splat(s, 0.0);
+            let vectors = scores[..padded].chunks_exact(lanes).zip(words.chunks_exact_mut(lanes));
+            for (scores, words) in vectors {
+                let weights = weight(s, FloatsOf::<D>::load(s, scores), shift);
+                sum = sum.add(weights);
+                d.store_words(weights, words);
+            }
+            let max = running.max[r].max(block_max);
+            let (old, new) = ((running.max[r] - max).exp2(), (block_max - max).exp2() / ONE);
+            running.total[r] = running.total[r] * old + sum.sum() * new;
+            running.max[r] = max;
+            factors[r] = (old, new);
+        }
+        let Running { sums, stride, .. } = running;
+        let mut sums = Sums {
+            values,
+            block: keys.start / KC,
+            pairs: keys.len().div_ceil(2),
+            words,
+            factors: &factors,
+            sums,
+            stride: *stride,
+        };
+        for panel in 0..values.panels {
+            cover_rows::<D, MR, NV>(d, m, panel, &mut sums);
+        }
+    }
+}
+
+struct Sums<'a> {
+    values: &'a Values16,
+    block: usize,
+    pairs: usize,
+    words: &'a [i16],
+    factors: &'a [(f32, f32)],
+    sums: &'a mut [f32],
+    stride: usize,
+}
+
+impl DotTiles for Sums<'_> {
+    #[inline(always)]
+    fn tile<D: Dot, const MR: usize, const NV: usize>(&mut self, d: D, panel: usize, i: usize) {
+        let (s, lanes) = (d.floats(), FloatsOf::<D>::LANES);
+        let width = self.values.width;
+        let right = (self.values.panel(self.block, panel), 2 * width);
+        let acc = pair_tile::<D, MR, NV>(d, self.pairs, &self.words[i * KC..], right);
+        let scales: [_; NV] =
+            std::array::from_fn(|v| FloatsOf::<D>::load(s, &self.values.scales[panel * width + v * lanes..]));
+        for (r, acc) in acc.into_iter().enumerate() {
+            let (old, new) = self.factors[i + r];
+            let [old, new] = [old, new].map(|x| FloatsOf::<D>::splat(s, x));
+            for (v, sums) in acc.into_iter().enumerate() {
+                let sum = &mut self.sums[(i + r) * self.stride + panel * width + v * lanes..];
+                let x = d.to_floats(sums).mul(scales[v].mul(new));
+                FloatsOf::<D>::load(s, sum).mul_add(old, x).store(sum);
+            }
+        }
+    }
+}
