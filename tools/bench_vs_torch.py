@@ -1,7 +1,7 @@
 """Times our binary against Meta's code in PyTorch, same machine, same number of threads, same work.
 
-Usage: python tools/bench_vs_torch.py [--model tiny] [--parts encode,click,..] [--objects 1] [--threads 2] [--repeat 5]
-                                      [--rounds 2] [--binary target/release/sam2]
+Usage: python tools/bench_vs_torch.py [--model tiny] [--parts encode,click,..] [--objects 1] [--precision f32,int8]
+                                      [--threads 2] [--repeat 5] [--rounds 2] [--binary target/release/sam2]
 
 Both run the model with seeded weights on a synthetic 854x480 clip; the rounds alternate, and each number is the median over
 all rounds of the median of a round. What is timed (the parts of `sam2 bench`):
@@ -161,6 +161,7 @@ def main() -> None:
     parser.add_argument("--model", default="tiny", help="tiny, small, base_plus or large")
     parser.add_argument("--parts", default=",".join(PARTS[:-1]), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--objects", type=int, default=1, help="how many are tracked")
+    parser.add_argument("--precision", default="f32,int8", help="of ours: f32, int8 or both")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=2)
@@ -173,7 +174,8 @@ def main() -> None:
     if unknown := set(parts) - set(PARTS):
         parser.error(f"unknown part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
     reference = Torch(model, args.objects)
-    ours, theirs = [], []
+    precisions = args.precision.split(",")
+    ours, theirs = {precision: [] for precision in precisions}, []
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = pathlib.Path(folder) / f"{model}.safetensors"
         save_file({k: v.contiguous() for k, v in reference.model.state_dict().items()}, checkpoint)
@@ -181,18 +183,29 @@ def main() -> None:
         command += ["--threads", str(args.threads), "--repeat", str(args.repeat)]
         command += ["--parts", args.parts, "--objects", str(args.objects)]
         for _ in range(args.rounds):
-            ours.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+            for precision, found in ours.items():
+                run = subprocess.run([*command, "--precision", precision], check=True, capture_output=True, text=True)
+                found.append(json.loads(run.stdout))
             theirs.append(reference.times(parts, args.repeat))
-    rows = {
-        key: (statistics.median(r[key] for r in ours), statistics.median(r[key] for r in theirs)) for key in theirs[0]
-    }
+
+    def middle(rounds: list[dict], key: str) -> float:
+        return statistics.median(r[key] for r in rounds)
+
+    rows = {}
+    for key in theirs[0]:
+        torch_ms = middle(theirs, key)
+        rows[key] = {"torch": torch_ms}
+        for precision, found in ours.items():
+            ms = middle(found, key)
+            rows[key][precision] = {"ms": ms, "times_faster": torch_ms / ms}
     if args.json:
-        print(json.dumps({key: {"ours": a, "torch": b, "ratio": a / b} for key, (a, b) in rows.items()}))
+        print(json.dumps(rows))
         return
-    print(f"{model}, {args.threads} threads, {ours[0].get('isa', '?')}, torch {torch.__version__}")
-    print(f"{'':22}{'ours':>10}{'torch':>10}{'ours/torch':>12}")
-    for key, (a, b) in rows.items():
-        print(f"{key:22}{a:10.1f}{b:10.1f}{a / b:12.2f}")
+    print(f"{model}, {args.threads} threads, {ours[precisions[0]][0]['isa']}, torch {torch.__version__}")
+    print(f"{'ms (times faster)':22}{'torch':>10}" + "".join(f"{precision:>18}" for precision in precisions))
+    for key, row in rows.items():
+        columns = "".join(f"{row[p]['ms']:10.1f} ({row[p]['times_faster']:4.2f}x)" for p in precisions)
+        print(f"{key:22}{row['torch']:10.1f}{columns}")
 
 
 if __name__ == "__main__":

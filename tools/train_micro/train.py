@@ -3,8 +3,7 @@
     python tools/train_micro/train.py RUN --pool POOL --init START.pt --size 128 --clips 0 --minutes 25
 
 Each worker trains alone for --sync seconds; then weights and Adam's moments are averaged, weighted by the steps that
-each did, so that a worker that gets little time holds nobody up. Worker 1 and later run at low priority, on images only,
-whose steps are short; what only clips teach is taken from worker 0. A running mean of the weights is kept and exported.
+each did, so that a worker that gets little time holds nobody up. A running mean of the weights is kept and exported.
 Progress counts the processor time of worker 0, not the clock: a run may be paused (SIGSTOP), or stopped and started
 again. To end early, put a number of minutes into RUN/finish: the learning rate falls over them.
 """
@@ -30,7 +29,6 @@ import steps
 
 WARM_UP = 0.02  # shares of the stage
 DECAY = 0.4
-OF_CLIPS = ("memory_", "maskmem_", "obj_ptr_", "no_obj_", "no_mem_pos", "mask_downsample", "sam_mask_decoder.pred_obj")
 MEAN_OVER = 0.88  # what the running mean keeps at each exchange
 
 
@@ -88,30 +86,22 @@ class Exchange:
     def __init__(self, model, optimizer, workers: int):
         self.model, self.optimizer, self.workers = model, optimizer, workers
 
-    def tensors(self, own: bool) -> list[torch.Tensor]:
-        """Those that worker 0 alone trains (`own`), or the others."""
-        found = []
-        for name, p in self.model.named_parameters():
-            if name.startswith(OF_CLIPS) == own:
-                state = self.optimizer.state[p]
-                found += [p.data, state["exp_avg"], state["exp_avg_sq"]]
-        return found
-
     def average(self, done: int, now: float) -> tuple[float, int]:
         """Averages; returns worker 0's time and the steps that all did."""
         if self.workers == 1:
             return now, done
-        first = dist.get_rank() == 0
-        head = torch.tensor([float(done), now if first else 0.0])
+        head = torch.tensor([float(done), now if dist.get_rank() == 0 else 0.0])
         dist.all_reduce(head)
-        for own, share in ((False, done / head[0]), (True, float(first))):
-            tensors = self.tensors(own)
-            flat = torch.cat([t.flatten().float().cpu() for t in tensors]) * share
-            dist.all_reduce(flat)
-            at = 0
-            for t in tensors:
-                t.copy_(flat[at : at + t.numel()].view_as(t))
-                at += t.numel()
+        tensors = []
+        for p in self.model.parameters():
+            state = self.optimizer.state[p]
+            tensors += [p.data, state["exp_avg"], state["exp_avg_sq"]]
+        flat = torch.cat([t.flatten().float().cpu() for t in tensors]) * (done / head[0])
+        dist.all_reduce(flat)
+        at = 0
+        for t in tensors:
+            t.copy_(flat[at : at + t.numel()].view_as(t))
+            at += t.numel()
         return head[1].item(), int(head[0])
 
 
@@ -169,7 +159,7 @@ class Run:
         """Draws a batch and learns from it; the scores by name."""
         args, rng = self.args, self.rng
         places = rng.random() < args.places
-        clips = not places and self.rank == 0 and rng.random() < args.clips
+        clips = not places and rng.random() < args.clips
         length = int(rng.integers(args.frames[0], args.frames[1] + 1)) if clips else 1
         batch = args.clips_per_step if clips else args.images_per_step
         frames, masks = self.pool.batch(batch, length, args.objects[int(clips)], smallest)
@@ -238,7 +228,7 @@ def main() -> None:
     workers = []
     for rank in range(args.workers):
         # The exact command again, so that the workers can be told from other programs.
-        before = (lambda: os.nice(15)) if rank else None
+        before = (lambda: os.nice(5)) if rank else None
         workers.append(subprocess.Popen([*command, "--rank", str(rank)], preexec_fn=before))
     with contextlib.suppress(KeyboardInterrupt):
         codes = [w.wait() for w in workers]
