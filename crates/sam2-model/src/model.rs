@@ -98,7 +98,8 @@ impl Model {
     /// # Errors
     /// As [`Model::open`], and if there is no model of this configuration.
     pub fn open_with(path: &Path, options: &ModelOptions) -> Result<Arc<Self>, LoadError> {
-        Self::load(Isa::best(), &map_file(path)?, &path.display().to_string(), options)
+        let file = map_file(path)?;
+        Self::load(Isa::best(), Checkpoint::of_file(&file, &path.display().to_string())?, options)
     }
 
     /// As [`Model::open`], from memory; `origin` names the source in errors.
@@ -114,7 +115,7 @@ impl Model {
     /// # Errors
     /// As [`Model::open`].
     pub fn from_bytes_on(isa: Isa, bytes: &[u8], origin: &str) -> Result<Arc<Self>, LoadError> {
-        Self::load(isa, bytes, origin, &ModelOptions::default())
+        Self::load(isa, Checkpoint::parse(bytes, origin)?, &ModelOptions::default())
     }
 
     /// As [`Model::open_with`], from memory; `origin` names the source in errors.
@@ -126,11 +127,10 @@ impl Model {
         origin: &str,
         options: &ModelOptions,
     ) -> Result<Arc<Self>, LoadError> {
-        Self::load(Isa::best(), bytes, origin, options)
+        Self::load(Isa::best(), Checkpoint::parse(bytes, origin)?, options)
     }
 
-    fn load(isa: Isa, bytes: &[u8], origin: &str, options: &ModelOptions) -> Result<Arc<Self>, LoadError> {
-        let mut checkpoint = Checkpoint::parse(bytes, origin)?;
+    fn load(isa: Isa, mut checkpoint: Checkpoint, options: &ModelOptions) -> Result<Arc<Self>, LoadError> {
         let mut config = match &options.config {
             Some(config) => config.clone(),
             None => Config::of(&checkpoint)?,
@@ -138,14 +138,14 @@ impl Model {
         if let Some(size) = options.image_size {
             config.image_size = size;
         }
-        config.check(origin)?;
+        config.check(&checkpoint.origin)?;
         checkpoint.precision = options.precision;
         checkpoint.variant.clone_from(&config.variant);
         let (tensors, parameters, types) = checkpoint.totals();
         let dtypes: Vec<String> = types.iter().map(|(name, count)| format!("{name} {count}")).collect();
         let variant = config.variant.clone();
         let summary =
-            Summary { variant, tensors, parameters, dtypes: dtypes.join(", "), bytes: bytes.len() as u64 };
+            Summary { variant, tensors, parameters, dtypes: dtypes.join(", "), bytes: checkpoint.size };
         let mut model = Self::build(&checkpoint.root(), isa, config, summary)?;
         checkpoint.finish()?;
         // Windows and heads leave no trace in the tensors.
@@ -235,7 +235,10 @@ impl Model {
     pub fn encode(&self, workspace: &mut Workspace, tap: &mut dyn Tap, image: &[f32]) -> Features {
         let side = self.config.image_size;
         assert_eq!(image.len(), side * side * 3, "Model::encode: the image must be [{side}, {side}, 3]");
-        self.image_encoder.forward(&mut self.run(workspace, tap), image)
+        let mut run = self.run(workspace, tap);
+        let mut pixels = run.take(image.len());
+        pixels.copy_from_slice(image);
+        self.image_encoder.forward(&mut run, pixels)
     }
 
     pub(crate) fn run<'a>(&self, workspace: &'a mut Workspace, tap: &'a mut dyn Tap) -> Run<'a> {

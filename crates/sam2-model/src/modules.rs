@@ -64,12 +64,18 @@ impl Heads {
 
 /// The pixels of the video path, normalised.
 pub fn video_input(model: &Model, frame: &crate::Frame) -> Vec<f32> {
-    crate::transforms::video(frame, model.config.image_size)
+    let side = model.config.image_size;
+    let mut pixels = vec![0.0; side * side * 3];
+    crate::transforms::video(frame, side, &mut pixels);
+    pixels
 }
 
 /// The pixels of the image path, normalised.
 pub fn image_input(model: &Model, frame: &crate::Frame) -> Vec<f32> {
-    crate::transforms::image(model.isa, frame, model.config.image_size)
+    let side = model.config.image_size;
+    let mut pixels = vec![0.0; side * side * 3];
+    crate::transforms::image(model.isa, frame, side, &mut pixels);
+    pixels
 }
 
 /// Block `index` of the trunk on `x`, `[h, w, Cin]`.
@@ -170,11 +176,18 @@ fn bank(stored: &[Stored]) -> MemoryBank {
 }
 
 /// The tokens that `frame` attends to, with the configuration's limits.
-fn tokens(model: &Model, stored: &[Stored], frame: usize, num_frames: usize, reverse: bool) -> MemoryTokens {
+fn tokens(
+    run: &mut Run,
+    model: &Model,
+    stored: &[Stored],
+    frame: usize,
+    num_frames: usize,
+    reverse: bool,
+) -> MemoryTokens {
     let direction = if reverse { Direction::Reverse } else { Direction::Forward };
     let policy = MemoryPolicyKind::Sam2.create(&model.config);
     let knobs = crate::VideoOptions::default().knobs(&model.config);
-    bank(stored).tokens(model, Moment { frame, num_frames, direction }, &knobs, &*policy)
+    bank(stored).tokens(run, model, Moment { frame, num_frames, direction }, &knobs, &*policy)
 }
 
 /// Values, positions and number of pointer tokens that `frame` attends to.
@@ -184,7 +197,9 @@ pub fn memory_tokens(
     frame: usize,
     num_frames: usize,
 ) -> (Vec<f32>, Vec<f32>, usize) {
-    let tokens = tokens(model, stored, frame, num_frames, false);
+    let (mut workspace, mut tap) = (Workspace::default(), crate::NoTap);
+    let mut run = model.run(&mut workspace, &mut tap);
+    let tokens = tokens(&mut run, model, stored, frame, num_frames, false);
     (tokens.values, tokens.positions, tokens.pointer_tokens)
 }
 
@@ -197,8 +212,9 @@ pub fn memory_attention(
     stored: &[Stored],
     (frame, num_frames, reverse): (usize, usize, bool),
 ) -> Vec<f32> {
-    let tokens = tokens(model, stored, frame, num_frames, reverse);
-    condition(model, &mut model.run(workspace, tap), level2, &tokens)
+    let mut run = model.run(workspace, tap);
+    let tokens = tokens(&mut run, model, stored, frame, num_frames, reverse);
+    condition(model, &mut run, level2, tokens)
 }
 
 /// Memory attention over explicit tokens.
@@ -211,10 +227,10 @@ pub fn memory_attention_over(
     pointer_tokens: usize,
 ) -> Vec<f32> {
     let tokens = MemoryTokens { values, positions, pointer_tokens };
-    condition(model, &mut model.run(&mut Workspace::default(), tap), level2, &tokens)
+    condition(model, &mut model.run(&mut Workspace::default(), tap), level2, tokens)
 }
 
-fn condition(model: &Model, run: &mut Run, level2: &[f32], tokens: &MemoryTokens) -> Vec<f32> {
+fn condition(model: &Model, run: &mut Run, level2: &[f32], tokens: MemoryTokens) -> Vec<f32> {
     let mut frame = SharedFrame::new(level2);
     let out = frame.condition(model, run, tokens);
     frame.recycle(run);
@@ -231,10 +247,10 @@ pub fn track(
     frame: usize,
     num_frames: usize,
 ) -> Heads {
-    let tokens = tokens(model, stored, frame, num_frames, false);
     let mut run = model.run(workspace, tap);
+    let tokens = tokens(&mut run, model, stored, frame, num_frames, false);
     let mut frame = SharedFrame::new(&features.level2);
-    let embed = frame.condition(model, &mut run, &tokens);
+    let embed = frame.condition(model, &mut run, tokens);
     let candidates = model.forward_sam_heads(&mut run, &embed, features, &[], None, true, 0.0);
     let head = model.answer(&mut run, &candidates, argmax(&candidates.ious));
     run.give(embed);

@@ -17,8 +17,13 @@ impl<'a> SharedFrame<'a> {
         Self { level2, queries: None, projected: None }
     }
 
+    /// Computes what conditioning begins with, while the large buffers are free.
+    pub fn share(&mut self, model: &Model, run: &mut Run) {
+        self.queries.get_or_insert_with(|| model.memory_attention.share(run, self.level2));
+    }
+
     /// The features conditioned on the memories of one object.
-    pub fn condition(&mut self, model: &Model, run: &mut Run, memory: &MemoryTokens) -> Vec<f32> {
+    pub fn condition(&mut self, model: &Model, run: &mut Run, memory: MemoryTokens) -> Vec<f32> {
         let queries = self.queries.get_or_insert_with(|| model.memory_attention.share(run, self.level2));
         model.memory_attention.forward(run, queries, memory)
     }
@@ -81,7 +86,7 @@ mod tests {
             let score = 1.0 - object as f32;
             let mut answer = |frame: &mut SharedFrame, tap: &mut dyn Tap| {
                 let mut run = model.run(&mut workspace, tap);
-                let conditioned = frame.condition(&model, &mut run, &tokens);
+                let conditioned = frame.condition(&model, &mut run, tokens.clone());
                 let inputs = [MaskInput::Soft, MaskInput::Binary];
                 let memories =
                     inputs.map(|input| model.encode_memory(&mut run, frame, &logits, score, input));

@@ -1,4 +1,4 @@
-//! Pixels to the model's input, `[S, S, 3]`, normalised. The image and the video predictor of the reference
+//! Pixels to the model's input, `[S, S, 3]`, normalised, in a buffer of the caller's. The image and the video predictor of the reference
 //! resize differently, and so do ours.
 
 use kernels::{Isa, image};
@@ -18,19 +18,18 @@ fn normalise(pixels: &mut [f32]) {
 
 /// As the image predictor does: resized in floating point, bilinear, antialiased. Meta:
 /// `sam2/utils/transforms.py`, `SAM2Transforms`.
-pub(crate) fn image(isa: Isa, frame: &Frame, side: usize) -> Vec<f32> {
+pub(crate) fn image(isa: Isa, frame: &Frame, side: usize, out: &mut [f32]) {
     let pixels: Vec<f32> = frame.rgb().iter().map(|&x| f32::from(x) / 255.0).collect();
-    let mut resized =
+    let resized =
         image::resize_bilinear_antialias(isa, &pixels, (frame.height(), frame.width()), 3, (side, side));
-    normalise(&mut resized);
-    resized
+    out.copy_from_slice(&resized);
+    normalise(out);
 }
 
 /// As the video predictor does for a folder of frames: Pillow's bicubic on bytes. Meta: `sam2/utils/misc.py`,
 /// `_load_img_as_tensor`.
-pub(crate) fn video(frame: &Frame, side: usize) -> Vec<f32> {
+pub(crate) fn video(frame: &Frame, side: usize, out: &mut [f32]) {
     let resized = image::resize_pil_bicubic_u8(frame.rgb(), (frame.height(), frame.width()), 3, (side, side));
-    let mut pixels: Vec<f32> = resized.iter().map(|&x| (f64::from(x) / 255.0) as f32).collect();
-    normalise(&mut pixels);
-    pixels
+    out.iter_mut().zip(&resized).for_each(|(out, &x)| *out = (f64::from(x) / 255.0) as f32);
+    normalise(out);
 }

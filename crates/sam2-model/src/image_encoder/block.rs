@@ -7,6 +7,8 @@
 //! padded token's query, key and value are therefore the biases of `qkv`, and its key and value take part in the
 //! softmax of its window.
 
+use std::ops::Range;
+
 use kernels::attention::{self, Shape, attention_block};
 use kernels::gemm::{Activation, Rows};
 use kernels::{Isa, image, parallel, rows};
@@ -20,6 +22,8 @@ use crate::workspace::Run;
 const EPS: f32 = 1e-6;
 /// Tokens of the windows that go through attention together: few enough that their queries, keys and values stay in L2.
 const TASK: usize = 512;
+/// Most floats of attention that wait to be added to the stream, as far as there are windows enough: the map of the first stage is 25 MB.
+const BAND: usize = 1 << 21;
 
 /// What a block attends over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +83,7 @@ impl Block {
     }
 
     /// `x`, `[H, W, Cin]`, to `[H', W', C]` with its size; `index` names the block on the tap.
-    pub fn forward(&self, run: &mut Run, x: Vec<f32>, size: Size, index: usize) -> (Vec<f32>, Size) {
+    pub fn forward(&self, run: &mut Run, mut x: Vec<f32>, size: Size, index: usize) -> (Vec<f32>, Size) {
         let isa = run.isa;
         let (h, w) = size;
         let (c_in, c) = (self.norm1.weight.len(), self.proj.bias.len());
@@ -90,52 +94,76 @@ impl Block {
             run.tap.tap(name(".norm1"), &[h, w, c_in], &normed);
             run.give(normed);
         }
+        // What the windows look at, where that is not the stream itself.
+        let mut source = None;
+        if let Some(layer) = &self.shortcut {
+            let pooled = self.pooled_shortcut(run, layer, &x, size);
+            source = Some(std::mem::replace(&mut x, pooled));
+        }
         let (out_h, out_w) = if matches!(self.kind, Kind::Pooled { .. }) { (h / 2, w / 2) } else { size };
-        let (attention, layout) = match self.kind {
-            Kind::Global => (self.attend_globally(run, &x, index), Windows::whole(size)),
-            Kind::Windowed { window } => {
+        run.tap.tap(name(".shortcut"), &[out_h, out_w, c], &x);
+        let mut alone = if run.tap.enabled() { vec![0.0; x.len()] } else { Vec::new() };
+        match self.kind {
+            Kind::Global => {
+                let attention = self.attend_globally(run, source.as_deref().unwrap_or(&x), index);
+                if run.tap.enabled() {
+                    alone.copy_from_slice(&attention);
+                }
+                rows::add(isa, &mut x, &attention);
+                run.give(attention);
+            }
+            Kind::Windowed { window } | Kind::Pooled { window } => {
                 let windows = Windows::new(size, window);
-                (self.attend_in_windows(run, &x, windows, false, index), windows)
+                self.add_windows(run, source.as_deref(), windows, &mut x, &mut alone, index);
             }
-            Kind::Pooled { window } => {
-                let attention = self.attend_in_windows(run, &x, Windows::new(size, window), true, index);
-                (attention, Windows::new((out_h, out_w), window / 2))
-            }
-        };
+        }
+        source.into_iter().for_each(|source| run.give(source));
         if run.tap.enabled() {
-            let mut alone = vec![0.0; out_h * out_w * c];
-            layout.add(isa, &attention, c, &mut alone);
             run.tap.tap(name(".attn"), &[out_h, out_w, c], &alone);
+            self.mlp.branch(isa, &x, &mut alone);
+            run.tap.tap(name(".mlp"), &[out_h, out_w, c], &alone);
         }
-        let mut stream = match &self.shortcut {
-            None => x,
-            Some(layer) => {
-                let pooled = self.pooled_shortcut(run, layer, &x, size);
-                run.give(x);
-                pooled
-            }
-        };
-        run.tap.tap(name(".shortcut"), &[out_h, out_w, c], &stream);
-        layout.add(isa, &attention, c, &mut stream);
-        run.give(attention);
+        self.mlp.forward(isa, &mut x);
+        run.tap.tap(name(""), &[out_h, out_w, c], &x);
+        (x, (out_h, out_w))
+    }
 
-        let mut out = run.take(out_h * out_w * c);
+    /// Adds the attention in the windows of `source`, or of the stream itself, to the stream `x` (and to `alone`, if somebody
+    /// looks), a band of windows after the other: no window sees another's tokens.
+    fn add_windows(
+        &self,
+        run: &mut Run,
+        source: Option<&[f32]>,
+        windows: Windows,
+        x: &mut [f32],
+        alone: &mut [f32],
+        index: usize,
+    ) {
+        let isa = run.isa;
+        let (c_in, c) = (self.norm1.weight.len(), self.proj.bias.len());
+        let pool = matches!(self.kind, Kind::Pooled { .. });
         if run.tap.enabled() {
-            self.mlp.branch(isa, &stream, &mut out);
-            run.tap.tap(name(".mlp"), &[out_h, out_w, c], &out);
+            self.tap_windows(run, source.unwrap_or(x), windows, pool, index);
         }
-        self.mlp.forward(isa, &stream, &mut out);
-        run.give(stream);
-        run.tap.tap(name(""), &[out_h, out_w, c], &out);
-        (out, (out_h, out_w))
+        let after = if pool { windows.halved() } else { windows };
+        let bands = (after.count() * after.side * after.side * c).div_ceil(BAND);
+        for (from, to) in windows.bands(bands).zip(after.bands(bands)) {
+            let seen = &source.unwrap_or(x)[windows.of_rows(&from, c_in)];
+            let attention = self.attend_in_windows(run, seen, windows.band(&from), pool);
+            let (place, after) = (after.of_rows(&to, c), after.band(&to));
+            if run.tap.enabled() {
+                after.add(isa, &attention, c, &mut alone[place.clone()]);
+            }
+            after.add(isa, &attention, c, &mut x[place]);
+            run.give(attention);
+        }
     }
 
     fn attend_globally(&self, run: &mut Run, x: &[f32], index: usize) -> Vec<f32> {
         let (isa, c) = (run.isa, self.proj.bias.len());
         let n = x.len() / c;
-        let mut normed = run.take(x.len());
         let mut qkv = run.take(n * 3 * c);
-        let mut mixed = run.take(n * c);
+        let mut normed = run.take(x.len());
         self.norm1.forward(isa, x, &mut normed);
         self.qkv.forward(isa, &normed, n, &mut qkv);
         run.tap.tap(|| format!("image_encoder.trunk.blocks.{index}.attn.qkv"), &[1, n, 3 * c], &qkv);
@@ -145,11 +173,14 @@ impl Block {
             Precision::F32 => attention::attention,
             Precision::Int8 => attention::int8::attention,
         };
+        // Each is read for the last time before the other is written.
+        let mut mixed = normed;
         attend(isa, shape, scale, q, kv.columns(c), kv.columns(2 * c), &mut mixed);
-        self.proj.forward(isa, &mixed, n, &mut normed);
-        run.give(qkv);
+        let mut out = qkv;
+        out.truncate(n * c);
+        self.proj.forward(isa, &mixed, n, &mut out);
         run.give(mixed);
-        normed
+        out
     }
 
     /// Sizes and scale of `batch` problems of `nq` queries over `nk` keys.
@@ -160,21 +191,11 @@ impl Block {
 
     /// The attention in the order of the windows, `[windows, nq, C]`. A few windows at a time go through everything on one
     /// thread.
-    fn attend_in_windows(
-        &self,
-        run: &mut Run,
-        x: &[f32],
-        windows: Windows,
-        pool: bool,
-        index: usize,
-    ) -> Vec<f32> {
+    fn attend_in_windows(&self, run: &mut Run, x: &[f32], windows: Windows, pool: bool) -> Vec<f32> {
         let isa = run.isa;
         let (c_in, c) = (self.norm1.weight.len(), self.proj.bias.len());
         let nk = windows.side * windows.side;
         let nq = if pool { nk / 4 } else { nk };
-        if run.tap.enabled() {
-            self.tap_windows(run, x, windows, pool, index);
-        }
         let mut out = run.take(windows.count() * nq * c);
         let per_task = parallel::rows_per_task(windows.count(), 1, (TASK / nk).max(1));
         parallel::for_each_chunk_mut(&mut out, per_task * nq * c, |i, out| {
@@ -273,9 +294,25 @@ impl Windows {
         Self { size, side, across: size.1.div_ceil(side), down: size.0.div_ceil(side) }
     }
 
-    /// One window of any shape: the order of its tokens is that of the map.
-    fn whole(size: Size) -> Self {
-        Self { size, side: size.1, across: 1, down: size.0.div_ceil(size.1) }
+    /// Of the map of half the size.
+    fn halved(&self) -> Self {
+        Self::new((self.size.0 / 2, self.size.1 / 2), self.side / 2)
+    }
+
+    /// Of some rows of the map.
+    fn band(&self, rows: &Range<usize>) -> Self {
+        Self::new((rows.len(), self.size.1), self.side)
+    }
+
+    /// Where these rows lie in the map of `c` channels.
+    fn of_rows(&self, rows: &Range<usize>, c: usize) -> Range<usize> {
+        rows.start * self.size.1 * c..rows.end * self.size.1 * c
+    }
+
+    /// The rows of the map in at most `count` bands of whole windows, alike in height.
+    fn bands(&self, count: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (step, h) = (self.down.div_ceil(count.max(1)) * self.side, self.size.0);
+        (0..h).step_by(step).map(move |start| start..(start + step).min(h))
     }
 
     fn count(&self) -> usize {

@@ -59,18 +59,19 @@ impl Hiera {
         })
     }
 
-    /// `image`, `[S, S, 3]`; calls `at_stage(run, stage, map, (h, w))` after the last block of each stage.
+    /// `image`, `[S, S, 3]`, a buffer of the workspace that goes back to it; calls `at_stage(run, stage, map, (h, w))` after the last block of each stage.
     pub fn forward(
         &self,
         run: &mut Run,
-        image: &[f32],
+        image: Vec<f32>,
         mut at_stage: impl FnMut(&mut Run, usize, &[f32], (usize, usize)),
     ) {
         let input = (self.image_size, self.image_size);
         let mut size = self.patch_embed.output_size(input);
         let c = self.patch_embed.out_channels();
         let mut x = run.take(size.0 * size.1 * c);
-        self.patch_embed.forward(run.isa, image, input, Activation::None, &mut x);
+        self.patch_embed.forward(run.isa, &image, input, Activation::None, &mut x);
+        run.give(image);
         run.tap.tap(|| "image_encoder.trunk.patch_embed".into(), &[size.0, size.1, c], &x);
         if run.tap.enabled() {
             let whole = self.pos_embed.whole(run.isa);

@@ -53,8 +53,8 @@ impl ImageEncoder {
         &self.trunk.blocks[index]
     }
 
-    /// `image`, `[S, S, 3]` and normalised.
-    pub fn forward(&self, run: &mut Run, image: &[f32]) -> Features {
+    /// `image`, `[S, S, 3]` and normalised, a buffer of the workspace.
+    pub fn forward(&self, run: &mut Run, image: Vec<f32>) -> Features {
         let mut pyramid = Pyramid::default();
         self.trunk.forward(run, image, |run, stage, x, size| {
             self.neck.take_stage(run, stage, x, size, &mut pyramid)

@@ -87,40 +87,45 @@ impl Layer {
     }
 
     /// Self-attention with its residual: `x`, `(N, D)`, in place.
-    pub fn attend_to_self(&self, run: &mut Run, x: &mut Vec<f32>, rope: &Rope, index: usize) {
+    pub fn attend_to_self(&self, run: &mut Run, x: &mut [f32], rope: &Rope, index: usize) {
         let (isa, d) = (run.isa, self.norm1.weight.len());
         let n = x.len() / d;
-        let [mut normed, mut q, mut k, mut mixed] = std::array::from_fn(|_| run.take(x.len()));
-        self.norm1.forward(isa, x, &mut normed);
-        self.self_q.forward(isa, &normed, n, &mut q);
-        self.self_k.forward(isa, &normed, n, &mut k);
-        rope.apply(isa, &mut q);
-        rope.apply(isa, &mut k);
-        run.tap.tap(|| format!("memory_attention.layers.{index}.self_attn.q_rope"), &[n, d], &q);
-        run.tap.tap(|| format!("memory_attention.layers.{index}.self_attn.k_rope"), &[n, d], &k);
+        // One of the large buffers that the encoder has left, in place of four more.
+        let mut buffer = run.take(4 * x.len());
+        let (normed, rest) = buffer.split_at_mut(x.len());
+        let (q, rest) = rest.split_at_mut(x.len());
+        let (k, mixed) = rest.split_at_mut(x.len());
+        self.norm1.forward(isa, x, normed);
+        self.self_q.forward(isa, normed, n, q);
+        self.self_k.forward(isa, normed, n, k);
+        rope.apply(isa, q);
+        rope.apply(isa, k);
+        run.tap.tap(|| format!("memory_attention.layers.{index}.self_attn.q_rope"), &[n, d], q);
+        run.tap.tap(|| format!("memory_attention.layers.{index}.self_attn.k_rope"), &[n, d], k);
         let shape = Shape { batch: 1, heads: 1, nq: n, nk: n, d, dv: d };
-        let rows = |x| Rows::new(x, d);
-        self.attend(isa, shape, rows(&q), rows(&k), rows(&normed), &mut mixed);
-        self.self_out.forward_add(isa, &mixed, n, x, &mut normed);
-        std::mem::swap(x, &mut normed);
+        self.attend(isa, shape, Rows::new(q, d), Rows::new(k, d), Rows::new(normed, d), mixed);
+        self.self_out.forward_add(isa, mixed, n, x, q);
+        x.copy_from_slice(q);
+        run.give(buffer);
         run.tap.tap(|| format!("memory_attention.layers.{index}.self_attn"), &[n, d], x);
-        for buffer in [normed, q, k, mixed] {
-            run.give(buffer);
-        }
     }
 
-    /// What looks at the memories: `(N, D)`, rotated.
-    pub fn queries(&self, run: &mut Run, x: &[f32], rope: &Rope, index: usize) -> Vec<f32> {
+    /// What looks at the memories, `(N, D)`, rotated: from `x` to `q`, with room for as much in `normed`.
+    pub fn queries(
+        &self,
+        run: &mut Run,
+        x: &[f32],
+        rope: &Rope,
+        index: usize,
+        normed: &mut [f32],
+        q: &mut [f32],
+    ) {
         let d = self.norm2.weight.len();
         let n = x.len() / d;
-        let mut normed = run.take(x.len());
-        let mut q = run.take(x.len());
-        self.norm2.forward(run.isa, x, &mut normed);
-        self.cross_q.forward(run.isa, &normed, n, &mut q);
-        rope.apply(run.isa, &mut q);
-        run.give(normed);
-        run.tap.tap(|| format!("memory_attention.layers.{index}.cross_attn.q_rope"), &[n, d], &q);
-        q
+        self.norm2.forward(run.isa, x, normed);
+        self.cross_q.forward(run.isa, normed, n, q);
+        rope.apply(run.isa, q);
+        run.tap.tap(|| format!("memory_attention.layers.{index}.cross_attn.q_rope"), &[n, d], q);
     }
 
     /// The keys of all tokens, `(M, D)`.
@@ -128,12 +133,13 @@ impl Layer {
         let (d, tokens) = (self.norm1.weight.len(), memory.keys_in.len() / self.memory_width());
         let mut keys = run.take(tokens * d);
         self.cross_k.forward(run.isa, &memory.keys_in, tokens, &mut keys);
-        rope.apply(run.isa, &mut keys[..memory.placed * d]);
+        rope.apply(run.isa, &mut keys[..(tokens - memory.pointers) * d]);
         run.tap.tap(|| format!("memory_attention.layers.{index}.cross_attn.k_rope"), &[tokens, d], &keys);
         keys
     }
 
-    /// The rest of the layer: from the stream `x` and its queries `q`, both `(N, D)`, to the stream after it.
+    /// The rest of the layer: from the stream `x` and its queries `q`, both `(N, D)`, to the stream after it, `out`.
+    #[allow(clippy::too_many_arguments)]
     pub fn attend_to_memory(
         &self,
         run: &mut Run,
@@ -142,7 +148,8 @@ impl Layer {
         memory: &Memory,
         rope: &Rope,
         index: usize,
-    ) -> Vec<f32> {
+        out: &mut [f32],
+    ) {
         let (isa, d, m) = (run.isa, self.norm1.weight.len(), self.memory_width());
         let n = x.len() / d;
         let mut mixed = run.take(n * m);
@@ -152,7 +159,7 @@ impl Layer {
                     let keys = self.keys(run, memory, rope, index);
                     run.give(keys);
                 }
-                let pointers = &memory.keys_in[memory.placed * m..];
+                let pointers = &memory.keys_in[memory.keys_in.len() - memory.pointers * m..];
                 let mut keys = run.take(pointers.len() / m * d);
                 self.cross_k.forward(isa, pointers, pointers.len() / m, &mut keys);
                 self.cross_grid_keys.attend(isa, q, grids, &keys, &mut mixed);
@@ -161,20 +168,16 @@ impl Layer {
             None => {
                 let keys = self.keys(run, memory, rope, index);
                 let shape = Shape { batch: 1, heads: 1, nq: n, nk: keys.len() / d, d, dv: m };
-                let (q, k, v) = (Rows::new(q, d), Rows::new(&keys, d), Rows::new(memory.values, m));
+                let (q, k, v) = (Rows::new(q, d), Rows::new(&keys, d), Rows::new(&memory.values, m));
                 self.attend(isa, shape, q, k, v, &mut mixed);
                 run.give(keys);
             }
         }
-        let mut attended = run.take(x.len());
-        self.cross_out.forward_add(isa, &mixed, n, x, &mut attended);
+        self.cross_out.forward_add(isa, &mixed, n, x, out);
         run.give(mixed);
-        run.tap.tap(|| format!("memory_attention.layers.{index}.cross_attn"), &[n, d], &attended);
-        let mut out = run.take(x.len());
-        self.mlp.forward(isa, &attended, &mut out);
-        run.give(attended);
-        run.tap.tap(|| format!("memory_attention.layers.{index}.ffn"), &[n, d], &out);
-        out
+        run.tap.tap(|| format!("memory_attention.layers.{index}.cross_attn"), &[n, d], out);
+        self.mlp.forward(isa, out);
+        run.tap.tap(|| format!("memory_attention.layers.{index}.ffn"), &[n, d], out);
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct MemoryAttention {
 }
 
 /// The memory tokens of one object, in the order in which the reference concatenates them: conditioning
-/// memories, recent memories, object pointers.
+/// memories, recent memories, object pointers. Both buffers are the workspace's.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MemoryTokens {
     /// `(M, m)`.
@@ -49,55 +49,50 @@ pub(crate) struct MemoryTokens {
 }
 
 /// [`MemoryTokens`] as every layer reads them.
-struct Memory<'a> {
-    /// `(M, m)`: with their positions.
+struct Memory {
+    /// `(M, m)`: with their positions. Only of the pointers if the others are arranged.
     keys_in: Vec<f32>,
-    /// `(M, m)`.
-    values: &'a [f32],
-    /// How many of the tokens, at the front, have a place on the grid.
-    placed: usize,
-    /// Both arranged for attention without keys, where that pays.
+    /// `(M, m)`, or likewise.
+    values: Vec<f32>,
+    /// How many of the tokens, at the end, have no place on the grid.
+    pointers: usize,
+    /// All of them arranged for attention without keys, where that pays.
     grids: Option<GridTokens>,
 }
 
-impl<'a> Memory<'a> {
-    fn new(
-        run: &mut Run,
-        tokens: &'a MemoryTokens,
-        width: usize,
-        cells: usize,
-        precision: Precision,
-    ) -> Self {
-        let values = &tokens.values;
-        let mut keys_in = run.take(values.len());
-        keys_in.copy_from_slice(values);
-        rows::add(run.isa, &mut keys_in, &tokens.positions);
-        let placed = values.len() / width - tokens.pointer_tokens;
+impl Memory {
+    fn new(run: &mut Run, tokens: MemoryTokens, width: usize, cells: usize, precision: Precision) -> Self {
+        let MemoryTokens { values, positions: mut keys_in, pointer_tokens: pointers } = tokens;
+        rows::add(run.isa, &mut keys_in, &values);
+        let placed = values.len() / width - pointers;
         let copies = placed / cells;
         let arrange = match precision {
             Precision::F32 => GridTokens::new,
             Precision::Int8 => GridTokens::int16,
         };
         let grids = (copies >= UNFORMED_FROM)
-            .then(|| arrange(run.isa, (copies, cells), (&keys_in, width), (values, width)));
-        Self { keys_in, values, placed, grids }
+            .then(|| arrange(run.isa, (copies, cells), (&keys_in, width), (&values, width)));
+        // Who looks sees keys of all of them. Else what is left is small, and the layers need the large buffers.
+        let first = if grids.is_some() && !run.tap.enabled() { placed * width } else { 0 };
+        let left = |all: &[f32]| all[first..].to_vec();
+        let memory = Self { keys_in: left(&keys_in), values: left(&values), pointers, grids };
+        run.give(keys_in);
+        run.give(values);
+        memory
     }
 }
 
 /// The first layer as far as it has not looked at a memory: the same for every object of a frame.
 #[derive(Clone, Debug)]
 pub(crate) struct SharedQueries {
-    /// The stream after self-attention, `(N, D)`.
-    x: Vec<f32>,
-    /// What looks at the memories, `(N, D)`.
-    queries: Vec<f32>,
+    /// The stream after self-attention, `(N, D)`, then what looks at the memories, `(N, D)`.
+    both: Vec<f32>,
 }
 
 impl SharedQueries {
-    /// Gives its buffers back.
+    /// Gives its buffer back.
     pub fn recycle(self, run: &mut Run) {
-        run.give(self.x);
-        run.give(self.queries);
+        run.give(self.both);
     }
 }
 
@@ -123,37 +118,42 @@ impl MemoryAttention {
 
     /// The part that does not depend on the object. `level2`, `[grid, grid, D]`, are the raw features of the frame.
     pub fn share(&self, run: &mut Run, level2: &[f32]) -> SharedQueries {
-        let mut x = run.take(level2.len());
+        let mut both = run.take(2 * level2.len());
+        let (x, queries) = both.split_at_mut(level2.len());
         x.copy_from_slice(level2);
-        rows::add_scaled(run.isa, &mut x, &self.position, POS_AT_INPUT);
-        self.layers[0].attend_to_self(run, &mut x, &self.rope, 0);
-        let queries = self.layers[0].queries(run, &x, &self.rope, 0);
-        SharedQueries { x, queries }
+        rows::add_scaled(run.isa, x, &self.position, POS_AT_INPUT);
+        self.layers[0].attend_to_self(run, x, &self.rope, 0);
+        let mut normed = run.take(level2.len());
+        self.layers[0].queries(run, x, &self.rope, 0, &mut normed, queries);
+        run.give(normed);
+        SharedQueries { both }
     }
 
     /// The features of a frame conditioned on the memories of an object, `[grid, grid, D]`.
-    pub fn forward(&self, run: &mut Run, shared: &SharedQueries, memory: &MemoryTokens) -> Vec<f32> {
+    pub fn forward(&self, run: &mut Run, shared: &SharedQueries, memory: MemoryTokens) -> Vec<f32> {
         let (isa, d) = (run.isa, self.norm.weight.len());
         let width = self.layers[0].memory_width();
         let tokens = memory.values.len() / width;
         run.tap.tap(|| "memory_attention.memory".into(), &[tokens, width], &memory.values);
         run.tap.tap(|| "memory_attention.memory_pos".into(), &[tokens, width], &memory.positions);
         let memory = Memory::new(run, memory, width, self.rope.cells(), self.precision);
-        let first = &self.layers[0];
-        let mut x = first.attend_to_memory(run, &shared.x, &shared.queries, &memory, &self.rope, 0);
+        let len = shared.both.len() / 2;
+        let mut buffer = run.take(3 * len);
+        let (x, rest) = buffer.split_at_mut(len);
+        let (queries, spare) = rest.split_at_mut(len);
+        let (before, shared) = shared.both.split_at(len);
+        self.layers[0].attend_to_memory(run, before, shared, &memory, &self.rope, 0, x);
         for (i, layer) in self.layers.iter().enumerate().skip(1) {
-            layer.attend_to_self(run, &mut x, &self.rope, i);
-            let queries = layer.queries(run, &x, &self.rope, i);
-            let next = layer.attend_to_memory(run, &x, &queries, &memory, &self.rope, i);
-            run.give(queries);
-            run.give(std::mem::replace(&mut x, next));
+            layer.attend_to_self(run, x, &self.rope, i);
+            layer.queries(run, x, &self.rope, i, spare, queries);
+            layer.attend_to_memory(run, x, queries, &memory, &self.rope, i, spare);
+            x.copy_from_slice(spare);
         }
-        run.give(memory.keys_in);
-        let mut out = run.take(x.len());
-        self.norm.forward(isa, &x, &mut out);
-        let side = (x.len() / d).isqrt();
-        run.give(x);
-        run.tap.tap(|| "memory_attention.out".into(), &[side, side, d], &out);
-        out
+        self.norm.forward(isa, x, spare);
+        x.copy_from_slice(spare);
+        buffer.truncate(len);
+        let side = (len / d).isqrt();
+        run.tap.tap(|| "memory_attention.out".into(), &[side, side, d], &buffer);
+        buffer
     }
 }

@@ -103,6 +103,8 @@ mod tests {
     use crate::memory_attention::MemoryTokens;
     use crate::memory_policy::MemoryPolicyKind;
     use crate::model::Model;
+    use crate::tap::NoTap;
+    use crate::workspace::Workspace;
 
     fn tokens(bank: &MemoryBank, model: &Model, at: Moment, max_cond: Option<usize>) -> MemoryTokens {
         let knobs = Knobs {
@@ -110,7 +112,9 @@ mod tests {
             memory_temporal_stride_for_eval: 1,
             only_obj_ptrs_in_the_past_for_eval: true,
         };
-        bank.tokens(model, at, &knobs, &*MemoryPolicyKind::Sam2.create(&model.config))
+        let (mut workspace, mut tap) = (Workspace::default(), NoTap);
+        let policy = MemoryPolicyKind::Sam2.create(&model.config);
+        bank.tokens(&mut model.run(&mut workspace, &mut tap), model, at, &knobs, &*policy)
     }
 
     fn model() -> std::sync::Arc<Model> {

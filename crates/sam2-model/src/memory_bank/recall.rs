@@ -8,6 +8,7 @@ use crate::memory_attention::MemoryTokens;
 use crate::memory_policy::MemoryPolicy;
 use crate::model::Model;
 use crate::position_encoding::sine_1d;
+use crate::workspace::Run;
 
 /// Which way a pass goes through the frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -134,6 +135,7 @@ impl MemoryBank {
     /// newest first.
     pub fn tokens(
         &self,
+        run: &mut Run,
         model: &Model,
         at: Moment,
         knobs: &Knobs,
@@ -146,20 +148,28 @@ impl MemoryBank {
         let stride = knobs.memory_temporal_stride_for_eval;
         let view = View { unselected, ..View::new(self, at, slots, stride) };
         let prompted = selected.iter().map(|(_, output)| Spatial { output, slot: slots, weight: 1.0 });
-        let mut tokens = MemoryTokens::default();
-        for Spatial { output, slot, weight } in prompted.chain(policy.recent(&view)) {
-            let Some(memory) = &output.memory else { continue };
-            tokens.values.extend(memory.iter().map(|x| x.to_f32() * weight));
-            let time = &model.maskmem_tpos_enc[slot * m..(slot + 1) * m];
-            let positions = model.memory_position.iter().zip(time.iter().cycle()).map(|(a, b)| a + b);
-            tokens.positions.extend(positions);
-        }
-
+        let spatial = prompted.chain(policy.recent(&view));
+        let spatial: Vec<_> = spatial.filter_map(|s| Some((s.output.memory.as_ref()?, s))).collect();
         let max_pointers = at.num_frames.min(config.max_obj_ptrs_in_encoder);
         let all = !knobs.only_obj_ptrs_in_the_past_for_eval;
         let past = selected.iter().map(|(f, output)| (at.since(*f), output)).filter(|(d, _)| all || *d >= 0);
         let recent = (1..max_pointers).filter_map(|back| Some((back as i64, view.output(at.ago(back)?)?)));
         let pointers: Vec<_> = past.chain(recent).collect();
+
+        let len = spatial.len() * model.memory_position.len() + pointers.len() * d;
+        let mut empty = || {
+            let mut buffer = run.take(len);
+            buffer.clear();
+            buffer
+        };
+        let pointer_tokens = pointers.len() * (d / m);
+        let mut tokens = MemoryTokens { values: empty(), positions: empty(), pointer_tokens };
+        for (memory, Spatial { slot, weight, .. }) in spatial {
+            tokens.values.extend(memory.iter().map(|x| x.to_f32() * weight));
+            let time = &model.maskmem_tpos_enc[slot * m..(slot + 1) * m];
+            let positions = model.memory_position.iter().zip(time.iter().cycle()).map(|(a, b)| a + b);
+            tokens.positions.extend(positions);
+        }
         for (distance, output) in &pointers {
             tokens.values.extend_from_slice(&output.obj_ptr);
             match &model.obj_ptr_tpos_proj {
@@ -172,7 +182,6 @@ impl MemoryBank {
                 None => tokens.positions.extend(std::iter::repeat_n(0.0, d)),
             }
         }
-        tokens.pointer_tokens = pointers.len() * (d / m);
         tokens
     }
 }

@@ -1,6 +1,6 @@
 //! Multi-layer perceptrons.
 
-use kernels::gemm::Activation;
+use kernels::gemm::{Activation, Epilogue};
 use kernels::{Isa, parallel, rows};
 
 use super::{LayerNorm, Linear};
@@ -18,33 +18,48 @@ pub(crate) struct Mlp {
 }
 
 impl Mlp {
-    /// `x`, `(N, C)`, to `out`, `(N, C)`.
-    pub fn forward(&self, isa: Isa, x: &[f32], out: &mut [f32]) {
-        self.run(isa, x, out, true);
-    }
-
-    /// Without adding `x`.
-    pub fn branch(&self, isa: Isa, x: &[f32], out: &mut [f32]) {
-        self.run(isa, x, out, false);
-    }
-
-    fn run(&self, isa: Isa, x: &[f32], out: &mut [f32], residual: bool) {
-        const ROWS: usize = 112;
-        let (c, hidden) = (self.norm.weight.len(), self.first.bias.len());
-        let rows_per_task = parallel::rows_per_task(x.len() / c, isa.tile_shape().0, ROWS);
-        parallel::for_each_chunk_mut(out, rows_per_task * c, |i, out| {
-            let x = &x[i * rows_per_task * c..][..out.len()];
-            let m = out.len() / c;
-            parallel::with_scratch(m * (c + hidden), |scratch| {
-                let (normed, h) = scratch.split_at_mut(m * c);
-                rows::layer_norm_block(isa, x, &self.norm.weight, &self.norm.bias, self.norm.eps, normed);
-                let epilogue = self.first.epilogue().activation(self.activation);
-                self.first.apply_block(isa, normed, m, h, &epilogue);
-                let epilogue = self.second.epilogue();
-                let epilogue = if residual { epilogue.residual(x) } else { epilogue };
-                self.second.apply_block(isa, h, m, out, &epilogue);
+    /// `x`, `(N, C)`, in place.
+    pub fn forward(&self, isa: Isa, x: &mut [f32]) {
+        parallel::for_each_chunk_mut(x, self.task(isa, x.len()), |_, x| {
+            parallel::with_scratch(self.scratch(x.len()) + x.len(), |scratch| {
+                let (before, scratch) = scratch.split_at_mut(x.len());
+                before.copy_from_slice(x);
+                self.block(isa, before, scratch, x, &self.second.epilogue().residual(before));
             });
         });
+    }
+
+    /// Without adding `x`: to `out`, `(N, C)`.
+    pub fn branch(&self, isa: Isa, x: &[f32], out: &mut [f32]) {
+        let task = self.task(isa, x.len());
+        parallel::for_each_chunk_mut(out, task, |i, out| {
+            let x = &x[i * task..][..out.len()];
+            parallel::with_scratch(self.scratch(x.len()), |scratch| {
+                self.block(isa, x, scratch, out, &self.second.epilogue());
+            });
+        });
+    }
+
+    /// Floats of the rows that go through together.
+    fn task(&self, isa: Isa, len: usize) -> usize {
+        const ROWS: usize = 112;
+        let c = self.norm.weight.len();
+        parallel::rows_per_task(len / c, isa.tile_shape().0, ROWS) * c
+    }
+
+    /// Floats that [`Self::block`] needs besides for an input of `len`.
+    fn scratch(&self, len: usize) -> usize {
+        len + len / self.norm.weight.len() * self.first.bias.len()
+    }
+
+    fn block(&self, isa: Isa, x: &[f32], scratch: &mut [f32], out: &mut [f32], epilogue: &Epilogue) {
+        let LayerNorm { weight, bias, eps } = &self.norm;
+        let m = x.len() / weight.len();
+        let (normed, hidden) = scratch.split_at_mut(x.len());
+        rows::layer_norm_block(isa, x, weight, bias, *eps, normed);
+        let activated = self.first.epilogue().activation(self.activation);
+        self.first.apply_block(isa, normed, m, hidden, &activated);
+        self.second.apply_block(isa, hidden, m, out, epilogue);
     }
 }
 

@@ -108,10 +108,12 @@ impl ImagePredictor {
     }
 
     fn encode_tapped(&mut self, image: &Frame, tap: &mut dyn Tap) -> Arc<ImageEmbedding> {
-        let input = transforms::image(self.model.isa, image, self.model.config.image_size);
+        let side = self.model.config.image_size;
         let (features, image_embed) = self.workspaces.with(|workspace| {
-            let features = self.model.encode(workspace, tap, &input);
             let mut run = self.model.run(workspace, tap);
+            let mut pixels = run.take(side * side * 3);
+            transforms::image(self.model.isa, image, side, &mut pixels);
+            let features = self.model.image_encoder.forward(&mut run, pixels);
             let image_embed = self.model.without_memory(&mut run, &features.level2);
             (features, image_embed)
         });

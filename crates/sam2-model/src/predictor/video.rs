@@ -2,7 +2,7 @@
 //! has a state of its own), and `track_step` in `sam2/modeling/sam2_base.py`.
 //!
 //! Prompts name their frame and may come at any time; frames are given one by one, in passes. Of the frames nothing is
-//! kept but the features of the last two; of every object, what a later frame can still read.
+//! kept but the features of the last one, while prompting of two; of every object, what a later frame can still read.
 
 mod objects;
 mod options;
@@ -29,7 +29,7 @@ use crate::transforms;
 use crate::workspace::Workspace;
 use objects::{Object, Prompt, Setting};
 
-/// Encoded frames that are kept: the one being prompted or tracked, and the one before.
+/// Encoded frames that are kept while the user prompts: the last two. Tracking keeps its own alone.
 const CACHED_FRAMES: usize = 2;
 
 /// The frames of a pass, in their order.
@@ -253,7 +253,7 @@ impl VideoPredictor {
         self.remember_prompts();
         // A frame that is prompted for every object needs no features.
         let known = self.objects.iter().all(|object| object.bank().cond(frame_idx).is_some());
-        let features = if known { None } else { Some(self.features(frame_idx, frame, tap)) };
+        let features = if known { None } else { Some(self.features(frame_idx, frame, 1, tap)) };
         let setting = Setting { model: &self.model, info: self.info, options: self.options };
         let at = setting.moment(frame_idx, self.direction);
         let mut shared = features.as_ref().map(|features| SharedFrame::new(&features.level2));
@@ -349,19 +349,21 @@ impl VideoPredictor {
         points.to_model(self.info.width, self.info.height, self.model.config.image_size)
     }
 
-    fn features(&mut self, frame_idx: usize, frame: &Frame, tap: &mut dyn Tap) -> Arc<Features> {
+    /// The features of a frame; of others, those of `kept − 1` stay.
+    fn features(&mut self, frame_idx: usize, frame: &Frame, kept: usize, tap: &mut dyn Tap) -> Arc<Features> {
         let cached = self.cache.iter().position(|(f, _)| *f == frame_idx);
         let features = match cached {
             Some(i) => self.cache.remove(i).1,
             None => {
                 // Makes room first, so that the peak does not count one frame more.
-                if self.cache.len() == CACHED_FRAMES {
-                    self.cache.remove(0);
-                }
-                let input = transforms::video(frame, self.model.config.image_size);
-                tap.stage("resize");
-                let features = self.model.encode(&mut self.workspace, tap, &input);
-                tap.stage("encode");
+                self.cache.drain(..(self.cache.len() + 1).saturating_sub(kept));
+                let side = self.model.config.image_size;
+                let mut run = self.model.run(&mut self.workspace, tap);
+                let mut pixels = run.take(side * side * 3);
+                transforms::video(frame, side, &mut pixels);
+                run.tap.stage("resize");
+                let features = self.model.image_encoder.forward(&mut run, pixels);
+                run.tap.stage("encode");
                 Arc::new(features)
             }
         };
@@ -370,7 +372,7 @@ impl VideoPredictor {
     }
 
     fn add(&mut self, frame_idx: usize, frame: &Frame, obj_id: u32, prompt: &Prompt) -> FrameOutput {
-        let features = self.features(frame_idx, frame, &mut NoTap);
+        let features = self.features(frame_idx, frame, CACHED_FRAMES, &mut NoTap);
         self.pending.entry(frame_idx).or_insert_with(|| features.level2.clone());
         let setting = Setting { model: &self.model, info: self.info, options: self.options };
         let index = self.objects.iter().position(|object| object.id == obj_id).unwrap_or_else(|| {

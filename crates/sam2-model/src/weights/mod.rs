@@ -11,7 +11,7 @@ mod torch_writer;
 mod zip;
 
 pub use export::{ConvertOptions, Converted, DType, Naming, convert};
-pub(crate) use mmap::map_file;
+pub(crate) use mmap::{MappedFile, map_file};
 pub(crate) use scope::{Checkpoint, Scope, fingerprint};
 
 /// Where a file says how its model is built: in the metadata of a safetensors file, next to the model in a `.pt`.

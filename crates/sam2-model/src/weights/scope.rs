@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use safetensors::tensor::SafeTensors;
 
 use super::stored::Stored;
-use super::{CONFIG_KEY, Naming, hf_names, quoted, torch};
+use super::{CONFIG_KEY, MappedFile, Naming, hf_names, quoted, torch};
 use crate::error::LoadError;
 use crate::precision::Precision;
 
@@ -22,6 +22,10 @@ pub(crate) struct Checkpoint<'a> {
     pub(super) metadata: Option<HashMap<String, String>>,
     /// In the file; in here all names are Meta's.
     pub(super) naming: Naming,
+    /// Size of the file, bytes.
+    pub size: u64,
+    /// What was read of it need not stay in memory.
+    file: Option<&'a MappedFile>,
     record: Mutex<Record>,
     /// In which the layers that stand it are to run.
     pub precision: Precision,
@@ -57,9 +61,16 @@ impl<'a> Checkpoint<'a> {
             tensors,
             metadata,
             naming,
+            size: bytes.len() as u64,
+            file: None,
             record: Mutex::default(),
             precision: Precision::default(),
         })
+    }
+
+    /// As [`Self::parse`], of a file that is read once.
+    pub fn of_file(file: &'a MappedFile, origin: &str) -> Result<Self, LoadError> {
+        Ok(Self { file: Some(file), ..Self::parse(file, origin)? })
     }
 
     /// An entry of the header's metadata.
@@ -152,6 +163,9 @@ impl<'a> Checkpoint<'a> {
             name: name.to_owned(),
             dtype: tensor.element.name.clone(),
         })?;
+        if let Some(file) = self.file {
+            file.release(tensor.bytes());
+        }
         // NaN lies in no range. In blocks without an exit, which become vector instructions.
         let fits = |v: &f32| (-LARGEST..=LARGEST).contains(v);
         if !values.chunks(4096).all(|block| block.iter().fold(true, |all, v| all & fits(v))) {

@@ -82,6 +82,11 @@ impl<'a> Stored<'a> {
         self.shape.iter().product()
     }
 
+    /// Where it lies: its elements, and of a view maybe others.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// Bytes that the elements take when each is stored once.
     pub fn size(&self) -> u64 {
         (self.count() * self.element.size) as u64

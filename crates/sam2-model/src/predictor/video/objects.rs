@@ -157,8 +157,12 @@ impl Object {
                     None => model.without_memory(run, &features.level2),
                     Some(direction) => {
                         let at = setting.moment(frame, direction);
-                        let tokens = bank.tokens(model, at, &setting.knobs(), &*self.policy);
-                        SharedFrame::new(&features.level2).condition(model, run, &tokens)
+                        let mut shared = SharedFrame::new(&features.level2);
+                        shared.share(model, run);
+                        let tokens = bank.tokens(run, model, at, &setting.knobs(), &*self.policy);
+                        let embed = shared.condition(model, run, tokens);
+                        shared.recycle(run);
+                        embed
                     }
                 };
                 let ambiguous = points.len() <= 1;
@@ -251,11 +255,13 @@ impl Object {
     ) {
         let model = setting.model;
         let presence = self.policy.presence_threshold();
+        shared.share(model, run);
+        run.tap.stage("memory_attention");
         let mut offers = Vec::with_capacity(self.hypotheses.len());
         for Hypothesis { bank, score } in &self.hypotheses {
-            let tokens = bank.tokens(model, at, &setting.knobs(), &*self.policy);
+            let tokens = bank.tokens(run, model, at, &setting.knobs(), &*self.policy);
             run.tap.stage("memory_tokens");
-            let embed = shared.condition(model, run, &tokens);
+            let embed = shared.condition(model, run, tokens);
             run.tap.stage("memory_attention");
             let candidates = model.forward_sam_heads(run, &embed, features, &[], None, true, presence);
             run.give(embed);
