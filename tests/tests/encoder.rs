@@ -58,7 +58,7 @@ fn constant_tables_match_meta() {
     let model = Model::from_bytes(&seeded::checkpoint(TINY), TINY).expect("the seeded checkpoint loads");
     let (image, memory) = modules::position_encodings(&model);
     let mut golden = Golden::new(&probes, "position_encoding.", |_| Budget::absolute(2e-6));
-    golden.compare("image", &[64, 64, 256], image);
+    golden.compare("image", &[64, 64, 256], &image);
     golden.compare("memory", &[64, 64, 64], memory);
     golden.finish(|_| false);
 

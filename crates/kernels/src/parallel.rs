@@ -116,7 +116,9 @@ fn lend<T: Copy + Default, R>(
     let mut buffer = pool.with_borrow_mut(Vec::pop).unwrap_or_default();
     let needed = len + LINE / size_of::<T>();
     if buffer.len() < needed {
-        buffer.resize(needed, T::default());
+        // Not grown: nobody wants what is in it, and room for more would stay for good.
+        drop(std::mem::take(&mut buffer));
+        buffer = vec![T::default(); needed];
     }
     let start = buffer.as_ptr().align_offset(LINE);
     let result = f(&mut buffer[start..start + len]);

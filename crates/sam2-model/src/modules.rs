@@ -303,6 +303,6 @@ pub fn kalman(boxes: &[([f64; 4], bool, [[f64; 4]; 2])]) -> Vec<([f64; 8], [[f64
 }
 
 /// Position encoding of the memory attention's input, `[g, g, D]`, and of a spatial memory, `[g, g, mem_dim]`.
-pub fn position_encodings(model: &Model) -> (&[f32], &[f32]) {
+pub fn position_encodings(model: &Model) -> (Vec<f32>, &[f32]) {
     (model.memory_attention.position(), &model.memory_position)
 }

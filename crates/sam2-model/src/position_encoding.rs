@@ -15,23 +15,27 @@ fn divisors(n: usize) -> Vec<f32> {
     (0..n).map(|i| TEMPERATURE.powf(f64::from((2 * (i / 2)) as f32 / n as f32)) as f32).collect()
 }
 
+/// Sine encoding of the rows or of the columns of a grid, `[side, channels]`; sines and cosines interleaved.
+pub(crate) fn sine_axis(side: usize, channels: usize) -> Vec<f32> {
+    let divisors = divisors(channels);
+    let encode = |p: usize| {
+        let p = p as f32 / (side as f32 + 1e-6) * (2.0 * PI);
+        let wave = move |(i, d): (usize, &f32)| {
+            let angle = f64::from(p / d);
+            if i % 2 == 0 { angle.sin() as f32 } else { angle.cos() as f32 }
+        };
+        divisors.iter().enumerate().map(wave)
+    };
+    (1..=side).flat_map(encode).collect()
+}
+
 /// Sine encoding of a `side × side` grid, `[side, side, channels]`: `channels / 2` for the row, then as many for
-/// the column; sines and cosines interleaved.
+/// the column.
 pub(crate) fn sine_2d(side: usize, channels: usize) -> Vec<f32> {
-    let divisors = divisors(channels / 2);
-    let axis: Vec<Vec<f32>> = (1..=side)
-        .map(|p| {
-            let p = p as f32 / (side as f32 + 1e-6) * (2.0 * PI);
-            let wave = |(i, d): (usize, &f32)| {
-                let angle = f64::from(p / d);
-                if i % 2 == 0 { angle.sin() as f32 } else { angle.cos() as f32 }
-            };
-            divisors.iter().enumerate().map(wave).collect()
-        })
-        .collect();
+    let axis = sine_axis(side, channels / 2);
     let mut out = Vec::with_capacity(side * side * channels);
-    for y in &axis {
-        for x in &axis {
+    for y in axis.chunks_exact(channels / 2) {
+        for x in axis.chunks_exact(channels / 2) {
             out.extend_from_slice(y);
             out.extend_from_slice(x);
         }

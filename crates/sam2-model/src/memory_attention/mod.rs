@@ -13,7 +13,7 @@ use kernels::{Isa, parallel};
 use crate::config::Config;
 use crate::error::LoadError;
 use crate::nn::LayerNorm;
-use crate::position_encoding::sine_2d;
+use crate::position_encoding::{sine_2d, sine_axis};
 use crate::precision::Precision;
 use crate::weights::Scope;
 use crate::workspace::Run;
@@ -32,8 +32,8 @@ pub(crate) struct MemoryAttention {
     norm: LayerNorm,
     rope: Rope,
     precision: Precision,
-    /// `[grid, grid, D]`.
-    position: Vec<f32>,
+    /// `[grid, D/2]`: the encoding of a row or a column of the grid.
+    axis: Vec<f32>,
 }
 
 /// The memory tokens of one object, in the order in which the reference concatenates them: conditioning
@@ -107,13 +107,13 @@ impl MemoryAttention {
             norm: LayerNorm::load(&scope.at("norm"), config.d_model, EPS)?,
             rope,
             precision: scope.precision(),
-            position: sine_2d(config.grid(), config.d_model),
+            axis: sine_axis(config.grid(), config.d_model / 2),
         })
     }
 
     /// The encoding of the grid's positions, `[grid, grid, D]`.
-    pub fn position(&self) -> &[f32] {
-        &self.position
+    pub fn position(&self) -> Vec<f32> {
+        sine_2d(self.rope.cells().isqrt(), self.norm.weight.len())
     }
 
     /// The part that does not depend on the object. `level2`, `[grid, grid, D]`, are the raw features of the frame.
@@ -121,12 +121,25 @@ impl MemoryAttention {
         let mut both = run.take(2 * level2.len());
         let (x, queries) = both.split_at_mut(level2.len());
         x.copy_from_slice(level2);
-        rows::add_scaled(run.isa, x, &self.position, POS_AT_INPUT);
+        self.add_position(run.isa, x);
         self.layers[0].attend_to_self(run, x, &self.rope, 0);
         let mut normed = run.take(level2.len());
         self.layers[0].queries(run, x, &self.rope, 0, &mut normed, queries);
         run.give(normed);
         SharedQueries { both }
+    }
+
+    /// To `x`, `(N, D)`. Whole, the encoding would be as large as that.
+    fn add_position(&self, isa: Isa, x: &mut [f32]) {
+        let half = self.norm.weight.len() / 2;
+        let side = self.axis.len() / half;
+        parallel::for_each_chunk_mut(x, side * 2 * half, |y, x| {
+            for (cell, column) in x.chunks_exact_mut(2 * half).zip(self.axis.chunks_exact(half)) {
+                let (for_row, for_column) = cell.split_at_mut(half);
+                rows::add_scaled(isa, for_row, &self.axis[y * half..][..half], POS_AT_INPUT);
+                rows::add_scaled(isa, for_column, column, POS_AT_INPUT);
+            }
+        });
     }
 
     /// The features of a frame conditioned on the memories of an object, `[grid, grid, D]`.

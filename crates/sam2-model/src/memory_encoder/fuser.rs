@@ -23,7 +23,8 @@ impl CxBlock {
         let dwconv = scope.at("dwconv");
         let weight = dwconv.tensor("weight", &[d, 1, KERNEL, KERNEL])?;
         let gamma = scope.tensor("gamma", &[d])?;
-        let (mut second, mut second_bias) = scope.at("pwconv2").linear(d, 4 * d)?;
+        let (second, mut second_bias) = scope.at("pwconv2").linear(d, 4 * d)?;
+        let mut second = second.to_vec();
         for ((row, bias), gamma) in second.chunks_exact_mut(4 * d).zip(&mut second_bias).zip(&gamma) {
             row.iter_mut().for_each(|w| *w *= gamma);
             *bias *= gamma;

@@ -1,6 +1,8 @@
 //! Tensors by their state-dict path, and the audit that every tensor was used.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use safetensors::tensor::SafeTensors;
@@ -142,7 +144,7 @@ impl<'a> Checkpoint<'a> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self, name: &str, expected: &[usize]) -> Result<Vec<f32>, LoadError> {
+    fn read(&self, name: &str, expected: &[usize]) -> Result<Values<'_>, LoadError> {
         let origin = || self.origin.clone();
         let tensor = self.tensors.get(name).ok_or_else(|| LoadError::MissingTensor {
             origin: origin(),
@@ -158,14 +160,13 @@ impl<'a> Checkpoint<'a> {
                 found: tensor.shape.clone(),
             });
         }
-        let values = tensor.values().ok_or_else(|| LoadError::DType {
+        let values = tensor.borrowed().map(Cow::Borrowed).or_else(|| tensor.values().map(Cow::Owned));
+        let values = values.ok_or_else(|| LoadError::DType {
             origin: origin(),
             name: name.to_owned(),
             dtype: tensor.element.name.clone(),
         })?;
-        if let Some(file) = self.file {
-            file.release(tensor.bytes());
-        }
+        let values = Values { values, bytes: tensor.bytes(), file: self.file };
         // NaN lies in no range. In blocks without an exit, which become vector instructions.
         let fits = |v: &f32| (-LARGEST..=LARGEST).contains(v);
         if !values.chunks(4096).all(|block| block.iter().fold(true, |all, v| all & fits(v))) {
@@ -179,6 +180,29 @@ impl<'a> Checkpoint<'a> {
             record.fingerprint = record.fingerprint.wrapping_add(own);
         }
         Ok(values)
+    }
+}
+
+/// The elements of a tensor, where they lie in the file if that can be. With the end of this their pages may leave memory.
+pub(crate) struct Values<'a> {
+    values: Cow<'a, [f32]>,
+    bytes: &'a [u8],
+    file: Option<&'a MappedFile>,
+}
+
+impl Deref for Values<'_> {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.values
+    }
+}
+
+impl Drop for Values<'_> {
+    fn drop(&mut self) {
+        if let Some(file) = self.file {
+            file.release(self.bytes);
+        }
     }
 }
 
@@ -225,7 +249,7 @@ pub(crate) struct Scope<'c> {
     prefix: String,
 }
 
-impl Scope<'_> {
+impl<'c> Scope<'c> {
     /// One level down.
     pub fn at(&self, segment: impl std::fmt::Display) -> Self {
         Self { checkpoint: self.checkpoint, prefix: format!("{}{segment}.", self.prefix) }
@@ -238,16 +262,21 @@ impl Scope<'_> {
 
     /// A tensor of exactly this shape, as `f32`.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+        Ok(std::mem::take(&mut self.values(name, shape)?.values).into_owned())
+    }
+
+    /// As [`Self::tensor`], not copied if it is stored as `f32`: for large ones.
+    pub fn values(&self, name: &str, shape: &[usize]) -> Result<Values<'c>, LoadError> {
         self.checkpoint.read(&format!("{}{name}", self.prefix), shape)
     }
 
     /// `weight` and `bias` of a linear layer, `[out, in]` and `[out]`.
-    pub fn linear(&self, out: usize, input: usize) -> Result<(Vec<f32>, Vec<f32>), LoadError> {
-        Ok((self.tensor("weight", &[out, input])?, self.tensor("bias", &[out])?))
+    pub fn linear(&self, out: usize, input: usize) -> Result<(Values<'c>, Vec<f32>), LoadError> {
+        Ok((self.values("weight", &[out, input])?, self.tensor("bias", &[out])?))
     }
 
     /// `weight` and `bias` of a square convolution, `[out, in, k, k]` and `[out]`.
-    pub fn conv(&self, out: usize, input: usize, kernel: usize) -> Result<(Vec<f32>, Vec<f32>), LoadError> {
-        Ok((self.tensor("weight", &[out, input, kernel, kernel])?, self.tensor("bias", &[out])?))
+    pub fn conv(&self, out: usize, input: usize, kernel: usize) -> Result<(Values<'c>, Vec<f32>), LoadError> {
+        Ok((self.values("weight", &[out, input, kernel, kernel])?, self.tensor("bias", &[out])?))
     }
 }

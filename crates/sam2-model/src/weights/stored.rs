@@ -92,6 +92,21 @@ impl<'a> Stored<'a> {
         (self.count() * self.element.size) as u64
     }
 
+    /// The elements where they lie, if they are `f32` in row-major order already and lie so that they can be read as such.
+    pub fn borrowed(&self) -> Option<&'a [f32]> {
+        if self.element.name != "F32" || cfg!(target_endian = "big") || !self.is_gapless() {
+            return None;
+        }
+        let count = self.count();
+        let bytes = if count == 0 { &[] } else { &self.bytes[4 * self.offset..4 * (self.offset + count)] };
+        bytemuck::try_cast_slice(bytes).ok()
+    }
+
+    fn is_gapless(&self) -> bool {
+        let mut axes = self.shape.iter().zip(&self.strides).zip(row_major(&self.shape));
+        axes.all(|((&side, &stride), packed)| side == 1 || stride == packed)
+    }
+
     /// The elements in row-major order; `None` if they are of a type that is not read.
     pub fn values(&self) -> Option<Vec<f32>> {
         match self.element.name.as_str() {
@@ -117,8 +132,7 @@ impl<'a> Stored<'a> {
         if count == 0 {
             return Vec::new();
         }
-        let gapless = self.shape.iter().zip(&self.strides).zip(row_major(&self.shape));
-        if gapless.into_iter().all(|((&side, &stride), packed)| side == 1 || stride == packed) {
+        if self.is_gapless() {
             return elements[self.offset..self.offset + count].iter().map(|&b| decode(b)).collect();
         }
         let mut index = vec![0; self.shape.len()];
