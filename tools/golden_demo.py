@@ -13,12 +13,11 @@ from PIL import Image
 from safetensors import safe_open
 from sam2.sam2_image_predictor import SAM2ImagePredictor
 
+import clips
 import golden_seeded
-import make_demo_clip
 import oracle
 from probes import Probes
 
-ASSETS = pathlib.Path(__file__).resolve().parent.parent / "assets"
 # What Meta's builder of the video predictor sets on top of a configuration.
 BUILDER = {
     "_target_": "sam2.sam2_video_predictor.SAM2VideoPredictor",
@@ -33,7 +32,7 @@ BUILDER = {
 
 
 def build() -> torch.nn.Module:
-    with safe_open(ASSETS / "sam2.1_micro.safetensors", "pt") as file:
+    with safe_open(clips.ASSETS / "sam2.1_micro.safetensors", "pt") as file:
         config = json.loads(file.metadata()["sam2.config"]) | BUILDER
         state = {name: file.get_tensor(name).to(torch.get_default_dtype()) for name in file.keys()}
     model = instantiate(OmegaConf.create(config), _recursive_=True)
@@ -98,9 +97,9 @@ def demo_case(frames: np.ndarray, prompt: dict) -> dict:
 
 
 def demo() -> Probes:
-    frames = make_demo_clip.decode(ASSETS / "demo.gif")
-    truths = make_demo_clip.decode(ASSETS / "demo_truth.gif")[..., 0] > 127
-    prompt = json.loads((ASSETS / "demo_prompts.jsonl").read_text())
+    frames = clips.decode(clips.ASSETS / "demo.gif")
+    truths = clips.decode(clips.ASSETS / "demo_truth.gif")[..., 0] > 127
+    prompt = json.loads((clips.ASSETS / "demo_prompts.jsonl").read_text())
     single = demo_case(frames, prompt)
     with oracle.float64():
         double = demo_case(frames, prompt)

@@ -1,15 +1,16 @@
-"""Goldens of the automatic mask generator: the embedded checkpoint on the first frame of the bundled clip."""
+"""Goldens of the automatic mask generator: the embedded checkpoint on the first frame of the balloon clip."""
 
 import numpy as np
 import torch
 from PIL import Image
+from sam2 import automatic_mask_generator
 from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
 
+import clips
 import golden_demo
 from probes import Probes
 
-# The embedded model sees one salient object wherever it is clicked on, and is unsure of its outline: a box threshold of 1
-# keeps all its answers apart, and a small offset makes them stable.
+# Low thresholds and a small offset let doubtful masks through, and a box threshold of 1 keeps equal ones apart: more to compare.
 SHARP = {"pred_iou_thresh": 0.1, "stability_score_thresh": 0.5, "stability_score_offset": 0.1}
 CASES = {
     "plain": SHARP | {"points_per_side": 5, "box_nms_thresh": 1.0},
@@ -29,6 +30,25 @@ GRIDS = [[[0.18, 0.42], [0.7, 0.5], [0.5, 0.99]], [[0.3, 0.6]]]
 SMALL_REGIONS = 150
 
 
+# Logits closer than these to a threshold of the stability score, and to zero, may fall on either side.
+OF_SCORE, OF_MASK = 1e-4, 1e-5
+stability_score = automatic_mask_generator.calculate_stability_score
+
+
+def noting_undecided(near: dict):
+    """The stability score, noting for every value how many pixels of it and of the mask rounding may decide."""
+
+    def score(masks, threshold, offset):
+        values = stability_score(masks, threshold, offset)
+        distance = (masks - threshold).abs()
+        undecided = (distance - offset).abs() < OF_SCORE, distance < OF_MASK
+        for value, *counts in zip(values.tolist(), *(u.flatten(1).sum(1).tolist() for u in undecided)):
+            near[value] = [max(pair) for pair in zip(counts, near.get(value, (0, 0)))]
+        return values
+
+    return score
+
+
 def margins(records: list, options: dict) -> list:
     """How far the kept masks are from the two thresholds, and their estimates from each other."""
     ious = np.sort([r["predicted_iou"] for r in records])
@@ -39,7 +59,7 @@ def margins(records: list, options: dict) -> list:
 
 def everything() -> Probes:
     probes = Probes()
-    image = np.array(Image.open(golden_demo.ASSETS / "demo.gif").convert("RGB"))
+    image = np.array(Image.open(clips.ASSETS / "balloon.gif").convert("RGB"))
     model = golden_demo.build()
     side = model.image_size // 4
     for case, options in CASES.items():
@@ -50,6 +70,8 @@ def everything() -> Probes:
             find, threshold = generator._generate_masks, max(generator.box_nms_thresh, generator.crop_nms_thresh)
             generator._generate_masks = lambda image: generator.postprocess_small_regions(find(image), SMALL_REGIONS, threshold)
         generator.predictor._bb_feat_sizes = [(side, side), (side // 2, side // 2), (side // 4, side // 4)]
+        near: dict[float, list] = {}
+        automatic_mask_generator.calculate_stability_score = noting_undecided(near)
         with torch.inference_mode():
             records = generator.generate(image)
         assert records, case
@@ -60,6 +82,7 @@ def everything() -> Probes:
         probes.fact(f"{case}#point", [r["point_coords"][0] for r in records], np.float32)
         probes.fact(f"{case}#iou", [r["predicted_iou"] for r in records], np.float32)
         probes.fact(f"{case}#stability", [r["stability_score"] for r in records], np.float32)
+        probes.fact(f"{case}#undecided", [near[r["stability_score"]] for r in records], np.int64)
         probes.fact(f"{case}#margins", margins(records, options), np.float64)
         probes.fact(f"{case}#counts", np.frombuffer(b"\n".join(strings), np.uint8), np.uint8)
         print(f"  {case}: {len(records)} masks, {len({tuple(r['bbox']) for r in records})} boxes")

@@ -10,8 +10,8 @@ import torch
 from sam2.sam2_image_predictor import SAM2ImagePredictor
 from sam2.utils import misc
 
+import clips
 import golden_demo
-import make_demo_clip
 from probes import Probes
 
 BOXES = [[4.0, 40.0, 110.0, 180.0], [150.0, 60.0, 300.0, 200.0], [0.0, 0.0, 320.0, 240.0]]
@@ -39,7 +39,7 @@ def make(model, **options) -> SAM2ImagePredictor:
 
 
 def predictor() -> Probes:
-    frames = make_demo_clip.decode(golden_demo.ASSETS / "demo.gif")
+    frames = clips.decode(clips.ASSETS / "balloon.gif")
     model = golden_demo.build()
     plain = make(model)
     probes = Probes()

@@ -26,7 +26,7 @@ OPTIONS = {
     "memory_bank_kf_score_threshold": 0.0,
 }
 # The bundled clip to its end and back.
-PING_PONG = {"gif": "demo.gif", "frames": [*range(30), *range(28, 18, -1)]}
+PING_PONG = {"gif": "balloon.gif", "frames": [*range(30), *range(28, 18, -1)]}
 
 
 def mixed(letters: str) -> dict:

@@ -15,8 +15,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from PIL import Image
 
+import clips
 import golden_demo
-import make_demo_clip
 import oracle
 import scenarios
 import seeded
@@ -37,7 +37,7 @@ OPTIONS = {
 
 @functools.lru_cache
 def demo_frames() -> np.ndarray:
-    return make_demo_clip.decode(golden_demo.ASSETS / "demo.gif")
+    return clips.decode(clips.ASSETS / "balloon.gif")
 
 
 def frames_of(clip: dict) -> list:
@@ -198,6 +198,7 @@ class Recorded:
 
     def __init__(self):
         self.tensors, self.calibration = {}, {}
+        self.undecided: list[str] = []
 
     def put(self, key: str, value, dtype) -> None:
         assert key not in self.tensors, key
@@ -238,7 +239,8 @@ class Recorded:
         gap, score, stability = least
         print(f"  {name}: float32 {worst:.1e}; margins: IoU {gap:.4f}, score {score:.3f}, stability {stability:.4f}")
         # Below this, rounding could decide, and the frames after would say nothing.
-        assert gap > 1e-4 and score > 1e-2 and stability > 1e-3, name
+        if not (gap > 1e-4 and score > 1e-2 and stability > 1e-3):
+            self.undecided.append(name)
 
     def save(self, path) -> None:
         probes = Probes()
@@ -282,6 +284,7 @@ def record(build, scripts: dict) -> Recorded:
         doubles = {name: double.play(script) for name, script in scripts.items()}
     for name, script in scripts.items():
         recorded.add(name, script, singles[name], doubles[name])
+    assert not recorded.undecided, f"change the prompts of {recorded.undecided}"
     return recorded
 
 

@@ -13,7 +13,7 @@ height], "frames": [[name, n], ..]}` with frame n of the synthetic picture `name
 
 
 def gif(*frames: int) -> dict:
-    return {"gif": "demo.gif", "frames": list(frames)}
+    return {"gif": "balloon.gif", "frames": list(frames)}
 
 
 def photos(*frames: tuple) -> dict:
@@ -61,7 +61,7 @@ def script(clip: dict, *steps: dict, **options) -> dict:
     return {"clip": clip, "options": options, "steps": list(steps)}
 
 
-# The green balloon is object 1; object 2 is the magenta one or the tower. Both stay or move as `assets/demo.gif` shows.
+# The green balloon is object 1; object 2 is the magenta one or the tower. Both stay or move as `assets/balloon.gif` shows.
 GREEN = {
     0: (58.0, 100.0),
     3: (75.0, 104.0),
@@ -95,7 +95,7 @@ DEMO = {
         click(0, 1, 30.0, 90.0, keep=True),
         propagate(max=2),
     ),
-    "mask_then_click": script(FIVE, mask(0, 1, 57, 98, 40, 40), click(0, 1, 58.0, 100.0), propagate(max=2)),
+    "mask_then_click": script(FIVE, mask(0, 1, 57, 98, 42, 45), click(0, 1, 58.0, 100.0), propagate(max=2)),
     "click_then_mask": script(FIVE, click(0, 1, 58.0, 100.0), mask(0, 1, 57, 98, 51, 58), propagate(max=2)),
     "two_cond": script(
         NINE,
@@ -118,7 +118,7 @@ DEMO = {
     "reverse_then_forward": script(NINE, click(6, 1, 224.0, 100.0), propagate(reverse=True), propagate()),
     "window": script(
         TWELVE,
-        click(3, 1, 95.0, 100.0),
+        click(3, 1, 92.0, 104.0),
         propagate(start=5, max=3),
         propagate(start=6, max=0),
         propagate(start=4, max=2, reverse=True),
@@ -138,7 +138,7 @@ DEMO = {
         NINE,
         click(0, 1, 58.0, 100.0),
         propagate(max=4),
-        mask(2, 1, 89, 100, 46, 54),
+        mask(2, 1, 89, 100, 43, 50),
         propagate(start=3, max=2),
         propagate(start=1, max=3),
     ),
@@ -146,7 +146,7 @@ DEMO = {
         NINE,
         click(0, 1, 58.0, 100.0),
         propagate(max=4),
-        mask(2, 1, 89, 100, 46, 54),
+        mask(2, 1, 89, 100, 43, 50),
         click(2, 1, 90.0, 100.0, keep=True),
         propagate(start=1, max=3),
         **AS_COND,

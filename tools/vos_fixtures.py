@@ -1,12 +1,12 @@
-"""What Meta's vos_inference.py makes of a few frames of the bundled clip: tests/golden/vos.npz.
+"""What Meta's vos_inference.py makes of a few frames of the balloon clip: tests/golden/vos.npz.
 
     python tools/vos_fixtures.py SAM2
 
 The argument is a checkout of facebookresearch/sam2 (2b90b9f): the script is not in the package. Its functions run as they
 are, with the embedded checkpoint and on the CPU. Hole filling, which needs CUDA there, gets its components from OpenCV.
 
-The checkpoint follows what stands out most, so its objects soon share one mask and the best of almost equal logits takes
-a pixel. Pixels whose two best logits, or whose best and the threshold, are closer than MARGIN are recorded as undecided.
+Where two objects share a mask, the better of almost equal logits takes a pixel. Pixels whose two best logits, or whose best
+and the threshold, are closer than MARGIN are recorded as undecided.
 """
 
 import argparse
@@ -25,8 +25,8 @@ from omegaconf import OmegaConf
 from PIL import Image
 from safetensors import safe_open
 
+import clips
 import golden_demo
-import make_demo_clip
 
 OUT = pathlib.Path(__file__).parents[1] / "tests" / "golden" / "vos.npz"
 FIRST, FRAMES = 7, 8
@@ -57,7 +57,7 @@ def components(mask: torch.Tensor) -> tuple:
 
 def build(postprocess: bool, non_overlap: bool) -> torch.nn.Module:
     """What `build_sam2_video_predictor` makes of the embedded checkpoint."""
-    with safe_open(golden_demo.ASSETS / "sam2.1_micro.safetensors", "pt") as file:
+    with safe_open(clips.ASSETS / "sam2.1_micro.safetensors", "pt") as file:
         config = json.loads(file.metadata()["sam2.config"])
         state = {name: file.get_tensor(name) for name in file.keys()}
     config |= golden_demo.BUILDER if postprocess else {"_target_": golden_demo.BUILDER["_target_"]}
@@ -98,7 +98,7 @@ def undecided(noted: dict, objects: list, threshold: float) -> np.ndarray:
 
 def inputs(case: str) -> dict:
     """frame -> object -> mask. 1 is the balloon, 2 a piece of the tower that it disappears behind, 3 the sky beside."""
-    truths = make_demo_clip.decode(golden_demo.ASSETS / "demo_truth.gif")[..., 0] > 127
+    truths = clips.decode(clips.ASSETS / "balloon_truth.gif")[..., 0] > 127
     tower = np.zeros(truths.shape[1:], bool)
     tower[90:230, 140:190] = True
     sky = np.zeros_like(tower)
@@ -121,7 +121,7 @@ def main() -> None:
     spec.loader.exec_module(vos)
     sam2.utils.misc.get_connected_components = components
     warnings.simplefilter("ignore")
-    frames = make_demo_clip.decode(golden_demo.ASSETS / "demo.gif")[FIRST : FIRST + FRAMES]
+    frames = clips.decode(clips.ASSETS / "balloon.gif")[FIRST : FIRST + FRAMES]
     arrays = {}
     for case, flags in CASES.items():
         with tempfile.TemporaryDirectory() as tmp:

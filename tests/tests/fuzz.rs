@@ -95,7 +95,7 @@ fn configurations() {
 #[test]
 fn sessions() {
     let model = Model::from_bytes(&micro::asset("sam2.1_micro.safetensors"), "micro").expect("it loads");
-    let frames = clips::clip(&json!({"gif": "demo.gif", "frames": [0, 1, 2, 3]}));
+    let frames = clips::clip(&json!({"gif": "balloon.gif", "frames": [0, 1, 2, 3]}));
     let info = VideoInfo { width: frames[0].width(), height: frames[0].height(), num_frames: frames.len() };
     let mut predictor =
         VideoPredictor::new(model.clone(), info, VideoOptions::default()).expect("valid options");
@@ -120,7 +120,7 @@ fn sessions() {
 #[test]
 fn embeddings() {
     let model = Model::from_bytes(&micro::asset("sam2.1_micro.safetensors"), "micro").expect("it loads");
-    let frame = &clips::clip(&json!({"gif": "demo.gif", "frames": [0]}))[0];
+    let frame = &clips::clip(&json!({"gif": "balloon.gif", "frames": [0]}))[0];
     let mut predictor = ImagePredictor::new(model.clone());
     predictor.set_image(frame);
     let folder = std::env::temp_dir().join(format!("sam2-fuzz-{}", std::process::id()));

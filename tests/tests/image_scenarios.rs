@@ -13,7 +13,7 @@ fn picture(name: &str, width: usize, height: usize) -> Frame {
         return Frame::new(width, height, seeded::photo(name, width, height, 0)).expect("it fills the frame");
     }
     // The first frame of the clip, stretched by nearest neighbour.
-    let frame = &clips::gif(&micro::asset("demo.gif"))[0];
+    let frame = &clips::gif(&micro::asset("balloon.gif"))[0];
     let (w, h) = (frame.width(), frame.height());
     let rows = (0..height).map(|y| y * h / height);
     let pixel = |row: usize, x: usize| &frame.rgb()[(row * w + x * w / width) * 3..][..3];

@@ -10,7 +10,7 @@ use sam2_tests::probe::{Budget, Probes};
 use sam2_tests::{clips, seeded};
 
 fn frame(index: usize) -> Frame {
-    clips::gif(&asset("demo.gif")).swap_remove(index)
+    clips::gif(&asset("balloon.gif")).swap_remove(index)
 }
 
 fn cut(frame: &Frame, width: usize, height: usize) -> Frame {

@@ -270,7 +270,7 @@ fn sessions_with_tiny_match_meta() {
 /// The reference divides by zero here: a correction on the only frame looks at pointers 0 of 0 frames away.
 #[test]
 fn a_clip_of_one_frame_can_be_corrected() {
-    let frames = clips::clip(&json!({"gif": "demo.gif", "frames": [0]}));
+    let frames = clips::clip(&json!({"gif": "balloon.gif", "frames": [0]}));
     let info = VideoInfo { width: frames[0].width(), height: frames[0].height(), num_frames: 1 };
     let mut predictor =
         VideoPredictor::new(embedded(&Value::Null), info, VideoOptions::reference()).expect("a video");

@@ -89,8 +89,8 @@ fn a_folder_in_natural_order_gives_the_documented_files() {
 #[test]
 fn a_gif_with_a_prompts_file_and_fewer_frames() {
     let place = Place::new();
-    let gif = asset("demo.gif");
-    let prompts = asset("demo_prompts.jsonl");
+    let gif = asset("balloon.gif");
+    let prompts = asset("balloon_prompts.jsonl");
     let tracked = |out: &str, threads: &str| {
         let output = run(&[
             "track",
@@ -203,7 +203,7 @@ fn memory_does_not_grow_with_the_clip() {
 #[test]
 fn a_killed_run_does_not_look_finished() {
     let place = Place::new();
-    let gif = asset("demo.gif");
+    let gif = asset("balloon.gif");
     let mut child = common::sam2()
         .args([
             "track",
