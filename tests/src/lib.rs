@@ -7,6 +7,7 @@ pub mod micro;
 pub mod mutate;
 pub mod probe;
 pub mod pt;
+pub mod scene;
 pub mod seeded;
 
 use std::path::PathBuf;
