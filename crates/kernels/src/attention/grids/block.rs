@@ -192,8 +192,7 @@ impl Block<'_> {
         max
     }
 
-    /// [`Self::grid_scores`] in 16 bits.
-    /// The scores of the tokens of some cells, and the largest of each query.
+    /// [`Self::grid_scores`] in 16 bits: the scores of the tokens of some cells, and the largest of each query.
     fn grid_scores_int16(&mut self, inputs: &InputWords, copies: usize, cells: Range<usize>, panel: usize) {
         let width = self.block_max.len();
         let (ab, words) = (self.by_column.len() / self.panels, self.words.len() / self.panels);

@@ -92,9 +92,7 @@ impl DotOp for ToWords<'_> {
     fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
         let s = d.floats();
         let lanes = FloatsOf::<D>::LANES;
-        let [zero, one, most] = [0.0, 1.0, MOST].map(|x| FloatsOf::<D>::splat(s, x));
-        // Below the smallest normal number the inverse would overflow.
-        let tiny = FloatsOf::<D>::splat(s, MOST * f32::MIN_POSITIVE);
+        let zero = FloatsOf::<D>::splat(s, 0.0);
         let (m, width) = (self.m, self.steps.len());
         let (part, len) = ((m + 1) * width, m.next_multiple_of(2) * width);
         let half = self.words.len() / 2;
@@ -108,8 +106,8 @@ impl DotOp for ToWords<'_> {
                 }
             }
             let extent = zero.sub(low).max(high);
-            extent.div(most).store(&mut self.steps[first..]);
-            let inverse = extent.select_gt(tiny, most.div(extent), one);
+            let [step, inverse] = step_and_inverse(d, extent, MOST);
+            step.store(&mut self.steps[first..]);
             for (half, values) in self.words.chunks_exact_mut(half).zip([self.by_column, self.by_row]) {
                 for (words, values) in half.chunks_exact_mut(len).zip(values.chunks_exact(part)) {
                     for (p, words) in words.chunks_exact_mut(2 * width).enumerate() {
@@ -124,6 +122,15 @@ impl DotOp for ToWords<'_> {
             }
         }
     }
+}
+
+/// What a word is worth if the largest magnitude `extent` is to become `most`, and the inverse of it.
+#[inline(always)]
+pub(super) fn step_and_inverse<D: Dot>(d: D, extent: FloatsOf<D>, most: f32) -> [FloatsOf<D>; 2] {
+    // Below the smallest normal number the inverse would overflow; all words are zero then.
+    let [one, tiny, most] =
+        [1.0, most * f32::MIN_POSITIVE, most].map(|x| FloatsOf::<D>::splat(d.floats(), x));
+    [extent.div(most), most.div(extent)].map(|x| extent.select_gt(tiny, x, one))
 }
 
 /// The scores of one panel of queries and the tokens of some cells.

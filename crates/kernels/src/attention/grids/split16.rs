@@ -5,6 +5,7 @@
 //! ```
 
 use super::block::WEIGHT_ROWS;
+use super::scores16::step_and_inverse;
 use crate::gemm::int8::{DotTiles, cover_rows};
 use crate::gemm::{KC, pair_tile};
 use crate::simd::{Dot, DotOp, F32s, FloatsOf};
@@ -105,17 +106,15 @@ impl DotOp for Split<'_> {
 #[inline(always)]
 fn to_words<D: Dot>(d: D, most: f32, queries: &[f32], words: &mut [i16], steps: &mut [f32]) {
     let (s, lanes, width) = (d.floats(), FloatsOf::<D>::LANES, steps.len());
-    let [zero, one, most_of] = [0.0, 1.0, most].map(|x| FloatsOf::<D>::splat(s, x));
-    // Below the smallest normal number the inverse would overflow.
-    let tiny = FloatsOf::<D>::splat(s, most * f32::MIN_POSITIVE);
+    let zero = FloatsOf::<D>::splat(s, 0.0);
     for first in (0..width).step_by(lanes) {
         let mut extent = zero;
         for row in queries.chunks_exact(width) {
             let x = FloatsOf::<D>::load(s, &row[first..]);
             extent = x.max(zero.sub(x)).max(extent);
         }
-        extent.select_gt(tiny, extent.div(most_of), one).store(&mut steps[first..]);
-        let inverse = extent.select_gt(tiny, most_of.div(extent), one);
+        let [step, inverse] = step_and_inverse(d, extent, most);
+        step.store(&mut steps[first..]);
         for (rows, words) in queries.chunks_exact(2 * width).zip(words.chunks_exact_mut(2 * width)) {
             let (even, odd) = rows.split_at(width);
             let pair = [even, odd].map(|row| FloatsOf::<D>::load(s, &row[first..]).mul(inverse).round());

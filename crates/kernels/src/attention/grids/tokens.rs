@@ -63,8 +63,8 @@ impl GridTokens {
         Self::arrange(isa, copies, inputs, values, false)
     }
 
-    /// [`Self::new`] for scores and weighted values from exact sums of 16-bit products: less work with VNNI, and the output moves by about 1e-3 of its
-    /// length.
+    /// [`Self::new`] for scores and weighted values from exact sums of 16-bit products: less work with VNNI, and with
+    /// [`super::GridKeys::int16`] the output moves by about 2e-3 of its length.
     ///
     /// # Panics
     /// If the sizes do not agree.
