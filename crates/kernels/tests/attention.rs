@@ -3,7 +3,7 @@
 mod common;
 
 use common::{assert_near, assert_thread_invariant, for_each_isa, noise};
-use kernels::attention::{GridKeys, GridTokens, SCORE_SCALE, Shape, attention, pool};
+use kernels::attention::{GridKeys, GridTokens, KEYS, SCORE_SCALE, Shape, attention, attention_block, pool};
 use kernels::gemm::{KC, Rows};
 use kernels::rope::Rope;
 use kernels::{Isa, reference};
@@ -34,7 +34,7 @@ proptest! {
         batch in 1usize..3,
         heads in 1usize..3,
         nq in prop::sample::select(vec![1usize, 3, 4, 5, 7, 15, 29, 111, 112, 113]),
-        nk in prop_oneof![2 => 1usize..40, 1 => prop::sample::select(vec![KC - 1, KC, KC + 1, 2 * KC + 5])],
+        nk in prop_oneof![2 => 1usize..40, 1 => prop::sample::select(vec![KEYS - 1, KEYS, KEYS + 1, 2 * KEYS + 5])],
         d in prop::sample::select(vec![1usize, 7, 8, 16, 33, 64]),
         dv in prop::sample::select(vec![1usize, 8, 15, 33, 64]),
         sharpness in 0.1f32..20.0,
@@ -117,10 +117,35 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
+    fn the_last_key_may_count_several_times(
+        nq in 1usize..120,
+        nk in prop_oneof![2 => 1usize..40, 1 => prop::sample::select(vec![KEYS - 1, KEYS, KEYS + 1])],
+        times in prop::sample::select(vec![1usize, 2, 49, 132]),
+        heads in 1usize..3,
+        seed: u64,
+    ) {
+        let shape = Shape { batch: 1, heads, nq, nk, d: 16, dv: 8 };
+        let [q, k, v] = operands(shape, seed);
+        let (qk, vo) = (heads * shape.d, heads * shape.dv);
+        let repeat = |rows: &[f32], width: usize| {
+            let last = &rows[rows.len() - width..];
+            [rows, &last.repeat(times - 1)].concat()
+        };
+        let whole = Shape { nk: nk + times - 1, ..shape };
+        let expected = reference::attention(whole, 0.3, &q, &repeat(&k, qk), &repeat(&v, vo));
+        for_each_isa(|isa| {
+            let mut actual = vec![f32::NAN; nq * vo];
+            let operands = (Rows::new(&q, qk), Rows::new(&k, qk), Rows::new(&v, vo));
+            attention_block(isa, shape, 0.3, operands, times, &mut actual);
+            assert_near(&format!("{shape:?} {times} times on {}", isa.name()), &actual, &expected, 4e-6, 0.0);
+        });
+    }
+
+    #[test]
     fn attention_over_grids_matches_formed_keys(
         copies in 0usize..20,
         side in 1usize..9,
-        placeless in prop::sample::select(vec![0usize, 1, 5, 64, KC + 1]),
+        placeless in prop::sample::select(vec![0usize, 1, 5, 64, KEYS + 1]),
         nq in prop::sample::select(vec![1usize, 7, 31, 32, 33, 64, 65, 150]),
         quarter in prop::sample::select(vec![1usize, 2, 5, 8]),
         m in prop::sample::select(vec![1usize, 3, 16, 20]),
@@ -184,7 +209,7 @@ fn pooling_is_thread_invariant() {
 
 #[test]
 fn widest_head_matches_reference() {
-    let shape = Shape { batch: 1, heads: 1, nq: 5, nk: KC + 3, d: KC, dv: KC };
+    let shape = Shape { batch: 1, heads: 1, nq: 5, nk: KEYS + 3, d: KC, dv: KC };
     let [q, k, v] = operands(shape, 7);
     let expected = reference::attention(shape, 1.0 / 16.0, &q, &k, &v);
     for_each_isa(|isa| {
@@ -214,7 +239,7 @@ fn heads_interleaved_in_one_qkv_row_are_read_in_place() {
 #[test]
 fn rising_scores_rescale_earlier_blocks() {
     // Every block of keys has a larger maximum than the one before, so the online softmax corrects each time.
-    let nk = 3 * KC;
+    let nk = 3 * KEYS;
     let shape = Shape { batch: 1, heads: 1, nq: 3, nk, d: 1, dv: 4 };
     let k: Vec<f32> = (0..nk).map(|i| i as f32 / 40.0).collect();
     let (q, v) = (vec![1.0, -1.0, 5.0], noise(9, nk * 4));

@@ -3,8 +3,8 @@
 mod common;
 
 use common::{assert_near, assert_thread_invariant, for_each_isa, noise};
-use kernels::attention::{GridKeys, GridTokens, Shape, int8};
-use kernels::gemm::{KC, Rows};
+use kernels::attention::{GridKeys, GridTokens, KEYS, Shape, int8};
+use kernels::gemm::Rows;
 use kernels::rope::Rope;
 use kernels::{Isa, reference};
 use proptest::prelude::*;
@@ -38,7 +38,7 @@ proptest! {
         batch in 1usize..3,
         heads in 1usize..3,
         nq in prop::sample::select(vec![1usize, 3, 4, 5, 7, 15, 29, 111, 112, 113]),
-        nk in prop_oneof![2 => 1usize..40, 1 => prop::sample::select(vec![KC - 1, KC, KC + 1, 2 * KC + 5])],
+        nk in prop_oneof![2 => 1usize..40, 1 => prop::sample::select(vec![KEYS - 1, KEYS, KEYS + 1, 2 * KEYS + 5])],
         d in prop::sample::select(vec![1usize, 7, 8, 16, 33, 64]),
         dv in prop::sample::select(vec![1usize, 8, 15, 33, 64]),
         sharpness in 0.1f32..20.0,
@@ -184,7 +184,7 @@ proptest! {
     fn grids_match_the_twin_on_every_instruction_set(
         copies in 1usize..20,
         side in 1usize..9,
-        placeless in prop::sample::select(vec![0usize, 1, 5, 64, KC + 1]),
+        placeless in prop::sample::select(vec![0usize, 1, 5, 64, KEYS + 1]),
         nq in prop::sample::select(vec![1usize, 7, 31, 32, 33, 64, 65, 100]),
         quarter in prop::sample::select(vec![1usize, 2, 5, 8]),
         m in prop::sample::select(vec![1usize, 3, 16, 20]),

@@ -4,14 +4,14 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::thread::LocalKey;
 
-use super::Shape;
-use crate::gemm::{KC, PackedB, PanelTiles, Rows, cover_rows, tile};
+use super::{KEYS, Shape};
+use crate::gemm::{KC, PackedB, PanelTiles, Rows, cover_panel, tile, vectors_of};
 use crate::parallel;
 use crate::rows;
 use crate::simd::{F32s, Isa, Simd, TileOp};
 
 /// Most queries in one block.
-pub(super) const QUERIES: usize = 112;
+pub(super) const QUERIES: usize = 108;
 
 /// The keys of one head, and their products with queries.
 pub(super) trait Keys: Default + Send + Sync + 'static {
@@ -24,8 +24,8 @@ pub(super) trait Keys: Default + Send + Sync + 'static {
     fn pack(&mut self, isa: Isa, keys: Rows, n: usize, d: usize);
     /// Lends the first `m` of `rows`, for scores times `scale`, which here includes the change to base two.
     fn with_queries(&self, isa: Isa, rows: Rows, m: usize, scale: f32, f: impl FnOnce(&Self::Queries<'_>));
-    /// Writes the scores of `m` queries and the keys of a range, at most [`KC`] from a multiple of it on, in rows with this
-    /// stride. What is in a row after them is unspecified.
+    /// Writes the scores of `m` queries and the keys of a range, at most [`KEYS`] from a multiple of it on, in rows with stride
+    /// [`KC`]. What is in a row after them is unspecified.
     fn scores<S: Simd, const MR: usize, const NV: usize>(
         &self,
         s: S,
@@ -42,7 +42,7 @@ pub(super) trait Keys: Default + Send + Sync + 'static {
 pub(super) trait Values: Default + Send + Sync + 'static {
     /// Refills with `n` rows of `dv`, keeping the memory.
     fn pack(&mut self, isa: Isa, values: Rows, n: usize, dv: usize);
-    /// Turns the scores of the keys of a range, at most [`KC`] from a multiple of it on, to weights, in place, and adds the values
+    /// Turns the scores of the keys of a range, at most [`KEYS`] from a multiple of it on, to weights, in place, and adds the values
     /// with these weights to the sums. Whatever comes after them in a row of scores may be written.
     fn accumulate<S: Simd, const MR: usize, const NV: usize>(
         &self,
@@ -89,14 +89,14 @@ impl<K: Keys> KeyValues<K> {
     }
 }
 
-/// Some queries of one head; `out` holds all heads of these rows.
+/// Some queries of one head; `out` holds all heads of these rows. The last key counts `times_last` times.
 pub(super) fn block<K: Keys>(
     isa: Isa,
     shape: Shape,
     scale: f32,
     head: usize,
     q: Rows,
-    kv: &KeyValues<K>,
+    (kv, times_last): (&KeyValues<K>, usize),
     out: &mut [f32],
 ) {
     let Shape { heads, nk, d, dv, .. } = shape;
@@ -115,7 +115,8 @@ pub(super) fn block<K: Keys>(
                 total.fill(0.0);
                 let running =
                     Running { sums: &mut *sums, stride: dv_padded, max: &mut *max, total: &mut *total };
-                isa.dispatch_tiled(Flash { isa, nk, queries, scores, running, kv });
+                let more_of_last = (times_last as f32).log2();
+                isa.dispatch_tiled(Flash { isa, nk, more_of_last, queries, scores, running, kv });
                 for (r, row) in out.chunks_exact_mut(width).enumerate() {
                     let inverse = 1.0 / total[r];
                     for (x, &sum) in row[head * dv..(head + 1) * dv].iter_mut().zip(&sums[r * dv_padded..]) {
@@ -130,6 +131,8 @@ pub(super) fn block<K: Keys>(
 struct Flash<'a, 'q, K: Keys> {
     isa: Isa,
     nk: usize,
+    /// Added to the scores of the last key.
+    more_of_last: f32,
     queries: &'a K::Queries<'q>,
     /// Rows with stride [`KC`].
     scores: &'a mut [f32],
@@ -142,9 +145,13 @@ impl<K: Keys> TileOp for Flash<'_, '_, K> {
     #[inline(always)]
     fn eval<S: Simd, const MR: usize, const NV: usize>(mut self, s: S) {
         let m = self.running.max.len();
-        for first in (0..self.nk).step_by(KC) {
-            let keys = first..self.nk.min(first + KC);
+        for first in (0..self.nk).step_by(KEYS) {
+            let keys = first..self.nk.min(first + KEYS);
             self.kv.keys.scores::<S, MR, NV>(s, self.queries, m, keys.clone(), self.scores);
+            if keys.end == self.nk && self.more_of_last > 0.0 {
+                let last = self.scores[keys.len() - 1..].iter_mut().step_by(KC);
+                last.take(m).for_each(|score| *score += self.more_of_last);
+            }
             let values = &self.kv.values;
             values.accumulate::<S, MR, NV>(s, self.isa, keys, self.scores, &mut self.running);
         }
@@ -153,7 +160,7 @@ impl<K: Keys> TileOp for Flash<'_, '_, K> {
 
 impl Values for PackedB {
     fn pack(&mut self, isa: Isa, values: Rows, n: usize, dv: usize) {
-        self.repack_kn(isa, values, n, dv);
+        self.repack_kn(isa, values, (n, KEYS), dv);
     }
 
     #[inline(always)]
@@ -182,12 +189,13 @@ impl Values for PackedB {
         let mut sums = Sums {
             weights: scores,
             values: self,
-            key_block: keys.start / KC,
+            key_block: keys.start / KEYS,
             sums: running.sums,
             stride: running.stride,
         };
         for panel in 0..self.panels() {
-            cover_rows::<S, MR, NV>(s, m, panel, &mut sums);
+            let vectors = vectors_of(self.n(), panel, NV, S::F32::LANES);
+            cover_panel::<S, MR, NV>(s, m, (panel, vectors), &mut sums);
         }
     }
 }
@@ -224,7 +232,8 @@ impl Keys for PackedB {
         let width = NV * S::F32::LANES;
         let mut scores = Scores { queries, keys: self, first_panel: keys.start / width, scores };
         for panel in 0..keys.len().div_ceil(width) {
-            cover_rows::<S, MR, NV>(s, m, panel, &mut scores);
+            let vectors = vectors_of(keys.len(), panel, NV, S::F32::LANES);
+            cover_panel::<S, MR, NV>(s, m, (panel, vectors), &mut scores);
         }
     }
 
@@ -245,12 +254,12 @@ struct Scores<'a> {
 impl PanelTiles for Scores<'_> {
     #[inline(always)]
     fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize) {
-        let lanes = S::F32::LANES;
-        let keys = self.keys.panel(0, self.first_panel + panel);
+        let (lanes, width) = (S::F32::LANES, self.keys.panel_width());
+        let keys = (self.keys.panel(0, self.first_panel + panel), width);
         let acc = tile::<S, MR, NV>(s, self.keys.k(), &self.queries[i * KC..], keys);
         for (r, acc) in acc.into_iter().enumerate() {
             for (v, x) in acc.into_iter().enumerate() {
-                x.store(&mut self.scores[(i + r) * KC + (panel * NV + v) * lanes..]);
+                x.store(&mut self.scores[(i + r) * KC + panel * width + v * lanes..]);
             }
         }
     }
@@ -268,13 +277,13 @@ struct Sums<'a> {
 impl PanelTiles for Sums<'_> {
     #[inline(always)]
     fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize) {
-        let lanes = S::F32::LANES;
+        let (lanes, width) = (S::F32::LANES, self.values.panel_width());
         let depth = self.values.depth(self.key_block);
-        let acc =
-            tile::<S, MR, NV>(s, depth, &self.weights[i * KC..], self.values.panel(self.key_block, panel));
+        let values = (self.values.panel(self.key_block, panel), width);
+        let acc = tile::<S, MR, NV>(s, depth, &self.weights[i * KC..], values);
         for (r, acc) in acc.into_iter().enumerate() {
             for (v, x) in acc.into_iter().enumerate() {
-                let sum = &mut self.sums[(i + r) * self.stride + (panel * NV + v) * lanes..];
+                let sum = &mut self.sums[(i + r) * self.stride + panel * width + v * lanes..];
                 S::F32::load(s, sum).add(x).store(sum);
             }
         }

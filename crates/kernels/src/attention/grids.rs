@@ -14,7 +14,7 @@
 //! ```text
 //! for each block of queries                        parallel: disjoint rows of the output
 //!   a, b ← tile(weights, q)                        side · (m + 1) rows each: fits L2
-//!   for each block of cells                        with all copies at most KC tokens
+//!   for each block of cells                        with all copies at most KEYS tokens
 //!     S ← Σ (a(x) + b(y)) · z                      T rows at a time; queries lie along the vector
 //!     P ← 2^(S − max);  O ← O · 2^(old max − max) + tile(vᵀ, P)
 //! ```
@@ -46,8 +46,8 @@ use crate::simd::Isa;
 
 /// Most copies whose scores are formed together.
 const MAX_COPIES: usize = 8;
-/// Panels of queries in one block: with two, `a` and `b` take 2 MB at 32 queries a panel, a grid of 64 and 64 channels.
-const PANELS: usize = 2;
+/// Queries in one block, if a panel is not wider: `a` and `b` take 1.6 MB at a grid of 64 and 64 channels.
+const QUERIES: usize = 48;
 
 /// The projection of inputs `z` to keys, turned to every column and every row of the grid.
 #[derive(Clone, Debug)]
@@ -127,7 +127,7 @@ impl GridKeys {
                 row[..d].iter_mut().zip(key).for_each(|(x, k)| *x = k * self.scale);
             }
             let keys = &*keys;
-            let queries = PANELS * panel_width;
+            let queries = (QUERIES / panel_width).max(1) * panel_width;
             parallel::for_each_chunk_mut(out, queries * dv, |i, out| {
                 let count = out.len() / dv;
                 let panels = count.div_ceil(panel_width);

@@ -17,8 +17,8 @@ use std::thread::LocalKey;
 use super::flash::{Keys, Pool, QUERIES};
 use super::values16::Values16;
 use super::{Shape, attend, attend_block};
-use crate::gemm::int8::{DotTiles, PackedB8, RowGroups, RowScale, VECTOR, cover_rows};
-use crate::gemm::{KC, Rows};
+use crate::gemm::int8::{DotTiles, PackedB8, RowGroups, RowScale, VECTOR, cover_panel};
+use crate::gemm::{KC, Rows, vectors_of};
 use crate::parallel;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa, Simd};
 
@@ -37,7 +37,7 @@ pub fn attention(isa: Isa, shape: Shape, scale: f32, q: Rows, k: Rows, v: Rows, 
 /// As [`super::attention`].
 #[track_caller]
 pub fn attention_block(isa: Isa, shape: Shape, scale: f32, q: Rows, k: Rows, v: Rows, out: &mut [f32]) {
-    attend_block::<Keys8>(isa, shape, scale, (q, k, v), out);
+    attend_block::<Keys8>(isa, shape, scale, (q, k, v), 1, out);
 }
 
 #[derive(Debug, Default)]
@@ -146,8 +146,10 @@ impl DotOp for Scores<'_> {
     type Output = ();
     #[inline(always)]
     fn eval<D: Dot, const MR: usize, const NV: usize>(mut self, d: D) {
-        for panel in 0..self.range.len().div_ceil(NV * FloatsOf::<D>::LANES) {
-            cover_rows::<D, MR, NV>(d, self.queries.scales.len(), panel, &mut self);
+        let (keys, lanes) = (self.range.len(), FloatsOf::<D>::LANES);
+        for panel in 0..keys.div_ceil(NV * lanes) {
+            let vectors = vectors_of(keys, panel, NV, lanes);
+            cover_panel::<D, MR, NV>(d, self.queries.scales.len(), (panel, vectors), &mut self);
         }
     }
 }
@@ -155,13 +157,13 @@ impl DotOp for Scores<'_> {
 impl DotTiles for Scores<'_> {
     #[inline(always)]
     fn tile<D: Dot, const MR: usize, const NV: usize>(&mut self, d: D, panel: usize, i: usize) {
-        let lanes = FloatsOf::<D>::LANES;
+        let (lanes, width) = (FloatsOf::<D>::LANES, self.keys.panel_width());
         let Queries8 { rows, scales, .. } = self.queries;
-        let first_panel = self.range.start / (NV * lanes);
+        let first_panel = self.range.start / width;
         let products = self.keys.products::<D, MR, NV>(d, rows, scales, first_panel + panel, i);
         for (r, products) in products.into_iter().enumerate() {
             for (v, x) in products.into_iter().enumerate() {
-                x.store(&mut self.scores[(i + r) * KC + (panel * NV + v) * lanes..]);
+                x.store(&mut self.scores[(i + r) * KC + panel * width + v * lanes..]);
             }
         }
     }

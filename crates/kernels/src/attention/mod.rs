@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! for each block of queries                       parallel: disjoint rows of the output
-//!   for each KC keys
-//!     S ← tile(q, k)                              rows × KC, stays in L2
+//!   for each KEYS keys
+//!     S ← tile(q, k)                              rows × KEYS, stays in L2
 //!     m' ← max(m, max S);  P ← 2^(S − m')         one row at a time; the base is in q
 //!     l ← l · 2^(m − m') + Σ P;  O ← O · 2^(m − m')
 //!     O ← O + tile(P, v)
@@ -62,13 +62,21 @@ pub fn attention(isa: Isa, shape: Shape, scale: f32, q: Rows, k: Rows, v: Rows, 
     attend::<PackedB>(isa, shape, scale, (q, k, v), out);
 }
 
-/// [`attention`] on the calling thread: for work that is already parallel outside.
+/// [`attention`] on the calling thread: for work that is already parallel outside. The last key and its value count
+/// `times_last` times.
 ///
 /// # Panics
 /// As [`attention`].
 #[track_caller]
-pub fn attention_block(isa: Isa, shape: Shape, scale: f32, q: Rows, k: Rows, v: Rows, out: &mut [f32]) {
-    attend_block::<PackedB>(isa, shape, scale, (q, k, v), out);
+pub fn attention_block(
+    isa: Isa,
+    shape: Shape,
+    scale: f32,
+    (q, k, v): (Rows, Rows, Rows),
+    times_last: usize,
+    out: &mut [f32],
+) {
+    attend_block::<PackedB>(isa, shape, scale, (q, k, v), times_last, out);
 }
 
 #[track_caller]
@@ -77,6 +85,10 @@ fn check(shape: Shape, out: &[f32]) {
     assert_eq!(out.len(), batch * nq * heads * dv, "attention: out, {shape:?}");
     assert!(nk > 0 && d <= KC, "attention: needs keys and d <= {KC}, {shape:?}");
 }
+
+/// Most keys that are scored before their values are added up: whole panels of every instruction set, at most [`KC`], and few enough
+/// that sums of 16-bit products stay within 32 bits.
+pub const KEYS: usize = 240;
 
 #[track_caller]
 fn attend<K: Keys>(isa: Isa, shape: Shape, scale: f32, (q, k, v): (Rows, Rows, Rows), out: &mut [f32]) {
@@ -91,7 +103,7 @@ fn attend<K: Keys>(isa: Isa, shape: Shape, scale: f32, (q, k, v): (Rows, Rows, R
         let one = Shape { batch: 1, ..shape };
         parallel::for_each_chunk_mut(out, nq * width, |i, out| {
             let operands = (q.skip(i * nq), k.skip(i * nk), v.skip(i * nk));
-            attend_block::<K>(isa, one, scale, operands, out);
+            attend_block::<K>(isa, one, scale, operands, 1, out);
         });
         return;
     }
@@ -100,14 +112,21 @@ fn attend<K: Keys>(isa: Isa, shape: Shape, scale: f32, (q, k, v): (Rows, Rows, R
         for h in 0..heads {
             kv.pack(isa, shape, h, k, v);
             parallel::for_each_chunk_mut(out, rows * width, |i, out| {
-                block(isa, shape, scale, h, q.skip(i * rows), kv, out);
+                block(isa, shape, scale, h, q.skip(i * rows), (kv, 1), out);
             });
         }
     });
 }
 
 #[track_caller]
-fn attend_block<K: Keys>(isa: Isa, shape: Shape, scale: f32, (q, k, v): (Rows, Rows, Rows), out: &mut [f32]) {
+fn attend_block<K: Keys>(
+    isa: Isa,
+    shape: Shape,
+    scale: f32,
+    (q, k, v): (Rows, Rows, Rows),
+    times_last: usize,
+    out: &mut [f32],
+) {
     check(shape, out);
     let Shape { heads, nq, nk, dv, .. } = shape;
     KeyValues::<K>::lend(|kv| {
@@ -115,7 +134,7 @@ fn attend_block<K: Keys>(isa: Isa, shape: Shape, scale: f32, (q, k, v): (Rows, R
             let (q, k, v) = (q.skip(i * nq), k.skip(i * nk), v.skip(i * nk));
             for h in 0..heads {
                 kv.pack(isa, shape, h, k, v);
-                block(isa, shape, scale, h, q, kv, out);
+                block(isa, shape, scale, h, q, (kv, times_last), out);
             }
         }
     });

@@ -1,7 +1,7 @@
 //! Weighted values from 16-bit words.
 //!
 //! ```text
-//! for a query and at most KC keys, with m the largest of their scores S:
+//! for a query and at most KEYS keys, with m the largest of their scores S:
 //!   2^(S − m) ≈ p / 4096,  p in 0 ..= 4096          v ≈ s_v · w,  w within ±2047, one s_v per column
 //!   Σ 2^(S − M) · v ≈ s_v · 2^(m − M) / 4096 · Σ p · w       the sum exact in 32 bits
 //! ```
@@ -11,22 +11,20 @@
 
 use std::ops::Range;
 
+use super::KEYS;
 use super::flash::{QUERIES, Running, Values};
-use crate::gemm::int8::{DotTiles, cover_rows};
-use crate::gemm::{KC, Rows, pair_tile};
+use crate::gemm::int8::{DotTiles, cover_panel};
+use crate::gemm::{KC, Rows, pair_tile, vectors_of};
 use crate::math;
 use crate::parallel;
 use crate::rows;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa, Simd};
 
-/// The largest weight is `2^WEIGHT_BITS`.
-pub(super) const WEIGHT_BITS: u32 = 12;
+/// A weight of one, the largest.
+pub(super) const ONE: f32 = 4096.0;
 /// The largest magnitude of a value.
 pub(super) const MOST_OF_VALUE: f32 = 2047.0;
-const _: () = assert!((KC as i64) << WEIGHT_BITS <= i32::MAX as i64 / MOST_OF_VALUE as i64);
-
-/// A weight of one.
-pub(super) const ONE: f32 = (1 << WEIGHT_BITS) as f32;
+const _: () = assert!(KEYS as i64 * ONE as i64 * MOST_OF_VALUE as i64 <= i32::MAX as i64);
 
 /// `2^(score − max)` as a weight.
 #[inline(always)]
@@ -45,10 +43,11 @@ pub(super) fn scale_of(extent: f32) -> (f32, f32) {
     }
 }
 
-/// `(n, dv)` values as words, cut into blocks of [`KC`] rows and panels of `NR` columns. A panel is contiguous: for every two
+/// `(n, dv)` values as words, cut into blocks of [`KEYS`] rows and panels of `NR` columns. A panel is contiguous: for every two
 /// rows the pair of words of each column. Rows and columns are padded with zeros.
 #[derive(Debug, Default)]
 pub(super) struct Values16 {
+    columns: usize,
     panels: usize,
     width: usize,
     data: Vec<i16>,
@@ -59,7 +58,7 @@ pub(super) struct Values16 {
 
 impl Values16 {
     fn panel(&self, block: usize, panel: usize) -> &[i16] {
-        let len = KC * self.width;
+        let len = KEYS * self.width;
         &self.data[(block * self.panels + panel) * len..][..len]
     }
 }
@@ -67,7 +66,7 @@ impl Values16 {
 impl Values for Values16 {
     fn pack(&mut self, isa: Isa, values: Rows, n: usize, dv: usize) {
         self.width = isa.dot_tile_shape().1;
-        self.panels = dv.div_ceil(self.width);
+        (self.columns, self.panels) = (dv, dv.div_ceil(self.width));
         let columns = self.panels * self.width;
         self.inverses.clear();
         self.inverses.resize(columns, 0.0);
@@ -79,13 +78,13 @@ impl Values for Values16 {
         for (scale, inverse) in self.scales.iter_mut().zip(&mut self.inverses) {
             (*scale, *inverse) = scale_of(*inverse);
         }
-        let block = KC * columns;
+        let block = KEYS * columns;
         // Every word is written, or is not read: those after the last pair.
-        self.data.resize(n.div_ceil(KC) * block, 0);
+        self.data.resize(n.div_ceil(KEYS) * block, 0);
         let (width, inverses) = (self.width, &self.inverses);
         parallel::for_each_chunk_mut(&mut self.data, block, |i, data| {
-            let count = KC.min(n - i * KC);
-            isa.dispatch_dots(Pack { values: values.skip(i * KC), count, dv, width, inverses, data });
+            let count = KEYS.min(n - i * KEYS);
+            isa.dispatch_dots(Pack { values: values.skip(i * KEYS), count, dv, width, inverses, data });
         });
     }
 
@@ -120,7 +119,7 @@ impl DotOp for Pack<'_> {
     fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
         let Self { values, count, dv, width, inverses, data } = self;
         let (s, lanes) = (d.floats(), FloatsOf::<D>::LANES);
-        let panels = data.chunks_exact_mut(KC * width).zip(inverses.chunks_exact(width));
+        let panels = data.chunks_exact_mut(KEYS * width).zip(inverses.chunks_exact(width));
         for (panel, (data, inverses)) in panels.enumerate() {
             for (p, data) in data.chunks_exact_mut(2 * width).take(count.div_ceil(2)).enumerate() {
                 for first in (0..width).step_by(lanes) {
@@ -180,7 +179,7 @@ impl DotOp for Accumulate<'_, '_> {
         let Running { sums, stride, .. } = running;
         let mut sums = Sums {
             values,
-            block: keys.start / KC,
+            block: keys.start / KEYS,
             pairs: keys.len().div_ceil(2),
             words,
             factors: &factors,
@@ -188,7 +187,8 @@ impl DotOp for Accumulate<'_, '_> {
             stride: *stride,
         };
         for panel in 0..values.panels {
-            cover_rows::<D, MR, NV>(d, m, panel, &mut sums);
+            let vectors = vectors_of(values.columns, panel, NV, lanes);
+            cover_panel::<D, MR, NV>(d, m, (panel, vectors), &mut sums);
         }
     }
 }

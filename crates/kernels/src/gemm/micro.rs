@@ -10,7 +10,7 @@ const AHEAD: usize = 16;
 
 /// `MR × NV` vectors of `A · B` over `depth` steps of `k`.
 ///
-/// `a` holds `MR` rows with stride [`KC`], `b` a panel of `depth` rows of `NV · LANES` floats.
+/// `a` holds `MR` rows with stride [`KC`]; `b` has `NV` vectors in each of its `depth` rows, these `stride` floats apart.
 ///
 /// # Panics
 /// If either is too short.
@@ -19,21 +19,22 @@ pub(crate) fn tile<S: Simd, const MR: usize, const NV: usize>(
     s: S,
     depth: usize,
     a: &[f32],
-    b: &[f32],
+    (b, stride): (&[f32], usize),
 ) -> [[S::F32; NV]; MR] {
     let lanes = S::F32::LANES;
-    assert!(depth <= KC && a.len() >= (MR - 1) * KC + depth && b.len() >= depth * NV * lanes);
+    assert!(depth <= KC && a.len() >= (MR - 1) * KC + depth);
+    assert!(NV * lanes <= stride && b.len() >= depth * stride);
     let mut acc = [[S::F32::splat(s, 0.0); NV]; MR];
     let mut a_ptr = a.as_ptr();
     let mut b_ptr = b.as_ptr();
     for _ in 0..depth {
         let mut b_row = [S::F32::splat(s, 0.0); NV];
         for (v, b) in b_row.iter_mut().enumerate() {
-            // SAFETY: row `p < depth` of the panel; `b.len() >= depth · NV · lanes` is asserted above.
+            // SAFETY: row `p < depth` of the panel; `b.len() >= depth · stride` and `stride >= NV · lanes`, asserted above.
             *b = unsafe { S::F32::load_ptr(s, b_ptr.add(v * lanes)) };
         }
         for v in 0..NV {
-            S::F32::prefetch(s, b_ptr.wrapping_add((AHEAD * NV + v) * lanes));
+            S::F32::prefetch(s, b_ptr.wrapping_add(AHEAD * stride + v * lanes));
         }
         for (r, acc) in acc.iter_mut().enumerate() {
             // SAFETY: `r < MR`, column `p < depth`; `a.len() >= (MR − 1) · KC + depth` is asserted above.
@@ -45,7 +46,7 @@ pub(crate) fn tile<S: Simd, const MR: usize, const NV: usize>(
         // SAFETY: both stay within one element past the part that is read, asserted above.
         unsafe {
             a_ptr = a_ptr.add(1);
-            b_ptr = b_ptr.add(NV * lanes);
+            b_ptr = b_ptr.add(stride);
         }
     }
     acc
@@ -128,8 +129,8 @@ pub(crate) fn tile_transposed<S: Simd, const MR: usize, const NV: usize>(
 
 /// `MR × NV` vectors of sums of products of bytes over `groups` groups of four.
 ///
-/// `a` holds `groups` rows of four bytes for each of its rows, these `stride` bytes apart; `b` a panel of as many rows of
-/// `NV` vectors of groups.
+/// `a` holds `groups` rows of four bytes for each of its rows, these `a_stride` bytes apart; `b` has `NV` vectors of groups in each of
+/// as many rows, these `b_stride` bytes apart.
 ///
 /// # Panics
 /// If either is too short.
@@ -137,19 +138,20 @@ pub(crate) fn tile_transposed<S: Simd, const MR: usize, const NV: usize>(
 pub(crate) fn dot_tile<D: Dot, const MR: usize, const NV: usize>(
     d: D,
     groups: usize,
-    (a, stride): (&[u8], usize),
-    b: &[i8],
+    (a, a_stride): (&[u8], usize),
+    (b, b_stride): (&[i8], usize),
 ) -> [[D::Sums; NV]; MR] {
     let width = 4 * FloatsOf::<D>::LANES;
-    assert!(groups > 0 && a.len() >= (groups - 1) * stride + 4 * MR && b.len() >= groups * NV * width);
+    assert!(groups > 0 && a.len() >= (groups - 1) * a_stride + 4 * MR);
+    assert!(NV * width <= b_stride && b.len() >= groups * b_stride);
     let mut acc = [[d.zero(); NV]; MR];
     let mut a_ptr = a.as_ptr();
     let mut b_ptr = b.as_ptr();
     for _ in 0..groups {
-        // SAFETY: row `p < groups` of the panel; `b.len() >= groups · NV · width` is asserted above.
+        // SAFETY: row `p < groups` of the panel; `b.len() >= groups · b_stride` and `b_stride >= NV · width`, asserted above.
         let b_row: [D::Bytes; NV] = std::array::from_fn(|v| unsafe { d.load_groups(b_ptr.add(v * width)) });
         for v in 0..NV {
-            FloatsOf::<D>::prefetch(d.floats(), b_ptr.wrapping_add((AHEAD * NV + v) * width).cast());
+            FloatsOf::<D>::prefetch(d.floats(), b_ptr.wrapping_add(AHEAD * b_stride + v * width).cast());
         }
         for (r, acc) in acc.iter_mut().enumerate() {
             // SAFETY: `r < MR` in row `p < groups`; `a` reaches there, asserted above.
@@ -158,8 +160,8 @@ pub(crate) fn dot_tile<D: Dot, const MR: usize, const NV: usize>(
                 *acc = d.dot(*acc, x, b);
             }
         }
-        a_ptr = a_ptr.wrapping_add(stride);
-        b_ptr = b_ptr.wrapping_add(NV * width);
+        a_ptr = a_ptr.wrapping_add(a_stride);
+        b_ptr = b_ptr.wrapping_add(b_stride);
     }
     acc
 }

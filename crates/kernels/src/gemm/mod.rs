@@ -6,7 +6,7 @@
 //! ```text
 //! for each block of rows of A                     parallel: disjoint rows of C
 //!   for each KC of k                              A block → scratch, row-major with stride KC: fits L2
-//!     for each NR columns of B                    panel KC×NR: fits L1, contiguous in PackedB
+//!     for each NR columns of B                    panel KC×NR: mostly in L1, contiguous in PackedB
 //!       for each MR rows                          tile MR×NR in registers
 //!         for k                                   NV loads of B, MR broadcasts of A, MR·NV multiply-adds
 //! ```
@@ -29,9 +29,9 @@ use crate::simd::{F32s, Isa, Simd, TileOp};
 pub(crate) use micro::{dot_tile, dot_tile_of_sum, pair_tile, tile, tile_of_sum, tile_transposed};
 
 /// Depth of a block of `k`. A KC×NR panel of `B` takes 32 KiB at NR = 32, so it stays in L1.
-pub const KC: usize = 256;
+pub const KC: usize = 288;
 /// Most rows of `A` in one block: MC×KC floats stay in L2.
-const MC: usize = 112;
+const MC: usize = 216;
 
 /// Element-wise function applied to a finished element.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -185,7 +185,7 @@ fn block(isa: Isa, a: &impl RowSource, first_row: usize, b: &PackedB, c: &mut [f
         for k_block in 0..b.k_blocks() {
             let depth = b.depth(k_block);
             for (i, row) in a_block.chunks_exact_mut(KC).enumerate() {
-                a.copy_row(first_row + i, k_block * KC, &mut row[..depth]);
+                a.copy_row(first_row + i, b.first_row(k_block), &mut row[..depth]);
             }
             isa.dispatch_tiled(Block { a: a_block, m, b, k_block, c, epilogue });
         }
@@ -227,7 +227,8 @@ impl TileOp for Block<'_> {
     #[inline(always)]
     fn eval<S: Simd, const MR: usize, const NV: usize>(mut self, s: S) {
         for panel in 0..self.b.panels() {
-            cover_rows::<S, MR, NV>(s, self.m, panel, &mut self);
+            let vectors = vectors_of(self.b.n(), panel, NV, S::F32::LANES);
+            cover_panel::<S, MR, NV>(s, self.m, (panel, vectors), &mut self);
         }
     }
 }
@@ -236,6 +237,27 @@ impl TileOp for Block<'_> {
 pub(crate) trait PanelTiles {
     /// Rows `i .. i + MR`.
     fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize);
+}
+
+/// How many vectors of panel `panel` are needed for `n` columns, in panels of `most` vectors.
+#[inline(always)]
+pub(crate) fn vectors_of(n: usize, panel: usize, most: usize, lanes: usize) -> usize {
+    (n.div_ceil(lanes) - panel * most).min(most)
+}
+
+/// [`cover_rows`] with tiles only as wide as the columns of the panel, a number of vectors, need.
+#[inline(always)]
+pub(crate) fn cover_panel<S: Simd, const MR: usize, const NV: usize>(
+    s: S,
+    m: usize,
+    (panel, vectors): (usize, usize),
+    body: &mut impl PanelTiles,
+) {
+    match vectors {
+        1 if NV > 1 => cover_rows::<S, MR, 1>(s, m, panel, body),
+        2 if NV > 2 => cover_rows::<S, MR, 2>(s, m, panel, body),
+        _ => cover_rows::<S, MR, NV>(s, m, panel, body),
+    }
 }
 
 /// Covers `m` rows with tiles of `MR` and gives the last rows to smaller ones, so that a short block wastes
@@ -273,12 +295,13 @@ impl PanelTiles for Block<'_> {
     #[inline(always)]
     fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize) {
         let lanes = S::F32::LANES;
-        let n = self.b.n();
+        let (n, width) = (self.b.n(), self.b.panel_width());
         let depth = self.b.depth(self.k_block);
-        let mut acc = tile::<S, MR, NV>(s, depth, &self.a[i * KC..], self.b.panel(self.k_block, panel));
+        let right = (self.b.panel(self.k_block, panel), width);
+        let mut acc = tile::<S, MR, NV>(s, depth, &self.a[i * KC..], right);
         let last = self.k_block + 1 == self.b.k_blocks();
         for (r, acc) in acc.iter_mut().enumerate() {
-            let start = (i + r) * n + panel * NV * lanes;
+            let start = (i + r) * n + panel * width;
             let row = &mut self.c[start..(i + r + 1) * n];
             for (v, x) in acc.iter_mut().enumerate() {
                 let at = v * lanes;
@@ -289,7 +312,7 @@ impl PanelTiles for Block<'_> {
                     *x = x.add(S::F32::load_partial(s, &row[at..]));
                 }
                 if last {
-                    *x = self.epilogue.apply(s, *x, panel * NV * lanes + at, start + at);
+                    *x = self.epilogue.apply(s, *x, panel * width + at, start + at);
                 }
                 x.store_partial(&mut row[at..]);
             }

@@ -7,7 +7,7 @@ use crate::simd::Isa;
 /// Floats per cache line.
 const LINE: usize = 16;
 
-/// A `(k, n)` matrix cut into blocks of [`KC`] rows, each cut into panels of `NR` columns; a panel is
+/// A `(k, n)` matrix cut into blocks of at most [`KC`] rows, each cut into panels of `NR` columns; a panel is
 /// contiguous and row-major, the last one padded with zeros.
 ///
 /// Where `matrixmultiply` does the work the matrix is kept row-major as it is.
@@ -16,6 +16,8 @@ pub struct PackedB {
     k: usize,
     n: usize,
     tile: (usize, usize),
+    /// Rows of every block but the last.
+    step: usize,
     plain: bool,
     /// Of the first float used in `data`, so that panels start on a cache line.
     start: usize,
@@ -30,7 +32,7 @@ impl PackedB {
     #[track_caller]
     pub fn from_nk(isa: Isa, w: &[f32], n: usize, k: usize) -> Self {
         assert_eq!(w.len(), n * k, "PackedB::from_nk: {n}×{k}");
-        let mut packed = Self::default();
+        let mut packed = Self { step: step_of(k), ..Self::default() };
         packed.fill(isa, k, n, matrixmultiply_is_better(isa), &Transposed(Rows::new(w, k)));
         packed
     }
@@ -42,18 +44,20 @@ impl PackedB {
     #[track_caller]
     pub fn from_kn(isa: Isa, b: &[f32], k: usize, n: usize) -> Self {
         assert_eq!(b.len(), n * k, "PackedB::from_kn: {k}×{n}");
-        let mut packed = Self::default();
+        let mut packed = Self { step: step_of(k), ..Self::default() };
         packed.fill(isa, k, n, matrixmultiply_is_better(isa), &Direct(Rows::new(b, n)));
         packed
     }
 
     /// Refills with the transpose of `n` rows of `k` elements, in panels, keeping the memory.
     pub(crate) fn repack_nk(&mut self, isa: Isa, w: Rows, n: usize, k: usize) {
+        self.step = KC;
         self.fill(isa, k, n, false, &Transposed(w));
     }
 
-    /// Refills with `k` rows of `n` elements, in panels, keeping the memory.
-    pub(crate) fn repack_kn(&mut self, isa: Isa, b: Rows, k: usize, n: usize) {
+    /// Refills with `k` rows of `n` elements, in blocks of `step` rows and panels, keeping the memory.
+    pub(crate) fn repack_kn(&mut self, isa: Isa, b: Rows, (k, step): (usize, usize), n: usize) {
+        self.step = step;
         self.fill(isa, k, n, false, &Direct(b));
     }
 
@@ -74,7 +78,8 @@ impl PackedB {
             return;
         }
         let panels = n.div_ceil(width);
-        let block_len = KC * panels * width;
+        let step = self.step;
+        let block_len = step * panels * width;
         for (block, data) in data.chunks_mut(block_len.max(1)).enumerate() {
             let depth = data.len() / (panels * width);
             // About 64 Ki floats a task; fewer are not worth a thread.
@@ -82,7 +87,7 @@ impl PackedB {
             parallel::for_each_chunk_mut(data, group * depth * width, |i, data| {
                 for (p, panel) in data.chunks_exact_mut(depth * width).enumerate() {
                     let first = (i * group + p) * width;
-                    source.panel(block * KC, depth, first, width.min(n - first), width, panel);
+                    source.panel(block * step, depth, first, width.min(n - first), width, panel);
                 }
             });
         }
@@ -118,13 +123,19 @@ impl PackedB {
 
     pub(crate) fn k_blocks(&self) -> usize {
         // A product over nothing is still a (zero) block, so that C is written.
-        self.k.div_ceil(KC).max(1)
+        self.k.div_ceil(self.step).max(1)
+    }
+
+    /// The first row of block `k_block`.
+    #[inline(always)]
+    pub(crate) fn first_row(&self, k_block: usize) -> usize {
+        k_block * self.step
     }
 
     /// Rows of block `k_block`.
     #[inline(always)]
     pub(crate) fn depth(&self, k_block: usize) -> usize {
-        KC.min(self.k - k_block * KC)
+        self.step.min(self.k - self.first_row(k_block))
     }
 
     pub(crate) fn panels(&self) -> usize {
@@ -136,9 +147,14 @@ impl PackedB {
     pub(crate) fn panel(&self, k_block: usize, panel: usize) -> &[f32] {
         let width = self.tile.1;
         let depth = self.depth(k_block);
-        let at = self.start + k_block * KC * self.panels() * width + panel * depth * width;
+        let at = self.start + self.first_row(k_block) * self.panels() * width + panel * depth * width;
         &self.data[at..at + depth * width]
     }
+}
+
+/// Rows of a block, so that blocks of `k` rows are alike.
+fn step_of(k: usize) -> usize {
+    k.div_ceil(k.div_ceil(KC).max(1)).max(1)
 }
 
 /// On AArch64 the portable vectors have no fused multiply-add by lane; `matrixmultiply` brings NEON kernels.

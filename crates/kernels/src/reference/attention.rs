@@ -1,8 +1,9 @@
 //! Attention and rotary position encoding.
 
 use super::gemm::linear_int8_scaled;
+use crate::attention::KEYS;
 use crate::attention::Shape;
-use crate::gemm::{Epilogue, KC};
+use crate::gemm::Epilogue;
 
 /// `softmax(q · kᵀ · scale) · v` with the full score matrix, per problem and head.
 ///
@@ -43,7 +44,7 @@ pub fn attention(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32]) -> V
 ///
 /// The mean of the keys is taken off all of them; then a key becomes `round(k · 127 / max |k|)`, a query `round(q · 255 / (high − low))
 /// + zero` with `low <= 0 <= high`. A column of the values becomes `round(v · 2047 / max |v|)`, a weight `round(4096 · 2^(S − m))` with m
-/// the largest score of [`KC`] keys.
+/// the largest score of [`KEYS`] keys.
 pub fn attention_int8(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
     let Shape { batch, heads, nq, nk, d, dv } = shape;
     let head_of = |x: &[f32], rows: std::ops::Range<usize>, head: usize, d: usize| -> Vec<f32> {
@@ -65,7 +66,7 @@ pub fn attention_int8(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32])
                 head_of(v, b * nk..(b + 1) * nk, head, dv).into_iter().map(f64::from).collect();
             (0..dv).for_each(|c| round_to_words(values.iter_mut().skip(c).step_by(dv)));
             let all: Vec<usize> = (0..nk).collect();
-            let blocks: Vec<(&[usize], bool)> = all.chunks(KC).map(|block| (block, true)).collect();
+            let blocks: Vec<(&[usize], bool)> = all.chunks(KEYS).map(|block| (block, true)).collect();
             for (i, scores) in scores.chunks(nk).enumerate() {
                 let scores: Vec<f64> = scores.iter().copied().map(f64::from).collect();
                 let row = &mut out[((b * nq + i) * heads + head) * dv..][..dv];
@@ -128,7 +129,7 @@ pub fn attention_over_grids_int16(
     let mut blocks: Vec<Vec<usize>> = Vec::new();
     for group in 0..count {
         let group = copies * group / count..copies * (group + 1) / count;
-        let per_block = KC / group.len();
+        let per_block = KEYS / group.len();
         for first in (0..cells).step_by(per_block) {
             let cells_here = first..cells.min(first + per_block);
             blocks.push(

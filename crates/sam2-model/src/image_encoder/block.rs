@@ -3,9 +3,9 @@
 //!
 //! H, W map · w window side · C channels · N = H·W tokens.
 //!
-//! Windows are gathered after the first norm, zero-padded at the bottom and right to whole windows. A
-//! padded token's query, key and value are therefore the biases of `qkv`, and its key and value take part in the
-//! softmax of its window.
+//! Windows are gathered after the first norm. In the reference those at the bottom and right are zero-padded to whole
+//! windows: the query, key and value of a padded token are the biases of `qkv`, and its key and value take part in the softmax
+//! of its window. Here such a window gets one padded token, which counts as often as there are.
 
 use std::ops::Range;
 
@@ -189,71 +189,108 @@ impl Block {
         (Shape { batch, heads: self.heads, nq, nk, d, dv: d }, 1.0 / (d as f32).sqrt())
     }
 
-    /// The attention in the order of the windows, `[windows, nq, C]`. A few windows at a time go through everything on one
-    /// thread.
+    /// The attention in the order of the windows, without padded tokens. A few windows at a time go through everything on one thread.
     fn attend_in_windows(&self, run: &mut Run, x: &[f32], windows: Windows, pool: bool) -> Vec<f32> {
         let isa = run.isa;
-        let (c_in, c) = (self.norm1.weight.len(), self.proj.bias.len());
-        let nk = windows.side * windows.side;
-        let nq = if pool { nk / 4 } else { nk };
-        let mut out = run.take(windows.count() * nq * c);
-        let per_task = parallel::rows_per_task(windows.count(), 1, (TASK / nk).max(1));
-        parallel::for_each_chunk_mut(&mut out, per_task * nq * c, |i, out| {
-            let count = out.len() / (nq * c);
-            let tokens = count * nk;
-            parallel::with_scratch(tokens * (c_in + 3 * c) + 2 * out.len(), |scratch| {
-                let (gathered, scratch) = scratch.split_at_mut(tokens * c_in);
-                let (qkv, scratch) = scratch.split_at_mut(tokens * 3 * c);
-                let (mixed, pooled) = scratch.split_at_mut(out.len());
-                self.gather(isa, x, windows, i * per_task, gathered);
-                self.qkv.apply_block(isa, gathered, tokens, qkv, &self.qkv.epilogue());
-                let kv = Rows::new(qkv, 3 * c);
-                let q = if pool {
-                    pool_queries(qkv, windows.side, c, pooled);
-                    Rows::new(pooled, c)
-                } else {
-                    kv
-                };
-                let (shape, scale) = self.shape(count, nq, nk);
-                attention_block(isa, shape, scale, q, kv.columns(c), kv.columns(2 * c), mixed);
-                self.proj.apply_block(isa, mixed, count * nq, out, &self.proj.epilogue());
-            });
+        let c = self.proj.bias.len();
+        let after = if pool { windows.halved() } else { windows };
+        let mut out = run.take(after.size.0 * after.size.1 * c);
+        let per_task = (TASK / (windows.side * windows.side)).max(1);
+        let per_task = parallel::rows_per_task(windows.count(), 1, per_task);
+        let mut tasks = Vec::with_capacity(windows.count().div_ceil(per_task));
+        let mut rest = &mut out[..];
+        for first in (0..windows.count()).step_by(per_task) {
+            let range = first..windows.count().min(first + per_task);
+            let len = (after.start(range.end) - after.start(range.start)) * c;
+            let (part, others) = rest.split_at_mut(len);
+            rest = others;
+            tasks.push((range, part));
+        }
+        parallel::for_each_mut(&mut tasks, |_, (range, out)| {
+            self.attend_in_some(isa, x, windows, range.clone(), pool, out);
         });
         out
     }
 
-    /// Windows from `first` on, through the first norm, `[windows, w·w, C]`, zero where they leave the map.
-    fn gather(&self, isa: Isa, x: &[f32], windows: Windows, first: usize, out: &mut [f32]) {
-        let LayerNorm { weight, bias, eps } = &self.norm1;
-        let (c, side, (h, w)) = (weight.len(), windows.side, windows.size);
-        for (i, out) in out.chunks_exact_mut(side * side * c).enumerate() {
-            let (top, left) = windows.corner(first + i);
-            let width = side.min(w.saturating_sub(left)) * c;
-            for (y, row) in out.chunks_exact_mut(side * c).enumerate() {
-                let inside = if top + y < h { width } else { 0 };
-                if inside > 0 {
-                    let start = ((top + y) * w + left) * c;
-                    let x = &x[start..start + inside];
-                    rows::layer_norm_block(isa, x, weight, bias, *eps, &mut row[..inside]);
-                }
-                row[inside..].fill(0.0);
+    /// The attention in some of the windows.
+    fn attend_in_some(
+        &self,
+        isa: Isa,
+        x: &[f32],
+        windows: Windows,
+        range: Range<usize>,
+        pool: bool,
+        out: &mut [f32],
+    ) {
+        let (c_in, c) = (self.norm1.weight.len(), self.proj.bias.len());
+        // With one padded token in each window that has any.
+        let tokens: usize =
+            range.clone().map(|i| windows.tokens(i) + usize::from(windows.padded(i) > 0)).sum();
+        parallel::with_scratch(tokens * (c_in + 3 * c) + 2 * out.len(), |scratch| {
+            let (gathered, scratch) = scratch.split_at_mut(tokens * c_in);
+            let (qkv, scratch) = scratch.split_at_mut(tokens * 3 * c);
+            let (mixed, pooled) = scratch.split_at_mut(out.len());
+            let mut place = &mut gathered[..];
+            for i in range.clone() {
+                let (window, rest) = place.split_at_mut(windows.tokens(i) * c_in);
+                self.gather(isa, x, windows, i, windows.inside(i).1, window);
+                let (padded, rest) = rest.split_at_mut(if windows.padded(i) > 0 { c_in } else { 0 });
+                padded.fill(0.0);
+                place = rest;
             }
+            self.qkv.apply_block(isa, gathered, tokens, qkv, &self.qkv.epilogue());
+            let (mut qkv, mut queries, mut part) = (&qkv[..], &mut pooled[..], &mut mixed[..]);
+            for i in range {
+                let (nq, padded) = (windows.tokens(i) / if pool { 4 } else { 1 }, windows.padded(i));
+                let nk = windows.tokens(i) + usize::from(padded > 0);
+                let kv = Rows::new(qkv, 3 * c);
+                let (pooled, others) = queries.split_at_mut(nq * c);
+                let q = if pool {
+                    pool_queries(qkv, windows.inside(i), c, pooled);
+                    Rows::new(pooled, c)
+                } else {
+                    kv
+                };
+                let (out, rest) = part.split_at_mut(nq * c);
+                let (shape, scale) = self.shape(1, nq, nk);
+                let operands = (q, kv.columns(c), kv.columns(2 * c));
+                attention_block(isa, shape, scale, operands, padded.max(1), out);
+                (qkv, queries, part) = (&qkv[nk * 3 * c..], others, rest);
+            }
+            self.proj.apply_block(isa, mixed, out.len() / c, out, &self.proj.epilogue());
+        });
+    }
+
+    /// The tokens of window `i` that are inside the map through the first norm, rows of them `stride` tokens apart; what is between
+    /// them is left alone.
+    fn gather(&self, isa: Isa, x: &[f32], windows: Windows, i: usize, stride: usize, out: &mut [f32]) {
+        let LayerNorm { weight, bias, eps } = &self.norm1;
+        let c = weight.len();
+        let ((top, left), (h, w)) = (windows.corner(i), windows.inside(i));
+        for (y, row) in out.chunks_exact_mut(stride * c).take(h).enumerate() {
+            let start = ((top + y) * windows.size.1 + left) * c;
+            rows::layer_norm_block(isa, &x[start..start + w * c], weight, bias, *eps, &mut row[..w * c]);
         }
     }
 
-    /// Queries, keys and values of all windows, for whoever looks at them.
+    /// Queries, keys and values of all windows with their padding, for whoever looks at them.
     fn tap_windows(&self, run: &mut Run, x: &[f32], windows: Windows, pool: bool, index: usize) {
-        let (c_in, c, count) = (self.norm1.weight.len(), self.proj.bias.len(), windows.count());
-        let nk = windows.side * windows.side;
+        let (c_in, c, count, side) =
+            (self.norm1.weight.len(), self.proj.bias.len(), windows.count(), windows.side);
+        let nk = side * side;
         let mut gathered = run.take(count * nk * c_in);
+        gathered.fill(0.0);
+        for (i, out) in gathered.chunks_exact_mut(nk * c_in).enumerate() {
+            self.gather(run.isa, x, windows, i, side, out);
+        }
         let mut qkv = run.take(count * nk * 3 * c);
-        self.gather(run.isa, x, windows, 0, &mut gathered);
         self.qkv.forward(run.isa, &gathered, count * nk, &mut qkv);
         let name = |part: &str| format!("image_encoder.trunk.blocks.{index}.attn.{part}");
         run.tap.tap(|| name("qkv"), &[count, nk, 3 * c], &qkv);
         if pool {
             let mut pooled = run.take(count * nk / 4 * c);
-            pool_queries(&qkv, windows.side, c, &mut pooled);
+            let windows = pooled.chunks_exact_mut(nk / 4 * c).zip(qkv.chunks_exact(nk * 3 * c));
+            windows.for_each(|(pooled, qkv)| pool_queries(qkv, (side, side), c, pooled));
             run.tap.tap(|| name("q_pooled"), &[count, nk / 4, c], &pooled);
             run.give(pooled);
         }
@@ -280,7 +317,8 @@ impl Block {
     }
 }
 
-/// A map cut into square windows, row by row; those at the right and bottom may reach beyond it.
+/// A map cut into square windows, row by row; those at the right and bottom may reach beyond it. Their tokens inside the map, window
+/// after window, are all tokens of the map in another order.
 #[derive(Clone, Copy)]
 struct Windows {
     size: Size,
@@ -324,32 +362,52 @@ impl Windows {
         (i / self.across * self.side, i % self.across * self.side)
     }
 
-    /// `windows`, `[windows, side·side, C]`, back in their places and added to `map`, `[H, W, C]`.
+    /// Height and width of what of window `i` is inside the map.
+    fn inside(&self, i: usize) -> (usize, usize) {
+        let (top, left) = self.corner(i);
+        (self.side.min(self.size.0 - top), self.side.min(self.size.1 - left))
+    }
+
+    /// Tokens of window `i` inside the map.
+    fn tokens(&self, i: usize) -> usize {
+        let (h, w) = self.inside(i);
+        h * w
+    }
+
+    /// Tokens of window `i` outside.
+    fn padded(&self, i: usize) -> usize {
+        self.side * self.side - self.tokens(i)
+    }
+
+    /// Tokens of all windows before window `i`.
+    fn start(&self, i: usize) -> usize {
+        let (top, left) = self.corner(i);
+        let top = top.min(self.size.0);
+        top * self.size.1 + left * self.side.min(self.size.0 - top)
+    }
+
+    /// The tokens of all windows, `[H·W, C]`, back in their places and added to `map`, `[H, W, C]`.
     fn add(&self, isa: Isa, windows: &[f32], c: usize, map: &mut [f32]) {
-        let (side, w) = (self.side, self.size.1);
-        parallel::for_each_chunk_mut(map, w * c, |y, row| {
+        let side = self.side;
+        parallel::for_each_chunk_mut(map, self.size.1 * c, |y, row| {
             for (i, part) in row.chunks_mut(side * c).enumerate() {
-                let from = ((y / side * self.across + i) * side + y % side) * side * c;
+                let from = self.start(y / side * self.across + i) * c + y % side * part.len();
                 rows::add_block(isa, part, &windows[from..from + part.len()]);
             }
         });
     }
 }
 
-/// The queries in `qkv`, `[windows, w·w, 3C]`, max-pooled 2×2 inside each window: `[windows, w·w/4, C]`.
-fn pool_queries(qkv: &[f32], window: usize, c: usize, out: &mut [f32]) {
-    let half = window / 2;
-    let windows = out.chunks_exact_mut(half * half * c).zip(qkv.chunks_exact(window * window * 3 * c));
-    for (out, qkv) in windows {
-        for (j, out) in out.chunks_exact_mut(c).enumerate() {
-            let at = |dy: usize, dx: usize| {
-                let token = (j / half * 2 + dy) * window + j % half * 2 + dx;
-                &qkv[token * 3 * c..][..c]
-            };
-            let (a, b, d, e) = (at(0, 0), at(0, 1), at(1, 0), at(1, 1));
-            for (x, out) in out.iter_mut().enumerate() {
-                *out = a[x].max(b[x]).max(d[x].max(e[x]));
-            }
+/// The queries in `qkv`, `[H·W, 3C]` of one window, max-pooled 2×2.
+fn pool_queries(qkv: &[f32], (h, w): Size, c: usize, out: &mut [f32]) {
+    for (j, out) in out.chunks_exact_mut(c).take(h / 2 * (w / 2)).enumerate() {
+        let at = |dy: usize, dx: usize| {
+            let token = (j / (w / 2) * 2 + dy) * w + j % (w / 2) * 2 + dx;
+            &qkv[token * 3 * c..][..c]
+        };
+        let (a, b, d, e) = (at(0, 0), at(0, 1), at(1, 0), at(1, 1));
+        for (x, out) in out.iter_mut().enumerate() {
+            *out = a[x].max(b[x]).max(d[x].max(e[x]));
         }
     }
 }

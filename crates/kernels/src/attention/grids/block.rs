@@ -6,12 +6,13 @@ use super::scores16::{self, InputWords};
 use super::tokens::GroupTokens;
 use super::values16::{self, ValueBlock};
 use super::{GridKeys, GridTokens, MAX_COPIES, Turned, split16};
+use crate::attention::KEYS;
 use crate::gemm::{KC, PanelTiles, cover_rows, tile, tile_of_sum};
 use crate::math;
 use crate::simd::{F32s, Isa, Simd, TileOp};
 
 /// Rows of weights that all panels of a block use before the next: they stay in L1 and L2.
-pub(super) const WEIGHT_ROWS: usize = 56;
+pub(super) const WEIGHT_ROWS: usize = 54;
 
 /// A block of queries over all tokens. What belongs to a panel is contiguous in every buffer.
 pub(super) struct Block<'a> {
@@ -83,7 +84,7 @@ impl TileOp for Block<'_> {
             }
         }
         for (block, values) in tokens.placeless_values.chunks_exact(value_rows).enumerate() {
-            let count = KC.min(tokens.placeless - block * KC);
+            let count = KEYS.min(tokens.placeless - block * KEYS);
             for panel in 0..self.panels {
                 let max = self.plain_scores::<S, MR, NV>(s, block, count, panel);
                 self.accumulate::<S, MR, NV>(s, panel, max, count, values);
@@ -175,8 +176,8 @@ impl Block<'_> {
         let (by_column, by_row) =
             (&self.by_column[panel * side * part..], &self.by_row[panel * side * part..]);
         let mut max = load::<S, NV>(s, &self.max[panel * NV * lanes..]);
-        let first = block * (KC / T);
-        let cells = first..(first + KC / T).min(self.tokens.cells);
+        let first = block * (KEYS / T);
+        let cells = first..(first + KEYS / T).min(self.tokens.cells);
         for (cell, out) in cells.zip(self.scores.chunks_exact_mut(T * NV * lanes)) {
             let a = &by_column[cell % side * part..][..part];
             let b = &by_row[cell / side * part..][..part];
@@ -250,7 +251,7 @@ impl Block<'_> {
     ) -> [S::F32; NV] {
         let (d, lanes) = (self.weights.d, S::F32::LANES);
         let right = &self.queries[panel * d * NV * lanes..][..d * NV * lanes];
-        let left = &self.keys[block * KC * KC..];
+        let left = &self.keys[block * KEYS * KC..];
         cover_rows::<S, MR, NV>(s, count, 0, &mut Product { depth: d, left, right, out: self.scores });
         let mut max = load::<S, NV>(s, &self.max[panel * NV * lanes..]);
         for row in self.scores.chunks_exact(NV * lanes).take(count) {
@@ -320,8 +321,8 @@ struct Product<'a> {
 impl PanelTiles for Product<'_> {
     #[inline(always)]
     fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, _: usize, i: usize) {
-        let acc = tile::<S, MR, NV>(s, self.depth, &self.left[i * KC..], self.right);
         let lanes = S::F32::LANES;
+        let acc = tile::<S, MR, NV>(s, self.depth, &self.left[i * KC..], (self.right, NV * lanes));
         let out = self.out[i * NV * lanes..(i + MR) * NV * lanes].chunks_exact_mut(NV * lanes);
         for (acc, out) in acc.into_iter().zip(out) {
             for (x, out) in acc.into_iter().zip(out.chunks_exact_mut(lanes)) {
@@ -343,8 +344,8 @@ struct Update<'a> {
 impl PanelTiles for Update<'_> {
     #[inline(always)]
     fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, _: usize, i: usize) {
-        let acc = tile::<S, MR, NV>(s, self.depth, &self.values[i * KC..], self.weights);
         let lanes = S::F32::LANES;
+        let acc = tile::<S, MR, NV>(s, self.depth, &self.values[i * KC..], (self.weights, NV * lanes));
         let correction = load::<S, NV>(s, self.correction);
         let sums = self.sums[i * NV * lanes..(i + MR) * NV * lanes].chunks_exact_mut(NV * lanes);
         for (acc, sums) in acc.into_iter().zip(sums) {

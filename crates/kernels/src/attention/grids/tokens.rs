@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::MAX_COPIES;
 use super::scores16::{self, InputWords};
 use super::values16::ValueWords;
+use crate::attention::KEYS;
 use crate::gemm::KC;
 use crate::parallel;
 use crate::simd::Isa;
@@ -48,7 +49,7 @@ pub(super) enum GroupTokens {
 
 impl Group {
     pub fn cells_per_block(&self) -> usize {
-        KC / self.copies
+        KEYS / self.copies
     }
 }
 
@@ -105,10 +106,10 @@ impl GridTokens {
         });
         let groups = groups.collect();
         let placeless = tokens - copies * cells;
-        let mut placeless_values = vec![0.0; placeless.div_ceil(KC) * dv * KC];
+        let mut placeless_values = vec![0.0; placeless.div_ceil(KEYS) * dv * KC];
         for (block, out) in placeless_values.chunks_exact_mut(dv * KC).enumerate() {
-            let first = copies * cells + block * KC;
-            for (i, value) in values[first * dv..].chunks_exact(dv).take(KC).enumerate() {
+            let first = copies * cells + block * KEYS;
+            for (i, value) in values[first * dv..].chunks_exact(dv).take(KEYS).enumerate() {
                 value.iter().enumerate().for_each(|(c, &x)| out[c * KC + i] = x);
             }
         }
@@ -125,7 +126,7 @@ impl Group {
     /// The values of the tokens of some copies: see [`GroupTokens`].
     fn values(range: Range<usize>, cells: usize, (values, dv): (&[f32], usize)) -> Vec<f32> {
         let copies = range.len();
-        let per_block = KC / copies;
+        let per_block = KEYS / copies;
         let mut arranged = vec![0.0; cells.div_ceil(per_block) * dv * KC];
         parallel::for_each_chunk_mut(&mut arranged, dv * KC, |block, out| {
             let first = block * per_block;

@@ -21,13 +21,13 @@ mod quantize;
 
 pub use pack::{MAX_K, PackedB8};
 
-use super::{Epilogue, RowSource, Rows};
+use super::{Epilogue, RowSource, Rows, vectors_of};
 use crate::parallel;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa};
 pub(crate) use quantize::{RowGroups, RowScale, VECTOR};
 
 /// Most rows of `A` in one block.
-const MC: usize = 112;
+const MC: usize = 216;
 
 /// `C = epilogue(A · B)`: `a` is `(m, k)`, `b` is `(k, n)`, `c` is `(m, n)`, all contiguous. `c` is only written.
 ///
@@ -103,7 +103,8 @@ impl<A: RowSource> DotOp for Block<'_, A> {
         }
         let mut tiles = Tiles { rows, scales: &scales, b, c, epilogue };
         for panel in 0..b.panels() {
-            cover_rows::<D, MR, NV>(d, m, panel, &mut tiles);
+            let vectors = vectors_of(b.n(), panel, NV, FloatsOf::<D>::LANES);
+            cover_panel::<D, MR, NV>(d, m, (panel, vectors), &mut tiles);
         }
     }
 }
@@ -112,6 +113,21 @@ impl<A: RowSource> DotOp for Block<'_, A> {
 pub(crate) trait DotTiles {
     /// Rows `i .. i + MR`, all of one group.
     fn tile<D: Dot, const MR: usize, const NV: usize>(&mut self, d: D, panel: usize, i: usize);
+}
+
+/// As [`super::cover_panel`].
+#[inline(always)]
+pub(crate) fn cover_panel<D: Dot, const MR: usize, const NV: usize>(
+    d: D,
+    m: usize,
+    (panel, vectors): (usize, usize),
+    body: &mut impl DotTiles,
+) {
+    match vectors {
+        1 if NV > 1 => cover_rows::<D, MR, 1>(d, m, panel, body),
+        2 if NV > 2 => cover_rows::<D, MR, 2>(d, m, panel, body),
+        _ => cover_rows::<D, MR, NV>(d, m, panel, body),
+    }
 }
 
 /// As [`super::cover_rows`]: the last rows go to smaller tiles.
@@ -161,7 +177,7 @@ impl DotTiles for Tiles<'_> {
         for (r, products) in products.into_iter().enumerate() {
             let row = &mut self.c[(i + r) * n..(i + r + 1) * n];
             for (v, x) in products.into_iter().enumerate() {
-                let column = (panel * NV + v) * lanes;
+                let column = panel * self.b.tile.1 + v * lanes;
                 if column >= n {
                     break;
                 }

@@ -74,6 +74,10 @@ impl PackedB8 {
         self.n
     }
 
+    pub(crate) fn panel_width(&self) -> usize {
+        self.tile.1
+    }
+
     /// Bytes that it takes.
     pub fn bytes(&self) -> usize {
         self.data.len() + size_of_val(&self.scales[..]) + size_of_val(&self.sums[..])
@@ -91,13 +95,14 @@ impl PackedB8 {
     ) -> [[FloatsOf<D>; NV]; MR] {
         let s = d.floats();
         let lanes = FloatsOf::<D>::LANES;
-        let acc = dot_tile::<D, MR, NV>(d, self.padded_k() / 4, rows.tile(i), self.panel(panel));
+        let right = (self.panel(panel), 4 * self.tile.1);
+        let acc = dot_tile::<D, MR, NV>(d, self.padded_k() / 4, rows.tile(i), right);
         let mut out = [[FloatsOf::<D>::splat(s, 0.0); NV]; MR];
         for (r, (acc, out)) in acc.into_iter().zip(&mut out).enumerate() {
             let RowScale { scale, zero } = scales[i + r];
             let scale = FloatsOf::<D>::splat(s, scale);
             for (v, (sums, out)) in acc.into_iter().zip(out).enumerate() {
-                let column = (panel * NV + v) * lanes;
+                let column = panel * self.tile.1 + v * lanes;
                 let sums = d.centred(sums, zero, &self.sums[column..]);
                 *out = sums.mul(scale.mul(FloatsOf::<D>::load(s, &self.scales[column..])));
             }

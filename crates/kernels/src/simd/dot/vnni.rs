@@ -23,8 +23,8 @@ impl Avx512Vnni {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")]
 fn gateway<O: DotOp>(d: Avx512Vnni, op: O) -> O::Output {
-    // 28 sums, 2 of B, 1 of A, of 32.
-    op.eval::<Avx512Vnni, 14, 2>(d)
+    // 27 sums, 3 of B, 1 of A, of 32.
+    op.eval::<Avx512Vnni, 9, 3>(d)
 }
 
 impl Dot for Avx512Vnni {
