@@ -26,6 +26,7 @@ pub mod gemm;
 pub mod image;
 pub mod math;
 pub mod parallel;
+pub mod peak;
 pub mod reference;
 pub mod rope;
 pub mod rows;

@@ -75,6 +75,11 @@ pub fn join<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> 
     rayon::join(a, b)
 }
 
+/// What every thread of the pool makes of it, all at once.
+pub fn everywhere<R: Send>(f: impl Fn() -> R + Sync) -> Vec<R> {
+    rayon::broadcast(|_| f())
+}
+
 /// Rows per task: enough tasks to balance the threads, at most `max` rows, a multiple of `multiple`.
 ///
 /// The split never changes a result, only who computes it.

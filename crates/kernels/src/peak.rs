@@ -1,0 +1,82 @@
+//! What the machine can do at most: the yardstick of the benchmarks.
+//!
+//! All threads of the current pool multiply and add for a few milliseconds. A virtual machine's share of its host changes from second
+//! to second, so measure this next to what it is compared with.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use crate::gemm::dot_tile;
+use crate::parallel;
+use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa, Simd, TileOp};
+
+/// How often every sum in registers is added to.
+const ROUNDS: usize = 1 << 19;
+/// Depth of a tile of bytes: its operands fit the first-level cache.
+const GROUPS: usize = 64;
+
+/// Floating-point operations a second, two for each fused multiply-add: as many sums as the GEMM's tile has, in registers.
+pub fn multiply_adds(isa: Isa) -> f64 {
+    parallel::everywhere(|| isa.dispatch_tiled(Floats)).into_iter().sum()
+}
+
+/// Operations a second, two for each product of bytes added to a sum of 32 bits: the GEMM's tile on operands in the first-level cache.
+pub fn byte_products(isa: Isa) -> f64 {
+    parallel::everywhere(|| isa.dispatch_dots(Bytes)).into_iter().sum()
+}
+
+struct Floats;
+
+impl TileOp for Floats {
+    type Output = f64;
+    #[inline(always)]
+    fn eval<S: Simd, const MR: usize, const NV: usize>(self, s: S) -> f64 {
+        let factor = S::F32::splat(s, black_box(0.5));
+        let mut sums = [[S::F32::splat(s, black_box(1.0)); NV]; MR];
+        let start = Instant::now();
+        for _ in 0..ROUNDS {
+            for row in &mut sums {
+                for sum in row {
+                    *sum = factor.mul_add(factor, *sum);
+                }
+            }
+        }
+        let total: f32 = sums.iter().flatten().map(|sum| sum.sum()).sum();
+        black_box(total);
+        (2 * ROUNDS * MR * NV * S::F32::LANES) as f64 / start.elapsed().as_secs_f64()
+    }
+}
+
+struct Bytes;
+
+impl DotOp for Bytes {
+    type Output = f64;
+    #[inline(always)]
+    fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) -> f64 {
+        let lanes = FloatsOf::<D>::LANES;
+        let (a, b) = (vec![black_box(1u8); GROUPS * 4 * MR], vec![black_box(1i8); GROUPS * 4 * NV * lanes]);
+        let mut total = FloatsOf::<D>::splat(d.floats(), 0.0);
+        let start = Instant::now();
+        for _ in 0..ROUNDS / GROUPS {
+            for sum in
+                dot_tile::<D, MR, NV>(d, GROUPS, (black_box(&a), 4 * MR), (&b, 4 * NV * lanes)).as_flattened()
+            {
+                total = total.add(d.to_floats(*sum));
+            }
+        }
+        black_box(total.sum());
+        (2 * ROUNDS * MR * NV * 4 * lanes) as f64 / start.elapsed().as_secs_f64()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_instruction_set_does_something() {
+        for isa in Isa::available() {
+            assert!(multiply_adds(isa) > 1e6 && byte_products(isa) > 1e6, "{}", isa.name());
+        }
+    }
+}
