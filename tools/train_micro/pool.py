@@ -17,6 +17,7 @@ import data
 
 CLIPS = 250
 FRAMES = 8
+SHARES = (0.15, 0.3, 0.3, 0.25)  # of data.STORIES: more of the hard ones than among the clips that measure
 
 
 def part(folder: pathlib.Path, size: int, number: int) -> None:
@@ -32,7 +33,8 @@ def part(folder: pathlib.Path, size: int, number: int) -> None:
         stride = rng.choice([1, 2, 3], p=[0.3, 0.3, 0.4])
         first = rng.integers(0, data.TICKS - stride * (FRAMES - 1))
         ticks = range(first, first + stride * FRAMES, stride)
-        frames[i], ids[i], _ = data.clip(number * CLIPS + i, size, ticks)
+        story = str(rng.choice(data.STORIES, p=SHARES))
+        frames[i], ids[i], _ = data.clip(number * CLIPS + i, size, ticks, story)
     np.save(f"{name}-ids.npy", ids)
     np.save(f"{name}.tmp.npy", frames)
     os.rename(f"{name}.tmp.npy", done)

@@ -13,9 +13,11 @@ DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 class Pool:
     """The parts that pool.py has written so far; parts that appear later are taken up by `refresh`."""
 
-    def __init__(self, folder: pathlib.Path, size: int, rng: np.random.Generator):
-        self.folder, self.size, self.rng = folder, size, rng
+    def __init__(self, folder: pathlib.Path, size: int, rng: np.random.Generator, vanish: float = 0.0):
+        """vanish: share of the clips in which the story's own thing is gone from sight after the first frame."""
+        self.folder, self.size, self.rng, self.vanish = folder, size, rng, vanish
         self.parts: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self.shown: dict[str, np.ndarray] = {}  # share of the picture that thing 0 covers, [clips, frames]
         self.refresh()
 
     def refresh(self) -> None:
@@ -23,6 +25,8 @@ class Pool:
             if path.name not in self.parts:
                 ids = path.with_name(path.name.replace("-frames", "-ids"))
                 self.parts[path.name] = np.load(path, mmap_mode="r"), np.load(ids, mmap_mode="r")
+                if self.vanish:
+                    self.shown[path.name] = (self.parts[path.name][1] == 0).mean((2, 3))
         if not self.parts:
             raise SystemExit(f"{self.folder}: no rendered clips; run pool.py first")
 
@@ -32,25 +36,36 @@ class Pool:
         Objects cover at least the share `smallest` of the first frame; the same one may be given more than once.
         """
         pictures, masks = [], []
-        names = list(self.parts)
         while len(pictures) < batch:
-            stored, stored_ids = self.parts[names[self.rng.integers(len(names))]]
-            clip = self.rng.integers(len(stored))
-            index = self._frames(frames, stored.shape[1])
-            ids = stored_ids[clip][index]
-            x, ids = self._alter(stored[clip][index], ids)
+            gone = frames > 1 and self.rng.random() < self.vanish
+            name, clip, index = self._draw(frames, smallest if gone else None)
+            stored, stored_ids = self.parts[name]
+            x, ids = self._alter(stored[clip][index], stored_ids[clip][index])
             seen, counts = np.unique(ids[0], return_counts=True)
             choice = [int(k) for k, n in zip(seen, counts) if k >= 0 and n >= smallest * ids[0].size]
             if not choice:
                 continue
             chosen = list(self.rng.permutation(choice))
-            if 0 in chosen and self.rng.random() < 0.7:
+            if 0 in chosen and (gone or self.rng.random() < 0.7):
                 chosen.sort(key=bool)  # the story's own thing first
             chosen = (chosen * objects)[:objects]
             pictures.append(x)
             masks.append(np.stack([ids == k for k in chosen]))
         x = torch.from_numpy(np.stack(pictures)).permute(0, 1, 4, 2, 3).contiguous()
         return x, torch.from_numpy(np.stack(masks)).float()
+
+    def _draw(self, frames: int, gone: float | None) -> tuple[str, int, list[int]]:
+        """A part, a clip of it and frames of that; `gone`: thing 0 covers that share of the first, and none of another."""
+        names = list(self.parts)
+        while True:
+            name = names[self.rng.integers(len(names))]
+            stored = self.parts[name][0]
+            clip, index = int(self.rng.integers(len(stored))), self._frames(frames, stored.shape[1])
+            if gone is None:
+                return name, clip, index
+            shown = self.shown[name][clip][index]
+            if shown[0] >= gone and shown.min() == 0:
+                return name, clip, index
 
     def _frames(self, wanted: int, stored: int) -> list[int]:
         first = int(self.rng.integers(0, stored - wanted + 1))
