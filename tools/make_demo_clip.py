@@ -15,7 +15,7 @@ import clips
 import data
 import evaluate
 
-NUMBER = 151
+NUMBER = 33
 
 
 def main() -> None:

@@ -128,9 +128,9 @@ DEMO = {
     "correction_as_cond": script(NINE, *CORRECTION, **AS_COND),
     "correction_in_reverse": script(
         NINE,
-        click(7, 1, 240.0, 100.0),
+        click(7, 1, 244.0, 100.0),
         propagate(reverse=True),
-        click(3, 1, 90.0, 90.0),
+        click(3, 1, 94.0, 90.0),
         propagate(start=2, reverse=True),
         **AS_COND,
     ),
@@ -159,7 +159,7 @@ DEMO = {
         click(3, 2, 265.0, 50.0),
         propagate(max=4),
     ),
-    "long": script(gif(*range(24)), click(0, 1, 58.0, 100.0), box(0, 2, (120.0, 0.0, 214.0, 238.0)), propagate()),
+    "long": script(gif(*range(24)), click(0, 1, 62.0, 100.0), box(0, 2, (120.0, 0.0, 214.0, 238.0)), propagate()),
     "clear_before_tracking": script(
         NINE,
         click(0, 1, 58.0, 100.0),
