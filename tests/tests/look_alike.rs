@@ -44,19 +44,19 @@ fn iou(mask: &[bool], truth: &[bool]) -> Option<f64> {
     truth.contains(&true).then(|| both as f64 / either as f64)
 }
 
-/// A scene in which plain memory ends on the look-alike.
-const NUMBER: u64 = 102;
+/// A scene in which plain memory loses the object to its look-alike.
+const NUMBER: u64 = 18;
 
 #[test]
-fn policies_keep_the_object_where_plain_memory_takes_its_look_alike() {
+fn policies_keep_the_object_where_plain_memory_loses_it_to_its_look_alike() {
     let scene = Scene::new(NUMBER);
     let plain = follow(&scene, MemoryPolicyKind::Sam2);
     println!("sam2 {plain:.2?}");
-    assert!(plain.kept <= 0.2 && plain.on_twin > plain.kept && plain.taken >= 2, "plain memory: {plain:?}");
+    assert!(plain.kept <= 0.2 && plain.on_twin > plain.kept && plain.taken >= 1, "plain memory: {plain:?}");
     for policy in [MemoryPolicyKind::Samurai, MemoryPolicyKind::Dam4sam, MemoryPolicyKind::Sam2long] {
         let outcome = follow(&scene, policy);
         println!("{} {outcome:.2?}", policy.name());
-        let keeps = outcome.kept >= 0.45 && outcome.on_twin <= 0.2 && outcome.taken == 0;
+        let keeps = outcome.kept >= 0.8 && outcome.on_twin <= 0.1 && outcome.taken == 0;
         assert!(keeps, "{}: {outcome:?}", policy.name());
     }
 }
