@@ -154,7 +154,7 @@ fn the_balloon_is_tracked_from_its_mask_as_well_as_from_a_click() {
     let report = accepted(&run(&["eval", "sav", "--gt", &truth, "--pred", &out, "--all-frames", "--json"]));
     let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
     let j = report["J"].as_f64().expect("J");
-    assert!((j - 91.3).abs() < 1.0, "a click reaches 91.3: {j}");
+    assert!((j - 90.8).abs() < 1.0, "a click reaches 90.8: {j}");
 
     // The same mask as a prompt of `sam2 track`, which binarises it too.
     let prompts =
