@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::thread::LocalKey;
 
 use super::{KEYS, Shape};
-use crate::gemm::{KC, PackedB, PanelTiles, Rows, cover_panel, tile, vectors_of};
+use crate::gemm::{KC, PackedB, PanelTiles, Rows, cover, tile};
 use crate::parallel;
 use crate::rows;
 use crate::simd::{F32s, Isa, Simd, TileOp};
@@ -193,10 +193,7 @@ impl Values for PackedB {
             sums: running.sums,
             stride: running.stride,
         };
-        for panel in 0..self.panels() {
-            let vectors = vectors_of(self.n(), panel, NV, S::F32::LANES);
-            cover_panel::<S, MR, NV>(s, m, (panel, vectors), &mut sums);
-        }
+        cover::<S, MR, NV>(s, (m, self.n()), &mut sums);
     }
 }
 
@@ -231,10 +228,7 @@ impl Keys for PackedB {
     ) {
         let width = NV * S::F32::LANES;
         let mut scores = Scores { queries, keys: self, first_panel: keys.start / width, scores };
-        for panel in 0..keys.len().div_ceil(width) {
-            let vectors = vectors_of(keys.len(), panel, NV, S::F32::LANES);
-            cover_panel::<S, MR, NV>(s, m, (panel, vectors), &mut scores);
-        }
+        cover::<S, MR, NV>(s, (m, keys.len()), &mut scores);
     }
 
     fn pool() -> &'static LocalKey<Pool<Self>> {

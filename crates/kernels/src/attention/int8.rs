@@ -17,8 +17,8 @@ use std::thread::LocalKey;
 use super::flash::{Keys, Pool, QUERIES};
 use super::values16::Values16;
 use super::{Shape, attend, attend_block};
-use crate::gemm::int8::{DotTiles, PackedB8, RowGroups, RowScale, VECTOR, cover_panel};
-use crate::gemm::{KC, Rows, vectors_of};
+use crate::gemm::int8::{DotTiles, PackedB8, RowGroups, RowScale, VECTOR, cover};
+use crate::gemm::{KC, Rows};
 use crate::parallel;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa, Simd};
 
@@ -146,11 +146,8 @@ impl DotOp for Scores<'_> {
     type Output = ();
     #[inline(always)]
     fn eval<D: Dot, const MR: usize, const NV: usize>(mut self, d: D) {
-        let (keys, lanes) = (self.range.len(), FloatsOf::<D>::LANES);
-        for panel in 0..keys.div_ceil(NV * lanes) {
-            let vectors = vectors_of(keys, panel, NV, lanes);
-            cover_panel::<D, MR, NV>(d, self.queries.scales.len(), (panel, vectors), &mut self);
-        }
+        let sizes = (self.queries.scales.len(), self.range.len());
+        cover::<D, MR, NV>(d, sizes, &mut self);
     }
 }
 

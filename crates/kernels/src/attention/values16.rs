@@ -13,8 +13,8 @@ use std::ops::Range;
 
 use super::KEYS;
 use super::flash::{QUERIES, Running, Values};
-use crate::gemm::int8::{DotTiles, cover_panel};
-use crate::gemm::{KC, Rows, pair_tile, vectors_of};
+use crate::gemm::int8::{DotTiles, cover};
+use crate::gemm::{KC, Rows, pair_tile};
 use crate::math;
 use crate::parallel;
 use crate::rows;
@@ -186,10 +186,7 @@ impl DotOp for Accumulate<'_, '_> {
             sums,
             stride: *stride,
         };
-        for panel in 0..values.panels {
-            let vectors = vectors_of(values.columns, panel, NV, lanes);
-            cover_panel::<D, MR, NV>(d, m, (panel, vectors), &mut sums);
-        }
+        cover::<D, MR, NV>(d, (m, values.columns), &mut sums);
     }
 }
 

@@ -226,10 +226,8 @@ impl TileOp for Block<'_> {
     type Output = ();
     #[inline(always)]
     fn eval<S: Simd, const MR: usize, const NV: usize>(mut self, s: S) {
-        for panel in 0..self.b.panels() {
-            let vectors = vectors_of(self.b.n(), panel, NV, S::F32::LANES);
-            cover_panel::<S, MR, NV>(s, self.m, (panel, vectors), &mut self);
-        }
+        let (m, n) = (self.m, self.b.n());
+        cover::<S, MR, NV>(s, (m, n), &mut self);
     }
 }
 
@@ -241,22 +239,23 @@ pub(crate) trait PanelTiles {
 
 /// How many vectors of panel `panel` are needed for `n` columns, in panels of `most` vectors.
 #[inline(always)]
-pub(crate) fn vectors_of(n: usize, panel: usize, most: usize, lanes: usize) -> usize {
+fn vectors_of(n: usize, panel: usize, most: usize, lanes: usize) -> usize {
     (n.div_ceil(lanes) - panel * most).min(most)
 }
 
-/// [`cover_rows`] with tiles only as wide as the columns of the panel, a number of vectors, need.
+/// Covers `m` rows of every panel of `n` columns with tiles, in the last panel only as wide as its columns need.
 #[inline(always)]
-pub(crate) fn cover_panel<S: Simd, const MR: usize, const NV: usize>(
+pub(crate) fn cover<S: Simd, const MR: usize, const NV: usize>(
     s: S,
-    m: usize,
-    (panel, vectors): (usize, usize),
+    (m, n): (usize, usize),
     body: &mut impl PanelTiles,
 ) {
-    match vectors {
-        1 if NV > 1 => cover_rows::<S, MR, 1>(s, m, panel, body),
-        2 if NV > 2 => cover_rows::<S, MR, 2>(s, m, panel, body),
-        _ => cover_rows::<S, MR, NV>(s, m, panel, body),
+    for panel in 0..n.div_ceil(NV * S::F32::LANES) {
+        match vectors_of(n, panel, NV, S::F32::LANES) {
+            1 if NV > 1 => cover_rows::<S, MR, 1>(s, m, panel, body),
+            2 if NV > 2 => cover_rows::<S, MR, 2>(s, m, panel, body),
+            _ => cover_rows::<S, MR, NV>(s, m, panel, body),
+        }
     }
 }
 

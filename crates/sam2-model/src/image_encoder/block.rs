@@ -223,26 +223,22 @@ impl Block {
         out: &mut [f32],
     ) {
         let (c_in, c) = (self.norm1.weight.len(), self.proj.bias.len());
-        // With one padded token in each window that has any.
-        let tokens: usize =
-            range.clone().map(|i| windows.tokens(i) + usize::from(windows.padded(i) > 0)).sum();
+        let tokens: usize = range.clone().map(|i| windows.keys(i)).sum();
         parallel::with_scratch(tokens * (c_in + 3 * c) + 2 * out.len(), |scratch| {
             let (gathered, scratch) = scratch.split_at_mut(tokens * c_in);
             let (qkv, scratch) = scratch.split_at_mut(tokens * 3 * c);
             let (mixed, pooled) = scratch.split_at_mut(out.len());
             let mut place = &mut gathered[..];
             for i in range.clone() {
-                let (window, rest) = place.split_at_mut(windows.tokens(i) * c_in);
+                let (window, rest) = place.split_at_mut(windows.keys(i) * c_in);
                 self.gather(isa, x, windows, i, windows.inside(i).1, window);
-                let (padded, rest) = rest.split_at_mut(if windows.padded(i) > 0 { c_in } else { 0 });
-                padded.fill(0.0);
+                window[windows.tokens(i) * c_in..].fill(0.0);
                 place = rest;
             }
             self.qkv.apply_block(isa, gathered, tokens, qkv, &self.qkv.epilogue());
             let (mut qkv, mut queries, mut part) = (&qkv[..], &mut pooled[..], &mut mixed[..]);
             for i in range {
-                let (nq, padded) = (windows.tokens(i) / if pool { 4 } else { 1 }, windows.padded(i));
-                let nk = windows.tokens(i) + usize::from(padded > 0);
+                let (nq, nk) = (windows.tokens(i) / if pool { 4 } else { 1 }, windows.keys(i));
                 let kv = Rows::new(qkv, 3 * c);
                 let (pooled, others) = queries.split_at_mut(nq * c);
                 let q = if pool {
@@ -254,7 +250,7 @@ impl Block {
                 let (out, rest) = part.split_at_mut(nq * c);
                 let (shape, scale) = self.shape(1, nq, nk);
                 let operands = (q, kv.columns(c), kv.columns(2 * c));
-                attention_block(isa, shape, scale, operands, padded.max(1), out);
+                attention_block(isa, shape, scale, operands, windows.padded(i).max(1), out);
                 (qkv, queries, part) = (&qkv[nk * 3 * c..], others, rest);
             }
             self.proj.apply_block(isa, mixed, out.len() / c, out, &self.proj.epilogue());
@@ -377,6 +373,11 @@ impl Windows {
     /// Tokens of window `i` outside.
     fn padded(&self, i: usize) -> usize {
         self.side * self.side - self.tokens(i)
+    }
+
+    /// Tokens of window `i` that are attended to: those inside the map, and one padded token if there are any.
+    fn keys(&self, i: usize) -> usize {
+        self.tokens(i) + self.padded(i).min(1)
     }
 
     /// Tokens of all windows before window `i`.

@@ -21,13 +21,10 @@ mod quantize;
 
 pub use pack::{MAX_K, PackedB8};
 
-use super::{Epilogue, RowSource, Rows, vectors_of};
+use super::{Epilogue, MC, RowSource, Rows, vectors_of};
 use crate::parallel;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa};
 pub(crate) use quantize::{RowGroups, RowScale, VECTOR};
-
-/// Most rows of `A` in one block.
-const MC: usize = 216;
 
 /// `C = epilogue(A · B)`: `a` is `(m, k)`, `b` is `(k, n)`, `c` is `(m, n)`, all contiguous. `c` is only written.
 ///
@@ -102,10 +99,7 @@ impl<A: RowSource> DotOp for Block<'_, A> {
             *scale = rows.set(d, i, row, spare);
         }
         let mut tiles = Tiles { rows, scales: &scales, b, c, epilogue };
-        for panel in 0..b.panels() {
-            let vectors = vectors_of(b.n(), panel, NV, FloatsOf::<D>::LANES);
-            cover_panel::<D, MR, NV>(d, m, (panel, vectors), &mut tiles);
-        }
+        cover::<D, MR, NV>(d, (m, b.n()), &mut tiles);
     }
 }
 
@@ -115,18 +109,20 @@ pub(crate) trait DotTiles {
     fn tile<D: Dot, const MR: usize, const NV: usize>(&mut self, d: D, panel: usize, i: usize);
 }
 
-/// As [`super::cover_panel`].
+/// As [`super::cover`].
 #[inline(always)]
-pub(crate) fn cover_panel<D: Dot, const MR: usize, const NV: usize>(
+pub(crate) fn cover<D: Dot, const MR: usize, const NV: usize>(
     d: D,
-    m: usize,
-    (panel, vectors): (usize, usize),
+    (m, n): (usize, usize),
     body: &mut impl DotTiles,
 ) {
-    match vectors {
-        1 if NV > 1 => cover_rows::<D, MR, 1>(d, m, panel, body),
-        2 if NV > 2 => cover_rows::<D, MR, 2>(d, m, panel, body),
-        _ => cover_rows::<D, MR, NV>(d, m, panel, body),
+    let lanes = FloatsOf::<D>::LANES;
+    for panel in 0..n.div_ceil(NV * lanes) {
+        match vectors_of(n, panel, NV, lanes) {
+            1 if NV > 1 => cover_rows::<D, MR, 1>(d, m, panel, body),
+            2 if NV > 2 => cover_rows::<D, MR, 2>(d, m, panel, body),
+            _ => cover_rows::<D, MR, NV>(d, m, panel, body),
+        }
     }
 }
 

@@ -115,10 +115,6 @@ impl PackedB8 {
         self.k.next_multiple_of(4)
     }
 
-    pub(super) fn panels(&self) -> usize {
-        self.n.div_ceil(self.tile.1)
-    }
-
     fn panel(&self, panel: usize) -> &[i8] {
         let len = self.tile.1 * self.padded_k();
         &self.data[panel * len..(panel + 1) * len]
