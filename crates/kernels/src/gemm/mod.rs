@@ -32,6 +32,9 @@ pub(crate) use micro::{dot_tile, dot_tile_of_sum, pair_tile, tile, tile_of_sum, 
 pub const KC: usize = 288;
 /// Most rows of `A` in one block: MC×KC floats stay in L2.
 const MC: usize = 216;
+/// Outputs of more floats than this do not stay in L2: their lines are asked for before a tile's sums are formed. Otherwise tiles wait for
+/// memory, and only a few lines can be waited for at a time.
+const FAR_FROM: usize = 1 << 20;
 
 /// Element-wise function applied to a finished element.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -143,8 +146,9 @@ pub fn gemm_from(isa: Isa, a: &impl RowSource, m: usize, b: &PackedB, c: &mut [f
     }
     let n = b.n();
     let rows = parallel::rows_per_task(m, b.tile_rows(), MC);
+    let far = c.len() > FAR_FROM;
     parallel::for_each_chunk_mut(c, rows * n, |i, c| {
-        block(isa, a, i * rows, b, c, epilogue.rows(i * rows, n));
+        block(isa, a, i * rows, b, (c, far), epilogue.rows(i * rows, n));
     });
 }
 
@@ -159,7 +163,7 @@ pub fn gemm_block(isa: Isa, a: &[f32], m: usize, b: &PackedB, c: &mut [f32], epi
     let n = b.n();
     let a = Rows::new(a, b.k());
     for (i, c) in c.chunks_mut((MC * n).max(1)).enumerate() {
-        block(isa, &a, i * MC, b, c, epilogue.rows(i * MC, n));
+        block(isa, &a, i * MC, b, (c, false), epilogue.rows(i * MC, n));
     }
 }
 
@@ -175,8 +179,15 @@ fn check(isa: Isa, m: usize, b: &PackedB, c_len: usize, epilogue: &Epilogue) {
     epilogue.check(m, k, n);
 }
 
-/// One block of rows, all of `k`, all of `n`.
-fn block(isa: Isa, a: &impl RowSource, first_row: usize, b: &PackedB, c: &mut [f32], epilogue: Epilogue) {
+/// One block of rows, all of `k`, all of `n`; whether `c` is part of something [`FAR_FROM`].
+fn block(
+    isa: Isa,
+    a: &impl RowSource,
+    first_row: usize,
+    b: &PackedB,
+    (c, far): (&mut [f32], bool),
+    epilogue: Epilogue,
+) {
     let m = c.len() / b.n();
     if b.is_plain() {
         return plain_block(isa, a, first_row, m, b, c, epilogue);
@@ -187,7 +198,11 @@ fn block(isa: Isa, a: &impl RowSource, first_row: usize, b: &PackedB, c: &mut [f
             for (i, row) in a_block.chunks_exact_mut(KC).enumerate() {
                 a.copy_row(first_row + i, b.first_row(k_block), &mut row[..depth]);
             }
-            isa.dispatch_tiled(Block { a: a_block, m, b, k_block, c, epilogue });
+            if far {
+                isa.dispatch_tiled(Block::<true> { a: a_block, m, b, k_block, c, epilogue });
+            } else {
+                isa.dispatch_tiled(Block::<false> { a: a_block, m, b, k_block, c, epilogue });
+            }
         }
     });
 }
@@ -212,7 +227,7 @@ fn plain_block(
     isa.dispatch_tiled(Finish { n, c, epilogue });
 }
 
-struct Block<'a> {
+struct Block<'a, const FAR: bool> {
     /// `m` rows with stride [`KC`].
     a: &'a [f32],
     m: usize,
@@ -222,7 +237,7 @@ struct Block<'a> {
     epilogue: Epilogue<'a>,
 }
 
-impl TileOp for Block<'_> {
+impl<const FAR: bool> TileOp for Block<'_, FAR> {
     type Output = ();
     #[inline(always)]
     fn eval<S: Simd, const MR: usize, const NV: usize>(mut self, s: S) {
@@ -290,15 +305,33 @@ pub(crate) fn cover_rows<S: Simd, const MR: usize, const NV: usize>(
     }
 }
 
-impl PanelTiles for Block<'_> {
+/// Asks for the lines of a tile whose rows begin every `stride` floats of `x`, so that they are there when its sums are done. A line
+/// that it shares with the panel before has come with that.
+#[inline(always)]
+fn ask_for<S: Simd, const MR: usize, const NV: usize>(s: S, x: &[f32], stride: usize) {
+    for r in 0..MR {
+        for v in 0..NV {
+            S::F32::prefetch(s, x.as_ptr().wrapping_add(r * stride + (v + 1) * S::F32::LANES - 1));
+        }
+    }
+}
+
+impl<const FAR: bool> PanelTiles for Block<'_, FAR> {
     #[inline(always)]
     fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize) {
         let lanes = S::F32::LANES;
         let (n, width) = (self.b.n(), self.b.panel_width());
         let depth = self.b.depth(self.k_block);
         let right = (self.b.panel(self.k_block, panel), width);
-        let mut acc = tile::<S, MR, NV>(s, depth, &self.a[i * KC..], right);
         let last = self.k_block + 1 == self.b.k_blocks();
+        if FAR {
+            let at = i * n + panel * width;
+            ask_for::<S, MR, NV>(s, &self.c[at..], n);
+            if let (true, Some(residual)) = (last, self.epilogue.residual) {
+                ask_for::<S, MR, NV>(s, &residual[at..], n);
+            }
+        }
+        let mut acc = tile::<S, MR, NV>(s, depth, &self.a[i * KC..], right);
         for (r, acc) in acc.iter_mut().enumerate() {
             let start = (i + r) * n + panel * width;
             let row = &mut self.c[start..(i + r + 1) * n];

@@ -21,7 +21,7 @@ mod quantize;
 
 pub use pack::{MAX_K, PackedB8};
 
-use super::{Epilogue, MC, RowSource, Rows, vectors_of};
+use super::{Epilogue, FAR_FROM, MC, RowSource, Rows, ask_for, vectors_of};
 use crate::parallel;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa};
 pub(crate) use quantize::{RowGroups, RowScale, VECTOR};
@@ -36,8 +36,9 @@ pub fn gemm(isa: Isa, a: &[f32], m: usize, b: &PackedB8, c: &mut [f32], epilogue
     let n = b.n();
     let rows = parallel::rows_per_task(m, b.tile.0, MC);
     let a = Rows::new(a, b.k());
+    let far = c.len() > FAR_FROM;
     parallel::for_each_chunk_mut(c, (rows * n).max(1), |i, c| {
-        block(isa, &a, i * rows, b, c, epilogue.rows(i * rows, n));
+        block(isa, &a, i * rows, b, (c, far), epilogue.rows(i * rows, n));
     });
 }
 
@@ -50,7 +51,7 @@ pub fn gemm_block(isa: Isa, a: &[f32], m: usize, b: &PackedB8, c: &mut [f32], ep
     check(isa, a, m, b, c, epilogue);
     let a = Rows::new(a, b.k());
     for (i, c) in c.chunks_mut((MC * b.n()).max(1)).enumerate() {
-        block(isa, &a, i * MC, b, c, epilogue.rows(i * MC, b.n()));
+        block(isa, &a, i * MC, b, (c, false), epilogue.rows(i * MC, b.n()));
     }
 }
 
@@ -62,20 +63,31 @@ fn check(isa: Isa, a: &[f32], m: usize, b: &PackedB8, c: &[f32], epilogue: &Epil
     epilogue.check(m, k, n);
 }
 
-fn block(isa: Isa, a: &impl RowSource, first_row: usize, b: &PackedB8, c: &mut [f32], epilogue: Epilogue) {
+fn block(
+    isa: Isa,
+    a: &impl RowSource,
+    first_row: usize,
+    b: &PackedB8,
+    (c, far): (&mut [f32], bool),
+    epilogue: Epilogue,
+) {
     let m = c.len() / b.n();
     let spare = b.k().next_multiple_of(VECTOR);
     parallel::with_scratch(b.k(), |row| {
         parallel::with_bytes(spare + RowGroups::size(m, b.k(), b.tile.0), |bytes| {
             let (spare, bytes) = bytes.split_at_mut(spare);
             let rows = RowGroups::new(bytes, b.k(), b.tile.0);
-            isa.dispatch_dots(Block { a, first_row, m, b, row, spare, rows, c, epilogue });
+            if far {
+                isa.dispatch_dots(Block::<_, true> { a, first_row, m, b, row, spare, rows, c, epilogue });
+            } else {
+                isa.dispatch_dots(Block::<_, false> { a, first_row, m, b, row, spare, rows, c, epilogue });
+            }
         });
     });
 }
 
 /// One block of rows, all of `k`, all of `n`.
-struct Block<'a, A> {
+struct Block<'a, A, const FAR: bool> {
     a: &'a A,
     first_row: usize,
     m: usize,
@@ -88,7 +100,7 @@ struct Block<'a, A> {
     epilogue: Epilogue<'a>,
 }
 
-impl<A: RowSource> DotOp for Block<'_, A> {
+impl<A: RowSource, const FAR: bool> DotOp for Block<'_, A, FAR> {
     type Output = ();
     #[inline(always)]
     fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
@@ -98,7 +110,7 @@ impl<A: RowSource> DotOp for Block<'_, A> {
             a.copy_row(first_row + i, 0, row);
             *scale = rows.set(d, i, row, spare);
         }
-        let mut tiles = Tiles { rows, scales: &scales, b, c, epilogue };
+        let mut tiles = Tiles::<FAR> { rows, scales: &scales, b, c, epilogue };
         cover::<D, MR, NV>(d, (m, b.n()), &mut tiles);
     }
 }
@@ -156,7 +168,7 @@ pub(crate) fn cover_rows<D: Dot, const MR: usize, const NV: usize>(
     }
 }
 
-struct Tiles<'a> {
+struct Tiles<'a, const FAR: bool> {
     rows: RowGroups<'a>,
     scales: &'a [RowScale],
     b: &'a PackedB8,
@@ -164,11 +176,18 @@ struct Tiles<'a> {
     epilogue: Epilogue<'a>,
 }
 
-impl DotTiles for Tiles<'_> {
+impl<const FAR: bool> DotTiles for Tiles<'_, FAR> {
     #[inline(always)]
     fn tile<D: Dot, const MR: usize, const NV: usize>(&mut self, d: D, panel: usize, i: usize) {
         let lanes = FloatsOf::<D>::LANES;
         let n = self.b.n();
+        if FAR {
+            let at = i * n + panel * self.b.tile.1;
+            ask_for::<D::Floats, MR, NV>(d.floats(), &self.c[at..], n);
+            if let Some(residual) = self.epilogue.residual {
+                ask_for::<D::Floats, MR, NV>(d.floats(), &residual[at..], n);
+            }
+        }
         let products = self.b.products::<D, MR, NV>(d, &self.rows, self.scales, panel, i);
         for (r, products) in products.into_iter().enumerate() {
             let row = &mut self.c[(i + r) * n..(i + r + 1) * n];
