@@ -331,25 +331,54 @@ impl<const FAR: bool> PanelTiles for Block<'_, FAR> {
                 ask_for::<S, MR, NV>(s, &residual[at..], n);
             }
         }
-        let mut acc = tile::<S, MR, NV>(s, depth, &self.a[i * KC..], right);
-        for (r, acc) in acc.iter_mut().enumerate() {
-            let start = (i + r) * n + panel * width;
-            let row = &mut self.c[start..(i + r + 1) * n];
-            for (v, x) in acc.iter_mut().enumerate() {
+        let acc = tile::<S, MR, NV>(s, depth, &self.a[i * KC..], right);
+        if panel * width + NV * lanes <= n {
+            self.finish::<S, MR, NV, true>(s, panel, i, last, acc);
+        } else {
+            self.finish::<S, MR, NV, false>(s, panel, i, last, acc);
+        }
+    }
+}
+
+impl<const FAR: bool> Block<'_, FAR> {
+    /// Adds a tile to what is there of it, or stores it; `WHOLE`: all its columns are.
+    #[inline(always)]
+    fn finish<S: Simd, const MR: usize, const NV: usize, const WHOLE: bool>(
+        &mut self,
+        s: S,
+        panel: usize,
+        i: usize,
+        last: bool,
+        acc: [[S::F32; NV]; MR],
+    ) {
+        let lanes = S::F32::LANES;
+        let n = self.b.n();
+        let column = panel * self.b.panel_width();
+        let columns = if WHOLE { NV * lanes } else { n - column };
+        for (r, acc) in acc.into_iter().enumerate() {
+            let start = (i + r) * n + column;
+            let row = &mut self.c[start..start + columns];
+            for (v, mut x) in acc.into_iter().enumerate() {
                 let at = v * lanes;
-                if at >= row.len() {
+                if !WHOLE && at >= columns {
                     break;
                 }
                 if self.k_block > 0 {
-                    *x = x.add(S::F32::load_partial(s, &row[at..]));
+                    x = x.add(some::<S, WHOLE>(s, &row[at..]));
                 }
                 if last {
-                    *x = self.epilogue.apply(s, *x, panel * width + at, start + at);
+                    x = self.epilogue.apply::<S, WHOLE>(s, x, column + at, start + at);
                 }
-                x.store_partial(&mut row[at..]);
+                if WHOLE { x.store(&mut row[at..]) } else { x.store_partial(&mut row[at..]) }
             }
         }
     }
+}
+
+/// A vector, of which all is there if `WHOLE`.
+#[inline(always)]
+fn some<S: Simd, const WHOLE: bool>(s: S, x: &[f32]) -> S::F32 {
+    if WHOLE { S::F32::load(s, x) } else { S::F32::load_partial(s, x) }
 }
 
 impl Epilogue<'_> {
@@ -365,9 +394,9 @@ impl Epilogue<'_> {
 
     /// To the vector that starts at column `column`, element `index` of the output.
     #[inline(always)]
-    fn apply<S: Simd>(&self, s: S, mut x: S::F32, column: usize, index: usize) -> S::F32 {
+    fn apply<S: Simd, const WHOLE: bool>(&self, s: S, mut x: S::F32, column: usize, index: usize) -> S::F32 {
         if let Some(bias) = self.bias {
-            x = x.add(S::F32::load_partial(s, &bias[column..]));
+            x = x.add(some::<S, WHOLE>(s, &bias[column..]));
         }
         x = match self.activation {
             Activation::None => x,
@@ -375,7 +404,7 @@ impl Epilogue<'_> {
             Activation::Gelu => math::gelu(s, x),
         };
         if let Some(residual) = self.residual {
-            x = x.add(S::F32::load_partial(s, &residual[index..]));
+            x = x.add(some::<S, WHOLE>(s, &residual[index..]));
         }
         x
     }
@@ -396,7 +425,7 @@ impl TileOp for Finish<'_> {
             for (j, x) in row.chunks_mut(S::F32::LANES).enumerate() {
                 let column = j * S::F32::LANES;
                 self.epilogue
-                    .apply(s, S::F32::load_partial(s, x), column, i * self.n + column)
+                    .apply::<S, false>(s, S::F32::load_partial(s, x), column, i * self.n + column)
                     .store_partial(x);
             }
         }

@@ -196,7 +196,7 @@ impl<const FAR: bool> DotTiles for Tiles<'_, FAR> {
                 if column >= n {
                     break;
                 }
-                let x = self.epilogue.apply(d.floats(), x, column, (i + r) * n + column);
+                let x = self.epilogue.apply::<_, false>(d.floats(), x, column, (i + r) * n + column);
                 x.store_partial(&mut row[column..]);
             }
         }
