@@ -189,15 +189,38 @@ impl<const FAR: bool> DotTiles for Tiles<'_, FAR> {
             }
         }
         let products = self.b.products::<D, MR, NV>(d, &self.rows, self.scales, panel, i);
+        if panel * self.b.tile.1 + NV * lanes <= n {
+            self.finish::<D, MR, NV, true>(d, panel, i, products);
+        } else {
+            self.finish::<D, MR, NV, false>(d, panel, i, products);
+        }
+    }
+}
+
+impl<const FAR: bool> Tiles<'_, FAR> {
+    /// Stores a tile; `WHOLE`: all its columns are there.
+    #[inline(always)]
+    fn finish<D: Dot, const MR: usize, const NV: usize, const WHOLE: bool>(
+        &mut self,
+        d: D,
+        panel: usize,
+        i: usize,
+        products: [[FloatsOf<D>; NV]; MR],
+    ) {
+        let lanes = FloatsOf::<D>::LANES;
+        let n = self.b.n();
+        let column = panel * self.b.tile.1;
+        let columns = if WHOLE { NV * lanes } else { n - column };
         for (r, products) in products.into_iter().enumerate() {
-            let row = &mut self.c[(i + r) * n..(i + r + 1) * n];
+            let start = (i + r) * n + column;
+            let row = &mut self.c[start..start + columns];
             for (v, x) in products.into_iter().enumerate() {
-                let column = panel * self.b.tile.1 + v * lanes;
-                if column >= n {
+                let at = v * lanes;
+                if !WHOLE && at >= columns {
                     break;
                 }
-                let x = self.epilogue.apply::<_, false>(d.floats(), x, column, (i + r) * n + column);
-                x.store_partial(&mut row[column..]);
+                let x = self.epilogue.apply::<_, WHOLE>(d.floats(), x, column + at, start + at);
+                if WHOLE { x.store(&mut row[at..]) } else { x.store_partial(&mut row[at..]) }
             }
         }
     }
