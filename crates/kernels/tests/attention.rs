@@ -3,7 +3,9 @@
 mod common;
 
 use common::{assert_near, assert_thread_invariant, for_each_isa, noise};
-use kernels::attention::{GridKeys, GridTokens, KEYS, SCORE_SCALE, Shape, attention, attention_block, pool};
+use kernels::attention::{
+    GridKeys, GridTokens, KEYS, QUERY_STEP, SCORE_SCALE, Shape, attention, attention_block, pool,
+};
 use kernels::gemm::{KC, Rows};
 use kernels::rope::Rope;
 use kernels::{Isa, reference};
@@ -177,7 +179,7 @@ proptest! {
 
     #[test]
     fn pooling_matches_reference(
-        panels in 1usize..4,
+        steps in 1usize..8,
         rows in 1usize..70,
         block in 1usize..40,
         dv in prop::sample::select(vec![1usize, 5, 16, 33]),
@@ -185,7 +187,7 @@ proptest! {
         seed: u64,
     ) {
         for_each_isa(|isa| {
-            let n = panels * isa.tile_shape().1;
+            let n = steps * QUERY_STEP;
             let (scores, values) = (noise(seed, rows * n), noise(seed ^ 1, rows * dv));
             // As attention of one-hot queries: key i holds the scores of row i.
             let shape = Shape { batch: 1, heads: 1, nq: n, nk: rows, d: n, dv };
@@ -202,7 +204,7 @@ proptest! {
 #[test]
 fn pooling_is_thread_invariant() {
     assert_thread_invariant("pool", |isa| {
-        let n = isa.tile_shape().1;
+        let n = 5 * QUERY_STEP;
         pool(isa, &mut noise(13, 300 * n), n, &noise(14, 300 * 20), 20, 32)
     });
 }

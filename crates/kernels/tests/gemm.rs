@@ -153,6 +153,22 @@ fn a_row_does_not_depend_on_the_number_of_rows() {
     });
 }
 
+/// Outputs of more than a million elements have a way of their own.
+#[test]
+fn a_large_output_has_the_bits_of_a_small_one() {
+    let (m, k, n) = (523, 5, 2_011);
+    let (a, weight) = (noise(11, m * k), noise(12, n * k));
+    let (bias, residual) = (noise(13, n), noise(14, m * n));
+    for_each_isa(|isa| {
+        let packed = PackedB::from_nk(isa, &weight, n, k);
+        let epilogue = Epilogue::bias(&bias).residual(&residual);
+        let (mut large, mut small) = (vec![f32::NAN; m * n], vec![f32::NAN; m * n]);
+        gemm(isa, &a, m, &packed, &mut large, &epilogue);
+        gemm_block(isa, &a, m, &packed, &mut small, &epilogue);
+        assert!(large.iter().all(|x| x.is_finite()) && large == small, "{}", isa.name());
+    });
+}
+
 #[test]
 #[should_panic(expected = "gemm: a has 5 elements, expected 2×3")]
 fn wrong_lengths_are_refused() {

@@ -127,6 +127,16 @@ fn the_number_of_threads_changes_no_bit() {
     });
 }
 
+/// Outputs of more than a million elements have a way of their own.
+#[test]
+fn a_large_output_has_the_bits_of_a_small_one() {
+    let (m, k, n) = (523, 5, 2_011);
+    let (x, weight, residual) = (noise(6, m * k), noise(7, n * k), noise(8, m * n));
+    for_each_isa(|isa| {
+        run(isa, &x, &weight, (m, k, n), &Epilogue::default().residual(&residual));
+    });
+}
+
 #[test]
 #[should_panic(expected = "lengths of a and c")]
 fn a_wrong_length_is_refused() {

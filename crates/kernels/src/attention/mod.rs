@@ -26,7 +26,7 @@ mod pooled;
 mod values16;
 
 pub use grids::{GridKeys, GridTokens};
-pub use pooled::{SCORE_SCALE, merge_shares, pool, pool_block, share_len};
+pub use pooled::{QUERY_STEP, SCORE_SCALE, merge_shares, pool, pool_block, share_len};
 
 use flash::{KeyValues, Keys, QUERIES, block};
 

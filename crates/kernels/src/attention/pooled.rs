@@ -10,13 +10,16 @@
 //! Queries lie along the vector, so maxima and sums are plain vector operations. The cut into blocks decides the order of
 //! the sums, so it must not depend on the number of threads.
 
-use crate::gemm::{PanelTiles, cover_rows, tile_transposed};
+use crate::gemm::{PanelTiles, cover, tile_transposed};
 use crate::math;
 use crate::parallel;
 use crate::simd::{F32s, Isa, Simd, TileOp};
 
 /// What [`pool_block`] makes scores from: they come times the base-two logarithm of e.
 pub const SCORE_SCALE: f32 = std::f32::consts::LOG2_E;
+
+/// Queries come in multiples of this: whole vectors on every instruction set.
+pub const QUERY_STEP: usize = 16;
 
 /// Floats of the share of one block, for `n` queries and values `dv` wide.
 pub fn share_len(n: usize, dv: usize) -> usize {
@@ -27,18 +30,19 @@ pub fn share_len(n: usize, dv: usize) -> usize {
 /// `(rows, dv)`. Runs on the calling thread.
 ///
 /// # Panics
-/// If the sizes do not agree, or `n` is not whole panels of this instruction set.
+/// If the sizes do not agree, or `n` is not a multiple of [`QUERY_STEP`].
 #[track_caller]
 pub fn pool_block(isa: Isa, scores: &mut [f32], n: usize, values: &[f32], dv: usize, share: &mut [f32]) {
     let rows = values.len() / dv;
-    assert!(n.is_multiple_of(isa.tile_shape().1), "pool_block: {n} queries are not whole panels");
+    assert!(n.is_multiple_of(QUERY_STEP), "pool_block: {n} queries are not a multiple of {QUERY_STEP}");
     assert!(
         scores.len() == rows * n && values.len() == rows * dv && share.len() == share_len(n, dv),
         "pool_block: {rows} rows, {n} queries, values {dv} wide"
     );
     let (max, share) = share.split_at_mut(n);
     let (total, sums) = share.split_at_mut(n);
-    isa.dispatch_tiled(Block { scores, n, values, dv, rows, max, total, sums });
+    let panel = isa.tile_shape().1;
+    isa.dispatch_tiled(Block { scores, n, panel, values, dv, rows, max, total, sums });
 }
 
 /// The averages, `(n, dv)`, from the shares of all blocks, which it uses up.
@@ -59,6 +63,8 @@ pub fn merge_shares(isa: Isa, shares: &mut [f32], n: usize, dv: usize) -> Vec<f3
 struct Block<'a> {
     scores: &'a mut [f32],
     n: usize,
+    /// Columns of a whole tile.
+    panel: usize,
     values: &'a [f32],
     dv: usize,
     rows: usize,
@@ -89,9 +95,8 @@ impl TileOp for Block<'_> {
             max.store(&mut self.max[first..]);
             total.store(&mut self.total[first..]);
         }
-        for panel in 0..self.n / (NV * lanes) {
-            cover_rows::<S, MR, NV>(s, self.dv, panel, &mut self);
-        }
+        let size = (self.dv, self.n);
+        cover::<S, MR, NV>(s, size, &mut self);
     }
 }
 
@@ -99,7 +104,7 @@ impl PanelTiles for Block<'_> {
     #[inline(always)]
     fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize) {
         let lanes = S::F32::LANES;
-        let at = panel * NV * lanes;
+        let at = panel * self.panel;
         let (left, right) = ((&self.values[i..], self.dv), (&self.scores[at..], self.n));
         let acc = tile_transposed::<S, MR, NV>(s, self.rows, left, right);
         for (r, acc) in acc.into_iter().enumerate() {

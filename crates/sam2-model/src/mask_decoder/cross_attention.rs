@@ -54,7 +54,7 @@ pub(super) struct TokenToImage {
     heads: usize,
 }
 
-/// What a pass over the image looks for: `T · h` rows of D, filled up to whole panels.
+/// What a pass over the image looks for: `T · h` rows of D, filled up to whole vectors.
 pub(super) struct Look(PackedB);
 
 impl TokenToImage {
@@ -74,7 +74,7 @@ impl TokenToImage {
     pub fn look(&self, isa: Isa, q: &[f32]) -> Look {
         let (c, d) = (self.keys.k(), self.keys.n());
         let q = self.q_proj.rows(isa, q, Default::default());
-        let rows = (q.len() / c * self.heads).next_multiple_of(isa.tile_shape().1);
+        let rows = (q.len() / c * self.heads).next_multiple_of(attention::QUERY_STEP);
         let rows_of_image = product(isa, &spread(&q, c, self.heads, rows), &self.keys);
         Look(PackedB::from_nk(isa, &rows_of_image, rows, d))
     }
