@@ -22,6 +22,8 @@ use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa, Simd};
 
 /// A weight of one, the largest.
 pub(super) const ONE: f32 = 4096.0;
+/// Its logarithm in base two.
+const LOG2_ONE: f32 = 12.0;
 /// The largest magnitude of a value.
 pub(super) const MOST_OF_VALUE: f32 = 2047.0;
 const _: () = assert!(KEYS as i64 * ONE as i64 * MOST_OF_VALUE as i64 <= i32::MAX as i64);
@@ -29,7 +31,7 @@ const _: () = assert!(KEYS as i64 * ONE as i64 * MOST_OF_VALUE as i64 <= i32::MA
 /// `2^(score − max)` as a weight.
 #[inline(always)]
 pub(super) fn weight<S: Simd>(s: S, score: S::F32, max: S::F32) -> S::F32 {
-    math::exp2_negative(s, score.sub(max)).mul(S::F32::splat(s, ONE)).round()
+    math::exp2_coarse(s, score.sub(max.sub(S::F32::splat(s, LOG2_ONE)))).round()
 }
 
 /// The scale and the inverse of values up to `extent`.

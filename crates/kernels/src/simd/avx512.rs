@@ -147,12 +147,9 @@ impl F32s for F32x16 {
         Self(unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0) })
     }
     #[inline(always)]
-    fn pow2(self) -> Self {
+    fn times_pow2(self, n: Self) -> Self {
         // SAFETY: the value proves the feature.
-        Self(unsafe {
-            let exponent = _mm512_add_epi32(_mm512_cvtps_epi32(self.0), _mm512_set1_epi32(127));
-            _mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent))
-        })
+        Self(unsafe { _mm512_scalef_ps(self.0, n.0) })
     }
     #[inline(always)]
     fn select_gt(self, o: Self, a: Self, b: Self) -> Self {

@@ -94,8 +94,8 @@ pub trait F32s: Copy + Send + Sync {
     fn min(self, o: Self) -> Self;
     /// To the nearest integer, ties to even. Lanes must be within ±2²².
     fn round(self) -> Self;
-    /// `2^self` for integral lanes in −126 ..= 127.
-    fn pow2(self) -> Self;
+    /// `self · 2^n` for integral `n` in −126 ..= 127.
+    fn times_pow2(self, n: Self) -> Self;
     /// `a` where `self > o`, else `b` (also where a comparand is NaN).
     fn select_gt(self, o: Self, a: Self, b: Self) -> Self;
     /// Sum of the lanes, in a fixed order.

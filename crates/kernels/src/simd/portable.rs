@@ -98,10 +98,10 @@ impl F32s for F32x8 {
         Self((self.0 + magic) - magic)
     }
     #[inline(always)]
-    fn pow2(self) -> Self {
-        let exponent: i32x8 = self.0.trunc_int() + i32x8::splat(127);
+    fn times_pow2(self, n: Self) -> Self {
+        let exponent: i32x8 = n.0.trunc_int() + i32x8::splat(127);
         let bits: i32x8 = exponent << 23_i32;
-        Self(f32x8::new(bits.to_array().map(|bits| f32::from_bits(bits as u32))))
+        Self(self.0 * f32x8::new(bits.to_array().map(|bits| f32::from_bits(bits as u32))))
     }
     #[inline(always)]
     fn select_gt(self, o: Self, a: Self, b: Self) -> Self {
