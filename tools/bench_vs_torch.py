@@ -3,8 +3,8 @@
 Usage: python tools/bench_vs_torch.py [--model tiny] [--parts encode,click,..] [--objects 1] [--precision f32,int8]
                                       [--threads 2] [--repeat 5] [--rounds 2] [--binary target/release/sam2]
 
-Both run the model with seeded weights on a synthetic 854x480 clip; the rounds alternate, and each number is the median over
-all rounds of the median of a round. What is timed (the parts of `sam2 bench`):
+Both run the model with seeded weights on a synthetic 854x480 clip. In each round they take turns part by part, so that what is
+compared ran seconds apart. A time is the median over all rounds of the median of a round, a ratio that of the ratios. What is timed (the parts of `sam2 bench`):
   encode_ms            an RGB picture in memory to image features: resize, normalise, encode
   click_ms             one click to three masks at the size of the picture
   memory_attention_ms  by itself, over 7 spatial memories and 16 object pointers
@@ -175,36 +175,40 @@ def main() -> None:
         parser.error(f"unknown part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
     reference = Torch(model, args.objects)
     precisions = args.precision.split(",")
-    ours, theirs = {precision: [] for precision in precisions}, []
+    contenders = ["torch", *precisions]
+    found = {}  # by key: by contender, one value a round
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = pathlib.Path(folder) / f"{model}.safetensors"
         save_file({k: v.contiguous() for k, v in reference.model.state_dict().items()}, checkpoint)
-        command = [args.binary, "bench", "-m", checkpoint, "--json"]
-        command += ["--threads", str(args.threads), "--repeat", str(args.repeat)]
-        command += ["--parts", args.parts, "--objects", str(args.objects)]
-        for _ in range(args.rounds):
-            for precision, found in ours.items():
-                run = subprocess.run([*command, "--precision", precision], check=True, capture_output=True, text=True)
-                found.append(json.loads(run.stdout))
-            theirs.append(reference.times(parts, args.repeat))
+        command = [args.binary, "bench", "-m", checkpoint, "--json", "--threads", str(args.threads)]
+        command += ["--repeat", str(args.repeat), "--objects", str(args.objects)]
 
-    def middle(rounds: list[dict], key: str) -> float:
-        return statistics.median(r[key] for r in rounds)
+        def ours(part: str, precision: str) -> dict:
+            asked = [*command, "--parts", part, "--precision", precision]
+            return json.loads(subprocess.run(asked, check=True, capture_output=True, text=True).stdout)
+
+        for turn in range(args.rounds):
+            for part in parts:
+                key = part.replace("-", "_") + "_ms"
+                values = found.setdefault(key, {c: [] for c in contenders})
+                for contender in contenders[:: -1 if turn % 2 else 1]:
+                    times = reference.times([part], args.repeat) if contender == "torch" else ours(part, contender)
+                    values[contender].append(times[key])
 
     rows = {}
-    for key in theirs[0]:
-        torch_ms = middle(theirs, key)
-        rows[key] = {"torch": torch_ms}
-        for precision, found in ours.items():
-            ms = middle(found, key)
-            rows[key][precision] = {"ms": ms, "times_faster": torch_ms / ms}
+    for key, values in found.items():
+        rows[key] = {"torch": statistics.median(values["torch"])}
+        for precision in precisions:
+            ratios = [theirs / mine for theirs, mine in zip(values["torch"], values[precision])]
+            faster = {"times_faster": statistics.median(ratios), "least": min(ratios), "most": max(ratios)}
+            rows[key][precision] = {"ms": statistics.median(values[precision]), **faster}
     if args.json:
         print(json.dumps(rows))
         return
-    print(f"{model}, {args.threads} threads, {ours[precisions[0]][0]['isa']}, torch {torch.__version__}")
-    print(f"{'ms (times faster)':22}{'torch':>10}" + "".join(f"{precision:>18}" for precision in precisions))
+    print(f"{model}, {args.threads} threads, torch {torch.__version__}, medians of {args.rounds} rounds")
+    print(f"{'ms (times faster)':22}{'torch':>10}" + "".join(f"{precision:>29}" for precision in precisions))
     for key, row in rows.items():
-        columns = "".join(f"{row[p]['ms']:10.1f} ({row[p]['times_faster']:4.2f}x)" for p in precisions)
+        columns = "".join("{ms:10.1f} ({times_faster:4.2f}x, {least:4.2f}-{most:4.2f})".format(**row[p]) for p in precisions)
         print(f"{key:22}{row['torch']:10.1f}{columns}")
 
 

@@ -49,6 +49,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--objects", type=int, nargs=2, default=(5, 3), help="objects per image and per clip")
     parser.add_argument("--smallest", type=float, nargs=2, default=(0.02, 0.005), help="area of objects: from, to")
     parser.add_argument("--lr", type=float, default=6e-4)
+    parser.add_argument("--muon", action="store_true", help="matrices learn by Muon, the rest by AdamW")
     parser.add_argument("--minutes", type=float, default=25, help="processor time of worker 0")
     parser.add_argument("--sync", type=float, default=20)
     parser.add_argument("--workers", type=int, default=2)
@@ -84,8 +85,8 @@ class Schedule:
 class Exchange:
     """Weights and moments as one vector, averaged over the workers."""
 
-    def __init__(self, model, optimizer, workers: int):
-        self.model, self.optimizer, self.workers = model, optimizer, workers
+    def __init__(self, model, optimizers, workers: int):
+        self.model, self.optimizers, self.workers = model, optimizers, workers
 
     def average(self, done: int, now: float) -> tuple[float, int]:
         """Averages; returns worker 0's time and the steps that all did."""
@@ -95,8 +96,8 @@ class Exchange:
         dist.all_reduce(head)
         tensors = []
         for p in self.model.parameters():
-            state = self.optimizer.state[p]
-            tensors += [p.data, state["exp_avg"], state["exp_avg_sq"]]
+            state = next(o.state[p] for o in self.optimizers if p in o.state)
+            tensors += [p.data] + [state[k] for k in ("exp_avg", "exp_avg_sq", "momentum_buffer") if k in state]
         flat = torch.cat([t.flatten().float().cpu() for t in tensors]) * (done / head[0])
         dist.all_reduce(flat)
         at = 0
@@ -106,16 +107,19 @@ class Exchange:
         return head[1].item(), int(head[0])
 
 
-def prime(model, optimizer) -> None:
-    """Gives every parameter its moments, so that all workers exchange the same tensors."""
+def optimizers(model, args: argparse.Namespace) -> list:
+    """AdamW; or Muon for the matrices and AdamW for the rest. Moments are there at once, for the workers to exchange."""
+    matrices = {p for p in model.parameters() if args.muon and p.ndim == 2 and min(p.shape) >= 16}
+    rest = [p for p in model.parameters() if p not in matrices]
+    made = [torch.optim.AdamW(rest, lr=0.0, weight_decay=0.02, betas=(0.9, 0.98), fused=True)]
+    if matrices:
+        kept = [p for p in model.parameters() if p in matrices]
+        made.append(torch.optim.Muon(kept, lr=0.0, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"))
     for p in model.parameters():
         p.grad = torch.zeros_like(p)
-    rates = [g["lr"] for g in optimizer.param_groups]
-    for g in optimizer.param_groups:
-        g["lr"] = 0.0
-    optimizer.step()
-    for g, rate in zip(optimizer.param_groups, rates):
-        g["lr"] = rate
+    for optimizer in made:
+        optimizer.step()
+    return made
 
 
 class Run:
@@ -126,10 +130,7 @@ class Run:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(args.seed)
         self.model = micro.build(args.size).to(self.device).train()
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=args.lr, weight_decay=0.02, betas=(0.9, 0.98), fused=True
-        )
-        prime(self.model, self.optimizer)
+        self.optimizers = optimizers(self.model, args)
         self.minutes, self.steps = 0.0, 0
         state = args.run / "state.pt"
         if state.exists():
@@ -141,7 +142,8 @@ class Run:
 
     def resume(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
         self.mean, self.minutes, self.steps = state["mean"], state["minutes"], state["steps"]
 
     def begin(self) -> None:
@@ -169,17 +171,18 @@ class Run:
             loss, found = steps.place_step(self.model, frames, 8, rng)
         else:
             loss, found = (steps.clip_step if clips else steps.image_step)(self.model, frames, masks, rng)
-        self.optimizer.zero_grad(set_to_none=False)
+        self.model.zero_grad(set_to_none=False)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         prefix = "place " if places else "clip " if clips else ""
         return {prefix + k: v for k, v in {"loss": loss.item(), **found}.items()}
 
     def save(self, now: float) -> None:
         for k, v in self.model.state_dict().items():
             self.mean[k].mul_(MEAN_OVER).add_(v, alpha=1 - MEAN_OVER)
-        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "mean": self.mean}
+        state = {"model": self.model.state_dict(), "optimizers": [o.state_dict() for o in self.optimizers], "mean": self.mean}
         torch.save(state | {"minutes": now, "steps": self.steps}, self.args.run / "state.tmp")
         os.replace(self.args.run / "state.tmp", self.args.run / "state.pt")
         micro.export(self.mean, self.args.run)
@@ -194,10 +197,10 @@ def work(args: argparse.Namespace) -> None:
         patience = datetime.timedelta(days=1)
         dist.init_process_group("gloo", store=store, rank=args.rank, world_size=args.workers, timeout=patience)
     run = Run(args)
-    schedule, exchange = Schedule(args), Exchange(run.model, run.optimizer, args.workers)
+    schedule, exchange = Schedule(args), Exchange(run.model, run.optimizers, args.workers)
     began, offset, now = time.process_time(), run.minutes, run.minutes
     while now < schedule.end:
-        for g in run.optimizer.param_groups:
+        for g in (g for o in run.optimizers for g in o.param_groups):
             g["lr"] = schedule.rate(now)
         until, done, scores = time.time() + args.sync, 0, collections.defaultdict(list)
         while time.time() < until or not done:
