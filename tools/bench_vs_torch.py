@@ -4,7 +4,8 @@ Usage: python tools/bench_vs_torch.py [--model tiny] [--parts encode,click,..] [
                                       [--threads 2] [--repeat 5] [--rounds 2] [--binary target/release/sam2]
 
 Both run the model with seeded weights on a synthetic 854x480 clip. In each round they take turns part by part, so that what is
-compared ran seconds apart. A time is the median over all rounds of the median of a round, a ratio that of the ratios. What is timed (the parts of `sam2 bench`):
+compared ran seconds apart. A time is the median over all rounds of the median of a round, a ratio that of the ratios. What is
+timed (the parts of `sam2 bench`):
   encode_ms            an RGB picture in memory to image features: resize, normalise, encode
   click_ms             one click to three masks at the size of the picture
   memory_attention_ms  by itself, over 7 spatial memories and 16 object pointers
@@ -176,7 +177,7 @@ def main() -> None:
     reference = Torch(model, args.objects)
     precisions = args.precision.split(",")
     contenders = ["torch", *precisions]
-    found = {}  # by key: by contender, one value a round
+    found, isa = {}, None  # by key: by contender, one value a round
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = pathlib.Path(folder) / f"{model}.safetensors"
         save_file({k: v.contiguous() for k, v in reference.model.state_dict().items()}, checkpoint)
@@ -194,6 +195,7 @@ def main() -> None:
                 for contender in contenders[:: -1 if turn % 2 else 1]:
                     times = reference.times([part], args.repeat) if contender == "torch" else ours(part, contender)
                     values[contender].append(times[key])
+                    isa = times.get("isa", isa)
 
     rows = {}
     for key, values in found.items():
@@ -205,7 +207,7 @@ def main() -> None:
     if args.json:
         print(json.dumps(rows))
         return
-    print(f"{model}, {args.threads} threads, torch {torch.__version__}, medians of {args.rounds} rounds")
+    print(f"{model}, {args.threads} threads, {isa}, torch {torch.__version__}, medians of {args.rounds} rounds")
     print(f"{'ms (times faster)':22}{'torch':>10}" + "".join(f"{precision:>29}" for precision in precisions))
     for key, row in rows.items():
         columns = "".join("{ms:10.1f} ({times_faster:4.2f}x, {least:4.2f}-{most:4.2f})".format(**row[p]) for p in precisions)

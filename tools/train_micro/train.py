@@ -109,14 +109,13 @@ class Exchange:
 
 def optimizers(model, args: argparse.Namespace) -> list:
     """AdamW; or Muon for the matrices and AdamW for the rest. Moments are there at once, for the workers to exchange."""
-    matrices = {p for p in model.parameters() if args.muon and p.ndim == 2 and min(p.shape) >= 16}
-    rest = [p for p in model.parameters() if p not in matrices]
+    matrices, rest = [], []
+    for p in model.parameters():
+        (matrices if args.muon and p.ndim == 2 and min(p.shape) >= 16 else rest).append(p)
+        p.grad = torch.zeros_like(p)
     made = [torch.optim.AdamW(rest, lr=0.0, weight_decay=0.02, betas=(0.9, 0.98), fused=True)]
     if matrices:
-        kept = [p for p in model.parameters() if p in matrices]
-        made.append(torch.optim.Muon(kept, lr=0.0, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"))
-    for p in model.parameters():
-        p.grad = torch.zeros_like(p)
+        made.append(torch.optim.Muon(matrices, lr=0.0, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"))
     for optimizer in made:
         optimizer.step()
     return made

@@ -198,10 +198,11 @@ fn block(
             for (i, row) in a_block.chunks_exact_mut(KC).enumerate() {
                 a.copy_row(first_row + i, b.first_row(k_block), &mut row[..depth]);
             }
+            let output = Output { n: b.n(), c: &mut *c, epilogue };
             if far {
-                isa.dispatch_tiled(Block::<true> { a: a_block, m, b, k_block, c, epilogue });
+                isa.dispatch_tiled(Block::<true> { a: a_block, m, b, k_block, output });
             } else {
-                isa.dispatch_tiled(Block::<false> { a: a_block, m, b, k_block, c, epilogue });
+                isa.dispatch_tiled(Block::<false> { a: a_block, m, b, k_block, output });
             }
         }
     });
@@ -233,8 +234,7 @@ struct Block<'a, const FAR: bool> {
     m: usize,
     b: &'a PackedB,
     k_block: usize,
-    c: &'a mut [f32],
-    epilogue: Epilogue<'a>,
+    output: Output<'a>,
 }
 
 impl<const FAR: bool> TileOp for Block<'_, FAR> {
@@ -305,65 +305,86 @@ pub(crate) fn cover_rows<S: Simd, const MR: usize, const NV: usize>(
     }
 }
 
-/// Asks for the lines of a tile whose rows begin every `stride` floats of `x`, so that they are there when its sums are done. A line
-/// that it shares with the panel before has come with that.
-#[inline(always)]
-fn ask_for<S: Simd, const MR: usize, const NV: usize>(s: S, x: &[f32], stride: usize) {
-    for r in 0..MR {
-        for v in 0..NV {
-            S::F32::prefetch(s, x.as_ptr().wrapping_add(r * stride + (v + 1) * S::F32::LANES - 1));
-        }
-    }
-}
-
 impl<const FAR: bool> PanelTiles for Block<'_, FAR> {
     #[inline(always)]
     fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize) {
-        let lanes = S::F32::LANES;
-        let (n, width) = (self.b.n(), self.b.panel_width());
-        let depth = self.b.depth(self.k_block);
+        let width = self.b.panel_width();
         let right = (self.b.panel(self.k_block, panel), width);
-        let last = self.k_block + 1 == self.b.k_blocks();
+        let (first, last) = (self.k_block == 0, self.k_block + 1 == self.b.k_blocks());
+        let place = (i, panel * width);
         if FAR {
-            let at = i * n + panel * width;
-            ask_for::<S, MR, NV>(s, &self.c[at..], n);
-            if let (true, Some(residual)) = (last, self.epilogue.residual) {
-                ask_for::<S, MR, NV>(s, &residual[at..], n);
-            }
+            self.output.ask_for::<S, MR, NV>(s, place, last);
         }
-        let acc = tile::<S, MR, NV>(s, depth, &self.a[i * KC..], right);
-        if panel * width + NV * lanes <= n {
-            self.finish::<S, MR, NV, true>(s, panel, i, last, acc);
-        } else {
-            self.finish::<S, MR, NV, false>(s, panel, i, last, acc);
-        }
+        let acc = tile::<S, MR, NV>(s, self.b.depth(self.k_block), &self.a[i * KC..], right);
+        self.output.put(s, place, (first, last), acc);
     }
 }
 
-impl<const FAR: bool> Block<'_, FAR> {
-    /// Adds a tile to what is there of it, or stores it; `WHOLE`: all its columns are.
+/// Where the tiles of a block of rows go.
+struct Output<'a> {
+    n: usize,
+    /// Rows of `n`.
+    c: &'a mut [f32],
+    epilogue: Epilogue<'a>,
+}
+
+impl Output<'_> {
+    /// Asks for the lines of the tile at `row` and `column`, and of its residual if it is the `last` time, so that they are there when its sums
+    /// are done. A line that it shares with the panel before has come with that.
     #[inline(always)]
-    fn finish<S: Simd, const MR: usize, const NV: usize, const WHOLE: bool>(
+    fn ask_for<S: Simd, const MR: usize, const NV: usize>(
+        &self,
+        s: S,
+        (row, column): (usize, usize),
+        last: bool,
+    ) {
+        let residual = self.epilogue.residual.filter(|_| last);
+        for x in [Some(&*self.c), residual].into_iter().flatten() {
+            for r in 0..MR {
+                for v in 0..NV {
+                    let at = (row + r) * self.n + column + (v + 1) * S::F32::LANES - 1;
+                    S::F32::prefetch(s, x.as_ptr().wrapping_add(at));
+                }
+            }
+        }
+    }
+
+    /// Stores a tile at `row` and `column`, the `first` time as it is, else added to what is there, the `last` time through the epilogue.
+    #[inline(always)]
+    fn put<S: Simd, const MR: usize, const NV: usize>(
         &mut self,
         s: S,
-        panel: usize,
-        i: usize,
-        last: bool,
-        acc: [[S::F32; NV]; MR],
+        place: (usize, usize),
+        time: (bool, bool),
+        tile: [[S::F32; NV]; MR],
+    ) {
+        if place.1 + NV * S::F32::LANES <= self.n {
+            self.put_columns::<S, MR, NV, true>(s, place, time, tile);
+        } else {
+            self.put_columns::<S, MR, NV, false>(s, place, time, tile);
+        }
+    }
+
+    /// [`Self::put`]; `WHOLE`: all its columns are there.
+    #[inline(always)]
+    fn put_columns<S: Simd, const MR: usize, const NV: usize, const WHOLE: bool>(
+        &mut self,
+        s: S,
+        (row, column): (usize, usize),
+        (first, last): (bool, bool),
+        tile: [[S::F32; NV]; MR],
     ) {
         let lanes = S::F32::LANES;
-        let n = self.b.n();
-        let column = panel * self.b.panel_width();
-        let columns = if WHOLE { NV * lanes } else { n - column };
-        for (r, acc) in acc.into_iter().enumerate() {
-            let start = (i + r) * n + column;
+        let columns = if WHOLE { NV * lanes } else { self.n - column };
+        for (r, tile) in tile.into_iter().enumerate() {
+            let start = (row + r) * self.n + column;
             let row = &mut self.c[start..start + columns];
-            for (v, mut x) in acc.into_iter().enumerate() {
+            for (v, mut x) in tile.into_iter().enumerate() {
                 let at = v * lanes;
                 if !WHOLE && at >= columns {
                     break;
                 }
-                if self.k_block > 0 {
+                if !first {
                     x = x.add(some::<S, WHOLE>(s, &row[at..]));
                 }
                 if last {

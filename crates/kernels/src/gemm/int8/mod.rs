@@ -21,7 +21,7 @@ mod quantize;
 
 pub use pack::{MAX_K, PackedB8};
 
-use super::{Epilogue, FAR_FROM, MC, RowSource, Rows, ask_for, vectors_of};
+use super::{Epilogue, FAR_FROM, MC, Output, RowSource, Rows, vectors_of};
 use crate::parallel;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa};
 pub(crate) use quantize::{RowGroups, RowScale, VECTOR};
@@ -77,10 +77,11 @@ fn block(
         parallel::with_bytes(spare + RowGroups::size(m, b.k(), b.tile.0), |bytes| {
             let (spare, bytes) = bytes.split_at_mut(spare);
             let rows = RowGroups::new(bytes, b.k(), b.tile.0);
+            let output = Output { n: b.n(), c, epilogue };
             if far {
-                isa.dispatch_dots(Block::<_, true> { a, first_row, m, b, row, spare, rows, c, epilogue });
+                isa.dispatch_dots(Block::<_, true> { a, first_row, m, b, row, spare, rows, output });
             } else {
-                isa.dispatch_dots(Block::<_, false> { a, first_row, m, b, row, spare, rows, c, epilogue });
+                isa.dispatch_dots(Block::<_, false> { a, first_row, m, b, row, spare, rows, output });
             }
         });
     });
@@ -96,21 +97,20 @@ struct Block<'a, A, const FAR: bool> {
     row: &'a mut [f32],
     spare: &'a mut [u8],
     rows: RowGroups<'a>,
-    c: &'a mut [f32],
-    epilogue: Epilogue<'a>,
+    output: Output<'a>,
 }
 
 impl<A: RowSource, const FAR: bool> DotOp for Block<'_, A, FAR> {
     type Output = ();
     #[inline(always)]
     fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
-        let Self { a, first_row, m, b, row, spare, mut rows, c, epilogue } = self;
+        let Self { a, first_row, m, b, row, spare, mut rows, output } = self;
         let mut scales = [RowScale::default(); MC];
         for (i, scale) in scales[..m].iter_mut().enumerate() {
             a.copy_row(first_row + i, 0, row);
             *scale = rows.set(d, i, row, spare);
         }
-        let mut tiles = Tiles::<FAR> { rows, scales: &scales, b, c, epilogue };
+        let mut tiles = Tiles::<FAR> { rows, scales: &scales, b, output };
         cover::<D, MR, NV>(d, (m, b.n()), &mut tiles);
     }
 }
@@ -172,56 +172,17 @@ struct Tiles<'a, const FAR: bool> {
     rows: RowGroups<'a>,
     scales: &'a [RowScale],
     b: &'a PackedB8,
-    c: &'a mut [f32],
-    epilogue: Epilogue<'a>,
+    output: Output<'a>,
 }
 
 impl<const FAR: bool> DotTiles for Tiles<'_, FAR> {
     #[inline(always)]
     fn tile<D: Dot, const MR: usize, const NV: usize>(&mut self, d: D, panel: usize, i: usize) {
-        let lanes = FloatsOf::<D>::LANES;
-        let n = self.b.n();
+        let place = (i, panel * self.b.tile.1);
         if FAR {
-            let at = i * n + panel * self.b.tile.1;
-            ask_for::<D::Floats, MR, NV>(d.floats(), &self.c[at..], n);
-            if let Some(residual) = self.epilogue.residual {
-                ask_for::<D::Floats, MR, NV>(d.floats(), &residual[at..], n);
-            }
+            self.output.ask_for::<D::Floats, MR, NV>(d.floats(), place, true);
         }
         let products = self.b.products::<D, MR, NV>(d, &self.rows, self.scales, panel, i);
-        if panel * self.b.tile.1 + NV * lanes <= n {
-            self.finish::<D, MR, NV, true>(d, panel, i, products);
-        } else {
-            self.finish::<D, MR, NV, false>(d, panel, i, products);
-        }
-    }
-}
-
-impl<const FAR: bool> Tiles<'_, FAR> {
-    /// Stores a tile; `WHOLE`: all its columns are there.
-    #[inline(always)]
-    fn finish<D: Dot, const MR: usize, const NV: usize, const WHOLE: bool>(
-        &mut self,
-        d: D,
-        panel: usize,
-        i: usize,
-        products: [[FloatsOf<D>; NV]; MR],
-    ) {
-        let lanes = FloatsOf::<D>::LANES;
-        let n = self.b.n();
-        let column = panel * self.b.tile.1;
-        let columns = if WHOLE { NV * lanes } else { n - column };
-        for (r, products) in products.into_iter().enumerate() {
-            let start = (i + r) * n + column;
-            let row = &mut self.c[start..start + columns];
-            for (v, x) in products.into_iter().enumerate() {
-                let at = v * lanes;
-                if !WHOLE && at >= columns {
-                    break;
-                }
-                let x = self.epilogue.apply::<_, WHOLE>(d.floats(), x, column + at, start + at);
-                if WHOLE { x.store(&mut row[at..]) } else { x.store_partial(&mut row[at..]) }
-            }
-        }
+        self.output.put(d.floats(), place, (true, true), products);
     }
 }
