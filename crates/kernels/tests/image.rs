@@ -50,6 +50,17 @@ proptest! {
     }
 
     #[test]
+    fn thresholds_are_those_of_the_resized(h in lengths(), w in lengths(), oh in lengths(), ow in lengths(), threshold in -0.5f32..0.5, seed: u64) {
+        let src = noise(seed, h * w);
+        for_each_isa(|isa| {
+            let resized = resize_bilinear(isa, &src, (h, w), 1, (oh, ow));
+            let expected: Vec<bool> = resized.iter().map(|&x| x > threshold).collect();
+            let above = bilinear_above(isa, &src, (h, w), (oh, ow), threshold);
+            assert_eq!(above, expected, "{h}×{w} → {oh}×{ow} on {}", isa.name());
+        });
+    }
+
+    #[test]
     fn rows_on_demand_are_those_of_the_whole(h in lengths(), w in lengths(), c in channels(), oh in lengths(), ow in lengths(), seed: u64) {
         let src = noise(seed, h * w * c);
         for_each_isa(|isa| {

@@ -1,7 +1,7 @@
 //! The two streams: results on stdout, everything else on stderr. Neither can make the program panic.
 
-use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 
@@ -10,13 +10,13 @@ use anyhow::{Context, Result};
 pub struct Console {
     quiet: bool,
     verbose: bool,
-    stdout_closed: Cell<bool>,
+    stdout_closed: AtomicBool,
 }
 
 impl Console {
     /// `quiet` silences remarks, `verbose` adds some.
     pub fn new(quiet: bool, verbose: bool) -> Self {
-        Self { quiet, verbose, stdout_closed: Cell::new(false) }
+        Self { quiet, verbose, stdout_closed: AtomicBool::new(false) }
     }
 
     /// Prints a line of results. A reader that went away (`sam2 ... | head`) ends the printing, not the work.
@@ -24,13 +24,13 @@ impl Console {
     /// # Errors
     /// If stdout is a file that cannot take it, for instance on a full disk.
     pub fn result(&self, line: &str) -> Result<()> {
-        if self.stdout_closed.get() {
+        if self.stdout_closed.load(Ordering::Relaxed) {
             return Ok(());
         }
         let mut out = io::stdout().lock();
         match out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()) {
             Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {
-                self.stdout_closed.set(true);
+                self.stdout_closed.store(true, Ordering::Relaxed);
                 Ok(())
             }
             other => other.context("cannot write to stdout"),
@@ -51,7 +51,7 @@ impl Console {
 
     /// Whether nobody reads the results any more.
     pub fn reader_is_gone(&self) -> bool {
-        self.stdout_closed.get()
+        self.stdout_closed.load(Ordering::Relaxed)
     }
 
     /// A remark on stderr, unless `--quiet`.

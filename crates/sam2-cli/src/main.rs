@@ -54,7 +54,8 @@ fn run(cli: &Cli, console: &Console) -> Result<()> {
         .num_threads(threads)
         .build_global()
         .with_context(|| format!("cannot start {threads} threads"))?;
-    match &cli.command {
+    // On a thread of the pool: each hand-over of work from outside would cost a thread that sleeps and one that wakes.
+    rayon::scope(|_| match &cli.command {
         Command::Segment(args) => segment::run(args, console),
         Command::Everything(args) => everything::run(args, console),
         Command::Track(args) => track::run(args, console),
@@ -65,7 +66,7 @@ fn run(cli: &Cli, console: &Console) -> Result<()> {
         Command::Convert(args) => convert::run(args, console),
         Command::Info(args) => info::run(args, console),
         Command::Bench(args) => bench::run(args, console),
-    }
+    })
 }
 
 /// Help and version go to stdout, errors to stderr in one line.

@@ -3,7 +3,8 @@
 //! | function | semantics |
 //! |---|---|
 //! | [`resize_bilinear`] | `F.interpolate(mode="bilinear", align_corners=False)` |
-//! | [`resize_bilinear_antialias`] | the same with `antialias=True`: torchvision's default image resize |
+//! | [`bilinear_above`] | the same of one channel, compared with a threshold |
+//! | [`resize_bilinear_antialias`] | the first with `antialias=True`: torchvision's default image resize |
 //! | [`resize_bicubic`] | `F.interpolate(mode="bicubic", align_corners=False)`, a = −0.75 |
 //! | [`BicubicRows`] | the same, row by row on demand |
 //! | [`resize_pil_bicubic_u8`] | `PIL.Image.resize(…, BICUBIC)`, bit for bit, up to Pillow 12 |
@@ -21,5 +22,5 @@ mod upsample;
 
 pub use pil::resize_pil_bicubic_u8;
 pub use pool::max_pool_2x2;
-pub use resize::{BicubicRows, resize_bicubic, resize_bilinear, resize_bilinear_antialias};
+pub use resize::{BicubicRows, bilinear_above, resize_bicubic, resize_bilinear, resize_bilinear_antialias};
 pub use upsample::upsample_nearest_2x_add;

@@ -3,7 +3,7 @@
 //! The tables are computed as PyTorch computes them (`aten/src/ATen/native/cpu/UpSampleKernel.cpp`), single
 //! precision included, so that weights agree to the last bit wherever possible.
 
-use super::separable::{Rows, Taps, resample};
+use super::separable::{Rows, Taps, resample, resample_above};
 use crate::simd::Isa;
 
 /// Bilinear resampling without antialiasing, half-pixel centres: `(h, w, channels)` → `(out_h, out_w, channels)`.
@@ -21,6 +21,28 @@ pub fn resize_bilinear(
     out_size: (usize, usize),
 ) -> Vec<f32> {
     resize("resize_bilinear", bilinear_taps, isa, src, size, channels, out_size)
+}
+
+/// Where [`resize_bilinear`] of one channel is above `threshold`: `(h, w)` → `(out_h, out_w)`.
+///
+/// # Panics
+/// As [`resize_bilinear`].
+#[track_caller]
+pub fn bilinear_above(
+    isa: Isa,
+    src: &[f32],
+    (h, w): (usize, usize),
+    (out_h, out_w): (usize, usize),
+    threshold: f32,
+) -> Vec<bool> {
+    assert_eq!(src.len(), h * w, "bilinear_above: src is not {h}×{w}");
+    if out_h * out_w == 0 {
+        return Vec::new();
+    }
+    assert!(!src.is_empty(), "bilinear_above: cannot make {out_h}×{out_w} from {h}×{w}");
+    let axis = |input, output| (input != output).then(|| bilinear_taps(input, output));
+    let (horizontal, vertical) = (axis(w, out_w), axis(h, out_h));
+    resample_above(isa, src, (h, w), (out_h, out_w), horizontal.as_ref(), vertical.as_ref(), threshold)
 }
 
 /// Bilinear resampling with antialiasing, as torchvision resizes float images: the triangle filter widens with

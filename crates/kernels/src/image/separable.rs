@@ -78,15 +78,55 @@ pub(super) fn resample(
     horizontal: Option<&Taps>,
     vertical: Option<&Taps>,
 ) -> Vec<f32> {
-    debug_assert!(horizontal.map_or(w == out_w, |t| t.count.len() == out_w));
-    debug_assert!(vertical.map_or(h == out_h, |t| t.count.len() == out_h));
     if horizontal.is_none() && vertical.is_none() {
         return src.to_vec();
     }
     let mut out = vec![0.0; out_h * out_w * c];
+    let axes = Axes { size: (h, w), c, out_size: (out_h, out_w), horizontal, vertical };
     let rows = parallel::rows_per_task(out_h, 1, MAX_ROWS);
     parallel::for_each_chunk_mut(&mut out, (rows * out_w * c).max(1), |block, out| {
-        let first = block * rows;
+        axes.rows(isa, src, block * rows, out);
+    });
+    out
+}
+
+/// [`resample`] of one channel, and whether each result is above `threshold`. The results themselves stay in the cache.
+pub(super) fn resample_above(
+    isa: Isa,
+    src: &[f32],
+    size: (usize, usize),
+    (out_h, out_w): (usize, usize),
+    horizontal: Option<&Taps>,
+    vertical: Option<&Taps>,
+    threshold: f32,
+) -> Vec<bool> {
+    let mut out = vec![false; out_h * out_w];
+    let axes = Axes { size, c: 1, out_size: (out_h, out_w), horizontal, vertical };
+    let rows = parallel::rows_per_task(out_h, 1, MAX_ROWS);
+    parallel::for_each_chunk_mut(&mut out, (rows * out_w).max(1), |block, out| {
+        parallel::with_scratch(out.len(), |values| {
+            axes.rows(isa, src, block * rows, values);
+            out.iter_mut().zip(values).for_each(|(out, x)| *out = *x > threshold);
+        });
+    });
+    out
+}
+
+/// From `size` pixels of `c` channels to `out_size`; an axis without a table is copied.
+struct Axes<'a> {
+    size: (usize, usize),
+    c: usize,
+    out_size: (usize, usize),
+    horizontal: Option<&'a Taps>,
+    vertical: Option<&'a Taps>,
+}
+
+impl Axes<'_> {
+    /// The output rows that begin with row `first`.
+    fn rows(&self, isa: Isa, src: &[f32], first: usize, out: &mut [f32]) {
+        let Self { size: (h, w), c, out_size: (out_h, out_w), horizontal, vertical } = *self;
+        debug_assert!(horizontal.map_or(w == out_w, |t| t.count.len() == out_w));
+        debug_assert!(vertical.map_or(h == out_h, |t| t.count.len() == out_h));
         let last = first + out.len() / (out_w * c);
         let (lo, hi) = vertical.map_or((first, last), |t| t.span(first, last));
         let src = &src[lo * w * c..hi * w * c];
@@ -100,8 +140,7 @@ pub(super) fn resample(
             }),
             (None, None) => out.copy_from_slice(src),
         }
-    });
-    out
+    }
 }
 
 /// An image resampled along its rows only; its columns follow when a row is asked for. A row is to the bit the one of
@@ -161,11 +200,22 @@ impl SimdOp for Horizontal<'_> {
     fn eval<S: Simd>(self, s: S) {
         for (src, out) in self.src.chunks_exact(self.in_row).zip(self.out.chunks_exact_mut(self.out_row)) {
             match self.c {
+                1 if self.taps.width == 2 => pairs(self.taps, src, out),
                 1 => pixels::<1>(self.taps, src, out),
                 3 => pixels::<3>(self.taps, src, out),
                 c => channels(s, self.taps, c, src, out),
             }
         }
+    }
+}
+
+/// One channel, and two taps everywhere, as only bilinear tables have them: masks.
+#[inline(always)]
+fn pairs(taps: &Taps, src: &[f32], out: &mut [f32]) {
+    let (index, _) = taps.index.as_chunks::<2>();
+    let (weight, _) = taps.weight.as_chunks::<2>();
+    for ((out, &[i0, i1]), &[w0, w1]) in out.iter_mut().zip(index).zip(weight) {
+        *out = src[i0 as usize] * w0 + src[i1 as usize] * w1;
     }
 }
 

@@ -10,45 +10,62 @@ use crate::simd::{F32s, Isa, Simd, SimdOp};
 /// Elements per parallel task of an element-wise operation.
 const TASK: usize = 1 << 15;
 
-/// Softmax of every row of `x`, `(N, cols)`, in place.
+/// Softmax in base two of several things that lie side by side, in place and on the calling thread: every row of `x` has `n` groups of
+/// `side`, and the sums are over the groups. An element of −∞, which fills a row up, gets next to nothing.
 ///
 /// # Panics
-/// If `x.len()` is not a multiple of `cols`.
-pub fn softmax(isa: Isa, x: &mut [f32], cols: usize) {
-    assert!(cols > 0 && x.len().is_multiple_of(cols), "softmax: {} elements in rows of {cols}", x.len());
-    let rows = (TASK / cols).max(1);
-    parallel::for_each_chunk_mut(x, rows * cols, |_, chunk| isa.dispatch(Softmax { x: chunk, cols }));
+/// If rows are not whole vectors, or `side` does not divide a vector into one or two.
+#[track_caller]
+pub fn softmax2_interleaved_block(isa: Isa, x: &mut [f32], n: usize, side: usize) {
+    assert!(
+        n * side > 0 && x.len().is_multiple_of(n * side),
+        "softmax2_interleaved_block: {} elements in rows of {n}×{side}",
+        x.len()
+    );
+    isa.dispatch(Interleaved { x, row: n * side, side });
 }
 
-struct Softmax<'a> {
+struct Interleaved<'a> {
     x: &'a mut [f32],
-    cols: usize,
+    row: usize,
+    side: usize,
 }
 
-impl SimdOp for Softmax<'_> {
+impl SimdOp for Interleaved<'_> {
     type Output = ();
     #[inline(always)]
     fn eval<S: Simd>(self, s: S) {
-        for row in self.x.chunks_exact_mut(self.cols) {
-            let max = row_max(s, row);
-            let sum = exp_minus_max(s, row, max);
-            let scale = S::F32::splat(s, 1.0 / sum);
-            map(s, row, Scale(scale));
+        let lanes = S::F32::LANES;
+        let halves = lanes == 2 * self.side;
+        assert!(
+            (halves || lanes == self.side) && self.row.is_multiple_of(lanes),
+            "softmax2_interleaved_block: rows of {}, {} side by side, vectors of {lanes}",
+            self.row,
+            self.side
+        );
+        for row in self.x.chunks_exact_mut(self.row) {
+            let mut max = S::F32::splat(s, f32::NEG_INFINITY);
+            for v in row.chunks_exact(lanes) {
+                max = max.max(S::F32::load(s, v));
+            }
+            if halves {
+                max = max.max(max.swap_halves());
+            }
+            let mut sum = S::F32::splat(s, 0.0);
+            for v in row.chunks_exact_mut(lanes) {
+                let e = math::exp2_negative(s, S::F32::load(s, v).sub(max));
+                sum = sum.add(e);
+                e.store(v);
+            }
+            if halves {
+                sum = sum.add(sum.swap_halves());
+            }
+            let scale = S::F32::splat(s, 1.0).div(sum);
+            for v in row.chunks_exact_mut(lanes) {
+                S::F32::load(s, v).mul(scale).store(v);
+            }
         }
     }
-}
-
-/// [`softmax`] of one piece, on the calling thread.
-///
-/// # Panics
-/// As [`softmax`].
-pub fn softmax_block(isa: Isa, x: &mut [f32], cols: usize) {
-    assert!(
-        cols > 0 && x.len().is_multiple_of(cols),
-        "softmax_block: {} elements in rows of {cols}",
-        x.len()
-    );
-    isa.dispatch(Softmax { x, cols });
 }
 
 /// A function of one vector. A struct and not a closure, so that it can be `#[inline(always)]`: a body that is
@@ -95,51 +112,22 @@ pub(crate) fn row_max<S: Simd>(s: S, row: &[f32]) -> f32 {
     tail.iter().fold(max.max_lane(), |m, &x| if m > x { m } else { x })
 }
 
-struct Exp;
-
-impl<S: Simd> Lanewise<S> for Exp {
-    #[inline(always)]
-    fn apply(&self, s: S, x: S::F32) -> S::F32 {
-        math::exp(s, x)
-    }
-}
-
-struct Exp2;
-
-impl<S: Simd> Lanewise<S> for Exp2 {
-    #[inline(always)]
-    fn apply(&self, s: S, x: S::F32) -> S::F32 {
-        math::exp2_negative(s, x)
-    }
-}
-
-/// `row ← e^(row − max)`; returns the sum.
-#[inline(always)]
-fn exp_minus_max<S: Simd>(s: S, row: &mut [f32], max: f32) -> f32 {
-    powers(s, row, max, Exp)
-}
-
 /// `row ← 2^(row − max)`, where `max` is at least every element; returns the sum.
 #[inline(always)]
 pub(crate) fn exp2_minus_max<S: Simd>(s: S, row: &mut [f32], max: f32) -> f32 {
-    powers(s, row, max, Exp2)
-}
-
-#[inline(always)]
-fn powers<S: Simd>(s: S, row: &mut [f32], max: f32, f: impl Lanewise<S>) -> f32 {
     let lanes = S::F32::LANES;
     let shift = S::F32::splat(s, max);
     let mut sum = S::F32::splat(s, 0.0);
     let full = row.len() / lanes * lanes;
     let (body, tail) = row.split_at_mut(full);
     for v in body.chunks_exact_mut(lanes) {
-        let e = f.apply(s, S::F32::load(s, v).sub(shift));
+        let e = math::exp2_negative(s, S::F32::load(s, v).sub(shift));
         sum = sum.add(e);
         e.store(v);
     }
     let mut total = sum.sum();
     if !tail.is_empty() {
-        f.apply(s, S::F32::load_partial(s, tail).sub(shift)).store_partial(tail);
+        math::exp2_negative(s, S::F32::load_partial(s, tail).sub(shift)).store_partial(tail);
         for &e in tail.iter() {
             total += e;
         }
@@ -377,8 +365,26 @@ pub fn sum_block(isa: Isa, a: &[f32], b: &[f32], out: &mut [f32]) {
         b.len(),
         out.len()
     );
-    out.copy_from_slice(a);
-    isa.dispatch(AddScaled { x: out, y: b, scale: 1.0 });
+    isa.dispatch(Sum { a, b, out });
+}
+
+struct Sum<'a> {
+    a: &'a [f32],
+    b: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl SimdOp for Sum<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn eval<S: Simd>(self, s: S) {
+        let lanes = S::F32::LANES;
+        for (a, out) in self.a.chunks(self.b.len()).zip(self.out.chunks_mut(self.b.len())) {
+            for ((a, b), out) in a.chunks(lanes).zip(self.b.chunks(lanes)).zip(out.chunks_mut(lanes)) {
+                S::F32::load_partial(s, a).add(S::F32::load_partial(s, b)).store_partial(out);
+            }
+        }
+    }
 }
 
 struct AddScaled<'a> {

@@ -153,6 +153,11 @@ impl F32s for F32x8 {
         Self(unsafe { _mm256_blendv_ps(b.0, a.0, _mm256_cmp_ps::<_CMP_GT_OQ>(self.0, o.0)) })
     }
     #[inline(always)]
+    fn swap_halves(self) -> Self {
+        // SAFETY: the value proves the feature.
+        Self(unsafe { _mm256_permute2f128_ps::<1>(self.0, self.0) })
+    }
+    #[inline(always)]
     fn sum(self) -> f32 {
         // SAFETY: the value proves the feature.
         unsafe {

@@ -157,6 +157,11 @@ impl F32s for F32x16 {
         Self(unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, o.0), b.0, a.0) })
     }
     #[inline(always)]
+    fn swap_halves(self) -> Self {
+        // SAFETY: the value proves the feature.
+        Self(unsafe { _mm512_shuffle_f32x4::<0b01_00_11_10>(self.0, self.0) })
+    }
+    #[inline(always)]
     fn sum(self) -> f32 {
         // SAFETY: the value proves the feature.
         unsafe {

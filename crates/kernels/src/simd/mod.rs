@@ -98,6 +98,8 @@ pub trait F32s: Copy + Send + Sync {
     fn times_pow2(self, n: Self) -> Self;
     /// `a` where `self > o`, else `b` (also where a comparand is NaN).
     fn select_gt(self, o: Self, a: Self, b: Self) -> Self;
+    /// The second half of the lanes, then the first.
+    fn swap_halves(self) -> Self;
     /// Sum of the lanes, in a fixed order.
     fn sum(self) -> f32;
     /// Largest lane.

@@ -108,6 +108,12 @@ impl F32s for F32x8 {
         Self(self.0.simd_gt(o.0).select(a.0, b.0))
     }
     #[inline(always)]
+    fn swap_halves(self) -> Self {
+        let mut lanes = self.0.to_array();
+        lanes.rotate_left(4);
+        Self(f32x8::new(lanes))
+    }
+    #[inline(always)]
     fn sum(self) -> f32 {
         let v = self.0.to_array();
         ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]))

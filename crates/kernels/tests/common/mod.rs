@@ -1,7 +1,7 @@
 //! What the suites share: pseudo-random data, edge sizes, and the thread-invariance check.
 #![allow(dead_code)]
 
-use kernels::Isa;
+use kernels::{Isa, rows};
 use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;
 
@@ -66,4 +66,21 @@ pub fn assert_thread_invariant(name: &str, kernel: impl Fn(Isa) -> Vec<f32> + Sy
             );
         }
     }
+}
+
+/// Softmax of every row of `x`, `(N, cols)`, by [`rows::softmax2_interleaved_block`] with eight rows side by side.
+pub fn softmax_by_eights(isa: Isa, x: &[f32], cols: usize) -> Vec<f32> {
+    const SIDE: usize = 8;
+    let groups = cols.next_multiple_of(2);
+    let mut out = Vec::new();
+    for x in x.chunks(SIDE * cols) {
+        let mut eight = vec![0.0; groups * SIDE];
+        eight[cols * SIDE..].fill(f32::NEG_INFINITY);
+        for (i, v) in x.iter().enumerate() {
+            eight[i % cols * SIDE + i / cols] = v * std::f32::consts::LOG2_E;
+        }
+        rows::softmax2_interleaved_block(isa, &mut eight, groups, SIDE);
+        out.extend((0..x.len()).map(|i| eight[i % cols * SIDE + i / cols]));
+    }
+    out
 }

@@ -19,13 +19,17 @@ use crate::workspace::Run;
 /// Rows of the image that go through a pass together; a fixed number, since it decides the order of sums.
 const BLOCK: usize = 256;
 
-/// `x`, `(T, c)`, to `(rows, c)`: row `head · T + t` has the channels of its head, the others are zero.
+/// The channels of a head.
+fn channels(head: usize, c: usize, heads: usize) -> std::ops::Range<usize> {
+    head * c / heads..(head + 1) * c / heads
+}
+
+/// `x`, `(T, c)`, to `(rows, c)`: row `t · h + head` has the channels of its head, the others are zero.
 fn spread(x: &[f32], c: usize, heads: usize, rows: usize) -> Vec<f32> {
-    let (t, d) = (x.len() / c, c / heads);
     let mut out = vec![0.0; rows * c];
-    for (i, row) in out.chunks_exact_mut(c).take(heads * t).enumerate() {
-        let channels = i / t * d..(i / t + 1) * d;
-        row[channels.clone()].copy_from_slice(&x[i % t * c..][channels]);
+    for (i, row) in out.chunks_exact_mut(c).take(x.len() / c * heads).enumerate() {
+        let channels = channels(i % heads, c, heads);
+        row[channels.clone()].copy_from_slice(&x[i / heads * c..][channels]);
     }
     out
 }
@@ -57,6 +61,11 @@ pub(super) struct TokenToImage {
 /// What a pass over the image looks for: `T · h` rows of D, filled up to whole vectors.
 pub(super) struct Look(PackedB);
 
+/// `T · h` filled up to whole vectors.
+fn filled(tokens: usize, heads: usize) -> usize {
+    (tokens * heads).next_multiple_of(attention::QUERY_STEP)
+}
+
 impl TokenToImage {
     pub fn load(scope: &Scope, isa: Isa, d: usize, c: usize, heads: usize) -> Result<Self, LoadError> {
         let (weight, _) = scope.at("k_proj").linear(c, d)?;
@@ -74,7 +83,7 @@ impl TokenToImage {
     pub fn look(&self, isa: Isa, q: &[f32]) -> Look {
         let (c, d) = (self.keys.k(), self.keys.n());
         let q = self.q_proj.rows(isa, q, Default::default());
-        let rows = (q.len() / c * self.heads).next_multiple_of(attention::QUERY_STEP);
+        let rows = filled(q.len() / c, self.heads);
         let rows_of_image = product(isa, &spread(&q, c, self.heads, rows), &self.keys);
         Look(PackedB::from_nk(isa, &rows_of_image, rows, d))
     }
@@ -86,8 +95,8 @@ impl TokenToImage {
         let values = self.v_proj.rows(isa, &seen[..self.heads * t * d], Default::default());
         let mut mixed = vec![0.0; t * c];
         for (i, row) in values.chunks_exact(c).enumerate() {
-            let channels = i / t * (c / self.heads)..(i / t + 1) * (c / self.heads);
-            mixed[i % t * c..][channels.clone()].copy_from_slice(&row[channels]);
+            let channels = channels(i % self.heads, c, self.heads);
+            mixed[i / self.heads * c..][channels.clone()].copy_from_slice(&row[channels]);
         }
         let mut out = vec![0.0; residual.len()];
         self.out_proj.forward_add(isa, &mixed, t, residual, &mut out);
@@ -112,20 +121,20 @@ pub(super) struct ImageToToken {
 
 /// What a pass does to the image: `norm(x + attention(x))`.
 pub(super) struct Update<'a> {
-    /// `(D, h · T)`.
+    /// `(D, T · h)`, filled up to whole vectors.
     keys: PackedB,
-    /// `(h · T)`.
+    /// `(T · h)`; what only fills up gets no weight.
     key_bias: Vec<f32>,
-    /// `(h · T, D)`.
+    /// `(T · h, D)`.
     values: PackedB,
     bias: &'a [f32],
     norm: &'a LayerNorm,
-    tokens: usize,
+    heads: usize,
 }
 
 impl ImageToToken {
     pub fn load(scope: &Scope, isa: Isa, d: usize, c: usize, heads: usize) -> Result<Self, LoadError> {
-        let scale = 1.0 / ((c / heads) as f32).sqrt();
+        let scale = SCORE_SCALE / ((c / heads) as f32).sqrt();
         let (weight, mut query_bias) = scope.at("q_proj").linear(c, d)?;
         query_bias.iter_mut().for_each(|x| *x *= scale);
         let (out, out_bias) = scope.at("out_proj").linear(d, c)?;
@@ -144,17 +153,19 @@ impl ImageToToken {
     pub fn update<'a>(&'a self, isa: Isa, k: &[f32], v: &[f32], norm: &'a LayerNorm) -> Update<'a> {
         let (c, d) = (self.queries.k(), self.queries.n());
         let tokens = k.len() / d;
-        let rows = self.heads * tokens;
+        let rows = filled(tokens, self.heads);
         let keys = spread(&self.k_proj.rows(isa, k, Default::default()), c, self.heads, rows);
         let values = spread(&self.v_proj.rows(isa, v, Default::default()), c, self.heads, rows);
         let dot = |key: &[f32]| key.iter().zip(&self.query_bias).map(|(a, b)| a * b).sum();
+        let mut key_bias: Vec<f32> = keys.chunks_exact(c).map(dot).collect();
+        key_bias[tokens * self.heads..].fill(f32::NEG_INFINITY);
         Update {
-            key_bias: keys.chunks_exact(c).map(dot).collect(),
+            key_bias,
             keys: PackedB::from_nk(isa, &product(isa, &keys, &self.queries), rows, d),
             values: PackedB::from_kn(isa, &product(isa, &values, &self.out), rows, d),
             bias: &self.out_bias,
             norm,
-            tokens,
+            heads: self.heads,
         }
     }
 }
@@ -164,7 +175,7 @@ impl Update<'_> {
     fn apply(&self, isa: Isa, x: &mut [f32], x_pe: &[f32], scores: &mut [f32], out: &mut [f32]) {
         let m = x.len() / self.bias.len();
         gemm_block(isa, x_pe, m, &self.keys, scores, &Epilogue::bias(&self.key_bias));
-        rows::softmax_block(isa, scores, self.tokens);
+        rows::softmax2_interleaved_block(isa, scores, self.key_bias.len() / self.heads, self.heads);
         gemm_block(isa, scores, m, &self.values, out, &Epilogue::bias(self.bias).residual(x));
         let LayerNorm { weight, bias, eps } = self.norm;
         rows::layer_norm_block(isa, out, weight, bias, *eps, x);

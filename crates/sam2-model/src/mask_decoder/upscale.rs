@@ -57,13 +57,15 @@ impl Upscaling {
                 self.first.taps_block(isa, &image[y * g * d..(y + 1) * g * d], first);
                 for (i, pair) in first.chunks_exact_mut(2 * c1).enumerate() {
                     let (x, dy) = (i / 2, i % 2);
-                    add(pair, &high_res.high_res1[((2 * y + dy) * 2 * g + 2 * x) * c1..]);
+                    let at = ((2 * y + dy) * 2 * g + 2 * x) * c1;
+                    rows::add_block(isa, pair, &high_res.high_res1[at..at + 2 * c1]);
                 }
                 rows::layer_norm_gelu_block(isa, first, &self.norm.weight, &self.norm.bias, self.norm.eps);
                 self.second.taps_block(isa, first, second);
                 for (i, pair) in second.chunks_exact_mut(2 * c2).enumerate() {
                     let (row, column) = place(i);
-                    add(pair, &high_res.high_res0[((4 * y + row) * 4 * g + column) * c2..]);
+                    let at = ((4 * y + row) * 4 * g + column) * c2;
+                    rows::add_block(isa, pair, &high_res.high_res0[at..at + 2 * c2]);
                 }
                 rows::gelu_block(isa, second);
                 gemm_block(isa, second, 16 * g, &hyper, products, &Epilogue::default());
@@ -77,10 +79,10 @@ impl Upscaling {
             });
         });
         let mut masks = vec![0.0; by_row.len()];
-        for (i, part) in by_row.chunks_exact(16 * g).enumerate() {
-            let (y, mask) = (i / k, i % k);
-            masks[(mask * g + y) * 16 * g..][..16 * g].copy_from_slice(part);
-        }
+        parallel::for_each_chunk_mut(&mut masks, 16 * g, |i, part| {
+            let (mask, y) = (i / g, i % g);
+            part.copy_from_slice(&by_row[(y * k + mask) * 16 * g..][..16 * g]);
+        });
         run.give(by_row);
         masks
     }
@@ -108,8 +110,4 @@ impl Upscaling {
 fn place(i: usize) -> (usize, usize) {
     let (x, dy, dx, ey) = (i / 8, i / 4 % 2, i / 2 % 2, i % 2);
     (2 * dy + ey, 4 * x + 2 * dx)
-}
-
-fn add(x: &mut [f32], y: &[f32]) {
-    x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
 }

@@ -11,12 +11,13 @@ use std::fmt::Debug;
 use std::str::FromStr;
 
 pub(crate) use kalman::Kalman;
-use kernels::{Isa, image};
+use kernels::Isa;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::mask_decoder::argmax;
 use crate::memory_bank::{Moment, Spatial, StoredOutput, View};
+use crate::predictor::mask::Mask;
 
 /// Names of the memory policies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,9 +103,8 @@ impl Candidates {
 
     /// Inclusive `x0, y0, x1, y1` of mask `k` in pixels of the model's input; zeros if it is empty.
     pub fn bbox(&self, k: usize) -> [f64; 4] {
-        let (side, input) = (self.side(), self.input_size);
-        let logits = image::resize_bilinear(self.isa, self.mask(k), (side, side), 1, (input, input));
-        let mask = crate::predictor::mask::Mask::above(&logits, input, input, 0.0);
+        let size = (self.input_size, self.input_size);
+        let mask = Mask::above_resized(self.isa, self.mask(k), size, 0.0);
         mask.bbox_xyxy().unwrap_or_default().map(|x| x as f64)
     }
 }

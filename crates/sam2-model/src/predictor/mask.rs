@@ -30,6 +30,21 @@ impl Mask {
         Self { width, height, data: logits.iter().map(|&x| x > threshold).collect() }
     }
 
+    /// Where `[side, side]` logits, resized to the size of the mask, are above `threshold`.
+    pub(crate) fn above_resized(
+        isa: Isa,
+        logits: &[f32],
+        (width, height): (usize, usize),
+        threshold: f32,
+    ) -> Self {
+        let side = logits.len().isqrt();
+        Self {
+            width,
+            height,
+            data: image::bilinear_above(isa, logits, (side, side), (height, width), threshold),
+        }
+    }
+
     /// Pixels.
     pub fn width(&self) -> usize {
         self.width

@@ -86,8 +86,13 @@ impl Prediction {
     /// If there is no mask `k`.
     pub fn mask_logits(&self, k: usize) -> Vec<f32> {
         let side = self.model.low_res_size();
-        let logits = &self.logits[k * side * side..(k + 1) * side * side];
-        resize_bilinear(self.model.isa, logits, (side, side), 1, (self.height, self.width))
+        resize_bilinear(self.model.isa, self.logits(k), (side, side), 1, (self.height, self.width))
+    }
+
+    /// Those of mask `k`, `[s, s]`.
+    fn logits(&self, k: usize) -> &[f32] {
+        let area = self.model.low_res_size().pow(2);
+        &self.logits[k * area..(k + 1) * area]
     }
 
     /// Mask `k` at the size of the image.
@@ -95,7 +100,8 @@ impl Prediction {
     /// # Panics
     /// If there is no mask `k`.
     pub fn mask(&self, k: usize) -> Mask {
-        Mask::above(&self.mask_logits(k), self.width, self.height, self.options.mask_threshold)
+        let size = (self.width, self.height);
+        Mask::above_resized(self.model.isa, self.logits(k), size, self.options.mask_threshold)
     }
 
     /// How little mask `k` changes when its threshold moves by ±1, 0 ..= 1, at the size of the image.

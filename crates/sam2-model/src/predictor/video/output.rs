@@ -68,7 +68,7 @@ impl FrameOutput {
     /// If there is no object `i`.
     pub fn mask_logits(&self, i: usize) -> Vec<f32> {
         let mut logits = self.resized(i);
-        if self.non_overlap && self.objects.len() > 1 {
+        if self.compete() {
             for other in (0..self.objects.len()).filter(|&other| other != i) {
                 for (x, y) in logits.iter_mut().zip(self.resized(other)) {
                     // The first of equals keeps the pixel.
@@ -86,7 +86,16 @@ impl FrameOutput {
     /// # Panics
     /// If there is no object `i`.
     pub fn mask(&self, i: usize) -> Mask {
-        Mask::above(&self.mask_logits(i), self.size.0, self.size.1, 0.0)
+        if self.compete() {
+            Mask::above(&self.mask_logits(i), self.size.0, self.size.1, 0.0)
+        } else {
+            Mask::above_resized(self.isa, &self.objects[i].low_res, self.size, 0.0)
+        }
+    }
+
+    /// Whether objects take pixels from each other.
+    fn compete(&self) -> bool {
+        self.non_overlap && self.objects.len() > 1
     }
 
     fn resized(&self, i: usize) -> Vec<f32> {
