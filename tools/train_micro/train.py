@@ -24,6 +24,7 @@ import torch
 import torch.distributed as dist
 
 import model as micro
+import muon
 import sampling
 import steps
 
@@ -115,7 +116,7 @@ def optimizers(model, args: argparse.Namespace) -> list:
         p.grad = torch.zeros_like(p)
     made = [torch.optim.AdamW(rest, lr=0.0, weight_decay=0.02, betas=(0.9, 0.98), fused=True)]
     if matrices:
-        made.append(torch.optim.Muon(matrices, lr=0.0, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"))
+        made.append(muon.Muon(matrices, lr=0.0, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"))
     for optimizer in made:
         optimizer.step()
     return made

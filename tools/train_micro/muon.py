@@ -1,0 +1,61 @@
+"""PyTorch's Muon, whose matrices of one shape are made orthogonal together and, on a CPU, in float32.
+
+There PyTorch's own, in bfloat16 and one matrix after another, takes half of the time of a step on images.
+"""
+
+import collections
+
+import torch
+
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # torch.optim.Muon's, as are the five iterations
+ITERATIONS = 5
+
+
+def orthogonal(batch: torch.Tensor) -> torch.Tensor:
+    """The nearest matrices with orthogonal rows (or columns, if fewer), about, of [B, M, N]: Newton-Schulz iterations.
+
+    x becomes (a + b G + c G²) x with its Gram matrix G = x xᵀ. So only G is iterated, and x is multiplied once at the
+    end: less work where N > 2 M, and about the same for squares.
+    """
+    a, b, c = COEFFICIENTS
+    x = batch.mT if batch.size(-2) > batch.size(-1) else batch
+    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
+    if x.size(-1) > 2 * x.size(-2):
+        identity = torch.eye(x.size(-2), device=x.device, dtype=x.dtype)
+        gram, product = x @ x.mT, None
+        for i in range(ITERATIONS):
+            factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c) + a * identity
+            product = factor if product is None else factor @ product
+            if i + 1 < ITERATIONS:
+                gram = factor @ gram @ factor
+        x = product @ x
+    else:
+        for _ in range(ITERATIONS):
+            gram = x @ x.mT
+            x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if batch.size(-2) > batch.size(-1) else x
+
+
+class Muon(torch.optim.Muon):
+    """The same step, state and settings as torch.optim.Muon with adjust_lr_fn="match_rms_adamw"."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            alike = collections.defaultdict(list)
+            for p in (p for p in group["params"] if p.grad is not None):
+                if not self.state[p]:
+                    self.state[p]["momentum_buffer"] = torch.zeros_like(p)
+                alike[p.shape].append(p)
+            for shape, parameters in alike.items():
+                updates = []
+                for p in parameters:
+                    buffer = self.state[p]["momentum_buffer"]
+                    buffer.lerp_(p.grad, 1 - group["momentum"])
+                    updates.append(p.grad.lerp(buffer, group["momentum"]) if group["nesterov"] else buffer)
+                updates = torch.stack(updates)
+                updates = orthogonal(updates.bfloat16() if updates.is_cuda else updates)
+                rate = 0.2 * max(shape) ** 0.5 * group["lr"]
+                for p, update in zip(parameters, updates, strict=True):
+                    p.mul_(1 - group["lr"] * group["weight_decay"])
+                    p.add_(update, alpha=-rate)
