@@ -3,7 +3,7 @@
 //! The tables are computed as PyTorch computes them (`aten/src/ATen/native/cpu/UpSampleKernel.cpp`), single
 //! precision included, so that weights agree to the last bit wherever possible.
 
-use super::separable::{Rows, Taps, resample, resample_above};
+use super::separable::{Resampling, Rows, Taps};
 use crate::simd::Isa;
 
 /// Bilinear resampling without antialiasing, half-pixel centres: `(h, w, channels)` → `(out_h, out_w, channels)`.
@@ -31,18 +31,12 @@ pub fn resize_bilinear(
 pub fn bilinear_above(
     isa: Isa,
     src: &[f32],
-    (h, w): (usize, usize),
-    (out_h, out_w): (usize, usize),
+    size: (usize, usize),
+    out_size: (usize, usize),
     threshold: f32,
 ) -> Vec<bool> {
-    assert_eq!(src.len(), h * w, "bilinear_above: src is not {h}×{w}");
-    if out_h * out_w == 0 {
-        return Vec::new();
-    }
-    assert!(!src.is_empty(), "bilinear_above: cannot make {out_h}×{out_w} from {h}×{w}");
-    let axis = |input, output| (input != output).then(|| bilinear_taps(input, output));
-    let (horizontal, vertical) = (axis(w, out_w), axis(h, out_h));
-    resample_above(isa, src, (h, w), (out_h, out_w), horizontal.as_ref(), vertical.as_ref(), threshold)
+    resampling("bilinear_above", bilinear_taps, src, size, 1, out_size)
+        .map_or_else(Vec::new, |resampling| resampling.above(isa, src, threshold))
 }
 
 /// Bilinear resampling with antialiasing, as torchvision resizes float images: the triangle filter widens with
@@ -100,10 +94,8 @@ impl BicubicRows {
     ) -> Self {
         assert_eq!(src.len(), h * w * channels, "BicubicRows: src is not {h}×{w}×{channels}");
         assert!(!src.is_empty(), "BicubicRows: cannot make {out_h}×{out_w} from {h}×{w}");
-        let axis = |input, output| (input != output).then(|| bicubic_taps(input, output));
-        let (horizontal, vertical) = (axis(w, out_w), axis(h, out_h));
-        let rows = Rows::new(isa, src, (h, w), channels, out_w, horizontal.as_ref(), vertical);
-        Self { rows, out_h }
+        let resampling = Resampling::new(bicubic_taps, (h, w), channels, (out_h, out_w));
+        Self { rows: resampling.into_rows(isa, src), out_h }
     }
 
     /// Row `y`, `(out_w, channels)`.
@@ -123,18 +115,30 @@ fn resize(
     taps: fn(usize, usize) -> Taps,
     isa: Isa,
     src: &[f32],
+    size: (usize, usize),
+    channels: usize,
+    out_size: (usize, usize),
+) -> Vec<f32> {
+    resampling(name, taps, src, size, channels, out_size)
+        .map_or_else(Vec::new, |resampling| resampling.apply(isa, src))
+}
+
+/// What makes `out_size` of `src`; nothing if nothing is wanted.
+#[track_caller]
+fn resampling(
+    name: &str,
+    taps: fn(usize, usize) -> Taps,
+    src: &[f32],
     (h, w): (usize, usize),
     channels: usize,
     (out_h, out_w): (usize, usize),
-) -> Vec<f32> {
+) -> Option<Resampling> {
     assert_eq!(src.len(), h * w * channels, "{name}: src is not {h}×{w}×{channels}");
     if out_h * out_w * channels == 0 {
-        return Vec::new();
+        return None;
     }
     assert!(!src.is_empty(), "{name}: cannot make {out_h}×{out_w} from {h}×{w}");
-    let axis = |input, output| (input != output).then(|| taps(input, output));
-    let (horizontal, vertical) = (axis(w, out_w), axis(h, out_h));
-    resample(isa, src, (h, w), channels, (out_h, out_w), horizontal.as_ref(), vertical.as_ref())
+    Some(Resampling::new(taps, (h, w), channels, (out_h, out_w)))
 }
 
 /// The centre of output pixel `i` in input pixels, half-pixel convention; fused, as in PyTorch's x86-64 builds.

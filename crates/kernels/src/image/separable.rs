@@ -68,70 +68,78 @@ impl Taps {
     }
 }
 
-/// Resamples `(h, w, c)` to `(out_h, out_w, c)`; an axis without a table is copied.
-pub(super) fn resample(
-    isa: Isa,
-    src: &[f32],
-    (h, w): (usize, usize),
-    c: usize,
-    (out_h, out_w): (usize, usize),
-    horizontal: Option<&Taps>,
-    vertical: Option<&Taps>,
-) -> Vec<f32> {
-    if horizontal.is_none() && vertical.is_none() {
-        return src.to_vec();
-    }
-    let mut out = vec![0.0; out_h * out_w * c];
-    let axes = Axes { size: (h, w), c, out_size: (out_h, out_w), horizontal, vertical };
-    let rows = parallel::rows_per_task(out_h, 1, MAX_ROWS);
-    parallel::for_each_chunk_mut(&mut out, (rows * out_w * c).max(1), |block, out| {
-        axes.rows(isa, src, block * rows, out);
-    });
-    out
-}
-
-/// [`resample`] of one channel, and whether each result is above `threshold`. The results themselves stay in the cache.
-pub(super) fn resample_above(
-    isa: Isa,
-    src: &[f32],
-    size: (usize, usize),
-    (out_h, out_w): (usize, usize),
-    horizontal: Option<&Taps>,
-    vertical: Option<&Taps>,
-    threshold: f32,
-) -> Vec<bool> {
-    let mut out = vec![false; out_h * out_w];
-    let axes = Axes { size, c: 1, out_size: (out_h, out_w), horizontal, vertical };
-    let rows = parallel::rows_per_task(out_h, 1, MAX_ROWS);
-    parallel::for_each_chunk_mut(&mut out, (rows * out_w).max(1), |block, out| {
-        parallel::with_scratch(out.len(), |values| {
-            axes.rows(isa, src, block * rows, values);
-            out.iter_mut().zip(values).for_each(|(out, x)| *out = *x > threshold);
-        });
-    });
-    out
-}
-
-/// From `size` pixels of `c` channels to `out_size`; an axis without a table is copied.
-struct Axes<'a> {
+/// From `size`, `(h, w)` pixels of `c` channels, to `out_size`; an axis without a table is copied.
+pub(super) struct Resampling {
     size: (usize, usize),
     c: usize,
     out_size: (usize, usize),
-    horizontal: Option<&'a Taps>,
-    vertical: Option<&'a Taps>,
+    horizontal: Option<Taps>,
+    vertical: Option<Taps>,
 }
 
-impl Axes<'_> {
+impl Resampling {
+    /// With a table of `taps(input, output)` for an axis whose length changes.
+    pub fn new(
+        taps: fn(usize, usize) -> Taps,
+        size: (usize, usize),
+        c: usize,
+        out_size: (usize, usize),
+    ) -> Self {
+        let axis = |input, output| {
+            let taps = (input != output).then(|| taps(input, output));
+            debug_assert!(taps.as_ref().is_none_or(|taps| taps.count.len() == output));
+            taps
+        };
+        let (horizontal, vertical) = (axis(size.1, out_size.1), axis(size.0, out_size.0));
+        Self { size, c, out_size, horizontal, vertical }
+    }
+
+    /// `src`, `(h, w, c)`, to `(out_h, out_w, c)`.
+    pub fn apply(&self, isa: Isa, src: &[f32]) -> Vec<f32> {
+        if self.horizontal.is_none() && self.vertical.is_none() {
+            return src.to_vec();
+        }
+        let row = self.out_size.1 * self.c;
+        let mut out = vec![0.0; self.out_size.0 * row];
+        let rows = self.rows_per_task();
+        parallel::for_each_chunk_mut(&mut out, (rows * row).max(1), |block, out| {
+            self.rows(isa, src, block * rows, out);
+        });
+        out
+    }
+
+    /// Whether each element of [`Self::apply`] is above `threshold`. The elements themselves stay in the cache.
+    pub fn above(&self, isa: Isa, src: &[f32], threshold: f32) -> Vec<bool> {
+        let row = self.out_size.1 * self.c;
+        let mut out = vec![false; self.out_size.0 * row];
+        let rows = self.rows_per_task();
+        parallel::for_each_chunk_mut(&mut out, (rows * row).max(1), |block, out| {
+            parallel::with_scratch(out.len(), |values| {
+                self.rows(isa, src, block * rows, values);
+                out.iter_mut().zip(values).for_each(|(out, x)| *out = *x > threshold);
+            });
+        });
+        out
+    }
+
+    /// The rows of [`Self::apply`], for whoever wants them one by one.
+    pub fn into_rows(self, isa: Isa, src: &[f32]) -> Rows {
+        let (vertical, row) = (self.vertical, self.out_size.1 * self.c);
+        let across = Self { out_size: (self.size.0, self.out_size.1), vertical: None, ..self };
+        Rows { vertical, row, src: across.apply(isa, src) }
+    }
+
+    fn rows_per_task(&self) -> usize {
+        parallel::rows_per_task(self.out_size.0, 1, MAX_ROWS)
+    }
+
     /// The output rows that begin with row `first`.
     fn rows(&self, isa: Isa, src: &[f32], first: usize, out: &mut [f32]) {
-        let Self { size: (h, w), c, out_size: (out_h, out_w), horizontal, vertical } = *self;
-        debug_assert!(horizontal.map_or(w == out_w, |t| t.count.len() == out_w));
-        debug_assert!(vertical.map_or(h == out_h, |t| t.count.len() == out_h));
-        let last = first + out.len() / (out_w * c);
-        let (lo, hi) = vertical.map_or((first, last), |t| t.span(first, last));
-        let src = &src[lo * w * c..hi * w * c];
-        let (in_row, out_row) = (w * c, out_w * c);
-        match (horizontal, vertical) {
+        let (in_row, out_row, c) = (self.size.1 * self.c, self.out_size.1 * self.c, self.c);
+        let last = first + out.len() / out_row;
+        let (lo, hi) = self.vertical.as_ref().map_or((first, last), |t| t.span(first, last));
+        let src = &src[lo * in_row..hi * in_row];
+        match (&self.horizontal, &self.vertical) {
             (Some(taps), None) => isa.dispatch(Horizontal { taps, c, in_row, src, out_row, out }),
             (None, Some(taps)) => isa.dispatch(Vertical { taps, first, base: lo, row: out_row, src, out }),
             (Some(h_taps), Some(taps)) => parallel::with_scratch((hi - lo) * out_row, |mid| {
@@ -144,7 +152,7 @@ impl Axes<'_> {
 }
 
 /// An image resampled along its rows only; its columns follow when a row is asked for. A row is to the bit the one of
-/// [`resample`].
+/// [`Resampling::apply`].
 #[derive(Clone, Debug)]
 pub(super) struct Rows {
     vertical: Option<Taps>,
@@ -153,20 +161,6 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// From `src`, `(h, w, c)`, to rows of `out_w`; an axis without a table is copied.
-    pub fn new(
-        isa: Isa,
-        src: &[f32],
-        (h, w): (usize, usize),
-        c: usize,
-        out_w: usize,
-        horizontal: Option<&Taps>,
-        vertical: Option<Taps>,
-    ) -> Self {
-        let src = resample(isa, src, (h, w), c, (h, out_w), horizontal, None);
-        Self { vertical, row: out_w * c, src }
-    }
-
     /// Of a row.
     pub fn len(&self) -> usize {
         self.row

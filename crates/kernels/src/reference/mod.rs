@@ -15,4 +15,4 @@ pub use gemm::{gemm, linear, linear_int8};
 pub use image::{
     bicubic, bilinear, bilinear_antialias, max_pool_2x2, nearest_2x, pil_bicubic_u8, window_partition,
 };
-pub use rows::{erf, gelu, layer_norm, layer_norm_2d, relu, sigmoid, softmax};
+pub use rows::{erf, gelu, layer_norm, layer_norm_2d, relu, sigmoid, softmax, softmax2};

@@ -39,12 +39,21 @@ pub fn relu(x: f64) -> f64 {
 
 /// Softmax of every row of `x`, `(N, cols)`.
 pub fn softmax(x: &[f32], cols: usize) -> Vec<f32> {
+    softmax_of(f64::exp, x, cols)
+}
+
+/// [`softmax`] in base two.
+pub fn softmax2(x: &[f32], cols: usize) -> Vec<f32> {
+    softmax_of(f64::exp2, x, cols)
+}
+
+fn softmax_of(power: fn(f64) -> f64, x: &[f32], cols: usize) -> Vec<f32> {
     let mut out = Vec::with_capacity(x.len());
     for row in x.chunks_exact(cols) {
         let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let exp: Vec<f64> = row.iter().map(|&v| (f64::from(v) - f64::from(max)).exp()).collect();
-        let sum: f64 = exp.iter().sum();
-        out.extend(exp.iter().map(|e| (e / sum) as f32));
+        let powers: Vec<f64> = row.iter().map(|&v| power(f64::from(v) - f64::from(max))).collect();
+        let sum: f64 = powers.iter().sum();
+        out.extend(powers.iter().map(|e| (e / sum) as f32));
     }
     out
 }

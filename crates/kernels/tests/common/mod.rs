@@ -68,8 +68,8 @@ pub fn assert_thread_invariant(name: &str, kernel: impl Fn(Isa) -> Vec<f32> + Sy
     }
 }
 
-/// Softmax of every row of `x`, `(N, cols)`, by [`rows::softmax2_interleaved_block`] with eight rows side by side.
-pub fn softmax_by_eights(isa: Isa, x: &[f32], cols: usize) -> Vec<f32> {
+/// Softmax in base two of every row of `x`, `(N, cols)`, by [`rows::softmax2_interleaved_block`] with eight rows side by side.
+pub fn softmax2_by_eights(isa: Isa, x: &[f32], cols: usize) -> Vec<f32> {
     const SIDE: usize = 8;
     let groups = cols.next_multiple_of(2);
     let mut out = Vec::new();
@@ -77,7 +77,7 @@ pub fn softmax_by_eights(isa: Isa, x: &[f32], cols: usize) -> Vec<f32> {
         let mut eight = vec![0.0; groups * SIDE];
         eight[cols * SIDE..].fill(f32::NEG_INFINITY);
         for (i, v) in x.iter().enumerate() {
-            eight[i % cols * SIDE + i / cols] = v * std::f32::consts::LOG2_E;
+            eight[i % cols * SIDE + i / cols] = *v;
         }
         rows::softmax2_interleaved_block(isa, &mut eight, groups, SIDE);
         out.extend((0..x.len()).map(|i| eight[i % cols * SIDE + i / cols]));
