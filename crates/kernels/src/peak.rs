@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use crate::gemm::dot_tile;
+use crate::gemm::{SLICE, dot_tile};
 use crate::parallel;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa, Simd, TileOp};
 
@@ -58,8 +58,8 @@ impl DotOp for Bytes {
         let mut total = FloatsOf::<D>::splat(d.floats(), 0.0);
         let start = Instant::now();
         for _ in 0..ROUNDS / GROUPS {
-            for sum in
-                dot_tile::<D, MR, NV>(d, GROUPS, (black_box(&a), 4 * MR), (&b, 4 * NV * lanes)).as_flattened()
+            for sum in dot_tile::<D, MR, NV>(d, GROUPS, (black_box(&a), MR * SLICE), (&b, 4 * NV * lanes))
+                .as_flattened()
             {
                 total = total.add(d.to_floats(*sum));
             }

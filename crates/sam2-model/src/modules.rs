@@ -87,7 +87,8 @@ pub fn trunk_block(
     size: (usize, usize),
 ) -> Vec<f32> {
     let mut workspace = Workspace::default();
-    model.image_encoder.block(index).forward(&mut model.run(&mut workspace, tap), x, size, index).0
+    let mut run = model.run(&mut workspace, tap);
+    model.image_encoder.block(index).forward(&mut run, x.into(), size, index).0.to_vec()
 }
 
 fn model_points(points: &[(f32, f32, i32)]) -> Vec<ModelPoint> {
@@ -200,7 +201,7 @@ pub fn memory_tokens(
     let (mut workspace, mut tap) = (Workspace::default(), crate::NoTap);
     let mut run = model.run(&mut workspace, &mut tap);
     let tokens = tokens(&mut run, model, stored, frame, num_frames, false);
-    (tokens.values, tokens.positions, tokens.pointer_tokens)
+    (tokens.values.to_vec(), tokens.positions.to_vec(), tokens.pointer_tokens)
 }
 
 /// Memory attention over the tokens that a frame attends to: its index, frames of the video, direction of the pass.
@@ -226,7 +227,7 @@ pub fn memory_attention_over(
     positions: Vec<f32>,
     pointer_tokens: usize,
 ) -> Vec<f32> {
-    let tokens = MemoryTokens { values, positions, pointer_tokens };
+    let tokens = MemoryTokens { values: values.into(), positions: positions.into(), pointer_tokens };
     condition(model, &mut model.run(&mut Workspace::default(), tap), level2, tokens)
 }
 
@@ -234,7 +235,7 @@ fn condition(model: &Model, run: &mut Run, level2: &[f32], tokens: MemoryTokens)
     let mut frame = SharedFrame::new(level2);
     let out = frame.condition(model, run, tokens);
     frame.recycle(run);
-    out
+    out.to_vec()
 }
 
 /// One tracked frame of one object whose memory is given: what teacher forcing needs.

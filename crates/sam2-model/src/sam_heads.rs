@@ -11,7 +11,7 @@ use crate::memory_policy::Candidates;
 use crate::model::Model;
 use crate::prompt_encoder::ModelPoint;
 use crate::shared_frame::SharedFrame;
-use crate::workspace::Run;
+use crate::workspace::{Buffer, Run};
 
 /// Logit of every pixel of an object that is not in view.
 pub(crate) const NO_OBJ_SCORE: f32 = -1024.0;
@@ -52,7 +52,7 @@ impl Model {
     }
 
     /// The features of a frame that looks at no memory.
-    pub(crate) fn without_memory(&self, run: &mut Run, level2: &[f32]) -> Vec<f32> {
+    pub(crate) fn without_memory(&self, run: &mut Run, level2: &[f32]) -> Buffer {
         let mut x = run.take(level2.len());
         x.copy_from_slice(level2);
         kernels::rows::add_scaled(run.isa, &mut x, &self.no_mem_embed, 1.0);

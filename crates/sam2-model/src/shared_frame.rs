@@ -2,14 +2,14 @@
 
 use crate::memory_attention::{MemoryTokens, SharedQueries};
 use crate::model::Model;
-use crate::workspace::Run;
+use crate::workspace::{Buffer, Run};
 
 /// The raw features of one frame, `[grid, grid, D]`, and what was made of them.
 #[derive(Debug)]
 pub(crate) struct SharedFrame<'a> {
     level2: &'a [f32],
     queries: Option<SharedQueries>,
-    projected: Option<Vec<f32>>,
+    projected: Option<Buffer>,
 }
 
 impl<'a> SharedFrame<'a> {
@@ -23,7 +23,7 @@ impl<'a> SharedFrame<'a> {
     }
 
     /// The features conditioned on the memories of one object.
-    pub fn condition(&mut self, model: &Model, run: &mut Run, memory: MemoryTokens) -> Vec<f32> {
+    pub fn condition(&mut self, model: &Model, run: &mut Run, memory: MemoryTokens) -> Buffer {
         let queries = self.queries.get_or_insert_with(|| model.memory_attention.share(run, self.level2));
         model.memory_attention.forward(run, queries, memory)
     }
@@ -77,8 +77,8 @@ mod tests {
         let mut shared = SharedFrame::new(&level2);
         for object in 0..3 {
             let tokens = MemoryTokens {
-                values: noise((grid * grid * (object + 1) + 2 * d / m) * m, object),
-                positions: noise((grid * grid * (object + 1) + 2 * d / m) * m, object + 10),
+                values: noise((grid * grid * (object + 1) + 2 * d / m) * m, object).into(),
+                positions: noise((grid * grid * (object + 1) + 2 * d / m) * m, object + 10).into(),
                 pointer_tokens: 2 * d / m,
             };
             // The last object is absent.
@@ -90,7 +90,7 @@ mod tests {
                 let inputs = [MaskInput::Soft, MaskInput::Binary];
                 let memories =
                     inputs.map(|input| model.encode_memory(&mut run, frame, &logits, score, input));
-                (conditioned, memories)
+                (conditioned.to_vec(), memories)
             };
             let together = answer(&mut shared, &mut tap);
             let alone = answer(&mut SharedFrame::new(&level2), &mut everything);

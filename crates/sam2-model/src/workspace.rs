@@ -1,38 +1,69 @@
 //! What a forward pass runs with: instruction set, reusable buffers, tap.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
 use kernels::Isa;
 
 use crate::tap::Tap;
 
+/// Floats lent by a [`Workspace`]: a slice of what was allocated, all of which stays initialised, so that taking more of it later costs
+/// nothing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Buffer {
+    floats: Vec<f32>,
+    len: usize,
+}
+
+impl Buffer {
+    /// Keeps the first `len` floats.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+}
+
+impl From<Vec<f32>> for Buffer {
+    fn from(floats: Vec<f32>) -> Self {
+        Self { len: floats.len(), floats }
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        &self.floats[..self.len]
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.floats[..self.len]
+    }
+}
+
 /// Buffers that go round: taken for an intermediate, given back, taken again.
 #[derive(Debug, Default)]
 pub struct Workspace {
-    free: Vec<Vec<f32>>,
+    free: Vec<Buffer>,
 }
 
 impl Workspace {
     /// `len` floats of unspecified content: the smallest free buffer that is large enough, else a new one in place of the
     /// largest that is not. So there are never more buffers than were in use at once.
-    pub(crate) fn take(&mut self, len: usize) -> Vec<f32> {
-        let capacity = |i: &usize| self.free[*i].capacity();
+    pub(crate) fn take(&mut self, len: usize) -> Buffer {
+        let capacity = |i: &usize| self.free[*i].floats.len();
         let fit = (0..self.free.len()).filter(|i| capacity(i) >= len).min_by_key(capacity);
-        let mut buffer = match fit {
-            Some(i) => self.free.swap_remove(i),
-            None => {
-                if let Some(largest) = (0..self.free.len()).max_by_key(capacity) {
-                    self.free.swap_remove(largest);
-                }
-                Vec::with_capacity(len)
-            }
-        };
-        buffer.resize(len, 0.0);
-        buffer
+        if let Some(i) = fit {
+            return Buffer { len, ..self.free.swap_remove(i) };
+        }
+        if let Some(largest) = (0..self.free.len()).max_by_key(capacity) {
+            self.free.swap_remove(largest);
+        }
+        Buffer { floats: vec![0.0; len], len }
     }
 
     /// Gives back a buffer that was taken.
-    pub(crate) fn give(&mut self, buffer: Vec<f32>) {
+    pub(crate) fn give(&mut self, buffer: Buffer) {
         self.free.push(buffer);
     }
 }
@@ -60,11 +91,11 @@ pub struct Run<'a> {
 }
 
 impl Run<'_> {
-    pub(crate) fn take(&mut self, len: usize) -> Vec<f32> {
+    pub(crate) fn take(&mut self, len: usize) -> Buffer {
         self.workspace.take(len)
     }
 
-    pub(crate) fn give(&mut self, buffer: Vec<f32>) {
+    pub(crate) fn give(&mut self, buffer: Buffer) {
         self.workspace.give(buffer);
     }
 }

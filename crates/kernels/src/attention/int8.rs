@@ -17,7 +17,7 @@ use std::thread::LocalKey;
 use super::flash::{Keys, Pool, QUERIES};
 use super::values16::Values16;
 use super::{Shape, attend, attend_block};
-use crate::gemm::int8::{DotTiles, PackedB8, RowGroups, RowScale, VECTOR, cover};
+use crate::gemm::int8::{DotTiles, PackedB8, RowGroups, RowScale, cover};
 use crate::gemm::{KC, Rows};
 use crate::parallel;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa, Simd};
@@ -78,19 +78,10 @@ impl Keys for Keys8 {
         f: impl FnOnce(&Self::Queries<'_>),
     ) {
         let (d, mr) = (self.packed.k(), isa.dot_tile_shape().0);
-        let spare = d.next_multiple_of(VECTOR);
-        parallel::with_bytes(spare + RowGroups::size(m, d, mr), |bytes| {
-            let (spare, bytes) = bytes.split_at_mut(spare);
+        parallel::with_bytes(RowGroups::size(m, d, mr), |bytes| {
             let mut rows = RowGroups::new(bytes, d, mr);
             let mut scales = [RowScale::default(); QUERIES];
-            isa.dispatch_dots(ToBytes {
-                queries,
-                d,
-                scale,
-                spare,
-                rows: &mut rows,
-                scales: &mut scales[..m],
-            });
+            isa.dispatch_dots(ToBytes { queries, d, scale, rows: &mut rows, scales: &mut scales[..m] });
             f(&Queries8 { isa, rows, scales: &scales[..m] });
         });
     }
@@ -117,7 +108,6 @@ struct ToBytes<'a, 'b> {
     queries: Rows<'a>,
     d: usize,
     scale: f32,
-    spare: &'a mut [u8],
     rows: &'a mut RowGroups<'b>,
     scales: &'a mut [RowScale],
 }
@@ -127,8 +117,7 @@ impl DotOp for ToBytes<'_, '_> {
     #[inline(always)]
     fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
         for (i, scale) in self.scales.iter_mut().enumerate() {
-            let RowScale { scale: step, zero } =
-                self.rows.set(d, i, self.queries.part(i, 0, self.d), self.spare);
+            let RowScale { scale: step, zero } = self.rows.set(d, i, self.queries.part(i, 0, self.d));
             *scale = RowScale { scale: step * self.scale, zero };
         }
     }

@@ -7,6 +7,8 @@ use crate::simd::{Dot, F32s, FloatsOf, Simd};
 
 /// How many rows of `B` ahead a tile asks for: enough to come from L3 in time.
 const AHEAD: usize = 16;
+/// Bytes of a row that lie together in the left operand of [`dot_tile`]: a cache line.
+pub(crate) const SLICE: usize = 64;
 
 /// `MR × NV` vectors of `A · B` over `depth` steps of `k`.
 ///
@@ -129,8 +131,8 @@ pub(crate) fn tile_transposed<S: Simd, const MR: usize, const NV: usize>(
 
 /// `MR × NV` vectors of sums of products of bytes over `groups` groups of four.
 ///
-/// `a` holds `groups` rows of four bytes for each of its rows, these `a_stride` bytes apart; `b` has `NV` vectors of groups in each of
-/// as many rows, these `b_stride` bytes apart.
+/// `a` holds `MR` rows of [`SLICE`] bytes for every `SLICE` bytes of `k`, these `a_stride` bytes apart; `b` has `NV` vectors of groups for
+/// every group, these `b_stride` bytes apart.
 ///
 /// # Panics
 /// If either is too short.
@@ -142,26 +144,32 @@ pub(crate) fn dot_tile<D: Dot, const MR: usize, const NV: usize>(
     (b, b_stride): (&[i8], usize),
 ) -> [[D::Sums; NV]; MR] {
     let width = 4 * FloatsOf::<D>::LANES;
-    assert!(groups > 0 && a.len() >= (groups - 1) * a_stride + 4 * MR);
+    assert!(groups > 0 && a.len() >= (groups - 1) / (SLICE / 4) * a_stride + MR * SLICE);
     assert!(NV * width <= b_stride && b.len() >= groups * b_stride);
     let mut acc = [[d.zero(); NV]; MR];
     let mut a_ptr = a.as_ptr();
     let mut b_ptr = b.as_ptr();
-    for _ in 0..groups {
-        // SAFETY: row `p < groups` of the panel; `b.len() >= groups · b_stride` and `b_stride >= NV · width`, asserted above.
-        let b_row: [D::Bytes; NV] = std::array::from_fn(|v| unsafe { d.load_groups(b_ptr.add(v * width)) });
-        for v in 0..NV {
-            FloatsOf::<D>::prefetch(d.floats(), b_ptr.wrapping_add(AHEAD * b_stride + v * width).cast());
-        }
-        for (r, acc) in acc.iter_mut().enumerate() {
-            // SAFETY: `r < MR` in row `p < groups`; `a` reaches there, asserted above.
-            let x = unsafe { d.splat_group(a_ptr.add(4 * r)) };
-            for (acc, b) in acc.iter_mut().zip(b_row) {
-                *acc = d.dot(*acc, x, b);
+    let mut left = groups;
+    while left > 0 {
+        let here = left.min(SLICE / 4);
+        for p in 0..here {
+            // SAFETY: one of the `groups` rows of the panel; `b.len() >= groups · b_stride` and `b_stride >= NV · width`, asserted above.
+            let b_row: [D::Bytes; NV] =
+                std::array::from_fn(|v| unsafe { d.load_groups(b_ptr.add(v * width)) });
+            for v in 0..NV {
+                FloatsOf::<D>::prefetch(d.floats(), b_ptr.wrapping_add(AHEAD * b_stride + v * width).cast());
             }
+            for (r, acc) in acc.iter_mut().enumerate() {
+                // SAFETY: `r < MR` and `p < SLICE / 4` in one of the slices of `a`, which reaches there, asserted above.
+                let x = unsafe { d.splat_group(a_ptr.add(r * SLICE + 4 * p)) };
+                for (acc, b) in acc.iter_mut().zip(b_row) {
+                    *acc = d.dot(*acc, x, b);
+                }
+            }
+            b_ptr = b_ptr.wrapping_add(b_stride);
         }
         a_ptr = a_ptr.wrapping_add(a_stride);
-        b_ptr = b_ptr.wrapping_add(b_stride);
+        left -= here;
     }
     acc
 }

@@ -26,7 +26,7 @@ pub use pack::PackedB;
 use crate::math;
 use crate::parallel;
 use crate::simd::{F32s, Isa, Simd, TileOp};
-pub(crate) use micro::{dot_tile, dot_tile_of_sum, pair_tile, tile, tile_of_sum, tile_transposed};
+pub(crate) use micro::{SLICE, dot_tile, dot_tile_of_sum, pair_tile, tile, tile_of_sum, tile_transposed};
 
 /// Most rows in a block of `k`. A panel of `B` takes 36 KiB at 192 rows, as of a `k` of 384, and NR = 48: mostly it stays in L1.
 pub const KC: usize = 288;
@@ -46,6 +46,8 @@ pub enum Activation {
     Relu,
     /// Exact GELU.
     Gelu,
+    /// GELU for what is then rounded to bytes.
+    GeluCoarse,
 }
 
 /// What happens to an element of `A · B` before it is stored: `activation(x + bias) + residual`.
@@ -372,34 +374,86 @@ impl Output<'_> {
         s: S,
         (row, column): (usize, usize),
         (first, last): (bool, bool),
-        tile: [[S::F32; NV]; MR],
+        mut tile: [[S::F32; NV]; MR],
     ) {
         let lanes = S::F32::LANES;
         let columns = if WHOLE { NV * lanes } else { self.n - column };
+        let place = |r: usize| (row + r) * self.n + column..(row + r) * self.n + column + columns;
+        if !first {
+            for (r, tile) in tile.iter_mut().enumerate() {
+                add_row::<S, NV, WHOLE>(s, tile, &self.c[place(r)]);
+            }
+        }
+        if last {
+            let Epilogue { bias, activation, residual } = self.epilogue;
+            if let Some(bias) = bias {
+                let bias = &bias[column..column + columns];
+                for tile in &mut tile {
+                    add_row::<S, NV, WHOLE>(s, tile, bias);
+                }
+            }
+            // Decided once for the tile, not for every vector.
+            match activation {
+                Activation::None => {}
+                Activation::Relu => {
+                    let zero = S::F32::splat(s, 0.0);
+                    map(
+                        &mut tile,
+                        #[inline(always)]
+                        |x| zero.max(x),
+                    );
+                }
+                Activation::Gelu => map(
+                    &mut tile,
+                    #[inline(always)]
+                    |x| math::gelu(s, x),
+                ),
+                Activation::GeluCoarse => map(
+                    &mut tile,
+                    #[inline(always)]
+                    |x| math::gelu_coarse(s, x),
+                ),
+            }
+            if let Some(residual) = residual {
+                for (r, tile) in tile.iter_mut().enumerate() {
+                    add_row::<S, NV, WHOLE>(s, tile, &residual[place(r)]);
+                }
+            }
+        }
         for (r, tile) in tile.into_iter().enumerate() {
-            let start = (row + r) * self.n + column;
-            let row = &mut self.c[start..start + columns];
-            for (v, mut x) in tile.into_iter().enumerate() {
+            let row = &mut self.c[place(r)];
+            for (v, x) in tile.into_iter().enumerate() {
                 let at = v * lanes;
-                if !WHOLE && at >= columns {
-                    break;
+                if WHOLE {
+                    x.store(&mut row[at..]);
+                } else if at < columns {
+                    x.store_partial(&mut row[at..]);
                 }
-                if !first {
-                    x = x.add(some::<S, WHOLE>(s, &row[at..]));
-                }
-                if last {
-                    x = self.epilogue.apply::<S, WHOLE>(s, x, column + at, start + at);
-                }
-                if WHOLE { x.store(&mut row[at..]) } else { x.store_partial(&mut row[at..]) }
             }
         }
     }
 }
 
-/// A vector, of which all is there if `WHOLE`.
+/// Adds the floats of `row` to vectors, of which it is as long if `WHOLE`, else shorter.
 #[inline(always)]
-fn some<S: Simd, const WHOLE: bool>(s: S, x: &[f32]) -> S::F32 {
-    if WHOLE { S::F32::load(s, x) } else { S::F32::load_partial(s, x) }
+fn add_row<S: Simd, const NV: usize, const WHOLE: bool>(s: S, vectors: &mut [S::F32; NV], row: &[f32]) {
+    for (v, x) in vectors.iter_mut().enumerate() {
+        let at = v * S::F32::LANES;
+        if WHOLE {
+            *x = x.add(S::F32::load(s, &row[at..]));
+        } else if at < row.len() {
+            *x = x.add(S::F32::load_partial(s, &row[at..]));
+        }
+    }
+}
+
+#[inline(always)]
+fn map<V: Copy, const MR: usize, const NV: usize>(tile: &mut [[V; NV]; MR], f: impl Fn(V) -> V) {
+    for row in tile {
+        for x in row {
+            *x = f(*x);
+        }
+    }
 }
 
 impl Epilogue<'_> {
@@ -411,23 +465,6 @@ impl Epilogue<'_> {
         if let Some(residual) = self.residual {
             assert_eq!(residual.len(), m * n, "gemm {m}×{k}×{n}: residual");
         }
-    }
-
-    /// To the vector that starts at column `column`, element `index` of the output.
-    #[inline(always)]
-    fn apply<S: Simd, const WHOLE: bool>(&self, s: S, mut x: S::F32, column: usize, index: usize) -> S::F32 {
-        if let Some(bias) = self.bias {
-            x = x.add(some::<S, WHOLE>(s, &bias[column..]));
-        }
-        x = match self.activation {
-            Activation::None => x,
-            Activation::Relu => S::F32::splat(s, 0.0).max(x),
-            Activation::Gelu => math::gelu(s, x),
-        };
-        if let Some(residual) = self.residual {
-            x = x.add(some::<S, WHOLE>(s, &residual[index..]));
-        }
-        x
     }
 }
 
@@ -442,12 +479,13 @@ impl TileOp for Finish<'_> {
     type Output = ();
     #[inline(always)]
     fn eval<S: Simd, const MR: usize, const NV: usize>(self, s: S) {
-        for (i, row) in self.c.chunks_exact_mut(self.n).enumerate() {
-            for (j, x) in row.chunks_mut(S::F32::LANES).enumerate() {
-                let column = j * S::F32::LANES;
-                self.epilogue
-                    .apply::<S, false>(s, S::F32::load_partial(s, x), column, i * self.n + column)
-                    .store_partial(x);
+        let (n, lanes) = (self.n, S::F32::LANES);
+        let mut output = Output { n, c: self.c, epilogue: self.epilogue };
+        for i in 0..output.c.len() / n {
+            for column in (0..n).step_by(lanes) {
+                let end = n.min(column + lanes);
+                let x = S::F32::load_partial(s, &output.c[i * n + column..i * n + end]);
+                output.put(s, (i, column), (true, true), [[x]]);
             }
         }
     }

@@ -88,6 +88,29 @@ pub fn gelu<V: F32s>(s: V::Token, x: V) -> V {
     half.mul_add(erf(s, x.mul(V::splat(s, std::f32::consts::FRAC_1_SQRT_2))), half)
 }
 
+/// GELU for what is then rounded to bytes. Absolute error at most 2e-4 + 3e-7·|x|.
+///
+/// `x · (1/2 + c · P(c²))` with `c` the nearest to `x` within ±3.94, where the minimax polynomial reaches 1/2.
+#[inline(always)]
+pub fn gelu_coarse<V: F32s>(s: V::Token, x: V) -> V {
+    const P: [f32; 7] = [
+        2.482_675_8e-8,
+        -1.700_373_9e-6,
+        4.991_816_6e-5,
+        -8.324_35e-4,
+        8.858_623e-3,
+        -6.475_557_4e-2,
+        3.980_090_3e-1,
+    ];
+    let c = x.min(V::splat(s, 3.94)).max(V::splat(s, -3.94));
+    let t = c.mul(c);
+    let mut p = V::splat(s, P[0]);
+    for k in &P[1..] {
+        p = p.mul_add(t, V::splat(s, *k));
+    }
+    x.mul(c.mul_add(p, V::splat(s, 0.5)))
+}
+
 /// `1 / (1 + e^−x)`, without overflow at either end.
 #[inline(always)]
 pub fn sigmoid<V: F32s>(s: V::Token, x: V) -> V {
@@ -110,6 +133,7 @@ mod tests {
         Exp2,
         Coarse,
         Erf,
+        GeluCoarse,
         Sigmoid,
     }
 
@@ -125,6 +149,7 @@ mod tests {
                     Function::Exp2 => exp2_negative(s, x),
                     Function::Coarse => exp2_coarse(s, x),
                     Function::Erf => erf(s, x),
+                    Function::GeluCoarse => gelu_coarse(s, x),
                     Function::Sigmoid => sigmoid(s, x),
                 };
                 y_vector.store_partial(y);
@@ -162,6 +187,13 @@ mod tests {
             assert!(e <= 3e-6, "coarse exp2 on {}: {e}", isa.name());
             let e = worst(isa, Function::Erf, (-5.0, 5.0), crate::reference::erf, false);
             assert!(e <= 4e-7, "erf on {}: {e}", isa.name());
+            let gelu = |x: f64| x / 2.0 * (1.0 + crate::reference::erf(x / std::f64::consts::SQRT_2));
+            let e = worst(isa, Function::GeluCoarse, (-10.0, 10.0), gelu, false);
+            assert!(e <= 2e-4, "coarse gelu on {}: {e}", isa.name());
+            for range in [(-1e6, -10.0), (10.0, 1e6)] {
+                let e = worst(isa, Function::GeluCoarse, range, |x| x.max(0.0), false);
+                assert!(e <= 2e-4 + 3e-7 * 1e6, "coarse gelu in {range:?} on {}: {e}", isa.name());
+            }
             let e = worst(isa, Function::Sigmoid, (-80.0, 80.0), |x| 1.0 / (1.0 + (-x).exp()), true);
             assert!(e <= 4e-7, "sigmoid on {}: {e}", isa.name());
         }

@@ -70,7 +70,7 @@ pub(super) fn linear_int8_scaled(
             x = match epilogue.activation {
                 Activation::None => x,
                 Activation::Relu => rows::relu(f64::from(x)) as f32,
-                Activation::Gelu => rows::gelu(f64::from(x)) as f32,
+                Activation::Gelu | Activation::GeluCoarse => rows::gelu(f64::from(x)) as f32,
             };
             x += epilogue.residual.map_or(0.0, |residual| residual[i * n + j]);
             c.push(x);
@@ -93,7 +93,7 @@ fn product(
             x = match epilogue.activation {
                 Activation::None => x,
                 Activation::Relu => rows::relu(x),
-                Activation::Gelu => rows::gelu(x),
+                Activation::Gelu | Activation::GeluCoarse => rows::gelu(x),
             };
             x += epilogue.residual.map_or(0.0, |residual| f64::from(residual[i * n + j]));
             c.push(x as f32);

@@ -17,7 +17,7 @@ use crate::error::LoadError;
 use crate::nn::{LayerNorm, Linear, Mlp};
 use crate::precision::Precision;
 use crate::weights::Scope;
-use crate::workspace::Run;
+use crate::workspace::{Buffer, Run};
 
 const EPS: f32 = 1e-6;
 /// Tokens of the windows that go through attention together: few enough that their queries, keys and values stay in L2.
@@ -83,7 +83,7 @@ impl Block {
     }
 
     /// `x`, `[H, W, Cin]`, to `[H', W', C]` with its size; `index` names the block on the tap.
-    pub fn forward(&self, run: &mut Run, mut x: Vec<f32>, size: Size, index: usize) -> (Vec<f32>, Size) {
+    pub fn forward(&self, run: &mut Run, mut x: Buffer, size: Size, index: usize) -> (Buffer, Size) {
         let isa = run.isa;
         let (h, w) = size;
         let (c_in, c) = (self.norm1.weight.len(), self.proj.bias.len());
@@ -159,7 +159,7 @@ impl Block {
         }
     }
 
-    fn attend_globally(&self, run: &mut Run, x: &[f32], index: usize) -> Vec<f32> {
+    fn attend_globally(&self, run: &mut Run, x: &[f32], index: usize) -> Buffer {
         let (isa, c) = (run.isa, self.proj.bias.len());
         let n = x.len() / c;
         let mut qkv = run.take(n * 3 * c);
@@ -190,7 +190,7 @@ impl Block {
     }
 
     /// The attention in the order of the windows, without padded tokens. A few windows at a time go through everything on one thread.
-    fn attend_in_windows(&self, run: &mut Run, x: &[f32], windows: Windows, pool: bool) -> Vec<f32> {
+    fn attend_in_windows(&self, run: &mut Run, x: &[f32], windows: Windows, pool: bool) -> Buffer {
         let isa = run.isa;
         let c = self.proj.bias.len();
         let after = if pool { windows.halved() } else { windows };
@@ -295,7 +295,7 @@ impl Block {
     }
 
     /// The shortcut where the channels change: norm, projection and 2×2 maximum, two rows of the map at a time.
-    fn pooled_shortcut(&self, run: &mut Run, layer: &Linear, x: &[f32], (h, w): Size) -> Vec<f32> {
+    fn pooled_shortcut(&self, run: &mut Run, layer: &Linear, x: &[f32], (h, w): Size) -> Buffer {
         let isa = run.isa;
         let (c_in, c) = (self.norm1.weight.len(), layer.bias.len());
         let mut out = run.take(h / 2 * (w / 2) * c);

@@ -9,7 +9,7 @@ use super::pos_embed::PosEmbed;
 use crate::config::Config;
 use crate::error::LoadError;
 use crate::weights::Scope;
-use crate::workspace::Run;
+use crate::workspace::{Buffer, Run};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Hiera {
@@ -63,7 +63,7 @@ impl Hiera {
     pub fn forward(
         &self,
         run: &mut Run,
-        image: Vec<f32>,
+        image: Buffer,
         mut at_stage: impl FnMut(&mut Run, usize, &[f32], (usize, usize)),
     ) {
         let input = (self.image_size, self.image_size);

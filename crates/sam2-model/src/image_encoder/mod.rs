@@ -20,7 +20,7 @@ use kernels::Isa;
 use crate::config::Config;
 use crate::error::LoadError;
 use crate::weights::Scope;
-use crate::workspace::Run;
+use crate::workspace::{Buffer, Run};
 
 /// What the encoder hands to decoder and memory.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ impl ImageEncoder {
     }
 
     /// `image`, `[S, S, 3]` and normalised, a buffer of the workspace.
-    pub fn forward(&self, run: &mut Run, image: Vec<f32>) -> Features {
+    pub fn forward(&self, run: &mut Run, image: Buffer) -> Features {
         let mut pyramid = Pyramid::default();
         self.trunk.forward(run, image, |run, stage, x, size| {
             self.neck.take_stage(run, stage, x, size, &mut pyramid)

@@ -18,7 +18,7 @@ use crate::image_encoder::compose;
 use crate::nn::{LayerNorm, Linear, Mlp};
 use crate::precision::Precision;
 use crate::weights::Scope;
-use crate::workspace::Run;
+use crate::workspace::{Buffer, Run};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
@@ -129,7 +129,7 @@ impl Layer {
     }
 
     /// The keys of all tokens, `(M, D)`.
-    fn keys(&self, run: &mut Run, memory: &Memory, rope: &Rope, index: usize) -> Vec<f32> {
+    fn keys(&self, run: &mut Run, memory: &Memory, rope: &Rope, index: usize) -> Buffer {
         let (d, tokens) = (self.norm1.weight.len(), memory.keys_in.len() / self.memory_width());
         let mut keys = run.take(tokens * d);
         self.cross_k.forward(run.isa, &memory.keys_in, tokens, &mut keys);

@@ -16,7 +16,7 @@ use crate::nn::LayerNorm;
 use crate::position_encoding::{sine_2d, sine_axis};
 use crate::precision::Precision;
 use crate::weights::Scope;
-use crate::workspace::Run;
+use crate::workspace::{Buffer, Run};
 use layer::Layer;
 
 const EPS: f32 = 1e-5;
@@ -41,9 +41,9 @@ pub(crate) struct MemoryAttention {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MemoryTokens {
     /// `(M, m)`.
-    pub values: Vec<f32>,
+    pub values: Buffer,
     /// `(M, m)`: added to the keys only.
-    pub positions: Vec<f32>,
+    pub positions: Buffer,
     /// How many of the tokens, at the end, are of object pointers; they are not rotated.
     pub pointer_tokens: usize,
 }
@@ -86,7 +86,7 @@ impl Memory {
 #[derive(Clone, Debug)]
 pub(crate) struct SharedQueries {
     /// The stream after self-attention, `(N, D)`, then what looks at the memories, `(N, D)`.
-    both: Vec<f32>,
+    both: Buffer,
 }
 
 impl SharedQueries {
@@ -143,7 +143,7 @@ impl MemoryAttention {
     }
 
     /// The features of a frame conditioned on the memories of an object, `[grid, grid, D]`.
-    pub fn forward(&self, run: &mut Run, shared: &SharedQueries, memory: MemoryTokens) -> Vec<f32> {
+    pub fn forward(&self, run: &mut Run, shared: &SharedQueries, memory: MemoryTokens) -> Buffer {
         let (isa, d) = (run.isa, self.norm.weight.len());
         let width = self.layers[0].memory_width();
         let tokens = memory.values.len() / width;

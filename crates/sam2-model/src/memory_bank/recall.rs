@@ -156,32 +156,31 @@ impl MemoryBank {
         let recent = (1..max_pointers).filter_map(|back| Some((back as i64, view.output(at.ago(back)?)?)));
         let pointers: Vec<_> = past.chain(recent).collect();
 
-        let len = spatial.len() * model.memory_position.len() + pointers.len() * d;
-        let mut empty = || {
-            let mut buffer = run.take(len);
-            buffer.clear();
-            buffer
-        };
-        let pointer_tokens = pointers.len() * (d / m);
-        let mut tokens = MemoryTokens { values: empty(), positions: empty(), pointer_tokens };
-        for (memory, Spatial { slot, weight, .. }) in spatial {
-            tokens.values.extend(memory.iter().map(|x| x.to_f32() * weight));
+        let one = model.memory_position.len();
+        let len = spatial.len() * one + pointers.len() * d;
+        let (mut values, mut positions) = (run.take(len), run.take(len));
+        let (of_memories, of_pointers) = values.split_at_mut(spatial.len() * one);
+        let (places_of_memories, places_of_pointers) = positions.split_at_mut(spatial.len() * one);
+        let parts = of_memories.chunks_exact_mut(one).zip(places_of_memories.chunks_exact_mut(one));
+        for ((memory, Spatial { slot, weight, .. }), (values, places)) in spatial.into_iter().zip(parts) {
+            values.iter_mut().zip(&memory[..]).for_each(|(value, x)| *value = x.to_f32() * weight);
             let time = &model.maskmem_tpos_enc[slot * m..(slot + 1) * m];
-            let positions = model.memory_position.iter().zip(time.iter().cycle()).map(|(a, b)| a + b);
-            tokens.positions.extend(positions);
+            let sums = model.memory_position.iter().zip(time.iter().cycle()).map(|(a, b)| a + b);
+            places.iter_mut().zip(sums).for_each(|(place, sum)| *place = sum);
         }
-        for (distance, output) in &pointers {
-            tokens.values.extend_from_slice(&output.obj_ptr);
+        let parts = of_pointers.chunks_exact_mut(d).zip(places_of_pointers.chunks_exact_mut(d));
+        for ((distance, output), (values, places)) in pointers.iter().zip(parts) {
+            values.copy_from_slice(&output.obj_ptr);
             match &model.obj_ptr_tpos_proj {
                 Some(projection) => {
                     let furthest = max_pointers.saturating_sub(1).max(1);
                     let time = sine_1d(*distance as f32 / furthest as f32, d);
                     let time = projection.rows(model.isa, &time, Activation::None);
-                    tokens.positions.extend(time.repeat(d / m));
+                    places.chunks_exact_mut(m).for_each(|place| place.copy_from_slice(&time));
                 }
-                None => tokens.positions.extend(std::iter::repeat_n(0.0, d)),
+                None => places.fill(0.0),
             }
         }
-        tokens
+        MemoryTokens { values, positions, pointer_tokens: pointers.len() * (d / m) }
     }
 }

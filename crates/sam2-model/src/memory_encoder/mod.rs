@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::error::LoadError;
 use crate::nn::{LayerNorm, Linear};
 use crate::weights::Scope;
-use crate::workspace::Run;
+use crate::workspace::{Buffer, Run};
 use fuser::CxBlock;
 
 const EPS: f32 = 1e-6;
@@ -70,7 +70,7 @@ impl MemoryEncoder {
     }
 
     /// The part that does not depend on the object: `level2`, `[g, g, D]`, the raw features of the frame, projected.
-    pub fn project(&self, run: &mut Run, level2: &[f32]) -> Vec<f32> {
+    pub fn project(&self, run: &mut Run, level2: &[f32]) -> Buffer {
         let d = self.pix_feat_proj.bias.len();
         let n = level2.len() / d;
         let mut projected = run.take(n * d);
@@ -116,10 +116,10 @@ impl MemoryEncoder {
     }
 
     /// The mask as −10 … 10, `[16g, 16g]`, to `[g, g, 256]`.
-    fn tower(&self, run: &mut Run, mask: &[f32]) -> Vec<f32> {
+    fn tower(&self, run: &mut Run, mask: &[f32]) -> Buffer {
         let isa = run.isa;
         let mut side = mask.len().isqrt();
-        let mut x = Vec::new();
+        let mut x = Buffer::default();
         for (i, (conv, norm)) in self.tower.iter().enumerate() {
             let c = conv.out_channels();
             let mut y = run.take(side / 2 * (side / 2) * c);
@@ -135,7 +135,7 @@ impl MemoryEncoder {
         x
     }
 
-    fn fuse(&self, run: &mut Run, mut fused: Vec<f32>) -> Vec<f32> {
+    fn fuse(&self, run: &mut Run, mut fused: Buffer) -> Vec<f32> {
         let d = self.pix_feat_proj.bias.len();
         let n = fused.len() / d;
         let side = n.isqrt();

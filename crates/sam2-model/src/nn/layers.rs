@@ -84,6 +84,14 @@ impl Linear {
         Epilogue::bias(&self.bias)
     }
 
+    /// An activation, as exactly as this layer needs it that takes it in.
+    pub fn input_of(&self, activation: Activation) -> Activation {
+        match (&self.weight, activation) {
+            (Weight::Int8(_), Activation::Gelu) => Activation::GeluCoarse,
+            _ => activation,
+        }
+    }
+
     fn apply(&self, isa: Isa, x: &[f32], m: usize, out: &mut [f32], epilogue: &Epilogue) {
         match &self.weight {
             Weight::F32(weight) => gemm(isa, x, m, weight, out, epilogue),

@@ -57,7 +57,7 @@ impl Mlp {
         let m = x.len() / weight.len();
         let (normed, hidden) = scratch.split_at_mut(x.len());
         rows::layer_norm_block(isa, x, weight, bias, *eps, normed);
-        let activated = self.first.epilogue().activation(self.activation);
+        let activated = self.first.epilogue().activation(self.second.input_of(self.activation));
         self.first.apply_block(isa, normed, m, hidden, &activated);
         self.second.apply_block(isa, hidden, m, out, epilogue);
     }

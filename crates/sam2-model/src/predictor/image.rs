@@ -114,7 +114,9 @@ impl ImagePredictor {
             let mut pixels = run.take(side * side * 3);
             transforms::image(self.model.isa, image, side, &mut pixels);
             let features = self.model.image_encoder.forward(&mut run, pixels);
-            let image_embed = self.model.without_memory(&mut run, &features.level2);
+            let embed = self.model.without_memory(&mut run, &features.level2);
+            let image_embed = embed.to_vec();
+            run.give(embed);
             (features, image_embed)
         });
         let (width, height) = (image.width(), image.height());

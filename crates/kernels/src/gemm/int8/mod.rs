@@ -11,7 +11,7 @@
 //!
 //! ```text
 //! for each block of rows of A                     parallel: disjoint rows of C
-//!   u, z, sₐ ← rows, in groups of MR interleaved  by four bytes: a register tile reads them in order; fits L2
+//!   u, z, sₐ ← rows, 64 bytes of each of MR       a register tile reads them in order; fits L2
 //!   for each NR columns of B                      panel of all k, four rows of k together
 //!     for each MR rows                            sums of all k in registers
 //! ```
@@ -21,10 +21,10 @@ mod quantize;
 
 pub use pack::{MAX_K, PackedB8};
 
-use super::{Epilogue, FAR_FROM, MC, Output, RowSource, Rows, vectors_of};
+use super::{Epilogue, FAR_FROM, MC, Output, Rows, vectors_of};
 use crate::parallel;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa};
-pub(crate) use quantize::{RowGroups, RowScale, VECTOR};
+pub(crate) use quantize::{RowGroups, RowScale};
 
 /// `C = epilogue(A · B)`: `a` is `(m, k)`, `b` is `(k, n)`, `c` is `(m, n)`, all contiguous. `c` is only written.
 ///
@@ -38,7 +38,7 @@ pub fn gemm(isa: Isa, a: &[f32], m: usize, b: &PackedB8, c: &mut [f32], epilogue
     let a = Rows::new(a, b.k());
     let far = c.len() > FAR_FROM;
     parallel::for_each_chunk_mut(c, (rows * n).max(1), |i, c| {
-        block(isa, &a, i * rows, b, (c, far), epilogue.rows(i * rows, n));
+        block(isa, a.skip(i * rows), b, (c, far), epilogue.rows(i * rows, n));
     });
 }
 
@@ -51,7 +51,7 @@ pub fn gemm_block(isa: Isa, a: &[f32], m: usize, b: &PackedB8, c: &mut [f32], ep
     check(isa, a, m, b, c, epilogue);
     let a = Rows::new(a, b.k());
     for (i, c) in c.chunks_mut((MC * b.n()).max(1)).enumerate() {
-        block(isa, &a, i * MC, b, (c, false), epilogue.rows(i * MC, b.n()));
+        block(isa, a.skip(i * MC), b, (c, false), epilogue.rows(i * MC, b.n()));
     }
 }
 
@@ -63,52 +63,36 @@ fn check(isa: Isa, a: &[f32], m: usize, b: &PackedB8, c: &[f32], epilogue: &Epil
     epilogue.check(m, k, n);
 }
 
-fn block(
-    isa: Isa,
-    a: &impl RowSource,
-    first_row: usize,
-    b: &PackedB8,
-    (c, far): (&mut [f32], bool),
-    epilogue: Epilogue,
-) {
+fn block(isa: Isa, a: Rows, b: &PackedB8, (c, far): (&mut [f32], bool), epilogue: Epilogue) {
     let m = c.len() / b.n();
-    let spare = b.k().next_multiple_of(VECTOR);
-    parallel::with_scratch(b.k(), |row| {
-        parallel::with_bytes(spare + RowGroups::size(m, b.k(), b.tile.0), |bytes| {
-            let (spare, bytes) = bytes.split_at_mut(spare);
-            let rows = RowGroups::new(bytes, b.k(), b.tile.0);
-            let output = Output { n: b.n(), c, epilogue };
-            if far {
-                isa.dispatch_dots(Block::<_, true> { a, first_row, m, b, row, spare, rows, output });
-            } else {
-                isa.dispatch_dots(Block::<_, false> { a, first_row, m, b, row, spare, rows, output });
-            }
-        });
+    parallel::with_bytes(RowGroups::size(m, b.k(), b.tile.0), |bytes| {
+        let rows = RowGroups::new(bytes, b.k(), b.tile.0);
+        let output = Output { n: b.n(), c, epilogue };
+        if far {
+            isa.dispatch_dots(Block::<true> { a, m, b, rows, output });
+        } else {
+            isa.dispatch_dots(Block::<false> { a, m, b, rows, output });
+        }
     });
 }
 
 /// One block of rows, all of `k`, all of `n`.
-struct Block<'a, A, const FAR: bool> {
-    a: &'a A,
-    first_row: usize,
+struct Block<'a, const FAR: bool> {
+    a: Rows<'a>,
     m: usize,
     b: &'a PackedB8,
-    /// One row of `A`, as floats and as bytes.
-    row: &'a mut [f32],
-    spare: &'a mut [u8],
     rows: RowGroups<'a>,
     output: Output<'a>,
 }
 
-impl<A: RowSource, const FAR: bool> DotOp for Block<'_, A, FAR> {
+impl<const FAR: bool> DotOp for Block<'_, FAR> {
     type Output = ();
     #[inline(always)]
     fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
-        let Self { a, first_row, m, b, row, spare, mut rows, output } = self;
+        let Self { a, m, b, mut rows, output } = self;
         let mut scales = [RowScale::default(); MC];
         for (i, scale) in scales[..m].iter_mut().enumerate() {
-            a.copy_row(first_row + i, 0, row);
-            *scale = rows.set(d, i, row, spare);
+            *scale = rows.set(d, i, a.part(i, 0, b.k()));
         }
         let mut tiles = Tiles::<FAR> { rows, scales: &scales, b, output };
         cover::<D, MR, NV>(d, (m, b.n()), &mut tiles);

@@ -1,12 +1,14 @@
 //! The right operand: quantised and rearranged once into the order in which the register tile reads it.
 
+use std::array;
+
 use super::quantize::{HALF, RowGroups, RowScale, VECTOR, range, scale_of, to_bytes};
 use crate::gemm::{Rows, dot_tile};
 use crate::parallel;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa};
 
-/// Most rows: the sums stay within 32 bits.
-pub const MAX_K: usize = 1 << 16;
+/// Most rows: the sums stay within 32 bits, and 128ths of those of a column within 16.
+pub const MAX_K: usize = 1 << 15;
 
 /// A `(k, n)` matrix as signed bytes, cut into panels of `NR` columns. A panel is contiguous: for every four rows of `k`, the
 /// four bytes of each column. Rows and columns are padded with zeros.
@@ -18,8 +20,8 @@ pub struct PackedB8 {
     data: Vec<i8>,
     /// One per column, padded to whole panels.
     scales: Vec<f32>,
-    /// Sum of the bytes of each column, padded.
-    sums: Vec<i32>,
+    /// A pair `(l, h)` per column, padded: the sum of its bytes is `−(l + 128 · h)`.
+    sums: Vec<i16>,
 }
 
 impl PackedB8 {
@@ -44,11 +46,11 @@ impl PackedB8 {
         // Every byte is written: padded columns are packed from nothing.
         self.data.resize(columns * self.padded_k(), 0);
         self.scales.resize(columns, 0.0);
-        self.sums.resize(columns, 0);
+        self.sums.resize(2 * columns, 0);
         let mut panels: Vec<_> = self
             .data
             .chunks_exact_mut(width * k.next_multiple_of(4))
-            .zip(self.scales.chunks_exact_mut(width).zip(self.sums.chunks_exact_mut(width)))
+            .zip(self.scales.chunks_exact_mut(width).zip(self.sums.chunks_exact_mut(2 * width)))
             .collect();
         // About 64 Ki bytes a task; fewer are not worth a thread.
         let group = (65_536 / (k * width)).max(1);
@@ -97,14 +99,17 @@ impl PackedB8 {
         let lanes = FloatsOf::<D>::LANES;
         let right = (self.panel(panel), 4 * self.tile.1);
         let acc = dot_tile::<D, MR, NV>(d, self.padded_k() / 4, rows.tile(i), right);
-        let mut out = [[FloatsOf::<D>::splat(s, 0.0); NV]; MR];
+        let scales_of: [_; NV] =
+            array::from_fn(|v| FloatsOf::<D>::load(s, &self.scales[panel * self.tile.1 + v * lanes..]));
+        // Of zeros, it would be filled by a call for every tile.
+        let mut out = [scales_of; MR];
         for (r, (acc, out)) in acc.into_iter().zip(&mut out).enumerate() {
             let RowScale { scale, zero } = scales[i + r];
             let scale = FloatsOf::<D>::splat(s, scale);
             for (v, (sums, out)) in acc.into_iter().zip(out).enumerate() {
                 let column = panel * self.tile.1 + v * lanes;
-                let sums = d.centred(sums, zero, &self.sums[column..]);
-                *out = sums.mul(scale.mul(FloatsOf::<D>::load(s, &self.scales[column..])));
+                let sums = d.centred(sums, zero, &self.sums[2 * column..]);
+                *out = d.to_floats(sums).mul(scale.mul(*out));
             }
         }
         out
@@ -132,7 +137,7 @@ struct Pack<'a> {
     row: &'a mut [u8],
     bytes: &'a mut [i8],
     scales: &'a mut [f32],
-    sums: &'a mut [i32],
+    sums: &'a mut [i16],
 }
 
 impl DotOp for Pack<'_> {
@@ -154,7 +159,7 @@ impl DotOp for Pack<'_> {
                 scales[j] = 0.0;
             }
             row[k..].fill(HALF);
-            let mut sum = 0;
+            let mut sum = 0i32;
             let places = bytes[4 * j..].chunks_mut(4 * width);
             for (place, four) in places.zip(row[..k.next_multiple_of(4)].chunks_exact(4)) {
                 for (place, &byte) in place.iter_mut().zip(four) {
@@ -162,7 +167,7 @@ impl DotOp for Pack<'_> {
                     sum += i32::from(*place);
                 }
             }
-            sums[j] = sum;
+            (sums[2 * j], sums[2 * j + 1]) = ((-sum & 127) as i16, (-sum >> 7) as i16);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Floats to bytes.
 
+use crate::gemm::SLICE;
 use crate::simd::{Dot, F32s, FloatsOf};
 
 /// Half the range of an unsigned byte, and the difference between a signed and an unsigned one.
@@ -12,12 +13,23 @@ pub(crate) const VECTOR: usize = 16;
 pub(super) fn range<D: Dot>(d: D, x: &[f32]) -> (f32, f32) {
     let s = d.floats();
     let zero = FloatsOf::<D>::splat(s, 0.0);
-    let (mut low, mut high) = (zero, zero);
-    for x in x.chunks(FloatsOf::<D>::LANES) {
-        let x = FloatsOf::<D>::load_partial(s, x);
-        low = x.min(low);
-        high = x.max(high);
+    // Several at a time: each waits for the one before.
+    let (mut low, mut high) = ([zero; 4], [zero; 4]);
+    let mut blocks = x.chunks_exact(4 * FloatsOf::<D>::LANES);
+    for block in &mut blocks {
+        for (i, x) in block.chunks_exact(FloatsOf::<D>::LANES).enumerate() {
+            let x = FloatsOf::<D>::load(s, x);
+            low[i] = x.min(low[i]);
+            high[i] = x.max(high[i]);
+        }
     }
+    for (i, x) in blocks.remainder().chunks(FloatsOf::<D>::LANES).enumerate() {
+        let x = FloatsOf::<D>::load_partial(s, x);
+        low[i] = x.min(low[i]);
+        high[i] = x.max(high[i]);
+    }
+    let low = low[0].min(low[1]).min(low[2].min(low[3]));
+    let high = high[0].max(high[1]).max(high[2].max(high[3]));
     (-zero.sub(low).max_lane(), high.max_lane())
 }
 
@@ -44,10 +56,10 @@ pub(super) fn to_bytes<D: Dot>(d: D, x: &[f32], inverse: f32, zero: f32, out: &m
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RowScale {
     pub scale: f32,
-    pub zero: i32,
+    pub zero: u8,
 }
 
-/// Rows as unsigned bytes, in groups of `mr` interleaved by four bytes, the order in which a register tile reads them.
+/// Rows as unsigned bytes, in the order in which a register tile reads them: for `mr` rows [`SLICE`] bytes of each, then the next.
 ///
 /// Each row has its own scale and zero: its smallest element (or zero) becomes 0, its largest (or zero) 255.
 #[derive(Debug)]
@@ -61,33 +73,31 @@ pub(crate) struct RowGroups<'a> {
 impl<'a> RowGroups<'a> {
     /// Bytes that `m` rows of `k` take.
     pub fn size(m: usize, k: usize, mr: usize) -> usize {
-        m.next_multiple_of(mr) * k.next_multiple_of(4)
+        m.next_multiple_of(mr) * k.next_multiple_of(SLICE)
     }
 
     /// In `bytes`, as many as [`Self::size`] says.
     pub fn new(bytes: &'a mut [u8], k: usize, mr: usize) -> Self {
-        Self { bytes, mr, len: k.next_multiple_of(4) }
+        Self { bytes, mr, len: k.next_multiple_of(SLICE) }
     }
 
-    /// Sets row `i`; `spare` has room for it in whole vectors.
+    /// Sets row `i`.
     #[inline(always)]
-    pub fn set<D: Dot>(&mut self, d: D, i: usize, row: &[f32], spare: &mut [u8]) -> RowScale {
+    pub fn set<D: Dot>(&mut self, d: D, i: usize, row: &[f32]) -> RowScale {
         let (low, high) = range(d, row);
         let (scale, inverse) = scale_of(high - low, 255.0);
         let zero = (-low * inverse).round_ties_even().clamp(0.0, 255.0);
-        to_bytes(d, row, inverse, zero, spare);
         let group = &mut self.bytes[i / self.mr * self.mr * self.len..][..self.mr * self.len];
-        for (four, place) in spare.chunks_exact(4).zip(group.chunks_exact_mut(4 * self.mr)) {
-            place[i % self.mr * 4..][..4].copy_from_slice(four);
+        for (x, slices) in row.chunks(SLICE).zip(group.chunks_exact_mut(self.mr * SLICE)) {
+            to_bytes(d, x, inverse, zero, &mut slices[i % self.mr * SLICE..][..SLICE]);
         }
-        RowScale { scale, zero: zero as i32 }
+        RowScale { scale, zero: zero as u8 }
     }
 
-    /// The bytes from row `i` on and the distance from one group of four columns to the next, for a tile that stays within
-    /// a group of rows.
+    /// The bytes from row `i` on and the distance from one slice of a row to the next, for a tile that stays within a group of rows.
     #[inline(always)]
     pub fn tile(&self, i: usize) -> (&[u8], usize) {
         let group = &self.bytes[i / self.mr * self.mr * self.len..][..self.mr * self.len];
-        (&group[i % self.mr * 4..], 4 * self.mr)
+        (&group[i % self.mr * SLICE..], self.mr * SLICE)
     }
 }

@@ -98,13 +98,14 @@ impl Dot for Avx2 {
         F32x8(unsafe { _mm256_cvtepi32_ps(sums) })
     }
     #[inline(always)]
-    fn centred(self, sums: __m256i, zero: i32, columns: &[i32]) -> F32x8 {
-        assert!(columns.len() >= 8);
-        // SAFETY: the token proves the feature; eight sums are there, asserted above.
-        F32x8(unsafe {
-            let columns = _mm256_loadu_si256(columns.as_ptr().cast());
-            _mm256_cvtepi32_ps(_mm256_sub_epi32(sums, _mm256_mullo_epi32(_mm256_set1_epi32(zero), columns)))
-        })
+    fn centred(self, sums: __m256i, zero: u8, pairs: &[i16]) -> __m256i {
+        assert!(pairs.len() >= 16);
+        // SAFETY: the token proves the feature; eight pairs are there, asserted above.
+        unsafe {
+            let zero = _mm256_set1_epi32(i32::from(zero) * (1 + (128 << 16)));
+            let pairs = _mm256_loadu_si256(pairs.as_ptr().cast());
+            _mm256_add_epi32(sums, _mm256_madd_epi16(zero, pairs))
+        }
     }
     #[inline(always)]
     fn store_bytes(self, x: F32x8, out: &mut [u8]) {

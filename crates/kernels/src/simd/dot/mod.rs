@@ -72,8 +72,8 @@ pub trait Dot: Copy + Send + Sync + 'static {
     fn store_words(self, x: FloatsOf<Self>, out: &mut [i16]);
     /// To the nearest float.
     fn to_floats(self, sums: Self::Sums) -> FloatsOf<Self>;
-    /// `sums − zero · columns`, wrapping, then to the nearest float. Panics if `columns` is shorter than a vector.
-    fn centred(self, sums: Self::Sums, zero: i32, columns: &[i32]) -> FloatsOf<Self>;
+    /// `sums + zero · (l + 128 · h)` for `zero` in 0 ..= 255 and pairs `(l, h)`, one a lane. Panics if `pairs` is shorter than a vector.
+    fn centred(self, sums: Self::Sums, zero: u8, pairs: &[i16]) -> Self::Sums;
     /// Writes integral floats in 0 ..= 255 as bytes, one a lane. Panics if `out` is shorter than a vector.
     fn store_bytes(self, x: FloatsOf<Self>, out: &mut [u8]);
 

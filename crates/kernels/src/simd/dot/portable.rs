@@ -94,10 +94,10 @@ impl Dot for Portable {
         F32x8::load(self, &sums.to_array().map(|sum| sum as f32))
     }
     #[inline(always)]
-    fn centred(self, sums: i32x8, zero: i32, columns: &[i32]) -> F32x8 {
-        let columns: [i32; 8] = columns[..8].try_into().expect("eight sums");
-        let sums = (sums - i32x8::splat(zero) * i32x8::new(columns)).to_array();
-        F32x8::load(self, &sums.map(|sum| sum as f32))
+    fn centred(self, sums: i32x8, zero: u8, pairs: &[i16]) -> i32x8 {
+        let zero = i16::from(zero);
+        let zero = i16x16::new(std::array::from_fn(|i| if i % 2 == 0 { zero } else { 128 * zero }));
+        sums + zero.dot(i16x16::new(pairs[..16].try_into().expect("eight pairs")))
     }
     #[inline(always)]
     fn store_bytes(self, x: F32x8, out: &mut [u8]) {

@@ -102,13 +102,13 @@ impl Dot for Avx512Vnni {
         F32x16(unsafe { _mm512_cvtepi32_ps(sums) })
     }
     #[inline(always)]
-    fn centred(self, sums: __m512i, zero: i32, columns: &[i32]) -> F32x16 {
-        assert!(columns.len() >= 16);
-        // SAFETY: the token proves the feature; sixteen sums are there, asserted above.
-        F32x16(unsafe {
-            let columns = _mm512_loadu_si512(columns.as_ptr().cast());
-            _mm512_cvtepi32_ps(_mm512_sub_epi32(sums, _mm512_mullo_epi32(_mm512_set1_epi32(zero), columns)))
-        })
+    fn centred(self, sums: __m512i, zero: u8, pairs: &[i16]) -> __m512i {
+        assert!(pairs.len() >= 32);
+        // SAFETY: the token proves the feature; sixteen pairs are there, asserted above.
+        unsafe {
+            let zero = _mm512_set1_epi32(i32::from(zero) * (1 + (128 << 16)));
+            _mm512_dpwssd_epi32(sums, zero, _mm512_loadu_si512(pairs.as_ptr().cast()))
+        }
     }
     #[inline(always)]
     fn store_bytes(self, x: F32x16, out: &mut [u8]) {

@@ -155,8 +155,9 @@ impl ImageEmbedding {
         });
         let mut next = || read.next().expect("three shapes are listed");
         let features = Features { level2: next()?, high_res0: next()?, high_res1: next()? };
-        let image_embed =
-            model.without_memory(&mut model.run(&mut Workspace::default(), &mut NoTap), &features.level2);
+        let image_embed = model
+            .without_memory(&mut model.run(&mut Workspace::default(), &mut NoTap), &features.level2)
+            .to_vec();
         Ok(Self { width, height, features, image_embed, fingerprint: model.fingerprint(), image })
     }
 }
