@@ -6,7 +6,6 @@ import hashlib
 import json
 import pathlib
 import tempfile
-import warnings
 
 import numpy as np
 import torch
@@ -14,12 +13,14 @@ from hydra import compose
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from PIL import Image
+from sam2.utils import misc
 
 import clips
 import golden_demo
 import oracle
 import scenarios
 import seeded
+from golden_predictor import components
 from golden_video import patch_memory_without_pointers
 from probes import Probes, rel_l2
 
@@ -32,6 +33,7 @@ OPTIONS = {
     "max_cond_frames_in_attn": -1,
     "memory_temporal_stride_for_eval": 1,
     "clear_non_cond_mem_around_input": False,
+    "fill_hole_area": 0,
 }
 
 
@@ -187,8 +189,7 @@ class Session:
         for name, value in options.items():
             assert hasattr(self.model, name), name
             setattr(self.model, name, value)
-        with folder_of(frames_of(script["clip"])) as folder, warnings.catch_warnings(), torch.inference_mode():
-            warnings.simplefilter("ignore")  # hole filling announces its absence on every frame
+        with folder_of(frames_of(script["clip"])) as folder, torch.inference_mode():
             state = self.model.init_state(folder)
             return [self.step(state, step) for step in script["steps"]]
 
@@ -278,6 +279,8 @@ def build_micro(model_name: str):
 
 def record(build, scripts: dict) -> Recorded:
     recorded = Recorded()
+    # Meta's own needs CUDA.
+    misc.get_connected_components = components
     single = Session(build())
     singles = {name: single.play(script) for name, script in scripts.items()}
     with oracle.float64():

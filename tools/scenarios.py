@@ -94,6 +94,7 @@ DEMO = {
         click(0, 1, 57.0, 172.0, 0, keep=True),
         click(0, 1, 30.0, 90.0, keep=True),
         propagate(max=2),
+        fill_hole_area=8,
     ),
     "mask_then_click": script(FIVE, mask(0, 1, 57, 98, 42, 45), click(0, 1, 58.0, 100.0), propagate(max=2)),
     "click_then_mask": script(FIVE, click(0, 1, 58.0, 100.0), mask(0, 1, 57, 98, 51, 58), propagate(max=2)),
@@ -169,6 +170,7 @@ DEMO = {
         click(0, 1, 58.0, 100.0),
         clear(3, 1),
         propagate(max=3),
+        fill_hole_area=8,
     ),
     "clear_after_tracking": script(
         NINE,
@@ -236,6 +238,7 @@ DEMO = {
         propagate(max=2),
         remove(1),
         non_overlap=True,
+        fill_hole_area=8,
     ),
     "clear_around_input": script(
         TWELVE,

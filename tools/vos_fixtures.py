@@ -30,7 +30,8 @@ import golden_demo
 
 OUT = pathlib.Path(__file__).parents[1] / "tests" / "golden" / "vos.npz"
 FIRST, FRAMES = 7, 8
-MARGIN = 2e-4
+# Twice the most that these logits move from single to double precision (9.6e-4, a memory at a step of bfloat16).
+MARGIN = 2e-3
 # Frames with a mask of the object that appears later.
 LATE = (3, 5)
 CASES = {

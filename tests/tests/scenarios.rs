@@ -179,6 +179,7 @@ fn reference(options: &Value) -> VideoOptions {
         add_all_frames_to_correct_as_cond: flag("add_all_frames_to_correct_as_cond"),
         non_overlap: flag("non_overlap"),
         clear_non_cond_mem_around_input: flag("clear_non_cond_mem_around_input"),
+        fill_hole_area: options["fill_hole_area"].as_u64().unwrap_or(0) as usize,
         max_cond_frames_in_attn: options["max_cond_frames_in_attn"].as_u64().map(|n| n as usize),
         ..VideoOptions::reference()
     }

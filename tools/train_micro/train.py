@@ -12,6 +12,7 @@ import argparse
 import collections
 import contextlib
 import datetime
+import math
 import os
 import pathlib
 import subprocess
@@ -66,12 +67,19 @@ class Schedule:
         self.args = args
         self.end, self.start_decay = args.minutes, args.minutes * (1 - DECAY)
 
-    def check_finish(self, now: float) -> None:
+    def asked(self) -> float:
+        """Minutes after which the run is to end, as RUN/finish says. Worker 0 asks, and tells the others."""
         path = self.args.run / "finish"
-        if path.exists():
-            self.end = min(self.end, now + float(path.read_text() or 0))
+        if self.args.rank or not path.exists():
+            return math.inf
+        left = float(path.read_text() or 0)
+        path.unlink()
+        return left
+
+    def end_in(self, left: float, now: float) -> None:
+        if left < math.inf:
+            self.end = min(self.end, now + left)
             self.start_decay = min(self.start_decay, now)
-            path.unlink()
 
     def rate(self, now: float) -> float:
         warm = min(1.0, 0.05 + now / (WARM_UP * self.args.minutes))
@@ -89,11 +97,12 @@ class Exchange:
     def __init__(self, model, optimizers, workers: int):
         self.model, self.optimizers, self.workers = model, optimizers, workers
 
-    def average(self, done: int, now: float) -> tuple[float, int]:
-        """Averages; returns worker 0's time and the steps that all did."""
+    def average(self, done: int, now: float, left: float) -> tuple[int, float, float]:
+        """Averages; returns the steps that all did, and the two times of worker 0."""
         if self.workers == 1:
-            return now, done
-        head = torch.tensor([float(done), now if dist.get_rank() == 0 else 0.0])
+            return done, now, left
+        first = dist.get_rank() == 0
+        head = torch.tensor([done, now if first else 0, left if first else 0], dtype=torch.float32)
         dist.all_reduce(head)
         tensors = []
         for p in self.model.parameters():
@@ -105,7 +114,7 @@ class Exchange:
         for t in tensors:
             t.copy_(flat[at : at + t.numel()].view_as(t))
             at += t.numel()
-        return head[1].item(), int(head[0])
+        return int(head[0]), head[1].item(), head[2].item()
 
 
 def optimizers(model, args: argparse.Namespace) -> list:
@@ -207,10 +216,11 @@ def work(args: argparse.Namespace) -> None:
             for name, value in run.step(schedule.smallest(now)).items():
                 scores[name].append(value)
             done += 1
-        now, all_done = exchange.average(done, offset + (time.process_time() - began) / 60)
+        now = offset + (time.process_time() - began) / 60
+        all_done, now, left = exchange.average(done, now, schedule.asked())
         run.steps += all_done
         run.pool.refresh()
-        schedule.check_finish(now)
+        schedule.end_in(left, now)
         if args.rank == 0:
             run.save(now)
             line = f"{now:6.2f}/{schedule.end:.0f} min  step {run.steps}  "

@@ -54,8 +54,9 @@ pub fn run(args: &args::Demo, console: &Console) -> Result<()> {
     let mut scores = Vec::with_capacity(clip.len());
     let stats = track::follow(model, &clip, &prompts, Default::default(), console, |frame, result| {
         writer.frame(frame, result, &prompts, side)?;
-        scores.push((result.frame_idx, jaccard(result.mask(0).data(), &truth[result.frame_idx])));
-        pictures.push(track::draw(frame, result, &prompts)?);
+        let masks = result.masks();
+        scores.push((result.frame_idx, jaccard(masks[0].data(), &truth[result.frame_idx])));
+        pictures.push(track::draw(frame, result, &masks, &prompts)?);
         Ok(())
     })?;
     writer.finish()?;

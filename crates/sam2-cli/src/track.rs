@@ -245,14 +245,14 @@ fn progress_bar(frames: Option<usize>, console: &Console) -> ProgressBar {
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// A frame with its masks and prompts drawn on it.
-pub fn draw(frame: &Frame, result: &FrameOutput, prompts: &Prompts) -> Result<RgbImage> {
+/// A frame with its `masks` and prompts drawn on it.
+pub fn draw(frame: &Frame, result: &FrameOutput, masks: &[Mask], prompts: &Prompts) -> Result<RgbImage> {
     let mut drawn = overlay::picture(frame)?;
     // The highest number first, so that the lower one is on top, as in the palette PNGs.
     let mut order: Vec<usize> = (0..result.objects.len()).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(result.objects[i].obj_id));
     for i in order {
-        overlay::mask(&mut drawn, result.mask(i).data(), overlay::colour(result.objects[i].obj_id));
+        overlay::mask(&mut drawn, masks[i].data(), overlay::colour(result.objects[i].obj_id));
     }
     for (obj_id, target) in prompts.on(result.frame_idx) {
         overlay::target(&mut drawn, target, overlay::colour(obj_id));
@@ -318,7 +318,7 @@ impl Writer {
     ) -> Result<Vec<String>> {
         let (width, height) = (frame.width(), frame.height());
         let index = result.frame_idx;
-        let masks: Vec<Mask> = (0..result.objects.len()).map(|i| result.mask(i)).collect();
+        let masks = result.masks();
         let mut lines = Vec::with_capacity(masks.len());
         for (object, mask) in result.objects.iter().zip(&masks) {
             if let Some(folder) = &self.logits {
@@ -329,7 +329,10 @@ impl Writer {
             lines.push(serde_json::to_string(&TrackLine { frame: index, object })?);
         }
         if let Some(folder) = &self.overlay {
-            picture::write_rgb(&folder.join(format!("{index:05}.png")), &draw(frame, result, prompts)?)?;
+            picture::write_rgb(
+                &folder.join(format!("{index:05}.png")),
+                &draw(frame, result, &masks, prompts)?,
+            )?;
         }
         let named = result.objects.iter().zip(&masks);
         let named = named.map(|(object, mask)| (u8::try_from(object.obj_id).unwrap_or(u8::MAX), mask.data()));

@@ -147,8 +147,7 @@ fn vos(place: &Place, extra: &[&str]) -> std::process::Output {
 
 #[test]
 fn the_balloon_is_tracked_from_its_mask_as_well_as_from_a_click() {
-    // Until the tower hides it.
-    const FRAMES: usize = 14;
+    const FRAMES: usize = 30;
     let place = Place::new();
     clip(&place, FRAMES);
     accepted(&vos(&place, &["--apply-postprocessing"]));
@@ -156,7 +155,7 @@ fn the_balloon_is_tracked_from_its_mask_as_well_as_from_a_click() {
     let report = accepted(&run(&["eval", "sav", "--gt", &truth, "--pred", &out, "--all-frames", "--json"]));
     let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
     let j = report["J"].as_f64().expect("J");
-    assert!((j - 94.5).abs() < 1.0, "a click reaches 94.5: {j}");
+    assert!((j - 93.5).abs() < 1.0, "a click reaches 93.5, behind the tower and after: {j}");
 
     // The same mask as a prompt of `sam2 track`, which binarises it too.
     let prompts =

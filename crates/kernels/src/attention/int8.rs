@@ -16,7 +16,7 @@ use std::thread::LocalKey;
 
 use super::flash::{Keys, Pool, QUERIES};
 use super::values16::Values16;
-use super::{Shape, attend, attend_block};
+use super::{Shape, attend, attend_block, fold_columns};
 use crate::gemm::int8::{DotTiles, PackedB8, RowGroups, RowScale, cover};
 use crate::gemm::{KC, Rows};
 use crate::parallel;
@@ -59,12 +59,8 @@ impl Keys for Keys8 {
     type Queries<'a> = Queries8<'a>;
 
     fn pack(&mut self, isa: Isa, keys: Rows, n: usize, d: usize) {
-        // Row by row in single precision: the same mean everywhere, and good enough whatever the keys have in common.
-        self.mean.clear();
-        self.mean.resize(d, 0.0);
-        for i in 0..n {
-            self.mean.iter_mut().zip(keys.part(i, 0, d)).for_each(|(mean, x)| *mean += x);
-        }
+        // In single precision: good enough, whatever the keys have in common.
+        self.mean = fold_columns(keys, n, d, |sum, x| sum + x);
         self.mean.iter_mut().for_each(|mean| *mean /= n as f32);
         self.packed.repack_nk(isa, keys, &self.mean, n, d);
     }

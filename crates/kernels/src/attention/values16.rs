@@ -11,8 +11,8 @@
 
 use std::ops::Range;
 
-use super::KEYS;
 use super::flash::{QUERIES, Running, Values};
+use super::{KEYS, fold_columns};
 use crate::gemm::int8::{DotTiles, cover};
 use crate::gemm::{KC, Rows, pair_tile};
 use crate::math;
@@ -70,12 +70,8 @@ impl Values for Values16 {
         self.width = isa.dot_tile_shape().1;
         (self.columns, self.panels) = (dv, dv.div_ceil(self.width));
         let columns = self.panels * self.width;
-        self.inverses.clear();
+        self.inverses = fold_columns(values, n, dv, |extent, v| v.abs().max(extent));
         self.inverses.resize(columns, 0.0);
-        for i in 0..n {
-            let extents = self.inverses.iter_mut().zip(values.part(i, 0, dv));
-            extents.for_each(|(extent, v)| *extent = v.abs().max(*extent));
-        }
         self.scales.resize(columns, 0.0);
         for (scale, inverse) in self.scales.iter_mut().zip(&mut self.inverses) {
             (*scale, *inverse) = scale_of(*inverse);

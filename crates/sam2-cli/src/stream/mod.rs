@@ -185,7 +185,7 @@ impl Session<'_> {
             object.event = events.iter().find(|(id, _)| *id == object.obj_id).and_then(|(_, event)| *event);
         }
         let mut answers = Vec::with_capacity(result.objects.len());
-        let masks: Vec<Mask> = (0..result.objects.len()).map(|i| result.mask(i)).collect();
+        let masks = result.masks();
         for (object, mask) in result.objects.iter().zip(&masks) {
             let rle = self.args.rle.then(|| Rle::from(mask));
             answers.push(Answer {

@@ -25,9 +25,14 @@ impl Mask {
         Ok(Self { width, height, data })
     }
 
+    /// Of `width · height` values.
+    pub(crate) fn of(data: Vec<bool>, width: usize, height: usize) -> Self {
+        Self { width, height, data }
+    }
+
     /// Logits above `threshold`.
     pub(crate) fn above(logits: &[f32], width: usize, height: usize, threshold: f32) -> Self {
-        Self { width, height, data: logits.iter().map(|&x| x > threshold).collect() }
+        Self::of(logits.iter().map(|&x| x > threshold).collect(), width, height)
     }
 
     /// Where `[side, side]` logits, resized to the size of the mask, are above `threshold`.

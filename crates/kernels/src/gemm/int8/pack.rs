@@ -21,7 +21,7 @@ pub struct PackedB8 {
     /// One per column, padded to whole panels.
     scales: Vec<f32>,
     /// A pair `(l, h)` per column, padded: the sum of its bytes is `−(l + 128 · h)`.
-    sums: Vec<i16>,
+    centres: Vec<i16>,
 }
 
 impl PackedB8 {
@@ -46,20 +46,20 @@ impl PackedB8 {
         // Every byte is written: padded columns are packed from nothing.
         self.data.resize(columns * self.padded_k(), 0);
         self.scales.resize(columns, 0.0);
-        self.sums.resize(2 * columns, 0);
+        self.centres.resize(2 * columns, 0);
         let mut panels: Vec<_> = self
             .data
             .chunks_exact_mut(width * k.next_multiple_of(4))
-            .zip(self.scales.chunks_exact_mut(width).zip(self.sums.chunks_exact_mut(2 * width)))
+            .zip(self.scales.chunks_exact_mut(width).zip(self.centres.chunks_exact_mut(2 * width)))
             .collect();
         // About 64 Ki bytes a task; fewer are not worth a thread.
         let group = (65_536 / (k * width)).max(1);
         parallel::for_each_chunk_mut(&mut panels, group, |i, panels| {
             parallel::with_scratch(k, |weights| {
                 parallel::with_bytes(k.next_multiple_of(VECTOR), |row| {
-                    for (p, (bytes, (scales, sums))) in panels.iter_mut().enumerate() {
+                    for (p, (bytes, (scales, centres))) in panels.iter_mut().enumerate() {
                         let first = (i * group + p) * width;
-                        isa.dispatch_dots(Pack { w, common, first, n, weights, row, bytes, scales, sums });
+                        isa.dispatch_dots(Pack { w, common, first, n, weights, row, bytes, scales, centres });
                     }
                 });
             });
@@ -82,7 +82,7 @@ impl PackedB8 {
 
     /// Bytes that it takes.
     pub fn bytes(&self) -> usize {
-        self.data.len() + size_of_val(&self.scales[..]) + size_of_val(&self.sums[..])
+        self.data.len() + size_of_val(&self.scales[..]) + size_of_val(&self.centres[..])
     }
 
     /// Products of the rows `i .. i + MR`, all of one group, with the columns of a panel.
@@ -108,7 +108,7 @@ impl PackedB8 {
             let scale = FloatsOf::<D>::splat(s, scale);
             for (v, (sums, out)) in acc.into_iter().zip(out).enumerate() {
                 let column = panel * self.tile.1 + v * lanes;
-                let sums = d.centred(sums, zero, &self.sums[2 * column..]);
+                let sums = d.centred(sums, zero, &self.centres[2 * column..]);
                 *out = d.to_floats(sums).mul(scale.mul(*out));
             }
         }
@@ -137,14 +137,14 @@ struct Pack<'a> {
     row: &'a mut [u8],
     bytes: &'a mut [i8],
     scales: &'a mut [f32],
-    sums: &'a mut [i16],
+    centres: &'a mut [i16],
 }
 
 impl DotOp for Pack<'_> {
     type Output = ();
     #[inline(always)]
     fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
-        let Self { w, common, first, n, weights, row, bytes, scales, sums } = self;
+        let Self { w, common, first, n, weights, row, bytes, scales, centres } = self;
         let (width, k) = (scales.len(), common.len());
         for j in 0..width {
             if first + j < n {
@@ -159,15 +159,12 @@ impl DotOp for Pack<'_> {
                 scales[j] = 0.0;
             }
             row[k..].fill(HALF);
-            let mut sum = 0i32;
-            let places = bytes[4 * j..].chunks_mut(4 * width);
-            for (place, four) in places.zip(row[..k.next_multiple_of(4)].chunks_exact(4)) {
-                for (place, &byte) in place.iter_mut().zip(four) {
-                    *place = (byte ^ HALF) as i8;
-                    sum += i32::from(*place);
-                }
+            let row = &row[..k.next_multiple_of(4)];
+            for (place, four) in bytes[4 * j..].chunks_mut(4 * width).zip(row.as_chunks::<4>().0) {
+                place[..4].copy_from_slice(&four.map(|byte| (byte ^ HALF) as i8));
             }
-            (sums[2 * j], sums[2 * j + 1]) = ((-sum & 127) as i16, (-sum >> 7) as i16);
+            let sum: i32 = row.iter().map(|&byte| i32::from(byte) - i32::from(HALF)).sum();
+            (centres[2 * j], centres[2 * j + 1]) = ((-sum & 127) as i16, (-sum >> 7) as i16);
         }
     }
 }

@@ -93,6 +93,26 @@ impl FrameOutput {
         }
     }
 
+    /// The masks of all objects at the size of the video. Where objects take pixels from each other this is less work than one
+    /// [`Self::mask`] after the other, each of which has to look at all objects.
+    pub fn masks(&self) -> Vec<Mask> {
+        if !self.compete() {
+            return (0..self.objects.len()).map(|i| self.mask(i)).collect();
+        }
+        let mut strongest = self.resized(0);
+        let mut owners = vec![0; strongest.len()];
+        for i in 1..self.objects.len() {
+            for ((strongest, owner), x) in strongest.iter_mut().zip(&mut owners).zip(self.resized(i)) {
+                if x > *strongest {
+                    (*strongest, *owner) = (x, i);
+                }
+            }
+        }
+        let (width, height) = self.size;
+        let inside = |i: usize| strongest.iter().zip(&owners).map(move |(&x, &owner)| owner == i && x > 0.0);
+        (0..self.objects.len()).map(|i| Mask::of(inside(i).collect(), width, height)).collect()
+    }
+
     /// Whether objects take pixels from each other.
     fn compete(&self) -> bool {
         self.non_overlap && self.objects.len() > 1
@@ -138,6 +158,9 @@ mod tests {
         assert_eq!(kept.mask_logits(0), [-10.0, 2.0, -20.0, 3.0]);
         assert_eq!(kept.mask_logits(1), [2.0, -10.0, -5.0, -10.0]);
         assert_eq!(output(logits, false).mask_logits(0), logits[0]);
+        for output in [kept, output(logits, false)] {
+            assert_eq!(output.masks(), [output.mask(0), output.mask(1)]);
+        }
     }
 
     #[test]
