@@ -16,7 +16,6 @@ import pathlib
 import tempfile
 import warnings
 
-import cv2
 import numpy as np
 import sam2.utils.misc
 import torch
@@ -27,6 +26,7 @@ from safetensors import safe_open
 
 import clips
 import golden_demo
+from golden_predictor import components
 
 OUT = pathlib.Path(__file__).parents[1] / "tests" / "golden" / "vos.npz"
 FIRST, FRAMES = 7, 8
@@ -44,16 +44,6 @@ CASES = {
     "later_all": {"track_object_appearing_later_in_video": True, "use_all_masks": True},
     "later_objects": {"track_object_appearing_later_in_video": True, "per_obj_png_file": True},
 }
-
-
-def components(mask: torch.Tensor) -> tuple:
-    """Labels and sizes of 8-connected components, 0 for the rest, as the CUDA extension gives them."""
-    labels, areas = torch.zeros_like(mask, dtype=torch.int32), torch.zeros_like(mask, dtype=torch.int32)
-    for i, plane in enumerate(mask[:, 0].cpu().numpy().astype(np.uint8)):
-        _, found, stats, _ = cv2.connectedComponentsWithStats(plane, connectivity=8)
-        labels[i, 0] = torch.from_numpy(found)
-        areas[i, 0] = torch.from_numpy(np.where(found > 0, stats[found, cv2.CC_STAT_AREA], 0))
-    return labels, areas
 
 
 def build(postprocess: bool, non_overlap: bool) -> torch.nn.Module:

@@ -6,7 +6,7 @@ use crate::simd::{Dot, F32s, FloatsOf};
 /// Half the range of an unsigned byte, and the difference between a signed and an unsigned one.
 pub(super) const HALF: u8 = 128;
 /// Buffers of bytes end on whole vectors.
-pub(crate) const VECTOR: usize = 16;
+pub(super) const VECTOR: usize = 16;
 
 /// Smallest and largest element, zero among them.
 #[inline(always)]
