@@ -54,18 +54,19 @@ impl DotOp for Bytes {
     #[inline(always)]
     fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) -> f64 {
         let lanes = FloatsOf::<D>::LANES;
-        let (a, b) = (vec![black_box(1u8); GROUPS * 4 * MR], vec![black_box(1i8); GROUPS * 4 * NV * lanes]);
+        let stride = D::GROUP * NV * lanes;
+        let (a, b) = (vec![black_box(1u8); GROUPS * 4 * MR], vec![black_box(1i8); GROUPS * stride]);
         let mut total = FloatsOf::<D>::splat(d.floats(), 0.0);
         let start = Instant::now();
         for _ in 0..ROUNDS / GROUPS {
-            for sum in dot_tile::<D, MR, NV>(d, GROUPS, (black_box(&a), MR * SLICE), (&b, 4 * NV * lanes))
+            for sum in dot_tile::<D, MR, NV>(d, GROUPS, (black_box(&a), MR * SLICE), (&b, stride))
                 .as_flattened()
             {
                 total = total.add(d.to_floats(*sum));
             }
         }
         black_box(total.sum());
-        (2 * ROUNDS * MR * NV * 4 * lanes) as f64 / start.elapsed().as_secs_f64()
+        (2 * ROUNDS * MR * NV * D::GROUP * lanes) as f64 / start.elapsed().as_secs_f64()
     }
 }
 

@@ -73,9 +73,9 @@ impl Keys for Keys8 {
         scale: f32,
         f: impl FnOnce(&Self::Queries<'_>),
     ) {
-        let (d, mr) = (self.packed.k(), isa.dot_tile_shape().0);
-        parallel::with_bytes(RowGroups::size(m, d, mr), |bytes| {
-            let mut rows = RowGroups::new(bytes, d, mr);
+        let d = self.packed.k();
+        parallel::with_bytes(RowGroups::size(isa, m, d), |bytes| {
+            let mut rows = RowGroups::new(isa, bytes, d);
             let mut scales = [RowScale::default(); QUERIES];
             isa.dispatch_dots(ToBytes { queries, d, scale, rows: &mut rows, scales: &mut scales[..m] });
             f(&Queries8 { isa, rows, scales: &scales[..m] });

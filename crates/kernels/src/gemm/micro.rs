@@ -7,8 +7,38 @@ use crate::simd::{Dot, F32s, FloatsOf, Simd};
 
 /// How many rows of `B` ahead a tile asks for: enough to come from L3 in time.
 const AHEAD: usize = 16;
-/// Bytes of a row that lie together in the left operand of [`dot_tile`]: a cache line.
-pub(crate) const SLICE: usize = 64;
+/// Bytes of a cache line.
+const LINE: usize = 64;
+/// Steps of `k` a turn of the inner loops. Where a core is shared with a busy neighbour, instructions are scarcer than multiply-adds.
+const UNROLL: usize = 4;
+/// Bytes of a row that lie together in the left operand of [`dot_tile`].
+pub(crate) const SLICE: usize = LINE;
+
+/// Calls `step` with 0 .. `count`, several in a turn. Not for sums of integers: the compiler adds up the products of a turn first, for which
+/// there are no registers.
+#[inline(always)]
+fn unrolled(count: usize, mut step: impl FnMut(usize)) {
+    let whole = count - count % UNROLL;
+    let mut p = 0;
+    while p < whole {
+        for u in 0..UNROLL {
+            step(p + u);
+        }
+        p += UNROLL;
+    }
+    while p < count {
+        step(p);
+        p += 1;
+    }
+}
+
+/// Asks for every cache line of the `bytes` at `b`.
+#[inline(always)]
+fn ask_for<F: F32s>(s: F::Token, b: *const u8, bytes: usize) {
+    for at in (0..bytes).step_by(LINE) {
+        F::prefetch(s, b.wrapping_add(at).cast());
+    }
+}
 
 /// `MR × NV` vectors of `A · B` over `depth` steps of `k`.
 ///
@@ -27,30 +57,27 @@ pub(crate) fn tile<S: Simd, const MR: usize, const NV: usize>(
     assert!(depth <= KC && a.len() >= (MR - 1) * KC + depth);
     assert!(NV * lanes <= stride && b.len() >= depth * stride);
     let mut acc = [[S::F32::splat(s, 0.0); NV]; MR];
-    let mut a_ptr = a.as_ptr();
-    let mut b_ptr = b.as_ptr();
-    for _ in 0..depth {
-        let mut b_row = [S::F32::splat(s, 0.0); NV];
-        for (v, b) in b_row.iter_mut().enumerate() {
-            // SAFETY: row `p < depth` of the panel; `b.len() >= depth · stride` and `stride >= NV · lanes`, asserted above.
-            *b = unsafe { S::F32::load_ptr(s, b_ptr.add(v * lanes)) };
-        }
-        for v in 0..NV {
-            S::F32::prefetch(s, b_ptr.wrapping_add(AHEAD * stride + v * lanes));
-        }
-        for (r, acc) in acc.iter_mut().enumerate() {
-            // SAFETY: `r < MR`, column `p < depth`; `a.len() >= (MR − 1) · KC + depth` is asserted above.
-            let x = S::F32::splat(s, unsafe { *a_ptr.add(r * KC) });
-            for (acc, b) in acc.iter_mut().zip(b_row) {
-                *acc = x.mul_add(b, *acc);
+    let (a, b) = (a.as_ptr(), b.as_ptr());
+    unrolled(
+        depth,
+        #[inline(always)]
+        |p| {
+            let mut b_row = [S::F32::splat(s, 0.0); NV];
+            for (v, x) in b_row.iter_mut().enumerate() {
+                // SAFETY: row `p < depth` of the panel; `b.len() >= depth · stride` and `stride >= NV · lanes`, asserted above.
+                *x = unsafe { S::F32::load_ptr(s, b.add(p * stride + v * lanes)) };
             }
-        }
-        // SAFETY: both stay within one element past the part that is read, asserted above.
-        unsafe {
-            a_ptr = a_ptr.add(1);
-            b_ptr = b_ptr.add(stride);
-        }
-    }
+            let ahead = b.wrapping_add((p + AHEAD) * stride);
+            ask_for::<S::F32>(s, ahead.cast(), NV * lanes * size_of::<f32>());
+            for (r, acc) in acc.iter_mut().enumerate() {
+                // SAFETY: `r < MR`, column `p < depth`; `a.len() >= (MR − 1) · KC + depth` is asserted above.
+                let x = S::F32::splat(s, unsafe { *a.add(r * KC + p) });
+                for (acc, b) in acc.iter_mut().zip(b_row) {
+                    *acc = x.mul_add(b, *acc);
+                }
+            }
+        },
+    );
     acc
 }
 
@@ -83,16 +110,20 @@ pub(crate) fn tile_of_sum<S: Simd, const T: usize, const NV: usize>(
         sum
     };
     let mut acc = [sum(depth); T];
-    for p in 0..depth {
-        let row = sum(p);
-        for (t, acc) in acc.iter_mut().enumerate() {
-            // SAFETY: `p < depth` and `t < T`; `z.len() >= depth · T` is asserted above.
-            let z = S::F32::splat(s, unsafe { *z.as_ptr().add(p * T + t) });
-            for (acc, x) in acc.iter_mut().zip(row) {
-                *acc = x.mul_add(z, *acc);
+    unrolled(
+        depth,
+        #[inline(always)]
+        |p| {
+            let row = sum(p);
+            for (t, acc) in acc.iter_mut().enumerate() {
+                // SAFETY: `p < depth` and `t < T`; `z.len() >= depth · T` is asserted above.
+                let z = S::F32::splat(s, unsafe { *z.as_ptr().add(p * T + t) });
+                for (acc, x) in acc.iter_mut().zip(row) {
+                    *acc = x.mul_add(z, *acc);
+                }
             }
-        }
-    }
+        },
+    );
     acc
 }
 
@@ -112,27 +143,31 @@ pub(crate) fn tile_transposed<S: Simd, const MR: usize, const NV: usize>(
         depth > 0 && a.len() >= (depth - 1) * a_stride + MR && b.len() >= (depth - 1) * b_stride + NV * lanes
     );
     let mut acc = [[S::F32::splat(s, 0.0); NV]; MR];
-    for p in 0..depth {
-        let mut b_row = [S::F32::splat(s, 0.0); NV];
-        for (v, x) in b_row.iter_mut().enumerate() {
-            // SAFETY: row `p < depth`; it has `NV · lanes` floats, asserted above.
-            *x = unsafe { S::F32::load_ptr(s, b.as_ptr().add(p * b_stride + v * lanes)) };
-        }
-        for (r, acc) in acc.iter_mut().enumerate() {
-            // SAFETY: row `p < depth`, which has `MR > r` floats, asserted above.
-            let x = S::F32::splat(s, unsafe { *a.as_ptr().add(p * a_stride + r) });
-            for (acc, b) in acc.iter_mut().zip(b_row) {
-                *acc = x.mul_add(b, *acc);
+    unrolled(
+        depth,
+        #[inline(always)]
+        |p| {
+            let mut b_row = [S::F32::splat(s, 0.0); NV];
+            for (v, x) in b_row.iter_mut().enumerate() {
+                // SAFETY: row `p < depth`; it has `NV · lanes` floats, asserted above.
+                *x = unsafe { S::F32::load_ptr(s, b.as_ptr().add(p * b_stride + v * lanes)) };
             }
-        }
-    }
+            for (r, acc) in acc.iter_mut().enumerate() {
+                // SAFETY: row `p < depth`, which has `MR > r` floats, asserted above.
+                let x = S::F32::splat(s, unsafe { *a.as_ptr().add(p * a_stride + r) });
+                for (acc, b) in acc.iter_mut().zip(b_row) {
+                    *acc = x.mul_add(b, *acc);
+                }
+            }
+        },
+    );
     acc
 }
 
-/// `MR × NV` vectors of sums of products of bytes over `groups` groups of four.
+/// `MR × NV` vectors of sums of products of bytes over `groups` groups.
 ///
-/// `a` holds `MR` rows of [`SLICE`] bytes for every `SLICE` bytes of `k`, these `a_stride` bytes apart; `b` has `NV` vectors of groups for
-/// every group, these `b_stride` bytes apart.
+/// `a` holds `MR` rows of [`SLICE`] bytes for every `SLICE` bytes of a row, these `a_stride` bytes apart, a group in four; `b` has `NV` vectors
+/// of groups for every group, these `b_stride` bytes apart.
 ///
 /// # Panics
 /// If either is too short.
@@ -143,33 +178,28 @@ pub(crate) fn dot_tile<D: Dot, const MR: usize, const NV: usize>(
     (a, a_stride): (&[u8], usize),
     (b, b_stride): (&[i8], usize),
 ) -> [[D::Sums; NV]; MR] {
-    let width = 4 * FloatsOf::<D>::LANES;
+    let width = D::GROUP * FloatsOf::<D>::LANES;
     assert!(groups > 0 && a.len() >= (groups - 1) / (SLICE / 4) * a_stride + MR * SLICE);
     assert!(NV * width <= b_stride && b.len() >= groups * b_stride);
     let mut acc = [[d.zero(); NV]; MR];
-    let mut a_ptr = a.as_ptr();
-    let mut b_ptr = b.as_ptr();
-    let mut left = groups;
-    while left > 0 {
-        let here = left.min(SLICE / 4);
-        for p in 0..here {
+    for first in (0..groups).step_by(SLICE / 4) {
+        let slice = a.as_ptr().wrapping_add(first / (SLICE / 4) * a_stride);
+        let rows = b.as_ptr().wrapping_add(first * b_stride);
+        for p in 0..(groups - first).min(SLICE / 4) {
+            let row = rows.wrapping_add(p * b_stride);
             // SAFETY: one of the `groups` rows of the panel; `b.len() >= groups · b_stride` and `b_stride >= NV · width`, asserted above.
-            let b_row: [D::Bytes; NV] =
-                std::array::from_fn(|v| unsafe { d.load_groups(b_ptr.add(v * width)) });
-            for v in 0..NV {
-                FloatsOf::<D>::prefetch(d.floats(), b_ptr.wrapping_add(AHEAD * b_stride + v * width).cast());
-            }
+            let b_row: [D::Groups; NV] =
+                std::array::from_fn(|v| unsafe { d.load_groups(row.add(v * width)) });
+            let ahead = row.wrapping_add(AHEAD * b_stride);
+            ask_for::<FloatsOf<D>>(d.floats(), ahead.cast(), NV * width);
             for (r, acc) in acc.iter_mut().enumerate() {
                 // SAFETY: `r < MR` and `p < SLICE / 4` in one of the slices of `a`, which reaches there, asserted above.
-                let x = unsafe { d.splat_group(a_ptr.add(r * SLICE + 4 * p)) };
+                let x = unsafe { d.splat_group(slice.add(r * SLICE + 4 * p)) };
                 for (acc, b) in acc.iter_mut().zip(b_row) {
                     *acc = d.dot(*acc, x, b);
                 }
             }
-            b_ptr = b_ptr.wrapping_add(b_stride);
         }
-        a_ptr = a_ptr.wrapping_add(a_stride);
-        left -= here;
     }
     acc
 }
@@ -191,20 +221,18 @@ pub(crate) fn pair_tile<D: Dot, const MR: usize, const NV: usize>(
     assert!(pairs > 0 && 2 * pairs <= KC && a.len() >= (MR - 1) * KC + 2 * pairs);
     assert!(b.len() >= (pairs - 1) * stride + NV * vector);
     let mut acc = [[d.zero(); NV]; MR];
-    let mut a_ptr = a.as_ptr();
-    let mut b_ptr = b.as_ptr();
-    for _ in 0..pairs {
+    let (a, b) = (a.as_ptr(), b.as_ptr());
+    for p in 0..pairs {
         // SAFETY: pair `p < pairs`; `b.len() >= (pairs − 1) · stride + NV · vector` is asserted above.
-        let b_row: [D::Pairs; NV] = std::array::from_fn(|v| unsafe { d.load_pairs(b_ptr.add(v * vector)) });
+        let b_row: [D::Pairs; NV] =
+            std::array::from_fn(|v| unsafe { d.load_pairs(b.add(p * stride + v * vector)) });
         for (r, acc) in acc.iter_mut().enumerate() {
             // SAFETY: `r < MR` at pair `p < pairs`; the last is `a[(MR − 1) · KC + 2 · pairs − 1]`, asserted above.
-            let x = unsafe { d.splat_pair(a_ptr.add(r * KC)) };
+            let x = unsafe { d.splat_pair(a.add(r * KC + 2 * p)) };
             for (acc, b) in acc.iter_mut().zip(b_row) {
                 *acc = d.dot_pairs(*acc, x, b);
             }
         }
-        a_ptr = a_ptr.wrapping_add(2);
-        b_ptr = b_ptr.wrapping_add(stride);
     }
     acc
 }

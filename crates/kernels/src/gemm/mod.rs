@@ -23,6 +23,8 @@ mod pack;
 
 pub use pack::PackedB;
 
+use std::ops::Range;
+
 use crate::math;
 use crate::parallel;
 use crate::simd::{F32s, Isa, Simd, TileOp};
@@ -31,7 +33,10 @@ pub(crate) use micro::{SLICE, dot_tile, dot_tile_of_sum, pair_tile, tile, tile_o
 /// Most rows in a block of `k`. A panel of `B` takes 36 KiB at 192 rows, as of a `k` of 384, and NR = 48: mostly it stays in L1.
 pub const KC: usize = 288;
 /// Most rows of `A` in one block: MC×KC floats stay in L2.
-const MC: usize = 216;
+const MC: usize = 108;
+/// Blocks of `k` of which a block of `A` is there at once: the sums of a panel then go through L1 from one to the next, and not through
+/// memory.
+const TOGETHER: usize = 2;
 /// Outputs of more floats than this do not stay in L2: their lines are asked for before a tile's sums are formed. Otherwise tiles wait for
 /// memory, and only a few lines can be waited for at a time.
 const FAR_FROM: usize = 1 << 20;
@@ -194,17 +199,21 @@ fn block(
     if b.is_plain() {
         return plain_block(isa, a, first_row, m, b, c, epilogue);
     }
-    parallel::with_scratch(m * KC, |a_block| {
-        for k_block in 0..b.k_blocks() {
-            let depth = b.depth(k_block);
-            for (i, row) in a_block.chunks_exact_mut(KC).enumerate() {
-                a.copy_row(first_row + i, b.first_row(k_block), &mut row[..depth]);
+    let together = b.k_blocks().min(TOGETHER);
+    parallel::with_scratch(together * m * KC, |a_blocks| {
+        for first in (0..b.k_blocks()).step_by(together) {
+            let k_blocks = first..b.k_blocks().min(first + together);
+            for (k_block, a_block) in k_blocks.clone().zip(a_blocks.chunks_exact_mut(m * KC)) {
+                let depth = b.depth(k_block);
+                for (i, row) in a_block.chunks_exact_mut(KC).enumerate() {
+                    a.copy_row(first_row + i, b.first_row(k_block), &mut row[..depth]);
+                }
             }
             let output = Output { n: b.n(), c: &mut *c, epilogue };
             if far {
-                isa.dispatch_tiled(Block::<true> { a: a_block, m, b, k_block, output });
+                isa.dispatch_tiled(Block::<true> { a: a_blocks, m, b, k_blocks, k_block: first, output });
             } else {
-                isa.dispatch_tiled(Block::<false> { a: a_block, m, b, k_block, output });
+                isa.dispatch_tiled(Block::<false> { a: a_blocks, m, b, k_blocks, k_block: first, output });
             }
         }
     });
@@ -231,10 +240,12 @@ fn plain_block(
 }
 
 struct Block<'a, const FAR: bool> {
-    /// `m` rows with stride [`KC`].
+    /// For every block of `k` that is at hand, `m` rows with stride [`KC`].
     a: &'a [f32],
     m: usize,
     b: &'a PackedB,
+    k_blocks: Range<usize>,
+    /// That of the tiles.
     k_block: usize,
     output: Output<'a>,
 }
@@ -244,7 +255,12 @@ impl<const FAR: bool> TileOp for Block<'_, FAR> {
     #[inline(always)]
     fn eval<S: Simd, const MR: usize, const NV: usize>(mut self, s: S) {
         let (m, n) = (self.m, self.b.n());
-        cover::<S, MR, NV>(s, (m, n), &mut self);
+        for panel in 0..self.b.panels() {
+            for k_block in self.k_blocks.clone() {
+                self.k_block = k_block;
+                cover_panel::<S, MR, NV>(s, (m, n), panel, &mut self);
+            }
+        }
     }
 }
 
@@ -268,11 +284,22 @@ pub(crate) fn cover<S: Simd, const MR: usize, const NV: usize>(
     body: &mut impl PanelTiles,
 ) {
     for panel in 0..n.div_ceil(NV * S::F32::LANES) {
-        match vectors_of(n, panel, NV, S::F32::LANES) {
-            1 if NV > 1 => cover_rows::<S, MR, 1>(s, m, panel, body),
-            2 if NV > 2 => cover_rows::<S, MR, 2>(s, m, panel, body),
-            _ => cover_rows::<S, MR, NV>(s, m, panel, body),
-        }
+        cover_panel::<S, MR, NV>(s, (m, n), panel, body);
+    }
+}
+
+/// One panel of [`cover`].
+#[inline(always)]
+fn cover_panel<S: Simd, const MR: usize, const NV: usize>(
+    s: S,
+    (m, n): (usize, usize),
+    panel: usize,
+    body: &mut impl PanelTiles,
+) {
+    match vectors_of(n, panel, NV, S::F32::LANES) {
+        1 if NV > 1 => cover_rows::<S, MR, 1>(s, m, panel, body),
+        2 if NV > 2 => cover_rows::<S, MR, 2>(s, m, panel, body),
+        _ => cover_rows::<S, MR, NV>(s, m, panel, body),
     }
 }
 
@@ -317,7 +344,8 @@ impl<const FAR: bool> PanelTiles for Block<'_, FAR> {
         if FAR {
             self.output.ask_for::<S, MR, NV>(s, place, last);
         }
-        let acc = tile::<S, MR, NV>(s, self.b.depth(self.k_block), &self.a[i * KC..], right);
+        let a = &self.a[((self.k_block - self.k_blocks.start) * self.m + i) * KC..];
+        let acc = tile::<S, MR, NV>(s, self.b.depth(self.k_block), a, right);
         self.output.put(s, place, (first, last), acc);
     }
 }

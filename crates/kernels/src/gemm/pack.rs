@@ -18,6 +18,9 @@ pub struct PackedB {
     tile: (usize, usize),
     /// Rows of every block but the last.
     step: usize,
+    /// Blocks of rows, and panels in each: every tile asks, so they are not divided out each time.
+    k_blocks: usize,
+    panels: usize,
     plain: bool,
     /// Of the first float used in `data`, so that panels start on a cache line.
     start: usize,
@@ -64,6 +67,9 @@ impl PackedB {
     fn fill(&mut self, isa: Isa, k: usize, n: usize, plain: bool, source: &impl Source) {
         self.tile = isa.tile_shape();
         (self.k, self.n, self.plain) = (k, n, plain);
+        // A product over nothing is still a (zero) block, so that C is written.
+        self.k_blocks = k.div_ceil(self.step).max(1);
+        self.panels = n.div_ceil(self.tile.1);
         let width = if plain { n } else { self.tile.1 };
         let len = if plain { k * n } else { n.next_multiple_of(width) * k };
         if self.data.len() < len + LINE {
@@ -122,8 +128,7 @@ impl PackedB {
     }
 
     pub(crate) fn k_blocks(&self) -> usize {
-        // A product over nothing is still a (zero) block, so that C is written.
-        self.k.div_ceil(self.step).max(1)
+        self.k_blocks
     }
 
     /// The first row of block `k_block`.
@@ -139,7 +144,7 @@ impl PackedB {
     }
 
     pub(crate) fn panels(&self) -> usize {
-        self.n.div_ceil(self.tile.1)
+        self.panels
     }
 
     /// Panel `panel` of block `k_block`: `depth · NR` floats.

@@ -12,7 +12,7 @@
 //! ```text
 //! for each block of rows of A                     parallel: disjoint rows of C
 //!   u, z, sₐ ← rows, 64 bytes of each of MR       a register tile reads them in order; fits L2
-//!   for each NR columns of B                      panel of all k, four rows of k together
+//!   for each NR columns of B                      panel of all k, two or four rows of k together
 //!     for each MR rows                            sums of all k in registers
 //! ```
 
@@ -65,8 +65,8 @@ fn check(isa: Isa, a: &[f32], m: usize, b: &PackedB8, c: &[f32], epilogue: &Epil
 
 fn block(isa: Isa, a: Rows, b: &PackedB8, (c, far): (&mut [f32], bool), epilogue: Epilogue) {
     let m = c.len() / b.n();
-    parallel::with_bytes(RowGroups::size(m, b.k(), b.tile.0), |bytes| {
-        let rows = RowGroups::new(bytes, b.k(), b.tile.0);
+    parallel::with_bytes(RowGroups::size(isa, m, b.k()), |bytes| {
+        let rows = RowGroups::new(isa, bytes, b.k());
         let output = Output { n: b.n(), c, epilogue };
         if far {
             isa.dispatch_dots(Block::<true> { a, m, b, rows, output });

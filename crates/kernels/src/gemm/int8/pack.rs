@@ -2,7 +2,7 @@
 
 use std::array;
 
-use super::quantize::{HALF, RowGroups, RowScale, VECTOR, range, scale_of, to_bytes};
+use super::quantize::{HALF, Quantizer, RowGroups, RowScale, VECTOR, range, scale_of};
 use crate::gemm::{Rows, dot_tile};
 use crate::parallel;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa};
@@ -10,8 +10,8 @@ use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa};
 /// Most rows: the sums stay within 32 bits, and 128ths of those of a column within 16.
 pub const MAX_K: usize = 1 << 15;
 
-/// A `(k, n)` matrix as signed bytes, cut into panels of `NR` columns. A panel is contiguous: for every four rows of `k`, the
-/// four bytes of each column. Rows and columns are padded with zeros.
+/// A `(k, n)` matrix as signed bytes, cut into panels of `NR` columns. A panel is contiguous: for every [`Dot::GROUP`] rows of `k`, as
+/// many bytes of each column. Rows and columns are padded with zeros.
 #[derive(Clone, Debug, Default)]
 pub struct PackedB8 {
     k: usize,
@@ -97,8 +97,8 @@ impl PackedB8 {
     ) -> [[FloatsOf<D>; NV]; MR] {
         let s = d.floats();
         let lanes = FloatsOf::<D>::LANES;
-        let right = (self.panel(panel), 4 * self.tile.1);
-        let acc = dot_tile::<D, MR, NV>(d, self.padded_k() / 4, rows.tile(i), right);
+        let right = (self.panel(panel), D::GROUP * self.tile.1);
+        let acc = dot_tile::<D, MR, NV>(d, self.padded_k() / D::GROUP, rows.tile(i), right);
         let scales_of: [_; NV] =
             array::from_fn(|v| FloatsOf::<D>::load(s, &self.scales[panel * self.tile.1 + v * lanes..]));
         // Of zeros, it would be filled by a call for every tile.
@@ -115,7 +115,7 @@ impl PackedB8 {
         out
     }
 
-    /// Rows with their padding.
+    /// Rows with their padding, whatever the groups are.
     fn padded_k(&self) -> usize {
         self.k.next_multiple_of(4)
     }
@@ -152,7 +152,7 @@ impl DotOp for Pack<'_> {
                 parts.for_each(|((x, w), common)| *x = w - common);
                 let (low, high) = range(d, weights);
                 let (scale, inverse) = scale_of((-low).max(high), 127.0);
-                to_bytes(d, weights, inverse, f32::from(HALF), row);
+                Quantizer { inverse, zero: f32::from(HALF) }.bytes(d, weights, row);
                 scales[j] = scale;
             } else {
                 row.fill(HALF);
@@ -160,8 +160,9 @@ impl DotOp for Pack<'_> {
             }
             row[k..].fill(HALF);
             let row = &row[..k.next_multiple_of(4)];
-            for (place, four) in bytes[4 * j..].chunks_mut(4 * width).zip(row.as_chunks::<4>().0) {
-                place[..4].copy_from_slice(&four.map(|byte| (byte ^ HALF) as i8));
+            let places = bytes[D::GROUP * j..].chunks_mut(D::GROUP * width);
+            for (place, group) in places.zip(row.chunks_exact(D::GROUP)) {
+                place.iter_mut().zip(group).for_each(|(place, byte)| *place = (byte ^ HALF) as i8);
             }
             let sum: i32 = row.iter().map(|&byte| i32::from(byte) - i32::from(HALF)).sum();
             (centres[2 * j], centres[2 * j + 1]) = ((-sum & 127) as i16, (-sum >> 7) as i16);

@@ -1,7 +1,7 @@
 //! Floats to bytes.
 
 use crate::gemm::SLICE;
-use crate::simd::{Dot, F32s, FloatsOf};
+use crate::simd::{Dot, F32s, FloatsOf, Isa};
 
 /// Half the range of an unsigned byte, and the difference between a signed and an unsigned one.
 pub(super) const HALF: u8 = 128;
@@ -40,16 +40,45 @@ pub(super) fn scale_of(extent: f32, steps: f32) -> (f32, f32) {
     if extent / steps >= f32::MIN_POSITIVE { (extent / steps, steps / extent) } else { (1.0, 1.0) }
 }
 
-/// `round(x · inverse) + zero`, within 0 ..= 255, for every element; the rest of the last vector becomes `zero`.
-#[inline(always)]
-pub(super) fn to_bytes<D: Dot>(d: D, x: &[f32], inverse: f32, zero: f32, out: &mut [u8]) {
-    let s = d.floats();
-    let lanes = FloatsOf::<D>::LANES;
-    let [inverse, zero, least, most] = [inverse, zero, 0.0, 255.0].map(|x| FloatsOf::<D>::splat(s, x));
-    for (x, out) in x.chunks(lanes).zip(out.chunks_exact_mut(lanes)) {
-        let x = FloatsOf::<D>::load_partial(s, x).mul(inverse);
-        d.store_bytes(x.round().add(zero).max(least).min(most), out);
+/// How an element becomes a byte: `round(x · inverse) + zero`, within 0 ..= 255.
+#[derive(Clone, Copy)]
+pub(super) struct Quantizer {
+    pub inverse: f32,
+    pub zero: f32,
+}
+
+impl Quantizer {
+    /// Every element as a byte; the rest of the last vector becomes `zero`.
+    #[inline(always)]
+    pub fn bytes<D: Dot>(self, d: D, x: &[f32], out: &mut [u8]) {
+        let lanes = FloatsOf::<D>::LANES;
+        for (x, out) in x.chunks(lanes).zip(out.chunks_exact_mut(lanes)) {
+            d.store_bytes(self.vector(d, x), out);
+        }
     }
+
+    /// As [`Self::bytes`], every one as an element of a left operand.
+    #[inline(always)]
+    pub fn left<D: Dot>(self, d: D, x: &[f32], out: &mut [u8]) {
+        let lanes = FloatsOf::<D>::LANES;
+        for (x, out) in x.chunks(lanes).zip(out.chunks_exact_mut(lanes * left_size(D::GROUP))) {
+            d.store_left(self.vector(d, x), out);
+        }
+    }
+
+    #[inline(always)]
+    fn vector<D: Dot>(self, d: D, x: &[f32]) -> FloatsOf<D> {
+        let s = d.floats();
+        let [inverse, zero, least, most] =
+            [self.inverse, self.zero, 0.0, 255.0].map(|x| FloatsOf::<D>::splat(s, x));
+        FloatsOf::<D>::load_partial(s, x).mul(inverse).round().add(zero).max(least).min(most)
+    }
+}
+
+/// Bytes of an element of a left operand.
+#[inline(always)]
+const fn left_size(group: usize) -> usize {
+    4 / group
 }
 
 /// What the bytes of a row stand for: `scale · (byte − zero)`.
@@ -59,26 +88,30 @@ pub(crate) struct RowScale {
     pub zero: u8,
 }
 
-/// Rows as unsigned bytes, in the order in which a register tile reads them: for `mr` rows [`SLICE`] bytes of each, then the next.
+/// Rows as left operands, in the order in which a register tile reads them: for `mr` rows [`SLICE`] bytes of each, then the next.
 ///
 /// Each row has its own scale and zero: its smallest element (or zero) becomes 0, its largest (or zero) 255.
 #[derive(Debug)]
 pub(crate) struct RowGroups<'a> {
     bytes: &'a mut [u8],
     mr: usize,
-    /// Of a row, with its padding.
+    /// Bytes of a row, with its padding.
     len: usize,
 }
 
 impl<'a> RowGroups<'a> {
     /// Bytes that `m` rows of `k` take.
-    pub fn size(m: usize, k: usize, mr: usize) -> usize {
-        m.next_multiple_of(mr) * k.next_multiple_of(SLICE)
+    pub fn size(isa: Isa, m: usize, k: usize) -> usize {
+        m.next_multiple_of(isa.dot_tile_shape().0) * Self::row_size(isa, k)
     }
 
     /// In `bytes`, as many as [`Self::size`] says.
-    pub fn new(bytes: &'a mut [u8], k: usize, mr: usize) -> Self {
-        Self { bytes, mr, len: k.next_multiple_of(SLICE) }
+    pub fn new(isa: Isa, bytes: &'a mut [u8], k: usize) -> Self {
+        Self { bytes, mr: isa.dot_tile_shape().0, len: Self::row_size(isa, k) }
+    }
+
+    fn row_size(isa: Isa, k: usize) -> usize {
+        (k * left_size(isa.dot_group())).next_multiple_of(SLICE)
     }
 
     /// Sets row `i`.
@@ -88,8 +121,9 @@ impl<'a> RowGroups<'a> {
         let (scale, inverse) = scale_of(high - low, 255.0);
         let zero = (-low * inverse).round_ties_even().clamp(0.0, 255.0);
         let group = &mut self.bytes[i / self.mr * self.mr * self.len..][..self.mr * self.len];
-        for (x, slices) in row.chunks(SLICE).zip(group.chunks_exact_mut(self.mr * SLICE)) {
-            to_bytes(d, x, inverse, zero, &mut slices[i % self.mr * SLICE..][..SLICE]);
+        let slices = group.chunks_exact_mut(self.mr * SLICE);
+        for (x, slices) in row.chunks(SLICE / left_size(D::GROUP)).zip(slices) {
+            Quantizer { inverse, zero }.left(d, x, &mut slices[i % self.mr * SLICE..][..SLICE]);
         }
         RowScale { scale, zero: zero as u8 }
     }

@@ -1,5 +1,5 @@
-//! AVX2 has a product of unsigned and signed bytes that saturates at 16 bits. Two products of seven bits, and two of the eighth
-//! bit, stay below that, so the left operand goes through it in these two parts.
+//! AVX2's product of unsigned and signed bytes saturates at 16 bits, and keeping below that takes twice the instructions. So bytes become
+//! words, of which it adds two exact products.
 //!
 //! Shared invariant of every `unsafe` block below: the token exists only after [`Avx2::detect`] saw `avx2`.
 
@@ -11,15 +11,16 @@ use crate::simd::avx2::F32x8;
 
 #[target_feature(enable = "avx2,fma")]
 fn gateway<O: DotOp>(d: Avx2, op: O) -> O::Output {
-    // 8 sums, 2 of B, 2 of A, 1 of ones, of 16: the rest hold products.
-    op.eval::<Avx2, 4, 2>(d)
+    // 12 sums, 2 of B, 1 of A, 1 for products, of 16.
+    op.eval::<Avx2, 6, 2>(d)
 }
 
 impl Dot for Avx2 {
     type Floats = Avx2;
-    type Bytes = __m256i;
+    type Groups = __m256i;
     type Pairs = __m256i;
     type Sums = __m256i;
+    const GROUP: usize = 2;
 
     #[inline(always)]
     fn floats(self) -> Avx2 {
@@ -37,19 +38,21 @@ impl Dot for Avx2 {
     }
     #[inline(always)]
     unsafe fn load_groups(self, x: *const i8) -> __m256i {
-        // SAFETY: the token proves the feature; the caller promises 32 readable bytes.
-        unsafe { _mm256_loadu_si256(x.cast()) }
+        // SAFETY: the token proves the feature; the caller promises sixteen readable bytes.
+        unsafe { _mm256_cvtepi8_epi16(_mm_loadu_si128(x.cast())) }
     }
     #[inline(always)]
     fn dot(self, sums: __m256i, a: __m256i, b: __m256i) -> __m256i {
-        // SAFETY: the token proves the feature.
+        self.dot_pairs(sums, a, b)
+    }
+    #[inline(always)]
+    fn store_left(self, x: F32x8, out: &mut [u8]) {
+        assert!(out.len() >= 16);
+        // SAFETY: the token proves the feature; eight words fit, asserted above.
         unsafe {
-            let ones = _mm256_set1_epi16(1);
-            // |127 · b + 127 · b'| and |128 · b + 128 · b'| with b, b' ≥ −128 are at most 32,768, and that only below zero.
-            let low = _mm256_maddubs_epi16(_mm256_and_si256(a, _mm256_set1_epi8(0x7f)), b);
-            let high = _mm256_maddubs_epi16(_mm256_and_si256(a, _mm256_set1_epi8(-0x80)), b);
-            let sums = _mm256_add_epi32(sums, _mm256_madd_epi16(low, ones));
-            _mm256_add_epi32(sums, _mm256_madd_epi16(high, ones))
+            let x = _mm256_cvtps_epi32(x.0);
+            let words = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x));
+            _mm_storeu_si128(out.as_mut_ptr().cast(), words);
         }
     }
     #[inline(always)]

@@ -1,7 +1,8 @@
 //! Products of bytes and of 16-bit words: what an integer kernel may ask of an instruction set beyond [`Simd`].
 //!
-//! A vector holds one group of four bytes for every lane of the floats, and a product adds the four products of each group
-//! to a 32-bit sum. All of it is integer arithmetic without saturation, so every instruction set gives the same bits.
+//! A vector holds one group of bytes for every lane of the floats, and a product adds the products of each group to a 32-bit sum. A group
+//! is four bytes where there is an instruction for that, and else two, which become words on the way into a register. All of it is integer
+//! arithmetic without saturation, so every instruction set gives the same bits.
 
 mod portable;
 
@@ -24,31 +25,36 @@ pub type FloatsOf<D> = <<D as Dot>::Floats as Simd>::F32;
 pub trait Dot: Copy + Send + Sync + 'static {
     /// What its floats are made of. A vector of sums has as many lanes as one of floats.
     type Floats: Simd;
-    /// A group of four bytes per lane.
-    type Bytes: Copy;
+    /// A group per lane.
+    type Groups: Copy;
     /// A pair of 16-bit words per lane.
     type Pairs: Copy;
     /// A 32-bit sum per lane.
     type Sums: Copy;
 
+    /// Bytes of a group of the right operand. On the left a group always takes four: one or two for each element.
+    const GROUP: usize;
+
     /// The token of the floats.
     fn floats(self) -> Self::Floats;
     /// Nothing summed yet.
     fn zero(self) -> Self::Sums;
-    /// The group of four bytes at `x` in every lane.
+    /// The group of a left operand at `x` in every lane.
     ///
     /// # Safety
     /// `x` must be valid for reads of four bytes; no alignment is needed.
     #[allow(unsafe_code)]
-    unsafe fn splat_group(self, x: *const u8) -> Self::Bytes;
-    /// A vector of groups from `x`.
+    unsafe fn splat_group(self, x: *const u8) -> Self::Groups;
+    /// A vector of groups of a right operand from `x`.
     ///
     /// # Safety
-    /// `x` must be valid for reads of four bytes a lane; no alignment is needed.
+    /// `x` must be valid for reads of [`Self::GROUP`] bytes a lane; no alignment is needed.
     #[allow(unsafe_code)]
-    unsafe fn load_groups(self, x: *const i8) -> Self::Bytes;
+    unsafe fn load_groups(self, x: *const i8) -> Self::Groups;
     /// `sums + Σ a · b` over each group, `a` unsigned and `b` signed.
-    fn dot(self, sums: Self::Sums, a: Self::Bytes, b: Self::Bytes) -> Self::Sums;
+    fn dot(self, sums: Self::Sums, a: Self::Groups, b: Self::Groups) -> Self::Sums;
+    /// Writes integral floats in 0 ..= 255 as elements of a left operand, one a lane, `4 / GROUP` bytes each. Panics if `out` is shorter.
+    fn store_left(self, x: FloatsOf<Self>, out: &mut [u8]);
     /// The pair of words at `x` in every lane.
     ///
     /// # Safety
@@ -104,6 +110,19 @@ impl Isa {
                 None => s.avx2().run_dots(op),
             },
         }
+    }
+
+    /// Bytes of a group of the right operand: [`Dot::GROUP`].
+    pub(crate) fn dot_group(self) -> usize {
+        struct Group;
+        impl DotOp for Group {
+            type Output = usize;
+            #[inline(always)]
+            fn eval<D: Dot, const MR: usize, const NV: usize>(self, _: D) -> usize {
+                D::GROUP
+            }
+        }
+        self.dispatch_dots(Group)
     }
 
     /// Rows and columns of the register tile of sums.

@@ -1,32 +1,17 @@
 //! The floor: bytes widened to 16 bits, pairs of their products added, in vectors of `wide`.
 
-use wide::{i16x16, i32x8};
+use wide::{i8x16, i16x16, i32x8};
 
 use super::{Dot, DotOp};
 use crate::simd::portable::F32x8;
 use crate::simd::{F32s, Portable};
 
-/// Bytes 0 and 2, and bytes 1 and 3, of eight groups.
-#[derive(Clone, Copy, Debug)]
-pub struct Bytes {
-    even: i16x16,
-    odd: i16x16,
-}
-
-impl Bytes {
-    /// From 32 bytes, each made wider by `widen`.
-    #[inline(always)]
-    fn new(bytes: [u8; 32], widen: impl Fn(u8) -> i16) -> Self {
-        let half = |first: usize| i16x16::new(std::array::from_fn(|i| widen(bytes[2 * i + first])));
-        Self { even: half(0), odd: half(1) }
-    }
-}
-
 impl Dot for Portable {
     type Floats = Portable;
-    type Bytes = Bytes;
+    type Groups = i16x16;
     type Pairs = i16x16;
     type Sums = i32x8;
+    const GROUP: usize = 2;
 
     #[inline(always)]
     fn floats(self) -> Portable {
@@ -38,21 +23,27 @@ impl Dot for Portable {
     }
     #[inline(always)]
     #[allow(unsafe_code)]
-    unsafe fn splat_group(self, x: *const u8) -> Bytes {
+    unsafe fn splat_group(self, x: *const u8) -> i16x16 {
         // SAFETY: the caller promises four readable bytes; an array of bytes needs no alignment.
-        let group = unsafe { x.cast::<[u8; 4]>().read() };
-        Bytes::new(std::array::from_fn(|i| group[i % 4]), i16::from)
+        let [a, b, c, d] = unsafe { x.cast::<[u8; 4]>().read() };
+        let pair = [i16::from_ne_bytes([a, b]), i16::from_ne_bytes([c, d])];
+        i16x16::new(std::array::from_fn(|i| pair[i % 2]))
     }
     #[inline(always)]
     #[allow(unsafe_code)]
-    unsafe fn load_groups(self, x: *const i8) -> Bytes {
-        // SAFETY: the caller promises 32 readable bytes; an array of bytes needs no alignment.
-        let bytes = unsafe { x.cast::<[u8; 32]>().read() };
-        Bytes::new(bytes, |byte| i16::from(byte as i8))
+    unsafe fn load_groups(self, x: *const i8) -> i16x16 {
+        // SAFETY: the caller promises sixteen readable bytes; an array of bytes needs no alignment.
+        i16x16::from_i8x16(i8x16::new(unsafe { x.cast::<[i8; 16]>().read() }))
     }
     #[inline(always)]
-    fn dot(self, sums: i32x8, a: Bytes, b: Bytes) -> i32x8 {
-        sums + a.even.dot(b.even) + a.odd.dot(b.odd)
+    fn dot(self, sums: i32x8, a: i16x16, b: i16x16) -> i32x8 {
+        self.dot_pairs(sums, a, b)
+    }
+    #[inline(always)]
+    fn store_left(self, x: F32x8, out: &mut [u8]) {
+        let mut floats = [0.0; 8];
+        x.store(&mut floats);
+        out.as_chunks_mut::<2>().0[..8].copy_from_slice(&floats.map(|x| (x as i16).to_ne_bytes()));
     }
     #[inline(always)]
     #[allow(unsafe_code)]

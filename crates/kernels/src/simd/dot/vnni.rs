@@ -29,9 +29,10 @@ fn gateway<O: DotOp>(d: Avx512Vnni, op: O) -> O::Output {
 
 impl Dot for Avx512Vnni {
     type Floats = Avx512;
-    type Bytes = __m512i;
+    type Groups = __m512i;
     type Pairs = __m512i;
     type Sums = __m512i;
+    const GROUP: usize = 4;
 
     #[inline(always)]
     fn floats(self) -> Avx512 {
@@ -56,6 +57,10 @@ impl Dot for Avx512Vnni {
     fn dot(self, sums: __m512i, a: __m512i, b: __m512i) -> __m512i {
         // SAFETY: the token proves the feature.
         unsafe { _mm512_dpbusd_epi32(sums, a, b) }
+    }
+    #[inline(always)]
+    fn store_left(self, x: F32x16, out: &mut [u8]) {
+        self.store_bytes(x, out);
     }
     #[inline(always)]
     unsafe fn splat_pair(self, x: *const i16) -> __m512i {
