@@ -1,6 +1,7 @@
 //! The only call sites of rayon: disjoint pieces of an output, and scratch memory per thread.
 //!
-//! Everything runs in rayon's current pool (`ThreadPool::install` or the global one).
+//! Everything runs in rayon's current pool (`ThreadPool::install` or the global one). Every piece may be taken over by another thread
+//! (`with_max_len(1)`): left to itself, rayon makes a few large ones, and a core that is slower for a while keeps the others waiting.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,7 +26,7 @@ pub fn for_each_chunk_mut<T: Send>(
         }
         return;
     }
-    out.par_chunks_mut(chunk_len).enumerate().for_each(|(i, chunk)| f(i, chunk));
+    out.par_chunks_mut(chunk_len).enumerate().with_max_len(1).for_each(|(i, chunk)| f(i, chunk));
 }
 
 /// Two outputs cut in step: `f(index, chunk of a, chunk of b)`.
@@ -44,17 +45,18 @@ pub fn for_each_chunk_mut2<T: Send, U: Send>(
         b.len().div_ceil(b_chunk),
         "outputs cut into different numbers of chunks"
     );
-    a.par_chunks_mut(a_chunk).zip(b.par_chunks_mut(b_chunk)).enumerate().for_each(|(i, (a, b))| f(i, a, b));
+    let chunks = a.par_chunks_mut(a_chunk).zip(b.par_chunks_mut(b_chunk)).enumerate().with_max_len(1);
+    chunks.for_each(|(i, (a, b))| f(i, a, b));
 }
 
 /// Calls `f(index, item)` for every item, in parallel.
 pub fn for_each_mut<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Sync + Send) {
-    items.par_iter_mut().enumerate().for_each(|(i, item)| f(i, item));
+    items.par_iter_mut().enumerate().with_max_len(1).for_each(|(i, item)| f(i, item));
 }
 
 /// `f(0)`, … `f(count − 1)` in this order, computed in parallel.
 pub fn map<R: Send>(count: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
-    (0..count).into_par_iter().map(f).collect()
+    (0..count).into_par_iter().with_max_len(1).map(f).collect()
 }
 
 /// [`map`] for a few large pieces of work, which are parallel inside as well: every thread takes the next that nobody has begun, so no

@@ -59,8 +59,8 @@ impl DotOp for Bytes {
         let mut total = FloatsOf::<D>::splat(d.floats(), 0.0);
         let start = Instant::now();
         for _ in 0..ROUNDS / GROUPS {
-            for sum in dot_tile::<D, MR, NV>(d, GROUPS, (black_box(&a), MR * SLICE), (&b, stride))
-                .as_flattened()
+            for sum in
+                dot_tile::<D, MR, NV>(d, GROUPS, (black_box(&a), MR * SLICE), (&b, stride)).as_flattened()
             {
                 total = total.add(d.to_floats(*sum));
             }
