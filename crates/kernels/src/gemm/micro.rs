@@ -5,8 +5,8 @@
 use super::KC;
 use crate::simd::{Dot, F32s, FloatsOf, Simd};
 
-/// How many rows of `B` ahead a tile asks for: enough to come from L3 in time.
-const AHEAD: usize = 16;
+/// How many bytes of `B` ahead a tile asks for: enough to come from L3 in time.
+const AHEAD: usize = 3072;
 /// Bytes of a cache line.
 const LINE: usize = 64;
 /// Steps of `k` a turn of the inner loops. Where a core is shared with a busy neighbour, instructions are scarcer than multiply-adds.
@@ -32,11 +32,33 @@ fn unrolled(count: usize, mut step: impl FnMut(usize)) {
     }
 }
 
-/// Asks for every cache line of the `bytes` at `b`.
+/// Asks for every cache line of the `bytes` at `x`; any address is fine.
 #[inline(always)]
-fn ask_for<F: F32s>(s: F::Token, b: *const u8, bytes: usize) {
+fn ask_for<F: F32s>(s: F::Token, x: *const u8, bytes: usize) {
     for at in (0..bytes).step_by(LINE) {
-        F::prefetch(s, b.wrapping_add(at).cast());
+        F::prefetch(s, x.wrapping_add(at).cast());
+    }
+}
+
+/// Memory that is asked for piece by piece beside other work, so that it is in the cache when it is read. Rows through which a tile walks
+/// side by side are too short for the processor to foresee.
+pub(crate) struct Ahead<'a, T> {
+    rest: &'a [T],
+    piece: usize,
+}
+
+impl<'a, T> Ahead<'a, T> {
+    /// All of `x` in so many turns.
+    pub fn new(x: &'a [T], turns: usize) -> Self {
+        Self { rest: x, piece: x.len().div_ceil(turns.max(1)) }
+    }
+
+    /// Asks for the next piece, if there is one.
+    #[inline(always)]
+    pub fn turn<F: F32s>(&mut self, s: F::Token) {
+        let (now, rest) = self.rest.split_at(self.piece.min(self.rest.len()));
+        ask_for::<F>(s, now.as_ptr().cast(), size_of_val(now));
+        self.rest = rest;
     }
 }
 
@@ -67,8 +89,8 @@ pub(crate) fn tile<S: Simd, const MR: usize, const NV: usize>(
                 // SAFETY: row `p < depth` of the panel; `b.len() >= depth · stride` and `stride >= NV · lanes`, asserted above.
                 *x = unsafe { S::F32::load_ptr(s, b.add(p * stride + v * lanes)) };
             }
-            let ahead = b.wrapping_add((p + AHEAD) * stride);
-            ask_for::<S::F32>(s, ahead.cast(), NV * lanes * size_of::<f32>());
+            let ahead = b.wrapping_add(p * stride).cast::<u8>().wrapping_add(AHEAD);
+            ask_for::<S::F32>(s, ahead, NV * lanes * size_of::<f32>());
             for (r, acc) in acc.iter_mut().enumerate() {
                 // SAFETY: `r < MR`, column `p < depth`; `a.len() >= (MR − 1) · KC + depth` is asserted above.
                 let x = S::F32::splat(s, unsafe { *a.add(r * KC + p) });
@@ -190,8 +212,7 @@ pub(crate) fn dot_tile<D: Dot, const MR: usize, const NV: usize>(
             // SAFETY: one of the `groups` rows of the panel; `b.len() >= groups · b_stride` and `b_stride >= NV · width`, asserted above.
             let b_row: [D::Groups; NV] =
                 std::array::from_fn(|v| unsafe { d.load_groups(row.add(v * width)) });
-            let ahead = row.wrapping_add(AHEAD * b_stride);
-            ask_for::<FloatsOf<D>>(d.floats(), ahead.cast(), NV * width);
+            ask_for::<FloatsOf<D>>(d.floats(), row.cast::<u8>().wrapping_add(AHEAD), NV * width);
             for (r, acc) in acc.iter_mut().enumerate() {
                 // SAFETY: `r < MR` and `p < SLICE / 4` in one of the slices of `a`, which reaches there, asserted above.
                 let x = unsafe { d.splat_group(slice.add(r * SLICE + 4 * p)) };

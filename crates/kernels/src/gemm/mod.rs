@@ -28,7 +28,9 @@ use std::ops::Range;
 use crate::math;
 use crate::parallel;
 use crate::simd::{F32s, Isa, Simd, TileOp};
-pub(crate) use micro::{SLICE, dot_tile, dot_tile_of_sum, pair_tile, tile, tile_of_sum, tile_transposed};
+pub(crate) use micro::{
+    Ahead, SLICE, dot_tile, dot_tile_of_sum, pair_tile, tile, tile_of_sum, tile_transposed,
+};
 
 /// Most rows in a block of `k`. A panel of `B` takes 36 KiB at 192 rows, as of a `k` of 384, and NR = 48: mostly it stays in L1.
 pub const KC: usize = 288;

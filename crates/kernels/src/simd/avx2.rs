@@ -74,7 +74,10 @@ impl F32s for F32x8 {
         Self(unsafe { _mm256_loadu_ps(x.as_ptr()) })
     }
     #[inline(always)]
-    fn load_partial(_: Avx2, x: &[f32]) -> Self {
+    fn load_partial(s: Avx2, x: &[f32]) -> Self {
+        if x.len() >= 8 {
+            return Self::load(s, x);
+        }
         // SAFETY: the token proves the feature; the mask covers `min(8, x.len())` floats only.
         Self(unsafe { _mm256_maskload_ps(x.as_ptr(), mask(x.len())) })
     }
@@ -86,6 +89,10 @@ impl F32s for F32x8 {
     }
     #[inline(always)]
     fn store_partial(self, out: &mut [f32]) {
+        // Most vectors are whole, and on AMD's cores a masked store takes dozens of micro-operations.
+        if out.len() >= 8 {
+            return self.store(out);
+        }
         // SAFETY: the value proves the feature; the mask covers `min(8, out.len())` floats only.
         unsafe { _mm256_maskstore_ps(out.as_mut_ptr(), mask(out.len()), self.0) }
     }

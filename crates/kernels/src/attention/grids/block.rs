@@ -7,7 +7,7 @@ use super::tokens::GroupTokens;
 use super::values16::{self, ValueBlock};
 use super::{GridKeys, GridTokens, MAX_COPIES, Turned, split16};
 use crate::attention::KEYS;
-use crate::gemm::{KC, PanelTiles, cover_rows, tile, tile_of_sum};
+use crate::gemm::{Ahead, KC, PanelTiles, cover_rows, tile, tile_of_sum};
 use crate::math;
 use crate::simd::{F32s, Isa, Simd, TileOp};
 
@@ -71,13 +71,17 @@ impl TileOp for Block<'_> {
                 for panel in 0..self.panels {
                     match &group.tokens {
                         GroupTokens::F32 { inputs, values } => {
-                            let max = self.grid_scores::<S, NV>(s, inputs, group.copies, block, panel);
                             let values = &values[block * value_rows..][..value_rows];
+                            // The first panel has them come, for the others too.
+                            let ahead = Ahead::new(if panel == 0 { values } else { &[] }, cells.len());
+                            let max = self.grid_scores::<S, NV>(s, inputs, group.copies, block, panel, ahead);
                             self.accumulate::<S, MR, NV>(s, panel, max, count, values);
                         }
                         GroupTokens::Int16 { inputs, values } => {
-                            self.grid_scores_int16(inputs, group.copies, cells.clone(), panel);
-                            self.accumulate_int16(panel, count, values.block(block));
+                            let values = values.block(block);
+                            let ahead = Ahead::new(if panel == 0 { values.data } else { &[] }, cells.len());
+                            self.grid_scores_int16(inputs, group.copies, cells.clone(), panel, ahead);
+                            self.accumulate_int16(panel, count, values);
                         }
                     }
                 }
@@ -123,6 +127,8 @@ impl Block<'_> {
         let rows = side * (m + 1);
         for first in (0..rows).step_by(WEIGHT_ROWS) {
             let count = WEIGHT_ROWS.min(rows - first);
+            let next = (first + count) * KC..(first + count + WEIGHT_ROWS).min(rows) * KC;
+            let mut ahead = Ahead::new(&turned[next], 2 * self.panels * count.div_ceil(MR));
             for panel in 0..self.panels {
                 let queries = &self.queries[panel * d * width..][..d * width];
                 let (columns, lines) = queries.split_at(d / 2 * width);
@@ -132,7 +138,8 @@ impl Block<'_> {
                     (weights, columns, &mut self.by_column[at..]),
                     (&weights[d / 2..], lines, &mut self.by_row[at..]),
                 ] {
-                    let mut product = Product { depth: d / 2, left: weights, right: queries, out };
+                    let mut product =
+                        Product { depth: d / 2, left: weights, right: queries, ahead: &mut ahead, out };
                     cover_rows::<S, MR, NV>(s, count, 0, &mut product);
                 }
             }
@@ -148,16 +155,17 @@ impl Block<'_> {
         copies: usize,
         block: usize,
         panel: usize,
+        ahead: Ahead<f32>,
     ) -> [S::F32; NV] {
         match copies {
-            1 => self.grid_scores_of::<S, NV, 1>(s, inputs, block, panel),
-            2 => self.grid_scores_of::<S, NV, 2>(s, inputs, block, panel),
-            3 => self.grid_scores_of::<S, NV, 3>(s, inputs, block, panel),
-            4 => self.grid_scores_of::<S, NV, 4>(s, inputs, block, panel),
-            5 => self.grid_scores_of::<S, NV, 5>(s, inputs, block, panel),
-            6 => self.grid_scores_of::<S, NV, 6>(s, inputs, block, panel),
-            7 => self.grid_scores_of::<S, NV, 7>(s, inputs, block, panel),
-            MAX_COPIES => self.grid_scores_of::<S, NV, MAX_COPIES>(s, inputs, block, panel),
+            1 => self.grid_scores_of::<S, NV, 1>(s, inputs, block, panel, ahead),
+            2 => self.grid_scores_of::<S, NV, 2>(s, inputs, block, panel, ahead),
+            3 => self.grid_scores_of::<S, NV, 3>(s, inputs, block, panel, ahead),
+            4 => self.grid_scores_of::<S, NV, 4>(s, inputs, block, panel, ahead),
+            5 => self.grid_scores_of::<S, NV, 5>(s, inputs, block, panel, ahead),
+            6 => self.grid_scores_of::<S, NV, 6>(s, inputs, block, panel, ahead),
+            7 => self.grid_scores_of::<S, NV, 7>(s, inputs, block, panel, ahead),
+            MAX_COPIES => self.grid_scores_of::<S, NV, MAX_COPIES>(s, inputs, block, panel, ahead),
             copies => unreachable!("a group has at most {MAX_COPIES} copies, not {copies}"),
         }
     }
@@ -169,6 +177,7 @@ impl Block<'_> {
         inputs: &[f32],
         block: usize,
         panel: usize,
+        mut ahead: Ahead<f32>,
     ) -> [S::F32; NV] {
         let GridKeys { side, m, .. } = *self.weights;
         let lanes = S::F32::LANES;
@@ -182,6 +191,7 @@ impl Block<'_> {
             let a = &by_column[cell % side * part..][..part];
             let b = &by_row[cell / side * part..][..part];
             let inputs = &inputs[cell * m * T..][..m * T];
+            ahead.turn::<S::F32>(s);
             let scores = tile_of_sum::<S, T, NV>(s, m, a, b, inputs);
             for (row, out) in scores.into_iter().zip(out.chunks_exact_mut(NV * lanes)) {
                 for ((x, max), out) in row.into_iter().zip(&mut max).zip(out.chunks_exact_mut(lanes)) {
@@ -194,7 +204,14 @@ impl Block<'_> {
     }
 
     /// [`Self::grid_scores`] in 16 bits: the scores of the tokens of some cells, and the largest of each query.
-    fn grid_scores_int16(&mut self, inputs: &InputWords, copies: usize, cells: Range<usize>, panel: usize) {
+    fn grid_scores_int16(
+        &mut self,
+        inputs: &InputWords,
+        copies: usize,
+        cells: Range<usize>,
+        panel: usize,
+        ahead: Ahead<i16>,
+    ) {
         let width = self.block_max.len();
         let (ab, words) = (self.by_column.len() / self.panels, self.words.len() / self.panels);
         self.block_max.fill(f32::NEG_INFINITY);
@@ -208,6 +225,7 @@ impl Block<'_> {
             words: &self.words[panel * words..][..words],
             steps: &self.steps[panel * width..][..width],
             max: self.block_max,
+            ahead,
             scores: self.scores,
         });
     }
@@ -252,7 +270,8 @@ impl Block<'_> {
         let (d, lanes) = (self.weights.d, S::F32::LANES);
         let right = &self.queries[panel * d * NV * lanes..][..d * NV * lanes];
         let left = &self.keys[block * KEYS * KC..];
-        cover_rows::<S, MR, NV>(s, count, 0, &mut Product { depth: d, left, right, out: self.scores });
+        let ahead = &mut Ahead::new(&[], 1);
+        cover_rows::<S, MR, NV>(s, count, 0, &mut Product { depth: d, left, right, ahead, out: self.scores });
         let mut max = load::<S, NV>(s, &self.max[panel * NV * lanes..]);
         for row in self.scores.chunks_exact(NV * lanes).take(count) {
             for (max, x) in max.iter_mut().zip(row.chunks_exact(lanes)) {
@@ -311,17 +330,20 @@ fn load<S: Simd, const NV: usize>(s: S, x: &[f32]) -> [S::F32; NV] {
 }
 
 /// `out ← left · right`: rows of `left` with stride [`KC`], `right` one panel.
-struct Product<'a> {
+struct Product<'a, 'b> {
     depth: usize,
     left: &'a [f32],
     right: &'a [f32],
+    /// What is multiplied next.
+    ahead: &'a mut Ahead<'b, f32>,
     out: &'a mut [f32],
 }
 
-impl PanelTiles for Product<'_> {
+impl PanelTiles for Product<'_, '_> {
     #[inline(always)]
     fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, _: usize, i: usize) {
         let lanes = S::F32::LANES;
+        self.ahead.turn::<S::F32>(s);
         let acc = tile::<S, MR, NV>(s, self.depth, &self.left[i * KC..], (self.right, NV * lanes));
         let out = self.out[i * NV * lanes..(i + MR) * NV * lanes].chunks_exact_mut(NV * lanes);
         for (acc, out) in acc.into_iter().zip(out) {

@@ -11,7 +11,7 @@
 use std::ops::Range;
 
 use super::MAX_COPIES;
-use crate::gemm::dot_tile_of_sum;
+use crate::gemm::{Ahead, dot_tile_of_sum};
 use crate::parallel;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf};
 
@@ -146,6 +146,8 @@ pub(super) struct Scores<'a> {
     pub steps: &'a [f32],
     /// `(width)`: raised to the largest score.
     pub max: &'a mut [f32],
+    /// The values of these tokens.
+    pub ahead: Ahead<'a, i16>,
     /// `(cells, copies, width)`.
     pub scores: &'a mut [f32],
 }
@@ -175,7 +177,7 @@ fn load<D: Dot, const NV: usize>(d: D, x: &[f32]) -> [FloatsOf<D>; NV] {
 
 impl Scores<'_> {
     #[inline(always)]
-    fn form<D: Dot, const NV: usize, const T: usize>(self, d: D) {
+    fn form<D: Dot, const NV: usize, const T: usize>(mut self, d: D) {
         let lanes = FloatsOf::<D>::LANES;
         let (m, width) = (self.m, self.steps.len());
         let (part, len) = ((m + 1) * width, m.next_multiple_of(2) * width);
@@ -188,6 +190,7 @@ impl Scores<'_> {
                 let (x, y) = (cell % side, cell / side);
                 let split = (&columns[x * len + 2 * first..], &rows[y * len + 2 * first..], 2 * width);
                 let z = &self.inputs.data[cell * m.next_multiple_of(2) * T..];
+                self.ahead.turn::<FloatsOf<D>>(d.floats());
                 let sums = dot_tile_of_sum::<D, T, NV>(d, m.div_ceil(2), split, z);
                 let last = m * width + first;
                 let a = load::<D, NV>(d, &self.by_column[x * part + last..]);

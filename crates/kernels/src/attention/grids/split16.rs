@@ -7,7 +7,7 @@
 use super::block::WEIGHT_ROWS;
 use super::scores16::step_and_inverse;
 use crate::gemm::int8::{DotTiles, cover_rows};
-use crate::gemm::{KC, pair_tile};
+use crate::gemm::{Ahead, KC, pair_tile};
 use crate::simd::{Dot, DotOp, F32s, FloatsOf};
 
 /// The largest magnitude of a word: `half` products of two stay within 32 bits.
@@ -73,6 +73,9 @@ impl DotOp for Split<'_> {
         for first in (0..rows).step_by(WEIGHT_ROWS) {
             let count = WEIGHT_ROWS.min(rows - first);
             let scales = &weights.scales[first..first + count];
+            let next = (first + count) * KC..(first + count + WEIGHT_ROWS).min(rows) * KC;
+            let turns = 2 * steps.len() / (NV * FloatsOf::<D>::LANES) * count.div_ceil(MR);
+            let mut ahead = Ahead::new(&weights.data[next], turns);
             for (panel, (words, steps)) in words.chunks_exact(len).zip(steps.chunks_exact(width)).enumerate()
             {
                 let at = (panel * rows + first) * width;
@@ -90,6 +93,7 @@ impl DotOp for Split<'_> {
                             width,
                             left,
                             right,
+                            ahead: &mut ahead,
                             scales,
                             steps,
                             out: &mut *out,
@@ -124,23 +128,26 @@ fn to_words<D: Dot>(d: D, most: f32, queries: &[f32], words: &mut [i16], steps: 
 }
 
 /// `out ← left · right`, from query `first` on.
-struct Product<'a> {
+struct Product<'a, 'b> {
     pairs: usize,
     first: usize,
     width: usize,
     /// Rows with stride [`KC`].
     left: &'a [i16],
     right: &'a [i16],
+    /// What is multiplied next.
+    ahead: &'a mut Ahead<'b, i16>,
     scales: &'a [f32],
     steps: &'a [f32],
     out: &'a mut [f32],
 }
 
-impl DotTiles for Product<'_> {
+impl DotTiles for Product<'_, '_> {
     #[inline(always)]
     fn tile<D: Dot, const MR: usize, const NV: usize>(&mut self, d: D, _: usize, i: usize) {
         let (s, lanes) = (d.floats(), FloatsOf::<D>::LANES);
         let right = (&self.right[2 * self.first..], 2 * self.width);
+        self.ahead.turn::<FloatsOf<D>>(s);
         let acc = pair_tile::<D, MR, NV>(d, self.pairs, &self.left[i * KC..], right);
         for (v, first) in (self.first..).step_by(lanes).take(NV).enumerate() {
             let step = FloatsOf::<D>::load(s, &self.steps[first..]);

@@ -20,7 +20,7 @@ pub(super) struct ValueWords {
 /// Those of one block.
 #[derive(Clone, Copy)]
 pub(super) struct ValueBlock<'a> {
-    data: &'a [i16],
+    pub data: &'a [i16],
     scales: &'a [f32],
 }
 
