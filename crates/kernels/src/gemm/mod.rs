@@ -5,10 +5,11 @@
 //!
 //! ```text
 //! for each block of rows of A                     parallel: disjoint rows of C
-//!   for each KC of k                              A block → scratch, row-major with stride KC: fits L2
-//!     for each NR columns of B                    panel KC×NR: mostly in L1, contiguous in PackedB
-//!       for each MR rows                          tile MR×NR in registers
-//!         for k                                   NV loads of B, MR broadcasts of A, MR·NV multiply-adds
+//!   for each two KC of k                          A block → scratch, row-major with stride KC: fits L2
+//!     for each NR columns of B                    the panel's columns of C stay in L1
+//!       for each KC of the two                    panel KC×NR: mostly in L1, contiguous in PackedB
+//!         for each MR rows                        tile MR×NR in registers
+//!           for k                                 NV loads of B, MR broadcasts of A, MR·NV multiply-adds
 //! ```
 //!
 //! An element of `C` is one chain of multiply-adds over `k` in a fixed order, whatever tile, task or thread
@@ -28,14 +29,13 @@ use std::ops::Range;
 use crate::math;
 use crate::parallel;
 use crate::simd::{F32s, Isa, Simd, TileOp};
-pub(crate) use micro::{
-    Ahead, SLICE, dot_tile, dot_tile_of_sum, pair_tile, tile, tile_of_sum, tile_transposed,
-};
+pub(crate) use micro::{Ahead, SLICE};
+pub(crate) use micro::{dot_tile, dot_tile_of_sum, pair_tile, tile, tile_of_sum, tile_transposed};
 
 /// Most rows in a block of `k`. A panel of `B` takes 36 KiB at 192 rows, as of a `k` of 384, and NR = 48: mostly it stays in L1.
 pub const KC: usize = 288;
-/// Most rows of `A` in one block: MC×KC floats stay in L2.
-const MC: usize = 108;
+/// Most rows of `A` in one block: [`TOGETHER`] times MC×KC floats stay in the L2 of processors with AVX-512, half as many in that of others.
+const MC: usize = 216;
 /// Blocks of `k` of which a block of `A` is there at once: the sums of a panel then go through L1 from one to the next, and not through
 /// memory.
 const TOGETHER: usize = 2;
@@ -154,7 +154,7 @@ pub fn gemm_from(isa: Isa, a: &impl RowSource, m: usize, b: &PackedB, c: &mut [f
         return;
     }
     let n = b.n();
-    let rows = parallel::rows_per_task(m, b.tile_rows(), MC);
+    let rows = parallel::rows_per_task(m, b.tile_rows(), most_rows(isa));
     let far = c.len() > FAR_FROM;
     parallel::for_each_chunk_mut(c, rows * n, |i, c| {
         block(isa, a, i * rows, b, (c, far), epilogue.rows(i * rows, n));
@@ -171,8 +171,18 @@ pub fn gemm_block(isa: Isa, a: &[f32], m: usize, b: &PackedB, c: &mut [f32], epi
     check(isa, m, b, c.len(), epilogue);
     let n = b.n();
     let a = Rows::new(a, b.k());
-    for (i, c) in c.chunks_mut((MC * n).max(1)).enumerate() {
-        block(isa, &a, i * MC, b, (c, false), epilogue.rows(i * MC, n));
+    let rows = most_rows(isa);
+    for (i, c) in c.chunks_mut((rows * n).max(1)).enumerate() {
+        block(isa, &a, i * rows, b, (c, false), epilogue.rows(i * rows, n));
+    }
+}
+
+/// Most rows of `A` in one block with this instruction set.
+fn most_rows(isa: Isa) -> usize {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512(_) => MC,
+        _ => MC / 2,
     }
 }
 

@@ -21,7 +21,7 @@ mod quantize;
 
 pub use pack::{MAX_K, PackedB8};
 
-use super::{Epilogue, FAR_FROM, MC, Output, Rows, vectors_of};
+use super::{Epilogue, FAR_FROM, MC, Output, Rows, most_rows, vectors_of};
 use crate::parallel;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa};
 pub(crate) use quantize::{RowGroups, RowScale};
@@ -34,7 +34,7 @@ pub(crate) use quantize::{RowGroups, RowScale};
 pub fn gemm(isa: Isa, a: &[f32], m: usize, b: &PackedB8, c: &mut [f32], epilogue: &Epilogue) {
     check(isa, a, m, b, c, epilogue);
     let n = b.n();
-    let rows = parallel::rows_per_task(m, b.tile.0, MC);
+    let rows = parallel::rows_per_task(m, b.tile.0, most_rows(isa));
     let a = Rows::new(a, b.k());
     let far = c.len() > FAR_FROM;
     parallel::for_each_chunk_mut(c, (rows * n).max(1), |i, c| {
@@ -50,8 +50,9 @@ pub fn gemm(isa: Isa, a: &[f32], m: usize, b: &PackedB8, c: &mut [f32], epilogue
 pub fn gemm_block(isa: Isa, a: &[f32], m: usize, b: &PackedB8, c: &mut [f32], epilogue: &Epilogue) {
     check(isa, a, m, b, c, epilogue);
     let a = Rows::new(a, b.k());
-    for (i, c) in c.chunks_mut((MC * b.n()).max(1)).enumerate() {
-        block(isa, a.skip(i * MC), b, (c, false), epilogue.rows(i * MC, b.n()));
+    let rows = most_rows(isa);
+    for (i, c) in c.chunks_mut((rows * b.n()).max(1)).enumerate() {
+        block(isa, a.skip(i * rows), b, (c, false), epilogue.rows(i * rows, b.n()));
     }
 }
 
