@@ -19,11 +19,11 @@ pub struct PackedB {
     /// Rows of every block but the last.
     step: usize,
     /// Blocks of rows, and panels in each: every tile asks, so they are not divided out each time.
-    k_blocks: usize,
-    panels: usize,
+    k_blocks: u32,
+    panels: u32,
     plain: bool,
     /// Of the first float used in `data`, so that panels start on a cache line.
-    start: usize,
+    start: u8,
     data: Vec<f32>,
 }
 
@@ -68,15 +68,16 @@ impl PackedB {
         self.tile = isa.tile_shape();
         (self.k, self.n, self.plain) = (k, n, plain);
         // A product over nothing is still a (zero) block, so that C is written.
-        self.k_blocks = k.div_ceil(self.step).max(1);
-        self.panels = n.div_ceil(self.tile.1);
+        self.k_blocks = k.div_ceil(self.step).max(1) as u32;
+        self.panels = n.div_ceil(self.tile.1) as u32;
         let width = if plain { n } else { self.tile.1 };
         let len = if plain { k * n } else { n.next_multiple_of(width) * k };
         if self.data.len() < len + LINE {
             self.data = vec![0.0; len + LINE];
         }
-        self.start = self.data.as_ptr().align_offset(LINE * size_of::<f32>());
-        let data = &mut self.data[self.start..self.start + len];
+        let start = self.data.as_ptr().align_offset(LINE * size_of::<f32>());
+        self.start = start as u8;
+        let data = &mut self.data[start..start + len];
         if plain {
             if !data.is_empty() {
                 source.panel(0, k, 0, n, n, data);
@@ -124,11 +125,11 @@ impl PackedB {
     /// The row-major matrix of a plain one.
     pub(crate) fn plain(&self) -> &[f32] {
         debug_assert!(self.plain);
-        &self.data[self.start..self.start + self.k * self.n]
+        &self.data[usize::from(self.start)..][..self.k * self.n]
     }
 
     pub(crate) fn k_blocks(&self) -> usize {
-        self.k_blocks
+        self.k_blocks as usize
     }
 
     /// The first row of block `k_block`.
@@ -144,7 +145,7 @@ impl PackedB {
     }
 
     pub(crate) fn panels(&self) -> usize {
-        self.panels
+        self.panels as usize
     }
 
     /// Panel `panel` of block `k_block`: `depth · NR` floats.
@@ -152,7 +153,8 @@ impl PackedB {
     pub(crate) fn panel(&self, k_block: usize, panel: usize) -> &[f32] {
         let width = self.tile.1;
         let depth = self.depth(k_block);
-        let at = self.start + self.first_row(k_block) * self.panels() * width + panel * depth * width;
+        let at =
+            usize::from(self.start) + self.first_row(k_block) * self.panels() * width + panel * depth * width;
         &self.data[at..at + depth * width]
     }
 }
