@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::thread::LocalKey;
 
 use super::{KEYS, Shape};
-use crate::gemm::{KC, PackedB, PanelTiles, Rows, cover, tile};
+use crate::gemm::{KBlock, KC, PackedB, PanelTiles, Rows, cover, tile};
 use crate::parallel;
 use crate::rows;
 use crate::simd::{F32s, Isa, Simd, TileOp};
@@ -188,8 +188,7 @@ impl Values for PackedB {
         }
         let mut sums = Sums {
             weights: scores,
-            values: self,
-            key_block: keys.start / KEYS,
+            values: self.block(keys.start / KEYS),
             sums: running.sums,
             stride: running.stride,
         };
@@ -227,7 +226,7 @@ impl Keys for PackedB {
         scores: &mut [f32],
     ) {
         let width = NV * S::F32::LANES;
-        let mut scores = Scores { queries, keys: self, first_panel: keys.start / width, scores };
+        let mut scores = Scores { queries, keys: self.block(0), first_panel: keys.start / width, scores };
         cover::<S, MR, NV>(s, (m, keys.len()), &mut scores);
     }
 
@@ -240,7 +239,7 @@ impl Keys for PackedB {
 /// `S ← q · kᵀ` for the keys of one block.
 struct Scores<'a> {
     queries: &'a [f32],
-    keys: &'a PackedB,
+    keys: KBlock<'a>,
     first_panel: usize,
     scores: &'a mut [f32],
 }
@@ -248,9 +247,10 @@ struct Scores<'a> {
 impl PanelTiles for Scores<'_> {
     #[inline(always)]
     fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize) {
-        let (lanes, width) = (S::F32::LANES, self.keys.panel_width());
-        let keys = (self.keys.panel(0, self.first_panel + panel), width);
-        let acc = tile::<S, MR, NV>(s, self.keys.k(), &self.queries[i * KC..], keys);
+        let KBlock { depth, width, .. } = self.keys;
+        let lanes = S::F32::LANES;
+        let keys = (self.keys.panel(self.first_panel + panel), width);
+        let acc = tile::<S, MR, NV>(s, depth, &self.queries[i * KC..], keys);
         for (r, acc) in acc.into_iter().enumerate() {
             for (v, x) in acc.into_iter().enumerate() {
                 x.store(&mut self.scores[(i + r) * KC + panel * width + v * lanes..]);
@@ -262,8 +262,7 @@ impl PanelTiles for Scores<'_> {
 /// `O ← O + P · v` for the keys of one block.
 struct Sums<'a> {
     weights: &'a [f32],
-    values: &'a PackedB,
-    key_block: usize,
+    values: KBlock<'a>,
     sums: &'a mut [f32],
     stride: usize,
 }
@@ -271,9 +270,9 @@ struct Sums<'a> {
 impl PanelTiles for Sums<'_> {
     #[inline(always)]
     fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize) {
-        let (lanes, width) = (S::F32::LANES, self.values.panel_width());
-        let depth = self.values.depth(self.key_block);
-        let values = (self.values.panel(self.key_block, panel), width);
+        let KBlock { depth, width, .. } = self.values;
+        let lanes = S::F32::LANES;
+        let values = (self.values.panel(panel), width);
         let acc = tile::<S, MR, NV>(s, depth, &self.weights[i * KC..], values);
         for (r, acc) in acc.into_iter().enumerate() {
             for (v, x) in acc.into_iter().enumerate() {

@@ -84,23 +84,47 @@ pub(crate) fn tile<S: Simd, const MR: usize, const NV: usize>(
         depth,
         #[inline(always)]
         |p| {
-            let mut b_row = [S::F32::splat(s, 0.0); NV];
-            for (v, x) in b_row.iter_mut().enumerate() {
-                // SAFETY: row `p < depth` of the panel; `b.len() >= depth · stride` and `stride >= NV · lanes`, asserted above.
-                *x = unsafe { S::F32::load_ptr(s, b.add(p * stride + v * lanes)) };
-            }
-            let ahead = b.wrapping_add(p * stride).cast::<u8>().wrapping_add(AHEAD);
-            ask_for::<S::F32>(s, ahead, NV * lanes * size_of::<f32>());
-            for (r, acc) in acc.iter_mut().enumerate() {
-                // SAFETY: `r < MR`, column `p < depth`; `a.len() >= (MR − 1) · KC + depth` is asserted above.
-                let x = S::F32::splat(s, unsafe { *a.add(r * KC + p) });
-                for (acc, b) in acc.iter_mut().zip(b_row) {
-                    *acc = x.mul_add(b, *acc);
-                }
-            }
+            let row = b.wrapping_add(p * stride);
+            ask_for::<S::F32>(s, row.cast::<u8>().wrapping_add(AHEAD), NV * lanes * size_of::<f32>());
+            // SAFETY: row `p < depth` of the panel has `NV` vectors, and column `p` of `A` has `MR` rows, all asserted above.
+            unsafe { add_products(s, (a.add(p), KC), load_row(s, row), &mut acc) };
         },
     );
     acc
+}
+
+/// `NV` vectors from `x`.
+///
+/// # Safety
+/// `x` must be valid for reads of so many floats.
+#[inline(always)]
+unsafe fn load_row<S: Simd, const NV: usize>(s: S, x: *const f32) -> [S::F32; NV] {
+    let mut row = [S::F32::splat(s, 0.0); NV];
+    for (v, vector) in row.iter_mut().enumerate() {
+        // SAFETY: the caller promises `NV` vectors.
+        *vector = unsafe { S::F32::load_ptr(s, x.add(v * S::F32::LANES)) };
+    }
+    row
+}
+
+/// `acc[r] += a[r · stride] · row` for every row of `acc`.
+///
+/// # Safety
+/// `a` must be valid for reads of a float every `stride`, `MR` times.
+#[inline(always)]
+unsafe fn add_products<S: Simd, const MR: usize, const NV: usize>(
+    s: S,
+    (a, stride): (*const f32, usize),
+    row: [S::F32; NV],
+    acc: &mut [[S::F32; NV]; MR],
+) {
+    for (r, acc) in acc.iter_mut().enumerate() {
+        // SAFETY: the caller promises `MR > r` of them.
+        let x = S::F32::splat(s, unsafe { *a.add(r * stride) });
+        for (acc, y) in acc.iter_mut().zip(row) {
+            *acc = x.mul_add(y, *acc);
+        }
+    }
 }
 
 /// `T × NV` vectors: row `t` is `a[depth] + b[depth] + Σ (a[p] + b[p]) · z[p][t]`.
@@ -136,14 +160,8 @@ pub(crate) fn tile_of_sum<S: Simd, const T: usize, const NV: usize>(
         depth,
         #[inline(always)]
         |p| {
-            let row = sum(p);
-            for (t, acc) in acc.iter_mut().enumerate() {
-                // SAFETY: `p < depth` and `t < T`; `z.len() >= depth · T` is asserted above.
-                let z = S::F32::splat(s, unsafe { *z.as_ptr().add(p * T + t) });
-                for (acc, x) in acc.iter_mut().zip(row) {
-                    *acc = x.mul_add(z, *acc);
-                }
-            }
+            // SAFETY: `p < depth`; `z.len() >= depth · T` is asserted above.
+            unsafe { add_products(s, (z.as_ptr().add(p * T), 1), sum(p), &mut acc) };
         },
     );
     acc
@@ -169,17 +187,10 @@ pub(crate) fn tile_transposed<S: Simd, const MR: usize, const NV: usize>(
         depth,
         #[inline(always)]
         |p| {
-            let mut b_row = [S::F32::splat(s, 0.0); NV];
-            for (v, x) in b_row.iter_mut().enumerate() {
-                // SAFETY: row `p < depth`; it has `NV · lanes` floats, asserted above.
-                *x = unsafe { S::F32::load_ptr(s, b.as_ptr().add(p * b_stride + v * lanes)) };
-            }
-            for (r, acc) in acc.iter_mut().enumerate() {
-                // SAFETY: row `p < depth`, which has `MR > r` floats, asserted above.
-                let x = S::F32::splat(s, unsafe { *a.as_ptr().add(p * a_stride + r) });
-                for (acc, b) in acc.iter_mut().zip(b_row) {
-                    *acc = x.mul_add(b, *acc);
-                }
+            // SAFETY: row `p < depth` of `b` has `NV` vectors, and of `a` `MR` floats, both asserted above.
+            unsafe {
+                let row = load_row(s, b.as_ptr().add(p * b_stride));
+                add_products(s, (a.as_ptr().add(p * a_stride), 1), row, &mut acc);
             }
         },
     );

@@ -20,17 +20,19 @@
 
 pub mod int8;
 mod micro;
+mod output;
 mod pack;
 
 pub use pack::PackedB;
 
 use std::ops::Range;
 
-use crate::math;
 use crate::parallel;
 use crate::simd::{F32s, Isa, Simd, TileOp};
 pub(crate) use micro::{Ahead, SLICE};
 pub(crate) use micro::{dot_tile, dot_tile_of_sum, pair_tile, tile, tile_of_sum, tile_transposed};
+use output::{Finish, Output};
+pub(crate) use pack::KBlock;
 
 /// Most rows in a block of `k`. A panel of `B` takes 36 KiB at 192 rows, as of a `k` of 384, and NR = 48: mostly it stays in L1.
 pub const KC: usize = 288;
@@ -87,6 +89,16 @@ impl<'a> Epilogue<'a> {
     /// The part that belongs to rows `first ..` of the output.
     fn rows(self, first: usize, n: usize) -> Self {
         Self { residual: self.residual.map(|r| &r[first * n..]), ..self }
+    }
+
+    #[track_caller]
+    fn check(&self, m: usize, k: usize, n: usize) {
+        if let Some(bias) = self.bias {
+            assert_eq!(bias.len(), n, "gemm {m}×{k}×{n}: bias");
+        }
+        if let Some(residual) = self.residual {
+            assert_eq!(residual.len(), m * n, "gemm {m}×{k}×{n}: residual");
+        }
     }
 }
 
@@ -223,9 +235,9 @@ fn block(
             }
             let output = Output { n: b.n(), c: &mut *c, epilogue };
             if far {
-                isa.dispatch_tiled(Block::<true> { a: a_blocks, m, b, k_blocks, k_block: first, output });
+                isa.dispatch_tiled(Block::<true> { a: a_blocks, m, b, k_blocks, output });
             } else {
-                isa.dispatch_tiled(Block::<false> { a: a_blocks, m, b, k_blocks, k_block: first, output });
+                isa.dispatch_tiled(Block::<false> { a: a_blocks, m, b, k_blocks, output });
             }
         }
     });
@@ -257,22 +269,45 @@ struct Block<'a, const FAR: bool> {
     m: usize,
     b: &'a PackedB,
     k_blocks: Range<usize>,
-    /// That of the tiles.
-    k_block: usize,
     output: Output<'a>,
 }
 
 impl<const FAR: bool> TileOp for Block<'_, FAR> {
     type Output = ();
     #[inline(always)]
-    fn eval<S: Simd, const MR: usize, const NV: usize>(mut self, s: S) {
-        let (m, n) = (self.m, self.b.n());
-        for panel in 0..self.b.panels() {
-            for k_block in self.k_blocks.clone() {
-                self.k_block = k_block;
-                cover_panel::<S, MR, NV>(s, (m, n), panel, &mut self);
+    fn eval<S: Simd, const MR: usize, const NV: usize>(self, s: S) {
+        let Self { a, m, b, k_blocks, mut output } = self;
+        let last = b.k_blocks() - 1;
+        for panel in 0..b.panels() {
+            for (k_block, a) in k_blocks.clone().zip(a.chunks_exact(m * KC)) {
+                let time = (k_block == 0, k_block == last);
+                let mut tiles = Tiles::<FAR> { a, b: b.block(k_block), time, output: &mut output };
+                cover_panel::<S, MR, NV>(s, (m, b.n()), panel, &mut tiles);
             }
         }
+    }
+}
+
+/// The tiles of one panel in one block of `k`.
+struct Tiles<'a, 'b, const FAR: bool> {
+    /// Rows with stride [`KC`].
+    a: &'a [f32],
+    b: KBlock<'a>,
+    /// Whether it is the first block of `k`, and the last.
+    time: (bool, bool),
+    output: &'a mut Output<'b>,
+}
+
+impl<const FAR: bool> PanelTiles for Tiles<'_, '_, FAR> {
+    #[inline(always)]
+    fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize) {
+        let place = (i, panel * self.b.width);
+        if FAR {
+            self.output.ask_for::<S, MR, NV>(s, place, self.time.1);
+        }
+        let right = (self.b.panel(panel), self.b.width);
+        let acc = tile::<S, MR, NV>(s, self.b.depth, &self.a[i * KC..], right);
+        self.output.put(s, place, self.time, acc);
     }
 }
 
@@ -343,190 +378,5 @@ pub(crate) fn cover_rows<S: Simd, const MR: usize, const NV: usize>(
     }
     if i < m {
         body.tile::<S, 1, NV>(s, panel, i);
-    }
-}
-
-impl<const FAR: bool> PanelTiles for Block<'_, FAR> {
-    #[inline(always)]
-    fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize) {
-        let width = self.b.panel_width();
-        let right = (self.b.panel(self.k_block, panel), width);
-        let (first, last) = (self.k_block == 0, self.k_block + 1 == self.b.k_blocks());
-        let place = (i, panel * width);
-        if FAR {
-            self.output.ask_for::<S, MR, NV>(s, place, last);
-        }
-        let a = &self.a[((self.k_block - self.k_blocks.start) * self.m + i) * KC..];
-        let acc = tile::<S, MR, NV>(s, self.b.depth(self.k_block), a, right);
-        self.output.put(s, place, (first, last), acc);
-    }
-}
-
-/// Where the tiles of a block of rows go.
-struct Output<'a> {
-    n: usize,
-    /// Rows of `n`.
-    c: &'a mut [f32],
-    epilogue: Epilogue<'a>,
-}
-
-impl Output<'_> {
-    /// Asks for the lines of the tile at `row` and `column`, and of its residual if it is the `last` time, so that they are there when its sums
-    /// are done. A line that it shares with the panel before has come with that.
-    #[inline(always)]
-    fn ask_for<S: Simd, const MR: usize, const NV: usize>(
-        &self,
-        s: S,
-        (row, column): (usize, usize),
-        last: bool,
-    ) {
-        let residual = self.epilogue.residual.filter(|_| last);
-        for x in [Some(&*self.c), residual].into_iter().flatten() {
-            for r in 0..MR {
-                for v in 0..NV {
-                    let at = (row + r) * self.n + column + (v + 1) * S::F32::LANES - 1;
-                    S::F32::prefetch(s, x.as_ptr().wrapping_add(at));
-                }
-            }
-        }
-    }
-
-    /// Stores a tile at `row` and `column`, the `first` time as it is, else added to what is there, the `last` time through the epilogue.
-    #[inline(always)]
-    fn put<S: Simd, const MR: usize, const NV: usize>(
-        &mut self,
-        s: S,
-        place: (usize, usize),
-        time: (bool, bool),
-        tile: [[S::F32; NV]; MR],
-    ) {
-        if place.1 + NV * S::F32::LANES <= self.n {
-            self.put_columns::<S, MR, NV, true>(s, place, time, tile);
-        } else {
-            self.put_columns::<S, MR, NV, false>(s, place, time, tile);
-        }
-    }
-
-    /// [`Self::put`]; `WHOLE`: all its columns are there.
-    #[inline(always)]
-    fn put_columns<S: Simd, const MR: usize, const NV: usize, const WHOLE: bool>(
-        &mut self,
-        s: S,
-        (row, column): (usize, usize),
-        (first, last): (bool, bool),
-        mut tile: [[S::F32; NV]; MR],
-    ) {
-        let lanes = S::F32::LANES;
-        let columns = if WHOLE { NV * lanes } else { self.n - column };
-        let place = |r: usize| (row + r) * self.n + column..(row + r) * self.n + column + columns;
-        if !first {
-            for (r, tile) in tile.iter_mut().enumerate() {
-                add_row::<S, NV, WHOLE>(s, tile, &self.c[place(r)]);
-            }
-        }
-        if last {
-            let Epilogue { bias, activation, residual } = self.epilogue;
-            if let Some(bias) = bias {
-                let bias = &bias[column..column + columns];
-                for tile in &mut tile {
-                    add_row::<S, NV, WHOLE>(s, tile, bias);
-                }
-            }
-            // Decided once for the tile, not for every vector.
-            match activation {
-                Activation::None => {}
-                Activation::Relu => {
-                    let zero = S::F32::splat(s, 0.0);
-                    map(
-                        &mut tile,
-                        #[inline(always)]
-                        |x| zero.max(x),
-                    );
-                }
-                Activation::Gelu => map(
-                    &mut tile,
-                    #[inline(always)]
-                    |x| math::gelu(s, x),
-                ),
-                Activation::GeluCoarse => map(
-                    &mut tile,
-                    #[inline(always)]
-                    |x| math::gelu_coarse(s, x),
-                ),
-            }
-            if let Some(residual) = residual {
-                for (r, tile) in tile.iter_mut().enumerate() {
-                    add_row::<S, NV, WHOLE>(s, tile, &residual[place(r)]);
-                }
-            }
-        }
-        for (r, tile) in tile.into_iter().enumerate() {
-            let row = &mut self.c[place(r)];
-            for (v, x) in tile.into_iter().enumerate() {
-                let at = v * lanes;
-                if WHOLE {
-                    x.store(&mut row[at..]);
-                } else if at < columns {
-                    x.store_partial(&mut row[at..]);
-                }
-            }
-        }
-    }
-}
-
-/// Adds the floats of `row` to vectors, of which it is as long if `WHOLE`, else shorter.
-#[inline(always)]
-fn add_row<S: Simd, const NV: usize, const WHOLE: bool>(s: S, vectors: &mut [S::F32; NV], row: &[f32]) {
-    for (v, x) in vectors.iter_mut().enumerate() {
-        let at = v * S::F32::LANES;
-        if WHOLE {
-            *x = x.add(S::F32::load(s, &row[at..]));
-        } else if at < row.len() {
-            *x = x.add(S::F32::load_partial(s, &row[at..]));
-        }
-    }
-}
-
-#[inline(always)]
-fn map<V: Copy, const MR: usize, const NV: usize>(tile: &mut [[V; NV]; MR], f: impl Fn(V) -> V) {
-    for row in tile {
-        for x in row {
-            *x = f(*x);
-        }
-    }
-}
-
-impl Epilogue<'_> {
-    #[track_caller]
-    fn check(&self, m: usize, k: usize, n: usize) {
-        if let Some(bias) = self.bias {
-            assert_eq!(bias.len(), n, "gemm {m}×{k}×{n}: bias");
-        }
-        if let Some(residual) = self.residual {
-            assert_eq!(residual.len(), m * n, "gemm {m}×{k}×{n}: residual");
-        }
-    }
-}
-
-/// The epilogue by itself, over whole rows.
-struct Finish<'a> {
-    n: usize,
-    c: &'a mut [f32],
-    epilogue: Epilogue<'a>,
-}
-
-impl TileOp for Finish<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn eval<S: Simd, const MR: usize, const NV: usize>(self, s: S) {
-        let (n, lanes) = (self.n, S::F32::LANES);
-        let mut output = Output { n, c: self.c, epilogue: self.epilogue };
-        for i in 0..output.c.len() / n {
-            for column in (0..n).step_by(lanes) {
-                let end = n.min(column + lanes);
-                let x = S::F32::load_partial(s, &output.c[i * n + column..i * n + end]);
-                output.put(s, (i, column), (true, true), [[x]]);
-            }
-        }
     }
 }

@@ -18,12 +18,9 @@ pub struct PackedB {
     tile: (usize, usize),
     /// Rows of every block but the last.
     step: usize,
-    /// Blocks of rows, and panels in each: every tile asks, so they are not divided out each time.
-    k_blocks: u32,
-    panels: u32,
     plain: bool,
     /// Of the first float used in `data`, so that panels start on a cache line.
-    start: u8,
+    start: usize,
     data: Vec<f32>,
 }
 
@@ -67,17 +64,13 @@ impl PackedB {
     fn fill(&mut self, isa: Isa, k: usize, n: usize, plain: bool, source: &impl Source) {
         self.tile = isa.tile_shape();
         (self.k, self.n, self.plain) = (k, n, plain);
-        // A product over nothing is still a (zero) block, so that C is written.
-        self.k_blocks = k.div_ceil(self.step).max(1) as u32;
-        self.panels = n.div_ceil(self.tile.1) as u32;
         let width = if plain { n } else { self.tile.1 };
         let len = if plain { k * n } else { n.next_multiple_of(width) * k };
         if self.data.len() < len + LINE {
             self.data = vec![0.0; len + LINE];
         }
-        let start = self.data.as_ptr().align_offset(LINE * size_of::<f32>());
-        self.start = start as u8;
-        let data = &mut self.data[start..start + len];
+        self.start = self.data.as_ptr().align_offset(LINE * size_of::<f32>());
+        let data = &mut self.data[self.start..self.start + len];
         if plain {
             if !data.is_empty() {
                 source.panel(0, k, 0, n, n, data);
@@ -125,11 +118,12 @@ impl PackedB {
     /// The row-major matrix of a plain one.
     pub(crate) fn plain(&self) -> &[f32] {
         debug_assert!(self.plain);
-        &self.data[usize::from(self.start)..][..self.k * self.n]
+        &self.data[self.start..self.start + self.k * self.n]
     }
 
     pub(crate) fn k_blocks(&self) -> usize {
-        self.k_blocks as usize
+        // A product over nothing is still a (zero) block, so that C is written.
+        self.k.div_ceil(self.step).max(1)
     }
 
     /// The first row of block `k_block`.
@@ -145,17 +139,35 @@ impl PackedB {
     }
 
     pub(crate) fn panels(&self) -> usize {
-        self.panels as usize
+        self.n.div_ceil(self.tile.1)
     }
 
-    /// Panel `panel` of block `k_block`: `depth · NR` floats.
+    /// Block `k_block`.
     #[inline(always)]
-    pub(crate) fn panel(&self, k_block: usize, panel: usize) -> &[f32] {
-        let width = self.tile.1;
-        let depth = self.depth(k_block);
-        let at =
-            usize::from(self.start) + self.first_row(k_block) * self.panels() * width + panel * depth * width;
-        &self.data[at..at + depth * width]
+    pub(crate) fn block(&self, k_block: usize) -> KBlock<'_> {
+        let (depth, width) = (self.depth(k_block), self.tile.1);
+        let columns = self.panels() * width;
+        let data = &self.data[self.start + self.first_row(k_block) * columns..][..depth * columns];
+        KBlock { data, depth, width }
+    }
+}
+
+/// A block of rows of a [`PackedB`]: where its panels lie is worked out once, and not for every tile.
+#[derive(Clone, Copy)]
+pub(crate) struct KBlock<'a> {
+    data: &'a [f32],
+    /// Rows.
+    pub depth: usize,
+    /// Columns of a panel.
+    pub width: usize,
+}
+
+impl<'a> KBlock<'a> {
+    /// Panel `panel`: `depth` rows of `width`.
+    #[inline(always)]
+    pub fn panel(&self, panel: usize) -> &'a [f32] {
+        let len = self.depth * self.width;
+        &self.data[panel * len..][..len]
     }
 }
 

@@ -15,6 +15,16 @@ fn gateway<O: DotOp>(d: Avx2, op: O) -> O::Output {
     op.eval::<Avx2, 6, 2>(d)
 }
 
+/// Integral floats within 16 bits as words.
+#[inline(always)]
+fn words(x: F32x8) -> __m128i {
+    // SAFETY: the value proves the feature.
+    unsafe {
+        let x = _mm256_cvtps_epi32(x.0);
+        _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x))
+    }
+}
+
 impl Dot for Avx2 {
     type Floats = Avx2;
     type Groups = __m256i;
@@ -49,11 +59,7 @@ impl Dot for Avx2 {
     fn store_left(self, x: F32x8, out: &mut [u8]) {
         assert!(out.len() >= 16);
         // SAFETY: the token proves the feature; eight words fit, asserted above.
-        unsafe {
-            let x = _mm256_cvtps_epi32(x.0);
-            let words = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x));
-            _mm_storeu_si128(out.as_mut_ptr().cast(), words);
-        }
+        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), words(x)) }
     }
     #[inline(always)]
     unsafe fn splat_pair(self, x: *const i16) -> __m256i {
@@ -89,11 +95,7 @@ impl Dot for Avx2 {
     fn store_words(self, x: F32x8, out: &mut [i16]) {
         assert!(out.len() >= 8);
         // SAFETY: the token proves the feature; eight words fit, asserted above.
-        unsafe {
-            let x = _mm256_cvtps_epi32(x.0);
-            let words = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x));
-            _mm_storeu_si128(out.as_mut_ptr().cast(), words);
-        }
+        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), words(x)) }
     }
     #[inline(always)]
     fn to_floats(self, sums: __m256i) -> F32x8 {
