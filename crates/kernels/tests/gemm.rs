@@ -5,6 +5,7 @@
 mod common;
 
 use common::{around, assert_near, assert_thread_invariant, for_each_isa, noise};
+use half::f16;
 use kernels::gemm::{Activation, Epilogue, KC, PackedB, Rows, gemm, gemm_block, gemm_from};
 use kernels::{Isa, reference};
 use proptest::prelude::*;
@@ -77,6 +78,15 @@ fn check(
     gemm(isa, &a, m, &PackedB::from_kn(isa, &b_kn, k, n), &mut again, &epilogue);
     assert_eq!(c, again, "{name}: from_kn");
 
+    // What half precision holds gives the bits of single precision, whether it is kept so or not.
+    let halves: Vec<f32> = b_nk.iter().map(|&x| f16::from_f32(x).to_f32()).collect();
+    let [single, compact] = [PackedB::from_nk, PackedB::compact_from_nk].map(|pack| {
+        let mut c = vec![f32::NAN; m * n];
+        gemm(isa, &a, m, &pack(isa, &halves, n, k), &mut c, &epilogue);
+        c
+    });
+    assert_eq!(single, compact, "{name}: compact_from_nk");
+
     // Rows apart from each other, with NaN between them.
     let stride = k + 3;
     let mut strided = vec![f32::NAN; m * stride];
@@ -104,6 +114,19 @@ fn empty_output_is_left_alone() {
     for_each_isa(|isa| {
         let packed = PackedB::from_nk(isa, &noise(1, 15), 3, 5);
         gemm(isa, &[], 0, &packed, &mut [], &Epilogue::default());
+    });
+}
+
+#[test]
+fn only_what_half_precision_holds_is_kept_so() {
+    for_each_isa(|isa| {
+        let (n, k) = (96, 384);
+        let mut w: Vec<f32> = noise(5, n * k).iter().map(|&x| f16::from_f32(x).to_f32()).collect();
+        let single = PackedB::from_nk(isa, &w, n, k).bytes();
+        let expected = if isa.name() == "portable" { single } else { single / 2 };
+        assert!(PackedB::compact_from_nk(isa, &w, n, k).bytes().abs_diff(expected) <= 64, "{}", isa.name());
+        w[n * k - 1] += 1e-6;
+        assert_eq!(PackedB::compact_from_nk(isa, &w, n, k).bytes(), single, "{}", isa.name());
     });
 }
 

@@ -46,8 +46,16 @@ use crate::simd::Isa;
 
 /// Most copies whose scores are formed together.
 const MAX_COPIES: usize = 8;
-/// Queries in one block, if a panel is not wider: `a` and `b` take 1.6 MB at a grid of 64 and 64 channels.
-const QUERIES: usize = 48;
+/// Most queries in one block with this instruction set, if a panel is not wider. `a` and `b` take 1.6 MB for 48 of them at a grid of 64 and 64
+/// channels. Where L2 does not hold that in any case, more of them, for which tokens come from memory that much more seldom.
+fn queries_of(isa: Isa, words: bool) -> usize {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512(_) => 48,
+        _ if words => 48,
+        _ => 96,
+    }
+}
 
 /// The projection of inputs `z` to keys, turned to every column and every row of the grid.
 #[derive(Clone, Debug)]
@@ -127,7 +135,7 @@ impl GridKeys {
                 row[..d].iter_mut().zip(key).for_each(|(x, k)| *x = k * self.scale);
             }
             let keys = &*keys;
-            let queries = (QUERIES / panel_width).max(1) * panel_width;
+            let queries = parallel::rows_per_task(n, panel_width, queries_of(isa, tokens.words));
             parallel::for_each_chunk_mut(out, queries * dv, |i, out| {
                 let count = out.len() / dv;
                 let panels = count.div_ceil(panel_width);

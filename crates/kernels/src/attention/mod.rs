@@ -90,19 +90,18 @@ fn check(shape: Shape, out: &[f32]) {
 /// that sums of 16-bit products stay within 32 bits.
 pub const KEYS: usize = 240;
 
-/// `step` over every column of `n` rows of `d`, from 0 on: some rows at a time, then over what came of those, so in the same order for
-/// any number of threads.
+/// `step` over every column of `n` rows of `d`, from 0 on: over [`KEYS`] rows at a time, then over what came of those, so in the same order
+/// for any number of threads.
 fn fold_columns(rows: Rows, n: usize, d: usize, step: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
-    const ROWS: usize = 256;
     let fold = |columns: &mut [f32], row: &[f32]| {
         for (column, &x) in columns.iter_mut().zip(row) {
             *column = step(*column, x);
         }
     };
     let mut columns = vec![0.0; d];
-    let parts = parallel::map(n.div_ceil(ROWS), |i| {
+    let parts = parallel::map(n.div_ceil(KEYS), |i| {
         let mut columns = vec![0.0; d];
-        (i * ROWS..n.min((i + 1) * ROWS)).for_each(|i| fold(&mut columns, rows.part(i, 0, d)));
+        (i * KEYS..n.min((i + 1) * KEYS)).for_each(|i| fold(&mut columns, rows.part(i, 0, d)));
         columns
     });
     parts.iter().for_each(|part| fold(&mut columns, part));

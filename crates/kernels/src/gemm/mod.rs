@@ -104,20 +104,20 @@ impl<'a> Epilogue<'a> {
 
 /// Rows of a matrix that need not be contiguous: row `i` is `data[i · stride ..][.. width]`.
 #[derive(Clone, Copy, Debug)]
-pub struct Rows<'a> {
-    data: &'a [f32],
+pub struct Rows<'a, T = f32> {
+    data: &'a [T],
     stride: usize,
 }
 
-impl<'a> Rows<'a> {
+impl<'a, T> Rows<'a, T> {
     /// Rows that start every `stride` elements of `data`.
-    pub fn new(data: &'a [f32], stride: usize) -> Self {
+    pub fn new(data: &'a [T], stride: usize) -> Self {
         Self { data, stride }
     }
 
     /// Elements `from .. to` of row `i`.
     #[inline(always)]
-    pub fn part(&self, i: usize, from: usize, to: usize) -> &'a [f32] {
+    pub fn part(&self, i: usize, from: usize, to: usize) -> &'a [T] {
         &self.data[i * self.stride + from..i * self.stride + to]
     }
 
@@ -224,7 +224,9 @@ fn block(
         return plain_block(isa, a, first_row, m, b, c, epilogue);
     }
     let together = b.k_blocks().min(TOGETHER);
-    parallel::with_scratch(together * m * KC, |a_blocks| {
+    let room = if b.is_half() { KC * b.panel_width() } else { 0 };
+    parallel::with_scratch(room + together * m * KC, |scratch| {
+        let (room, a_blocks) = scratch.split_at_mut(room);
         for first in (0..b.k_blocks()).step_by(together) {
             let k_blocks = first..b.k_blocks().min(first + together);
             for (k_block, a_block) in k_blocks.clone().zip(a_blocks.chunks_exact_mut(m * KC)) {
@@ -233,12 +235,8 @@ fn block(
                     a.copy_row(first_row + i, b.first_row(k_block), &mut row[..depth]);
                 }
             }
-            let output = Output { n: b.n(), c: &mut *c, epilogue };
-            if far {
-                isa.dispatch_tiled(Block::<true> { a: a_blocks, m, b, k_blocks, output });
-            } else {
-                isa.dispatch_tiled(Block::<false> { a: a_blocks, m, b, k_blocks, output });
-            }
+            let output = Output { n: b.n(), c: &mut *c, far, epilogue };
+            isa.dispatch_tiled(Block { a: a_blocks, m, b, room: &mut *room, k_blocks, output });
         }
     });
 }
@@ -263,25 +261,29 @@ fn plain_block(
     isa.dispatch_tiled(Finish { n, c, epilogue });
 }
 
-struct Block<'a, const FAR: bool> {
+struct Block<'a> {
     /// For every block of `k` that is at hand, `m` rows with stride [`KC`].
     a: &'a [f32],
     m: usize,
     b: &'a PackedB,
+    /// For a panel.
+    room: &'a mut [f32],
     k_blocks: Range<usize>,
     output: Output<'a>,
 }
 
-impl<const FAR: bool> TileOp for Block<'_, FAR> {
+impl TileOp for Block<'_> {
     type Output = ();
     #[inline(always)]
     fn eval<S: Simd, const MR: usize, const NV: usize>(self, s: S) {
-        let Self { a, m, b, k_blocks, mut output } = self;
+        let Self { a, m, b, room, k_blocks, mut output } = self;
         let last = b.k_blocks() - 1;
         for panel in 0..b.panels() {
             for (k_block, a) in k_blocks.clone().zip(a.chunks_exact(m * KC)) {
                 let time = (k_block == 0, k_block == last);
-                let mut tiles = Tiles::<FAR> { a, b: b.block(k_block), time, output: &mut output };
+                let depth = b.depth(k_block);
+                let right = (b.panel(s, k_block, panel, room), b.panel_width());
+                let mut tiles = Tiles { a, b: right, depth, time, output: &mut output };
                 cover_panel::<S, MR, NV>(s, (m, b.n()), panel, &mut tiles);
             }
         }
@@ -289,24 +291,23 @@ impl<const FAR: bool> TileOp for Block<'_, FAR> {
 }
 
 /// The tiles of one panel in one block of `k`.
-struct Tiles<'a, 'b, const FAR: bool> {
+struct Tiles<'a, 'b> {
     /// Rows with stride [`KC`].
     a: &'a [f32],
-    b: KBlock<'a>,
+    /// The panel and its width.
+    b: (&'a [f32], usize),
+    depth: usize,
     /// Whether it is the first block of `k`, and the last.
     time: (bool, bool),
     output: &'a mut Output<'b>,
 }
 
-impl<const FAR: bool> PanelTiles for Tiles<'_, '_, FAR> {
+impl PanelTiles for Tiles<'_, '_> {
     #[inline(always)]
     fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize) {
-        let place = (i, panel * self.b.width);
-        if FAR {
-            self.output.ask_for::<S, MR, NV>(s, place, self.time.1);
-        }
-        let right = (self.b.panel(panel), self.b.width);
-        let acc = tile::<S, MR, NV>(s, self.b.depth, &self.a[i * KC..], right);
+        let place = (i, panel * self.b.1);
+        self.output.ask_for::<S, MR, NV>(s, place, self.time.1);
+        let acc = tile::<S, MR, NV>(s, self.depth, &self.a[i * KC..], self.b);
         self.output.put(s, place, self.time, acc);
     }
 }

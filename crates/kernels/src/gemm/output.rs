@@ -9,12 +9,14 @@ pub(super) struct Output<'a> {
     pub n: usize,
     /// Rows of `n`.
     pub c: &'a mut [f32],
+    /// Whether `c` is part of something larger than [`super::FAR_FROM`].
+    pub far: bool,
     pub epilogue: Epilogue<'a>,
 }
 
 impl Output<'_> {
-    /// Asks for the lines of the tile at `row` and `column`, and of its residual if it is the `last` time, so that they are there when its sums
-    /// are done. A line that it shares with the panel before has come with that.
+    /// Asks for the lines of the tile at `row` and `column`, if they are far, and of its residual if it is the `last` time, so that they are
+    /// there when its sums are done. A line that it shares with the panel before has come with that.
     #[inline(always)]
     pub fn ask_for<S: Simd, const MR: usize, const NV: usize>(
         &self,
@@ -22,6 +24,9 @@ impl Output<'_> {
         (row, column): (usize, usize),
         last: bool,
     ) {
+        if !self.far {
+            return;
+        }
         let residual = self.epilogue.residual.filter(|_| last);
         for x in [Some(&*self.c), residual].into_iter().flatten() {
             for r in 0..MR {
@@ -150,7 +155,7 @@ impl TileOp for Finish<'_> {
     #[inline(always)]
     fn eval<S: Simd, const MR: usize, const NV: usize>(self, s: S) {
         let (n, lanes) = (self.n, S::F32::LANES);
-        let mut output = Output { n, c: self.c, epilogue: self.epilogue };
+        let mut output = Output { n, c: self.c, far: false, epilogue: self.epilogue };
         for i in 0..output.c.len() / n {
             for column in (0..n).step_by(lanes) {
                 let end = n.min(column + lanes);

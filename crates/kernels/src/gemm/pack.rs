@@ -1,14 +1,20 @@
 //! The right operand, rearranged once into the order in which the micro-kernel reads it.
 
+use std::ops::Range;
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
 use super::{KC, Rows};
 use crate::parallel;
-use crate::simd::Isa;
+use crate::simd::{F32s, Isa, Simd};
 
-/// Floats per cache line.
-const LINE: usize = 16;
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 /// A `(k, n)` matrix cut into blocks of at most [`KC`] rows, each cut into panels of `NR` columns; a panel is
-/// contiguous and row-major, the last one padded with zeros.
+/// contiguous and row-major, the last one padded with zeros. In single precision, or in half precision if that was [asked
+/// for](Self::compact_from_nk) and loses nothing.
 ///
 /// Where `matrixmultiply` does the work the matrix is kept row-major as it is.
 #[derive(Clone, Debug, Default)]
@@ -19,9 +25,22 @@ pub struct PackedB {
     /// Rows of every block but the last.
     step: usize,
     plain: bool,
-    /// Of the first float used in `data`, so that panels start on a cache line.
+    /// Of the first element used in `data`, so that panels start on a cache line.
     start: usize,
-    data: Vec<f32>,
+    data: Data,
+}
+
+#[derive(Clone, Debug)]
+enum Data {
+    Single(Vec<f32>),
+    /// Of what half precision holds exactly: half the memory, and the same products.
+    Half(Vec<f16>),
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self::Single(Vec::new())
+    }
 }
 
 impl PackedB {
@@ -34,6 +53,23 @@ impl PackedB {
         assert_eq!(w.len(), n * k, "PackedB::from_nk: {n}×{k}");
         let mut packed = Self { step: step_of(k), ..Self::default() };
         packed.fill(isa, k, n, matrixmultiply_is_better(isa), &Transposed(Rows::new(w, k)));
+        packed
+    }
+
+    /// As [`Self::from_nk`]. If half precision holds every element exactly, as it does those of a checkpoint in half precision, the elements are
+    /// kept so, where our own micro-kernel multiplies: a panel becomes single precision when a block of rows comes to it.
+    ///
+    /// # Panics
+    /// If `w` does not have `n · k` elements.
+    #[track_caller]
+    pub fn compact_from_nk(isa: Isa, w: &[f32], n: usize, k: usize) -> Self {
+        if matrixmultiply_is_better(isa) {
+            return Self::from_nk(isa, w, n, k);
+        }
+        assert_eq!(w.len(), n * k, "PackedB::compact_from_nk: {n}×{k}");
+        let Some(w) = halves(w) else { return Self::from_nk(isa, w, n, k) };
+        let mut packed = Self { step: step_of(k), data: Data::Half(Vec::new()), ..Self::default() };
+        packed.fill(isa, k, n, false, &Transposed(Rows::new(&w, k)));
         packed
     }
 
@@ -61,16 +97,20 @@ impl PackedB {
         self.fill(isa, k, n, false, &Direct(b));
     }
 
-    fn fill(&mut self, isa: Isa, k: usize, n: usize, plain: bool, source: &impl Source) {
+    fn fill<T: Element>(&mut self, isa: Isa, k: usize, n: usize, plain: bool, source: &impl Source<T>) {
         self.tile = isa.tile_shape();
         (self.k, self.n, self.plain) = (k, n, plain);
         let width = if plain { n } else { self.tile.1 };
         let len = if plain { k * n } else { n.next_multiple_of(width) * k };
-        if self.data.len() < len + LINE {
-            self.data = vec![0.0; len + LINE];
+        let step = self.step;
+        let data = T::of(&mut self.data);
+        let needed = len + LINE / size_of::<T>();
+        if data.len() < needed {
+            *data = vec![T::default(); needed];
         }
-        self.start = self.data.as_ptr().align_offset(LINE * size_of::<f32>());
-        let data = &mut self.data[self.start..self.start + len];
+        let start = data.as_ptr().align_offset(LINE);
+        let data = &mut data[start..start + len];
+        self.start = start;
         if plain {
             if !data.is_empty() {
                 source.panel(0, k, 0, n, n, data);
@@ -78,11 +118,10 @@ impl PackedB {
             return;
         }
         let panels = n.div_ceil(width);
-        let step = self.step;
         let block_len = step * panels * width;
         for (block, data) in data.chunks_mut(block_len.max(1)).enumerate() {
             let depth = data.len() / (panels * width);
-            // About 64 Ki floats a task; fewer are not worth a thread.
+            // About 64 Ki elements a task; fewer are not worth a thread.
             let group = (65_536 / (depth * width)).max(1);
             parallel::for_each_chunk_mut(data, group * depth * width, |i, data| {
                 for (p, panel) in data.chunks_exact_mut(depth * width).enumerate() {
@@ -103,6 +142,14 @@ impl PackedB {
         self.n
     }
 
+    /// Bytes that the elements take.
+    pub fn bytes(&self) -> usize {
+        match &self.data {
+            Data::Single(data) => size_of_val(&data[..]),
+            Data::Half(data) => size_of_val(&data[..]),
+        }
+    }
+
     pub(crate) fn tile_rows(&self) -> usize {
         self.tile.0
     }
@@ -115,10 +162,23 @@ impl PackedB {
         self.plain
     }
 
+    /// Whether a panel must be made single precision before it is multiplied.
+    pub(crate) fn is_half(&self) -> bool {
+        matches!(self.data, Data::Half(_))
+    }
+
+    /// The elements, of one that is not compact.
+    fn single(&self) -> &[f32] {
+        match &self.data {
+            Data::Single(data) => &data[self.start..],
+            Data::Half(_) => unreachable!("only gemm reads a compact matrix"),
+        }
+    }
+
     /// The row-major matrix of a plain one.
     pub(crate) fn plain(&self) -> &[f32] {
         debug_assert!(self.plain);
-        &self.data[self.start..self.start + self.k * self.n]
+        &self.single()[..self.k * self.n]
     }
 
     pub(crate) fn k_blocks(&self) -> usize {
@@ -142,13 +202,44 @@ impl PackedB {
         self.n.div_ceil(self.tile.1)
     }
 
-    /// Block `k_block`.
+    /// Where the elements of a panel in block `k_block` lie in `data`.
+    #[inline(always)]
+    fn place(&self, k_block: usize, panel: usize) -> Range<usize> {
+        let (depth, width) = (self.depth(k_block), self.tile.1);
+        let at = (self.first_row(k_block) * self.panels() + depth * panel) * width;
+        at..at + depth * width
+    }
+
+    /// A panel of block `k_block`: its rows of [`Self::panel_width`]. In `room` if it is not in single precision already.
+    #[inline(always)]
+    pub(crate) fn panel<'a, S: Simd>(
+        &'a self,
+        s: S,
+        k_block: usize,
+        panel: usize,
+        room: &'a mut [f32],
+    ) -> &'a [f32] {
+        let place = self.place(k_block, panel);
+        match &self.data {
+            Data::Single(data) => &data[self.start..][place],
+            Data::Half(data) => {
+                let panel = &data[self.start..][place];
+                let room = &mut room[..panel.len()];
+                let lanes = S::F32::LANES;
+                for (x, out) in panel.chunks_exact(lanes).zip(room.chunks_exact_mut(lanes)) {
+                    S::F32::load_half(s, x).store(out);
+                }
+                room
+            }
+        }
+    }
+
+    /// Block `k_block` of one that is not compact.
     #[inline(always)]
     pub(crate) fn block(&self, k_block: usize) -> KBlock<'_> {
         let (depth, width) = (self.depth(k_block), self.tile.1);
-        let columns = self.panels() * width;
-        let data = &self.data[self.start + self.first_row(k_block) * columns..][..depth * columns];
-        KBlock { data, depth, width }
+        let Range { start, .. } = self.place(k_block, 0);
+        KBlock { data: &self.single()[start..][..depth * width * self.panels()], depth, width }
     }
 }
 
@@ -171,6 +262,53 @@ impl<'a> KBlock<'a> {
     }
 }
 
+/// What a [`PackedB`] can be kept as.
+trait Element: Copy + Default + Send + Sync {
+    /// The elements of this type, in place of any others.
+    fn of(data: &mut Data) -> &mut Vec<Self>;
+}
+
+impl Element for f32 {
+    fn of(data: &mut Data) -> &mut Vec<f32> {
+        if let Data::Half(_) = data {
+            *data = Data::default();
+        }
+        match data {
+            Data::Single(data) => data,
+            Data::Half(_) => unreachable!("replaced above"),
+        }
+    }
+}
+
+impl Element for f16 {
+    fn of(data: &mut Data) -> &mut Vec<f16> {
+        if let Data::Single(_) = data {
+            *data = Data::Half(Vec::new());
+        }
+        match data {
+            Data::Half(data) => data,
+            Data::Single(_) => unreachable!("replaced above"),
+        }
+    }
+}
+
+/// The same numbers in half precision, if that has them all.
+fn halves(w: &[f32]) -> Option<Vec<f16>> {
+    // Most matrices end it at their first block.
+    const BLOCK: usize = 1024;
+    let mut all = vec![f16::ZERO; w.len()];
+    let mut back = [0.0; BLOCK];
+    for (w, halves) in w.chunks(BLOCK).zip(all.chunks_mut(BLOCK)) {
+        let back = &mut back[..w.len()];
+        halves.convert_from_f32_slice(w);
+        halves.convert_to_f32_slice(back);
+        if !w.iter().zip(back).all(|(x, y)| x.to_bits() == y.to_bits()) {
+            return None;
+        }
+    }
+    Some(all)
+}
+
 /// Rows of a block, so that blocks of `k` rows are alike.
 fn step_of(k: usize) -> usize {
     k.div_ceil(k.div_ceil(KC).max(1)).max(1)
@@ -182,14 +320,14 @@ fn matrixmultiply_is_better(isa: Isa) -> bool {
 }
 
 /// Where a panel's elements come from.
-trait Source: Sync {
+trait Source<T>: Sync {
     /// Rows `k0 .. k0 + depth`, columns `n0 .. n0 + cols` into rows of `width`; the rest of a row becomes zero.
-    fn panel(&self, k0: usize, depth: usize, n0: usize, cols: usize, width: usize, out: &mut [f32]);
+    fn panel(&self, k0: usize, depth: usize, n0: usize, cols: usize, width: usize, out: &mut [T]);
 }
 
 struct Direct<'a>(Rows<'a>);
 
-impl Source for Direct<'_> {
+impl Source<f32> for Direct<'_> {
     fn panel(&self, k0: usize, depth: usize, n0: usize, cols: usize, width: usize, out: &mut [f32]) {
         for (p, row) in out.chunks_exact_mut(width).take(depth).enumerate() {
             row[..cols].copy_from_slice(self.0.part(k0 + p, n0, n0 + cols));
@@ -198,13 +336,13 @@ impl Source for Direct<'_> {
     }
 }
 
-struct Transposed<'a>(Rows<'a>);
+struct Transposed<'a, T>(Rows<'a, T>);
 
-impl Source for Transposed<'_> {
-    fn panel(&self, k0: usize, _: usize, n0: usize, cols: usize, width: usize, out: &mut [f32]) {
+impl<T: Element> Source<T> for Transposed<'_, T> {
+    fn panel(&self, k0: usize, _: usize, n0: usize, cols: usize, width: usize, out: &mut [T]) {
         const STEP: usize = 8;
         if cols < width {
-            out.fill(0.0);
+            out.fill(T::default());
         }
         // In strips of STEP rows of the output, so that the lines written stay in L1.
         for (strip, out) in out.chunks_mut(STEP * width).enumerate() {

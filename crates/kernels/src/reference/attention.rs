@@ -42,7 +42,7 @@ pub fn attention(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32]) -> V
 
 /// [`attention`] in 8 and 16 bits: what [`crate::attention::int8`] computes, its scores to the last bit.
 ///
-/// The mean of the keys is taken off all of them; then a key becomes `round(k · 127 / max |k|)`, a query `round(q · 255 / (high − low))
+/// The mean of the keys, of which [`KEYS`] are added up at a time, is taken off all of them; then a key becomes `round(k · 127 / max |k|)`, a query `round(q · 255 / (high − low))
 /// + zero` with `low <= 0 <= high`. A column of the values becomes `round(v · 2047 / max |v|)`, a weight `round(4096 · 2^(S − m))` with m
 /// the largest score of [`KEYS`] keys.
 pub fn attention_int8(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
@@ -56,7 +56,9 @@ pub fn attention_int8(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32])
             let queries = head_of(q, b * nq..(b + 1) * nq, head, d);
             let mut keys = head_of(k, b * nk..(b + 1) * nk, head, d);
             for c in 0..d {
-                let mean = keys.iter().skip(c).step_by(d).sum::<f32>() / nk as f32;
+                let column: Vec<f32> = keys.iter().skip(c).step_by(d).copied().collect();
+                let sums = column.chunks(KEYS).map(|part| part.iter().sum::<f32>());
+                let mean = sums.sum::<f32>() / nk as f32;
                 keys.iter_mut().skip(c).step_by(d).for_each(|x| *x -= mean);
             }
             let epilogue = Epilogue::default();

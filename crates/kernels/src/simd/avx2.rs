@@ -1,29 +1,34 @@
 //! AVX2 with fused multiply-add: sixteen vectors of eight floats.
 //!
 //! Shared invariant of every `unsafe` block below: a value of [`Avx2`] or [`F32x8`] exists only after
-//! [`Avx2::detect`] saw `avx2` and `fma`, so the intrinsics are available.
+//! [`Avx2::detect`] saw `avx2`, `fma` and `f16c`, so the intrinsics are available.
 
 use std::arch::x86_64::*;
 
+use half::f16;
+
 use super::{F32s, Simd, SimdOp, TileOp};
 
-/// Token: the host has AVX2 and FMA.
+/// Token: the host has AVX2, FMA and F16C.
 #[derive(Clone, Copy, Debug)]
 pub struct Avx2(());
 
 impl Avx2 {
     /// The token, if the host has the instruction set.
     pub fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
+        let all = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c");
+        all.then_some(Self(()))
     }
 }
 
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,f16c")]
 fn gateway<O: SimdOp>(s: Avx2, op: O) -> O::Output {
     op.eval(s)
 }
 
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,f16c")]
 fn gateway_tiled<O: TileOp>(s: Avx2, op: O) -> O::Output {
     // 12 accumulators, 2 of B, 1 of A, of 16.
     op.eval::<Avx2, 6, 2>(s)
@@ -100,6 +105,12 @@ impl F32s for F32x8 {
     unsafe fn load_ptr(_: Avx2, x: *const f32) -> Self {
         // SAFETY: the token proves the feature; the caller promises eight readable floats.
         Self(unsafe { _mm256_loadu_ps(x) })
+    }
+    #[inline(always)]
+    fn load_half(_: Avx2, x: &[f16]) -> Self {
+        assert!(x.len() >= 8);
+        // SAFETY: the token proves the feature; eight numbers are there, asserted above.
+        Self(unsafe { _mm256_cvtph_ps(_mm_loadu_si128(x.as_ptr().cast())) })
     }
     #[inline(always)]
     fn prefetch(_: Avx2, x: *const f32) {

@@ -5,6 +5,8 @@
 
 use std::arch::x86_64::*;
 
+use half::f16;
+
 use super::{Avx2, F32s, Simd, SimdOp, TileOp};
 
 /// Token: the host has AVX-512 F, BW, DQ and VL.
@@ -18,13 +20,14 @@ impl Avx512 {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("fma"))
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c"))
         .then_some(Self(()))
     }
 
     /// The instruction set below: every processor with AVX-512 has it.
     pub(super) fn avx2(self) -> Avx2 {
-        Avx2::detect().expect("AVX-512 includes AVX2, and fused multiply-add was seen")
+        Avx2::detect().expect("AVX-512 includes AVX2, and what else it asks for was seen")
     }
 }
 
@@ -100,6 +103,12 @@ impl F32s for F32x16 {
     unsafe fn load_ptr(_: Avx512, x: *const f32) -> Self {
         // SAFETY: the token proves the feature; the caller promises sixteen readable floats.
         Self(unsafe { _mm512_loadu_ps(x) })
+    }
+    #[inline(always)]
+    fn load_half(_: Avx512, x: &[f16]) -> Self {
+        assert!(x.len() >= 16);
+        // SAFETY: the token proves the feature; sixteen numbers are there, asserted above.
+        Self(unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(x.as_ptr().cast())) })
     }
     #[inline(always)]
     fn prefetch(_: Avx512, x: *const f32) {

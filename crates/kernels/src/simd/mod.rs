@@ -4,6 +4,8 @@
 //! one, so its operations are safe. Kernels are small structs that implement [`SimdOp`] (or [`TileOp`] where
 //! the register tile matters, or [`DotOp`] over products of bytes) and are entered through [`Isa::dispatch`].
 
+use half::f16;
+
 mod dot;
 mod isa;
 mod portable;
@@ -74,6 +76,8 @@ pub trait F32s: Copy + Send + Sync {
     #[allow(unsafe_code)]
     unsafe fn load_ptr(s: Self::Token, x: *const f32) -> Self;
 
+    /// The first `LANES` numbers of `x`. Panics if there are fewer.
+    fn load_half(s: Self::Token, x: &[f16]) -> Self;
     /// Asks for the cache line at `x`; any address is fine.
     #[inline(always)]
     fn prefetch(_: Self::Token, _x: *const f32) {}

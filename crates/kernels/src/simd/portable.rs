@@ -1,6 +1,7 @@
 //! The floor: vectors of `wide`, on whatever the compilation target guarantees. No `unsafe` but the one
 //! pointer load of the vocabulary.
 
+use half::f16;
 use wide::{f32x8, i32x8};
 
 use super::{F32s, Simd, SimdOp, TileOp};
@@ -62,6 +63,11 @@ impl F32s for F32x8 {
     unsafe fn load_ptr(_: Portable, x: *const f32) -> Self {
         // SAFETY: the caller promises eight readable floats; an array of floats needs no more alignment.
         Self(f32x8::new(unsafe { x.cast::<[f32; 8]>().read() }))
+    }
+    #[inline(always)]
+    fn load_half(_: Portable, x: &[f16]) -> Self {
+        let lanes: [f16; 8] = x[..8].try_into().expect("eight numbers");
+        Self(f32x8::new(lanes.map(f16::to_f32)))
     }
     #[inline(always)]
     fn add(self, o: Self) -> Self {

@@ -46,7 +46,9 @@ impl Linear {
 
     pub fn quantized(isa: Isa, precision: Precision, weight: &[f32], bias: Vec<f32>, input: usize) -> Self {
         match precision {
-            Precision::F32 => Self::new(isa, weight, bias, input),
+            Precision::F32 => {
+                Self { weight: Weight::F32(PackedB::compact_from_nk(isa, weight, bias.len(), input)), bias }
+            }
             Precision::Int8 => {
                 Self { weight: Weight::Int8(PackedB8::from_nk(isa, weight, bias.len(), input)), bias }
             }

@@ -1,5 +1,6 @@
 //! A tensor as it lies in a file: a type, a shape, and a view of some bytes.
 
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
 /// Type of the elements.
@@ -111,8 +112,8 @@ impl<'a> Stored<'a> {
     pub fn values(&self) -> Option<Vec<f32>> {
         match self.element.name.as_str() {
             "F32" => Some(self.decode(f32::from_le_bytes)),
-            "F16" => Some(self.decode(|b| f16::from_le_bytes(b).to_f32())),
-            "BF16" => Some(self.decode(|b| bf16::from_le_bytes(b).to_f32())),
+            "F16" => Some(self.decode(f16::from_le_bytes).to_f32_vec()),
+            "BF16" => Some(self.decode(bf16::from_le_bytes).to_f32_vec()),
             _ => None,
         }
     }

@@ -180,6 +180,7 @@ impl Block<'_> {
         mut ahead: Ahead<f32>,
     ) -> [S::F32; NV] {
         let GridKeys { side, m, .. } = *self.weights;
+        let order = self.tokens.order;
         let lanes = S::F32::LANES;
         let part = (m + 1) * NV * lanes;
         let (by_column, by_row) =
@@ -188,8 +189,9 @@ impl Block<'_> {
         let first = block * (KEYS / T);
         let cells = first..(first + KEYS / T).min(self.tokens.cells);
         for (cell, out) in cells.zip(self.scores.chunks_exact_mut(T * NV * lanes)) {
-            let a = &by_column[cell % side * part..][..part];
-            let b = &by_row[cell / side * part..][..part];
+            let (x, y) = order.place(cell);
+            let a = &by_column[x * part..][..part];
+            let b = &by_row[y * part..][..part];
             let inputs = &inputs[cell * m * T..][..m * T];
             ahead.turn::<S::F32>(s);
             let scores = tile_of_sum::<S, T, NV>(s, m, a, b, inputs);
@@ -217,6 +219,7 @@ impl Block<'_> {
         self.block_max.fill(f32::NEG_INFINITY);
         self.isa.dispatch_dots(scores16::Scores {
             inputs,
+            order: self.tokens.order,
             copies,
             m: self.weights.m,
             cells,

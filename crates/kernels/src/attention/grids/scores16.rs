@@ -11,6 +11,7 @@
 use std::ops::Range;
 
 use super::MAX_COPIES;
+use super::tokens::Order;
 use crate::gemm::{Ahead, dot_tile_of_sum};
 use crate::parallel;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf};
@@ -136,6 +137,7 @@ pub(super) fn step_and_inverse<D: Dot>(d: D, extent: FloatsOf<D>, most: f32) -> 
 /// The scores of one panel of queries and the tokens of some cells.
 pub(super) struct Scores<'a> {
     pub inputs: &'a InputWords,
+    pub order: Order,
     pub copies: usize,
     pub m: usize,
     pub cells: Range<usize>,
@@ -187,7 +189,7 @@ impl Scores<'_> {
             let steps = load::<D, NV>(d, &self.steps[first..]);
             let mut max = load::<D, NV>(d, &self.max[first..]);
             for (cell, out) in self.cells.clone().zip(self.scores.chunks_exact_mut(T * width)) {
-                let (x, y) = (cell % side, cell / side);
+                let (x, y) = self.order.place(cell);
                 let split = (&columns[x * len + 2 * first..], &rows[y * len + 2 * first..], 2 * width);
                 let z = &self.inputs.data[cell * m.next_multiple_of(2) * T..];
                 self.ahead.turn::<FloatsOf<D>>(d.floats());

@@ -1,7 +1,5 @@
 //! Tokens on copies of a grid, arranged for attention without keys.
 
-use std::ops::Range;
-
 use super::MAX_COPIES;
 use super::scores16::{self, InputWords};
 use super::values16::ValueWords;
@@ -9,6 +7,9 @@ use crate::attention::KEYS;
 use crate::gemm::KC;
 use crate::parallel;
 use crate::simd::Isa;
+
+/// Columns of a strip: see [`Order`].
+const STRIP: usize = 4;
 
 /// Tokens in the order in which [`super::GridKeys::attend`] reads them: once arranged, good for any number of projections.
 #[derive(Clone, Debug)]
@@ -18,11 +19,48 @@ pub struct GridTokens {
     pub(super) dv: usize,
     pub(super) tile: (usize, usize),
     pub(super) placeless: usize,
+    pub(super) order: Order,
     pub(super) groups: Vec<Group>,
     /// Whether the inputs are words.
     pub(super) words: bool,
     /// Of the placeless tokens: `(dv)` rows with stride [`KC`] for every KC of them.
     pub(super) placeless_values: Vec<f32>,
+}
+
+/// In which order the cells of the grid are taken: strips of columns from left to right, each row by row. What a block of queries needs of
+/// the columns of a strip stays in L2 on the way down.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Order {
+    side: usize,
+    strip: usize,
+}
+
+impl Order {
+    fn new(isa: Isa, words: bool, side: usize) -> Self {
+        let strip = match isa {
+            // L2 has room for the whole grid, or they are half as large.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(_) => side,
+            _ if words => side,
+            _ if side.is_multiple_of(STRIP) => STRIP,
+            _ => side,
+        };
+        Self { side, strip }
+    }
+
+    /// Column and row of the cell that comes as number `i`.
+    #[inline(always)]
+    pub fn place(self, i: usize) -> (usize, usize) {
+        let Self { side, strip } = self;
+        let (left, i) = (i / (strip * side) * strip, i % (strip * side));
+        (left + i % strip, i / strip)
+    }
+
+    /// Which cell of the grid, row by row, comes as number `i`.
+    fn cell(self, i: usize) -> usize {
+        let (x, y) = self.place(i);
+        y * self.side + x
+    }
 }
 
 /// Some of the copies.
@@ -37,7 +75,7 @@ pub(super) struct Group {
 #[derive(Clone, Debug)]
 pub(super) enum GroupTokens {
     F32 {
-        /// `(cells, m, copies)`.
+        /// `(cells, m, copies)`, the cells in [`Order`] as everywhere.
         inputs: Vec<f32>,
         values: Vec<f32>,
     },
@@ -91,10 +129,12 @@ impl GridTokens {
         );
         let most = MAX_COPIES.min(isa.tile_shape().0);
         let count = copies.div_ceil(most);
+        let order = Order::new(isa, words, cells.isqrt());
         let groups = (0..count).map(|i| {
             let range = copies * i / count..copies * (i + 1) / count;
-            let values = Group::values(range.clone(), cells, (values, dv));
-            let row = |t: usize, cell: usize| &inputs[((range.start + t) * cells + cell) * m..][..m];
+            let token = |t: usize, i: usize| (range.start + t) * cells + order.cell(i);
+            let values = Group::values((range.len(), cells, dv), |t, i| &values[token(t, i) * dv..][..dv]);
+            let row = |t: usize, i: usize| &inputs[token(t, i) * m..][..m];
             let sizes = (range.len(), cells, m);
             let tokens = if words {
                 let inputs = InputWords::new(sizes, row);
@@ -113,7 +153,7 @@ impl GridTokens {
                 value.iter().enumerate().for_each(|(c, &x)| out[c * KC + i] = x);
             }
         }
-        Self { cells, m, dv, tile: isa.tile_shape(), placeless, groups, words, placeless_values }
+        Self { cells, m, dv, tile: isa.tile_shape(), placeless, order, groups, words, placeless_values }
     }
 
     /// Words that `a` and `b` of one panel of queries take.
@@ -123,9 +163,11 @@ impl GridTokens {
 }
 
 impl Group {
-    /// The values of the tokens of some copies: see [`GroupTokens`].
-    fn values(range: Range<usize>, cells: usize, (values, dv): (&[f32], usize)) -> Vec<f32> {
-        let copies = range.len();
+    /// The values `row(copy, i)` of the tokens of some copies: see [`GroupTokens`].
+    fn values<'a>(
+        (copies, cells, dv): (usize, usize, usize),
+        row: impl Fn(usize, usize) -> &'a [f32] + Sync,
+    ) -> Vec<f32> {
         let per_block = KEYS / copies;
         let mut arranged = vec![0.0; cells.div_ceil(per_block) * dv * KC];
         parallel::for_each_chunk_mut(&mut arranged, dv * KC, |block, out| {
@@ -133,15 +175,14 @@ impl Group {
             for cell in first..(first + per_block).min(cells) {
                 for t in 0..copies {
                     let column = (cell - first) * copies + t;
-                    let value = &values[((range.start + t) * cells + cell) * dv..][..dv];
-                    out[column..].iter_mut().step_by(KC).zip(value).for_each(|(x, &v)| *x = v);
+                    out[column..].iter_mut().step_by(KC).zip(row(t, cell)).for_each(|(x, &v)| *x = v);
                 }
             }
         });
         arranged
     }
 
-    /// The inputs `row(copy, cell)` in single precision.
+    /// The inputs `row(copy, i)` in single precision.
     fn inputs<'a>(
         (copies, cells, m): (usize, usize, usize),
         row: impl Fn(usize, usize) -> &'a [f32] + Sync,

@@ -68,17 +68,13 @@ fn block(isa: Isa, a: Rows, b: &PackedB8, (c, far): (&mut [f32], bool), epilogue
     let m = c.len() / b.n();
     parallel::with_bytes(RowGroups::size(isa, m, b.k()), |bytes| {
         let rows = RowGroups::new(isa, bytes, b.k());
-        let output = Output { n: b.n(), c, epilogue };
-        if far {
-            isa.dispatch_dots(Block::<true> { a, m, b, rows, output });
-        } else {
-            isa.dispatch_dots(Block::<false> { a, m, b, rows, output });
-        }
+        let output = Output { n: b.n(), c, far, epilogue };
+        isa.dispatch_dots(Block { a, m, b, rows, output });
     });
 }
 
 /// One block of rows, all of `k`, all of `n`.
-struct Block<'a, const FAR: bool> {
+struct Block<'a> {
     a: Rows<'a>,
     m: usize,
     b: &'a PackedB8,
@@ -86,7 +82,7 @@ struct Block<'a, const FAR: bool> {
     output: Output<'a>,
 }
 
-impl<const FAR: bool> DotOp for Block<'_, FAR> {
+impl DotOp for Block<'_> {
     type Output = ();
     #[inline(always)]
     fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
@@ -95,7 +91,7 @@ impl<const FAR: bool> DotOp for Block<'_, FAR> {
         for (i, scale) in scales[..m].iter_mut().enumerate() {
             *scale = rows.set(d, i, a.part(i, 0, b.k()));
         }
-        let mut tiles = Tiles::<FAR> { rows, scales: &scales, b, output };
+        let mut tiles = Tiles { rows, scales: &scales, b, output };
         cover::<D, MR, NV>(d, (m, b.n()), &mut tiles);
     }
 }
@@ -153,20 +149,18 @@ pub(crate) fn cover_rows<D: Dot, const MR: usize, const NV: usize>(
     }
 }
 
-struct Tiles<'a, const FAR: bool> {
+struct Tiles<'a> {
     rows: RowGroups<'a>,
     scales: &'a [RowScale],
     b: &'a PackedB8,
     output: Output<'a>,
 }
 
-impl<const FAR: bool> DotTiles for Tiles<'_, FAR> {
+impl DotTiles for Tiles<'_> {
     #[inline(always)]
     fn tile<D: Dot, const MR: usize, const NV: usize>(&mut self, d: D, panel: usize, i: usize) {
         let place = (i, panel * self.b.tile.1);
-        if FAR {
-            self.output.ask_for::<D::Floats, MR, NV>(d.floats(), place, true);
-        }
+        self.output.ask_for::<D::Floats, MR, NV>(d.floats(), place, true);
         let products = self.b.products::<D, MR, NV>(d, &self.rows, self.scales, panel, i);
         self.output.put(d.floats(), place, (true, true), products);
     }

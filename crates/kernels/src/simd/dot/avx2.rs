@@ -9,7 +9,7 @@ use super::{Dot, DotOp};
 use crate::simd::Avx2;
 use crate::simd::avx2::F32x8;
 
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,f16c")]
 fn gateway<O: DotOp>(d: Avx2, op: O) -> O::Output {
     // 12 sums, 2 of B, 1 of A, 1 for products, of 16.
     op.eval::<Avx2, 6, 2>(d)
