@@ -52,7 +52,7 @@ impl PackedB {
     pub fn from_nk(isa: Isa, w: &[f32], n: usize, k: usize) -> Self {
         assert_eq!(w.len(), n * k, "PackedB::from_nk: {n}×{k}");
         let mut packed = Self { step: step_of(k), ..Self::default() };
-        packed.fill(isa, k, n, matrixmultiply_is_better(isa), &Transposed(Rows::new(w, k)));
+        packed.fill_single(isa, k, n, matrixmultiply_is_better(isa), &Transposed(Rows::new(w, k)));
         packed
     }
 
@@ -68,8 +68,8 @@ impl PackedB {
         }
         assert_eq!(w.len(), n * k, "PackedB::compact_from_nk: {n}×{k}");
         let Some(w) = halves(w) else { return Self::from_nk(isa, w, n, k) };
-        let mut packed = Self { step: step_of(k), data: Data::Half(Vec::new()), ..Self::default() };
-        packed.fill(isa, k, n, false, &Transposed(Rows::new(&w, k)));
+        let mut packed = Self { step: step_of(k), ..Self::default() };
+        packed.data = Data::Half(packed.fill(isa, k, n, false, &Transposed(Rows::new(&w, k)), Vec::new()));
         packed
     }
 
@@ -81,41 +81,56 @@ impl PackedB {
     pub fn from_kn(isa: Isa, b: &[f32], k: usize, n: usize) -> Self {
         assert_eq!(b.len(), n * k, "PackedB::from_kn: {k}×{n}");
         let mut packed = Self { step: step_of(k), ..Self::default() };
-        packed.fill(isa, k, n, matrixmultiply_is_better(isa), &Direct(Rows::new(b, n)));
+        packed.fill_single(isa, k, n, matrixmultiply_is_better(isa), &Direct(Rows::new(b, n)));
         packed
     }
 
     /// Refills with the transpose of `n` rows of `k` elements, in panels, keeping the memory.
     pub(crate) fn repack_nk(&mut self, isa: Isa, w: Rows, n: usize, k: usize) {
         self.step = KC;
-        self.fill(isa, k, n, false, &Transposed(w));
+        self.fill_single(isa, k, n, false, &Transposed(w));
     }
 
     /// Refills with `k` rows of `n` elements, in blocks of `step` rows and panels, keeping the memory.
     pub(crate) fn repack_kn(&mut self, isa: Isa, b: Rows, (k, step): (usize, usize), n: usize) {
         self.step = step;
-        self.fill(isa, k, n, false, &Direct(b));
+        self.fill_single(isa, k, n, false, &Direct(b));
     }
 
-    fn fill<T: Element>(&mut self, isa: Isa, k: usize, n: usize, plain: bool, source: &impl Source<T>) {
+    fn fill_single(&mut self, isa: Isa, k: usize, n: usize, plain: bool, source: &impl Source<f32>) {
+        let memory = match std::mem::take(&mut self.data) {
+            Data::Single(data) => data,
+            Data::Half(_) => Vec::new(),
+        };
+        self.data = Data::Single(self.fill(isa, k, n, plain, source, memory));
+    }
+
+    /// The elements in their order, in `memory` if that suffices.
+    fn fill<T: Copy + Default + Send + Sync>(
+        &mut self,
+        isa: Isa,
+        k: usize,
+        n: usize,
+        plain: bool,
+        source: &impl Source<T>,
+        mut memory: Vec<T>,
+    ) -> Vec<T> {
         self.tile = isa.tile_shape();
         (self.k, self.n, self.plain) = (k, n, plain);
         let width = if plain { n } else { self.tile.1 };
         let len = if plain { k * n } else { n.next_multiple_of(width) * k };
         let step = self.step;
-        let data = T::of(&mut self.data);
         let needed = len + LINE / size_of::<T>();
-        if data.len() < needed {
-            *data = vec![T::default(); needed];
+        if memory.len() < needed {
+            memory = vec![T::default(); needed];
         }
-        let start = data.as_ptr().align_offset(LINE);
-        let data = &mut data[start..start + len];
-        self.start = start;
+        self.start = memory.as_ptr().align_offset(LINE);
+        let data = &mut memory[self.start..self.start + len];
         if plain {
             if !data.is_empty() {
                 source.panel(0, k, 0, n, n, data);
             }
-            return;
+            return memory;
         }
         let panels = n.div_ceil(width);
         let block_len = step * panels * width;
@@ -130,6 +145,7 @@ impl PackedB {
                 }
             });
         }
+        memory
     }
 
     /// Rows.
@@ -262,36 +278,6 @@ impl<'a> KBlock<'a> {
     }
 }
 
-/// What a [`PackedB`] can be kept as.
-trait Element: Copy + Default + Send + Sync {
-    /// The elements of this type, in place of any others.
-    fn of(data: &mut Data) -> &mut Vec<Self>;
-}
-
-impl Element for f32 {
-    fn of(data: &mut Data) -> &mut Vec<f32> {
-        if let Data::Half(_) = data {
-            *data = Data::default();
-        }
-        match data {
-            Data::Single(data) => data,
-            Data::Half(_) => unreachable!("replaced above"),
-        }
-    }
-}
-
-impl Element for f16 {
-    fn of(data: &mut Data) -> &mut Vec<f16> {
-        if let Data::Single(_) = data {
-            *data = Data::Half(Vec::new());
-        }
-        match data {
-            Data::Half(data) => data,
-            Data::Single(_) => unreachable!("replaced above"),
-        }
-    }
-}
-
 /// The same numbers in half precision, if that has them all.
 fn halves(w: &[f32]) -> Option<Vec<f16>> {
     // Most matrices end it at their first block.
@@ -338,7 +324,7 @@ impl Source<f32> for Direct<'_> {
 
 struct Transposed<'a, T>(Rows<'a, T>);
 
-impl<T: Element> Source<T> for Transposed<'_, T> {
+impl<T: Copy + Default + Send + Sync> Source<T> for Transposed<'_, T> {
     fn panel(&self, k0: usize, _: usize, n0: usize, cols: usize, width: usize, out: &mut [T]) {
         const STEP: usize = 8;
         if cols < width {
