@@ -1,8 +1,6 @@
 //! Damaged, foreign and missing checkpoints are named in one line and nothing is written.
 
-mod common;
-
-use common::{Place, asset, refused, run, sam2, stderr};
+use crate::common::{Place, asset, refused, run, sam2, stderr};
 
 fn embedded() -> Vec<u8> {
     std::fs::read(asset("sam2.1_micro.safetensors")).expect("the bundled checkpoint is there")

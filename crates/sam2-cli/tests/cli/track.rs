@@ -1,13 +1,11 @@
 //! `sam2 track` and `sam2 demo` with the embedded model: inputs, files, JSON.
 
-mod common;
-
 use std::io::BufReader;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{Place, accepted, asset, list, run, stderr};
+use crate::common::{Place, accepted, asset, list, run, stderr};
 use serde_json::Value;
 
 fn read_lines(path: &Path) -> Vec<Value> {
@@ -155,7 +153,7 @@ fn an_earlier_result_is_replaced_as_a_whole() {
     };
     accepted(&track(&[]));
     let before = read_lines(&place.join("out/tracks.jsonl"));
-    common::refused(&track(&["-m", &place.arg("absent.safetensors")]), &["absent.safetensors"]);
+    crate::common::refused(&track(&["-m", &place.arg("absent.safetensors")]), &["absent.safetensors"]);
     assert_eq!(
         read_lines(&place.join("out/tracks.jsonl")),
         before,
@@ -183,7 +181,9 @@ fn memory_does_not_grow_with_the_clip() {
     let place = Place::new();
     std::fs::create_dir(place.join("frames")).expect("folder");
     for index in 0..60 {
-        common::disc(60.0 + index as f32).save(place.join(&format!("frames/{index}.png"))).expect("save");
+        crate::common::disc(60.0 + index as f32)
+            .save(place.join(&format!("frames/{index}.png")))
+            .expect("save");
     }
     let peak = |frames: &str| {
         let (clip, out) = (place.arg("frames"), place.arg("out"));
@@ -204,7 +204,7 @@ fn memory_does_not_grow_with_the_clip() {
 fn a_killed_run_does_not_look_finished() {
     let place = Place::new();
     let gif = asset("balloon.gif");
-    let mut child = common::sam2()
+    let mut child = crate::common::sam2()
         .args([
             "track",
             gif.to_str().expect("UTF-8"),
@@ -266,12 +266,12 @@ fn a_video_is_read_through_ffmpeg() {
     let output = run(&["track", &cut, "-p", "80,64", "-o", &place.arg("cut")]);
     assert!(!stderr(&output).contains("internal error"));
     let noise = place.write("noise.mp4", [7; 3000]);
-    common::refused(
+    crate::common::refused(
         &run(&["track", &noise, "-p", "1,1", "-o", &place.arg("noise")]),
         &["noise.mp4", "ffmpeg"],
     );
     let past = run(&["track", &video, "-p", "92,64", "--frame", "4", "-o", &place.arg("past")]);
-    common::refused(&past, &["no frame 4", "4 frames"]);
+    crate::common::refused(&past, &["no frame 4", "4 frames"]);
 }
 
 #[test]

@@ -1,5 +1,4 @@
 //! Runs the built `sam2` and judges how it ends.
-#![allow(dead_code)]
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -1,12 +1,10 @@
 //! `sam2 vos` against Meta's `vos_inference.py` on a few frames of the bundled clip (`tools/vos_fixtures.py`), and in use.
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use common::{Place, accepted, asset, list, refused, run, stderr};
+use crate::common::{Place, accepted, asset, list, refused, run, stderr};
 use image::AnimationDecoder;
 use png::{BitDepth, ColorType, Encoder};
 use tensor::{Tensor, npy::NpyArray};

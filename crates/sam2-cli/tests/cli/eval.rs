@@ -1,12 +1,10 @@
 //! `sam2 eval` against what the public evaluators say of the same folders (`tools/eval_fixtures.py`).
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use common::{Place, accepted, refused, run};
+use crate::common::{Place, accepted, refused, run};
 use png::{BitDepth, ColorType, Encoder};
 use serde_json::Value;
 use tensor::{Tensor, npy::NpyArray};

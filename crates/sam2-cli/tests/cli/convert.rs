@@ -1,8 +1,6 @@
 //! `sam2 convert` on the embedded checkpoint.
 
-mod common;
-
-use common::{Place, accepted, asset, refused, run};
+use crate::common::{Place, accepted, asset, refused, run};
 use serde_json::Value;
 
 #[test]

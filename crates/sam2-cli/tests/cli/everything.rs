@@ -1,8 +1,6 @@
 //! `sam2 everything` with the embedded model.
 
-mod common;
-
-use common::{Place, accepted, refused, run};
+use crate::common::{Place, accepted, refused, run};
 use serde_json::{Value, json};
 
 #[test]
@@ -18,7 +16,7 @@ fn masks_overlay_and_list_are_written() {
     assert!(!masks.is_empty());
     let mut names: Vec<String> = (0..masks.len()).map(|k| format!("{k:03}.png")).collect();
     names.extend(["masks.json".to_owned(), "overlay.png".to_owned()]);
-    assert_eq!(common::list(&place.join("out")), names);
+    assert_eq!(crate::common::list(&place.join("out")), names);
     for (k, mask) in masks.iter().enumerate() {
         for key in ["area", "bbox", "predicted_iou", "point_coords", "stability_score", "crop_box"] {
             assert!(!mask[key].is_null(), "{key}");

@@ -1,10 +1,8 @@
 //! Wrong pictures, prompts and output places: one line, a non-zero exit, and no file that looks whole.
 
-mod common;
-
 use std::io::BufWriter;
 
-use common::{Place, accepted, list, refused, run, sam2};
+use crate::common::{Place, accepted, list, refused, run, sam2};
 use image::RgbImage;
 
 /// A valid PNG of 20,000 x 20,000 black pixels, in a few kilobytes.
@@ -258,7 +256,7 @@ fn a_reader_that_goes_away_is_no_error() {
     command.args(["-c", script, "bash", env!("CARGO_BIN_EXE_sam2"), "-q"]);
     command.args(["track", &frames, "-p", "80,64", "-o", &place.arg("out"), "--json"]);
     let output = command.env_remove("RUST_BACKTRACE").output().expect("bash starts");
-    assert_eq!(common::stderr(&output), "");
+    assert_eq!(crate::common::stderr(&output), "");
     assert!(output.status.success());
     assert!(place.join("out/tracks.jsonl").exists(), "the files are written all the same");
 }

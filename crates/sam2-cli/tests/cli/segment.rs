@@ -1,8 +1,6 @@
 //! `sam2 segment` with the embedded model: files, JSON, options.
 
-mod common;
-
-use common::{Place, accepted, refused, run, stderr};
+use crate::common::{Place, accepted, refused, run, stderr};
 use serde_json::Value;
 
 fn json(text: &str) -> Value {
@@ -138,7 +136,7 @@ fn info_and_bench_print_json() {
     assert_eq!(machine["threads"], 1);
     assert!(machine["isa_available"].as_array().is_some_and(|all| all.contains(&machine["isa"])));
     assert!(machine["embedded"]["parameters"].as_u64().is_some_and(|n| n > 4_000_000));
-    let path = common::asset("sam2.1_micro.safetensors");
+    let path = crate::common::asset("sam2.1_micro.safetensors");
     let path = path.to_str().expect("UTF-8");
     let checkpoint = json(&accepted(&run(&["info", path, "--json"])));
     assert_eq!(checkpoint["parameters"], machine["embedded"]["parameters"]);
@@ -209,7 +207,7 @@ fn embeddings_are_saved_once_and_used_from_then_on() {
     assert_eq!(loaded["timing_ms"]["embeddings"], "loaded");
     assert!(plain["timing_ms"]["embeddings"].is_null());
     assert_eq!((&saved["masks"], &loaded["masks"]), (&plain["masks"], &plain["masks"]));
-    common::disc(50.0).save(place.join("other.png")).expect("save");
+    crate::common::disc(50.0).save(place.join("other.png")).expect("save");
     refused(&click(&place.arg("other.png")), &["photo.safetensors", "another photo"]);
     place.write("photo.safetensors", "damaged");
     refused(&click(&photo), &["photo.safetensors", "embeddings"]);
@@ -220,7 +218,7 @@ fn a_photo_may_come_from_stdin_and_the_mask_go_to_stdout() {
     let place = Place::new();
     let (photo, mask) = (place.photo("photo.png"), place.arg("mask.png"));
     accepted(&run(&["segment", &photo, "-p", "96,64", "-o", &mask]));
-    let mut command = common::sam2();
+    let mut command = crate::common::sam2();
     command.args(["segment", "-", "-p", "96,64", "-o", "-"]);
     let output = command.stdin(std::fs::File::open(&photo).expect("open")).output().expect("sam2 starts");
     assert!(output.status.success(), "{}", stderr(&output));

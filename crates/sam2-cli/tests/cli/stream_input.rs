@@ -1,14 +1,12 @@
 //! `sam2 track` on frames without a container: bare RGB and Y4M, from files, stdin and named pipes.
 
-mod common;
-
 use std::io::Write;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use common::{Place, accepted, disc, list, refused, run, sam2, stderr};
+use crate::common::{Place, accepted, disc, list, refused, run, sam2, stderr};
 
-/// The disc of [`common::disc`] on its way, as bare RGB.
+/// The disc of [`crate::common::disc`] on its way, as bare RGB.
 fn rgb(frames: usize) -> Vec<u8> {
     (0..frames).flat_map(|i| disc(80.0 + 2.0 * i as f32).into_raw()).collect()
 }

@@ -1,8 +1,6 @@
 //! `--config`: a checkpoint that says nothing about itself, with its configuration in a file.
 
-mod common;
-
-use common::{Place, accepted, asset, refused, run};
+use crate::common::{Place, accepted, asset, refused, run};
 use serde_json::Value;
 
 /// The embedded checkpoint without its metadata, and its configuration.

@@ -1,17 +1,15 @@
 //! `sam2 stream`: the masks of `sam2 track`, one line a frame, prompts on the way, sessions.
 
-mod common;
-
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
-use common::{Place, accepted, disc, refused, run, sam2};
+use crate::common::{Place, accepted, disc, refused, run, sam2};
 use serde_json::{Value, json};
 
 const RAW: [&str; 3] = ["--raw", "192x128", "-q"];
 
-/// The disc of [`common::disc`] on its way, as bare RGB.
+/// The disc of [`crate::common::disc`] on its way, as bare RGB.
 fn rgb(frames: std::ops::Range<usize>) -> Vec<u8> {
     frames.flat_map(|i| disc(80.0 + 2.0 * i as f32).into_raw()).collect()
 }

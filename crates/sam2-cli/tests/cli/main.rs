@@ -1,0 +1,15 @@
+//! The program as its users run it. One binary, so that what all of these need is compiled once.
+
+mod common;
+
+mod bad_checkpoint;
+mod bad_input;
+mod config;
+mod convert;
+mod eval;
+mod everything;
+mod segment;
+mod stream;
+mod stream_input;
+mod track;
+mod vos;
