@@ -107,6 +107,20 @@ unsafe fn load_row<S: Simd, const NV: usize>(s: S, x: *const f32) -> [S::F32; NV
     row
 }
 
+/// `NV` vectors of `a + b`.
+///
+/// # Safety
+/// Both must be valid for reads of so many floats.
+#[inline(always)]
+unsafe fn load_sum<S: Simd, const NV: usize>(s: S, a: *const f32, b: *const f32) -> [S::F32; NV] {
+    // SAFETY: the caller promises `NV` vectors at both.
+    let (mut sum, b) = unsafe { (load_row::<S, NV>(s, a), load_row::<S, NV>(s, b)) };
+    for (sum, b) in sum.iter_mut().zip(b) {
+        *sum = sum.add(b);
+    }
+    sum
+}
+
 /// `acc[r] += a[r · stride] · row` for every row of `acc`.
 ///
 /// # Safety
@@ -144,24 +158,17 @@ pub(crate) fn tile_of_sum<S: Simd, const T: usize, const NV: usize>(
     let lanes = S::F32::LANES;
     let width = NV * lanes;
     assert!(a.len() >= (depth + 1) * width && b.len() >= (depth + 1) * width && z.len() >= depth * T);
-    let sum = |p: usize| {
-        let mut sum = [S::F32::splat(s, 0.0); NV];
-        for (v, sum) in sum.iter_mut().enumerate() {
-            let at = p * width + v * lanes;
-            // SAFETY: `p <= depth`; both hold `depth + 1` rows of `width`, asserted above.
-            *sum = unsafe {
-                S::F32::load_ptr(s, a.as_ptr().add(at)).add(S::F32::load_ptr(s, b.as_ptr().add(at)))
-            };
-        }
-        sum
-    };
-    let mut acc = [sum(depth); T];
+    // SAFETY: both hold `depth + 1` rows of `width`, asserted above.
+    let mut acc = [unsafe { load_sum(s, a.as_ptr().add(depth * width), b.as_ptr().add(depth * width)) }; T];
     unrolled(
         depth,
         #[inline(always)]
         |p| {
-            // SAFETY: `p < depth`; `z.len() >= depth · T` is asserted above.
-            unsafe { add_products(s, (z.as_ptr().add(p * T), 1), sum(p), &mut acc) };
+            // SAFETY: `p < depth`; all three reach there, asserted above.
+            unsafe {
+                let sum = load_sum(s, a.as_ptr().add(p * width), b.as_ptr().add(p * width));
+                add_products(s, (z.as_ptr().add(p * T), 1), sum, &mut acc);
+            }
         },
     );
     acc
