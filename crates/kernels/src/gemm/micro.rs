@@ -14,21 +14,18 @@ const UNROLL: usize = 4;
 /// Bytes of a row that lie together in the left operand of [`dot_tile`].
 pub(crate) const SLICE: usize = LINE;
 
-/// Calls `step` with 0 .. `count`, several in a turn. Not for sums of integers: the compiler adds up the products of a turn first, for which
-/// there are no registers.
+/// Calls `step` so many times, several in a turn. A step moves its own pointers on: an index that is multiplied is checked for overflow where
+/// tests run, and the tile spills. Not for sums of integers: the compiler adds up the products of a turn first, for which there are no
+/// registers.
 #[inline(always)]
-fn unrolled(count: usize, mut step: impl FnMut(usize)) {
-    let whole = count - count % UNROLL;
-    let mut p = 0;
-    while p < whole {
-        for u in 0..UNROLL {
-            step(p + u);
+fn unrolled(count: usize, mut step: impl FnMut()) {
+    for _ in 0..count / UNROLL {
+        for _ in 0..UNROLL {
+            step();
         }
-        p += UNROLL;
     }
-    while p < count {
-        step(p);
-        p += 1;
+    for _ in 0..count % UNROLL {
+        step();
     }
 }
 
@@ -79,15 +76,15 @@ pub(crate) fn tile<S: Simd, const MR: usize, const NV: usize>(
     assert!(depth <= KC && a.len() >= (MR - 1) * KC + depth);
     assert!(NV * lanes <= stride && b.len() >= depth * stride);
     let mut acc = [[S::F32::splat(s, 0.0); NV]; MR];
-    let (a, b) = (a.as_ptr(), b.as_ptr());
+    let (mut a, mut b) = (a.as_ptr(), b.as_ptr());
     unrolled(
         depth,
         #[inline(always)]
-        |p| {
-            let row = b.wrapping_add(p * stride);
-            ask_for::<S::F32>(s, row.cast::<u8>().wrapping_add(AHEAD), NV * lanes * size_of::<f32>());
-            // SAFETY: row `p < depth` of the panel has `NV` vectors, and column `p` of `A` has `MR` rows, all asserted above.
-            unsafe { add_products(s, (a.add(p), KC), load_row(s, row), &mut acc) };
+        || {
+            ask_for::<S::F32>(s, b.cast::<u8>().wrapping_add(AHEAD), NV * lanes * size_of::<f32>());
+            // SAFETY: each of the `depth` rows of the panel has `NV` vectors, and so many columns of `A` have `MR` rows, all asserted above.
+            unsafe { add_products(s, (a, KC), load_row(s, b), &mut acc) };
+            (a, b) = (a.wrapping_add(1), b.wrapping_add(stride));
         },
     );
     acc
@@ -160,15 +157,14 @@ pub(crate) fn tile_of_sum<S: Simd, const T: usize, const NV: usize>(
     assert!(a.len() >= (depth + 1) * width && b.len() >= (depth + 1) * width && z.len() >= depth * T);
     // SAFETY: both hold `depth + 1` rows of `width`, asserted above.
     let mut acc = [unsafe { load_sum(s, a.as_ptr().add(depth * width), b.as_ptr().add(depth * width)) }; T];
+    let (mut a, mut b, mut z) = (a.as_ptr(), b.as_ptr(), z.as_ptr());
     unrolled(
         depth,
         #[inline(always)]
-        |p| {
-            // SAFETY: `p < depth`; all three reach there, asserted above.
-            unsafe {
-                let sum = load_sum(s, a.as_ptr().add(p * width), b.as_ptr().add(p * width));
-                add_products(s, (z.as_ptr().add(p * T), 1), sum, &mut acc);
-            }
+        || {
+            // SAFETY: one of `depth` rows; all three reach there, asserted above.
+            unsafe { add_products(s, (z, 1), load_sum(s, a, b), &mut acc) };
+            (a, b, z) = (a.wrapping_add(width), b.wrapping_add(width), z.wrapping_add(T));
         },
     );
     acc
@@ -190,15 +186,14 @@ pub(crate) fn tile_transposed<S: Simd, const MR: usize, const NV: usize>(
         depth > 0 && a.len() >= (depth - 1) * a_stride + MR && b.len() >= (depth - 1) * b_stride + NV * lanes
     );
     let mut acc = [[S::F32::splat(s, 0.0); NV]; MR];
+    let (mut a, mut b) = (a.as_ptr(), b.as_ptr());
     unrolled(
         depth,
         #[inline(always)]
-        |p| {
-            // SAFETY: row `p < depth` of `b` has `NV` vectors, and of `a` `MR` floats, both asserted above.
-            unsafe {
-                let row = load_row(s, b.as_ptr().add(p * b_stride));
-                add_products(s, (a.as_ptr().add(p * a_stride), 1), row, &mut acc);
-            }
+        || {
+            // SAFETY: each of `depth` rows of `b` has `NV` vectors, and of `a` `MR` floats, both asserted above.
+            unsafe { add_products(s, (a, 1), load_row(s, b), &mut acc) };
+            (a, b) = (a.wrapping_add(a_stride), b.wrapping_add(b_stride));
         },
     );
     acc
@@ -224,9 +219,8 @@ pub(crate) fn dot_tile<D: Dot, const MR: usize, const NV: usize>(
     let mut acc = [[d.zero(); NV]; MR];
     for first in (0..groups).step_by(SLICE / 4) {
         let slice = a.as_ptr().wrapping_add(first / (SLICE / 4) * a_stride);
-        let rows = b.as_ptr().wrapping_add(first * b_stride);
+        let mut row = b.as_ptr().wrapping_add(first * b_stride);
         for p in 0..(groups - first).min(SLICE / 4) {
-            let row = rows.wrapping_add(p * b_stride);
             // SAFETY: one of the `groups` rows of the panel; `b.len() >= groups · b_stride` and `b_stride >= NV · width`, asserted above.
             let b_row: [D::Groups; NV] =
                 std::array::from_fn(|v| unsafe { d.load_groups(row.add(v * width)) });
@@ -238,6 +232,7 @@ pub(crate) fn dot_tile<D: Dot, const MR: usize, const NV: usize>(
                     *acc = d.dot(*acc, x, b);
                 }
             }
+            row = row.wrapping_add(b_stride);
         }
     }
     acc

@@ -1,0 +1,6 @@
+//! Checkpoints of every naming and format: read, converted, refused.
+
+mod convert;
+mod hf;
+mod loader;
+mod pt;
