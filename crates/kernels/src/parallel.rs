@@ -132,17 +132,3 @@ fn lend<T: Copy + Default, R>(
     pool.with_borrow_mut(|pool| pool.push(buffer));
     result
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn large_pieces_come_back_in_order() {
-        // Parallel inside, so that a thread that waits may begin another.
-        let sum = |i: usize| map(i % 7, |j| i * j).into_iter().sum::<usize>();
-        for count in [0, 1, 2, 3, 50] {
-            assert_eq!(map_large(count, sum), (0..count).map(sum).collect::<Vec<_>>());
-        }
-    }
-}

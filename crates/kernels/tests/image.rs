@@ -1,4 +1,4 @@
-//! Resampling and pooling against their twins.
+//! Resampling and pooling against their twins, and what is known without them.
 
 mod common;
 
@@ -136,4 +136,73 @@ fn pool(isa: kernels::Isa, src: &[f32], (h, w): (usize, usize), c: usize) -> Vec
     let mut out = vec![f32::NAN; h / 2 * (w / 2) * c];
     max_pool_2x2(isa, src, (h, w), c, &mut out);
     out
+}
+
+#[test]
+fn same_size_is_a_copy() {
+    let x: Vec<f32> = (0..5 * 3 * 2).map(|i| (i as f32).sin()).collect();
+    for (_, resize, _) in RESIZES {
+        assert_eq!(resize(Isa::best(), &x, (5, 3), 2, (5, 3)), x);
+    }
+}
+
+#[test]
+fn constants_stay_constant() {
+    for (_, resize, _) in RESIZES {
+        for out in [(1, 1), (3, 19), (40, 2), (7, 7)] {
+            let y = resize(Isa::best(), &[2.5; 7 * 7 * 3], (7, 7), 3, out);
+            assert_eq!(y.len(), out.0 * out.1 * 3);
+            assert!(y.iter().all(|v| (v - 2.5).abs() <= 2e-6), "{out:?}");
+        }
+    }
+}
+
+#[test]
+fn doubling_two_pixels_is_known() {
+    let y = resize_bilinear(Isa::best(), &[0.0, 1.0], (1, 2), 1, (1, 4));
+    assert_eq!(y, [0.0, 0.25, 0.75, 1.0]);
+}
+
+#[test]
+fn empty_outputs_are_empty() {
+    for (_, resize, _) in RESIZES {
+        assert!(resize(Isa::best(), &[1.0; 4], (2, 2), 1, (0, 3)).is_empty());
+    }
+}
+
+#[test]
+#[should_panic(expected = "resize_bicubic: cannot make 2×2 from 0×2")]
+fn empty_inputs_are_refused() {
+    resize_bicubic(Isa::best(), &[], (0, 2), 1, (2, 2));
+}
+
+#[test]
+#[should_panic(expected = "resize_bilinear: src is not 2×2×3")]
+fn wrong_lengths_are_refused() {
+    resize_bilinear(Isa::best(), &[0.0; 4], (2, 2), 3, (2, 2));
+}
+
+#[test]
+fn overshoot_is_clipped() {
+    let src = [0, 0, 0, 255, 255, 255];
+    let out = resize_pil_bicubic_u8(&src, (1, 6), 1, (1, 24));
+    assert_eq!((out[0], out[23]), (0, 255));
+    assert!(out.contains(&0) && out.contains(&255));
+}
+
+#[test]
+fn channel_counts_agree() {
+    let plane: Vec<u8> = (0..9 * 7).map(|i| (i * 37 % 251) as u8).collect();
+    let one = resize_pil_bicubic_u8(&plane, (9, 7), 1, (5, 12));
+    for c in 2..6 {
+        let many: Vec<u8> = plane.iter().flat_map(|&v| vec![v; c]).collect();
+        let out = resize_pil_bicubic_u8(&many, (9, 7), c, (5, 12));
+        assert!(out.chunks(c).zip(&one).all(|(p, &v)| p.iter().all(|&x| x == v)), "{c} channels");
+    }
+}
+
+#[test]
+#[should_panic(expected = "resize_pil_bicubic_u8: src is not 2×2×3")]
+fn wrong_lengths_of_bytes_are_refused() {
+    resize_pil_bicubic_u8(&[0; 4], (2, 2), 3, (4, 4));
 }

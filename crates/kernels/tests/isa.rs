@@ -1,6 +1,6 @@
 //! The suites run every instruction set the host has; here is the proof that it is not just one.
 
-use kernels::Isa;
+use kernels::{Isa, peak};
 
 #[test]
 fn portable_is_always_first_and_names_are_unique() {
@@ -41,5 +41,12 @@ fn register_tiles_are_whole_vectors() {
     for isa in Isa::available() {
         let (rows, columns) = isa.tile_shape();
         assert!(rows >= 1 && columns.is_multiple_of(8), "{}: {rows}×{columns}", isa.name());
+    }
+}
+
+#[test]
+fn every_instruction_set_has_a_peak() {
+    for isa in Isa::available() {
+        assert!(peak::multiply_adds(isa) > 1e6 && peak::byte_products(isa) > 1e6, "{}", isa.name());
     }
 }

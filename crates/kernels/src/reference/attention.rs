@@ -225,24 +225,3 @@ pub fn rope(x: &[f32], side: usize, dim: usize, theta: f64) -> Vec<f32> {
     }
     out
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn equal_keys_average_the_values() {
-        let shape = Shape { batch: 1, heads: 1, nq: 1, nk: 2, d: 1, dv: 2 };
-        assert_eq!(attention(shape, 1.0, &[3.0], &[1.0, 1.0], &[1.0, 2.0, 3.0, 6.0]), [2.0, 4.0]);
-    }
-
-    #[test]
-    fn first_cell_does_not_turn_and_second_turns_by_one_radian() {
-        let row = [1.0, 0.0, 1.0, 0.0];
-        let out = rope(&row.repeat(4), 2, 4, 10_000.0);
-        assert_eq!(&out[..4], row);
-        // Cell 1 is column 1, row 0: only the first half turns.
-        assert_eq!(&out[4..8], [1f64.cos() as f32, 1f64.sin() as f32, 1.0, 0.0]);
-        assert_eq!(&out[8..12], [1.0, 0.0, 1f64.cos() as f32, 1f64.sin() as f32]);
-    }
-}

@@ -84,23 +84,3 @@ pub fn conv_transpose_2x2(x_hwc: &[f32], (h, w): (usize, usize), weight: &[f32],
     }
     out
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn box_filter_counts_the_pixels_inside() {
-        let ones = [1.0; 9];
-        let corners = [4.0, 6.0, 4.0, 6.0, 9.0, 6.0, 4.0, 6.0, 4.0];
-        assert_eq!(conv2d(&ones, (3, 3), &ones, &[0.0], 3, 1, 1), corners);
-        assert_eq!(depthwise(&ones, (3, 3), &ones, &[0.0], 3), corners);
-        assert_eq!(conv2d(&ones, (3, 3), &ones, &[0.5], 3, 2, 1), [4.5, 4.5, 4.5, 4.5]);
-    }
-
-    #[test]
-    fn transposed_convolution_scatters_its_taps() {
-        let out = conv_transpose_2x2(&[1.0, 10.0], (1, 2), &[1.0, 2.0, 3.0, 4.0], &[0.0]);
-        assert_eq!(out, [1.0, 2.0, 10.0, 20.0, 3.0, 4.0, 30.0, 40.0]);
-    }
-}

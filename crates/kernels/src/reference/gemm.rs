@@ -101,25 +101,3 @@ fn product(
     }
     c
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_layouts_match_hand_computation() {
-        let bias = [10.0, 20.0];
-        let epilogue = Epilogue::bias(&bias);
-        let a = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-        let b = [1.0, -1.0, 0.0, 2.0, 1.0, 0.0];
-        let expected = [14.0, 23.0, 20.0, 26.0];
-        assert_eq!(gemm(&a, &b, (2, 3, 2), &epilogue), expected);
-        assert_eq!(linear(&a, &[1.0, 0.0, 1.0, -1.0, 2.0, 0.0], (2, 3, 2), &epilogue), expected);
-    }
-
-    #[test]
-    fn residual_comes_after_the_activation() {
-        let epilogue = Epilogue::default().activation(Activation::Relu).residual(&[-7.0]);
-        assert_eq!(gemm(&[-1.0], &[1.0], (1, 1, 1), &epilogue), [-7.0]);
-    }
-}

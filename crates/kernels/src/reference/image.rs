@@ -166,34 +166,3 @@ fn cubic(x: f64, a: f64) -> f64 {
         0.0
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn doubling_two_pixels_is_known() {
-        assert_eq!(bilinear(&[0.0, 1.0], (1, 2), 1, (1, 4)), [0.0, 0.25, 0.75, 1.0]);
-        assert_eq!(bilinear_antialias(&[0.0, 1.0], (1, 2), 1, (1, 4)), [0.0, 0.25, 0.75, 1.0]);
-        assert_eq!(nearest_2x(&[0.0, 1.0], (1, 2), 1), [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0]);
-    }
-
-    #[test]
-    fn halving_with_antialias_uses_the_wide_triangle() {
-        // Taps of output 1 of 3: input 1..5 at distances 1.5, 0.5, 0.5, 1.5 of a triangle of half-width 2.
-        let out = bilinear_antialias(&[0.0, 8.0, 0.0, 0.0, 0.0, 0.0], (1, 6), 1, (1, 3));
-        assert_eq!(out[1], 1.0);
-    }
-
-    #[test]
-    fn pooling_drops_odd_edges() {
-        let src: Vec<f32> = (0..9).map(|i| i as f32).collect();
-        assert_eq!(max_pool_2x2(&src, (3, 3), 1), [4.0]);
-    }
-
-    #[test]
-    fn windows_are_row_major_and_padded() {
-        let src: Vec<f32> = (1..=6).map(|i| i as f32).collect();
-        assert_eq!(window_partition(&src, (2, 3), 1, 2), [1.0, 2.0, 4.0, 5.0, 3.0, 0.0, 6.0, 0.0]);
-    }
-}

@@ -1,6 +1,7 @@
 //! Runs the built `sam2` and judges how it ends.
 
 use std::ffi::OsStr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -111,6 +112,11 @@ pub fn disc(cx: f32) -> RgbImage {
         let inside = (x as f32 + 0.5 - cx).hypot(y as f32 + 0.5 - 64.0) < 36.0;
         if inside { Rgb([230, 120, 30]) } else { Rgb([40, 60, 90 + (x / 4) as u8]) }
     })
+}
+
+/// The disc on its way, frame by frame, as bare RGB.
+pub fn rgb(frames: Range<usize>) -> Vec<u8> {
+    frames.flat_map(|i| disc(80.0 + 2.0 * i as f32).into_raw()).collect()
 }
 
 /// A file that the project bundles.

@@ -4,15 +4,10 @@ use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
-use crate::common::{Place, accepted, disc, refused, run, sam2};
+use crate::common::{Place, accepted, refused, rgb, run, sam2};
 use serde_json::{Value, json};
 
 const RAW: [&str; 3] = ["--raw", "192x128", "-q"];
-
-/// The disc of [`crate::common::disc`] on its way, as bare RGB.
-fn rgb(frames: std::ops::Range<usize>) -> Vec<u8> {
-    frames.flat_map(|i| disc(80.0 + 2.0 * i as f32).into_raw()).collect()
-}
 
 /// The lines of a run without the time that they took.
 fn lines(text: &str) -> Vec<Value> {

@@ -4,17 +4,12 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use crate::common::{Place, accepted, disc, list, refused, run, sam2, stderr};
-
-/// The disc of [`crate::common::disc`] on its way, as bare RGB.
-fn rgb(frames: usize) -> Vec<u8> {
-    (0..frames).flat_map(|i| disc(80.0 + 2.0 * i as f32).into_raw()).collect()
-}
+use crate::common::{Place, accepted, disc, list, refused, rgb, run, sam2, stderr};
 
 /// The same as Y4M with 4:4:4 in full range.
 fn y4m(frames: usize) -> Vec<u8> {
     let mut bytes = b"YUV4MPEG2 W192 H128 F25:1 Ip A1:1 C444 XCOLORRANGE=FULL\n".to_vec();
-    for frame in rgb(frames).chunks_exact(192 * 128 * 3) {
+    for frame in rgb(0..frames).chunks_exact(192 * 128 * 3) {
         bytes.extend(b"FRAME\n");
         for [r, g, b] in [[0.299, 0.587, 0.114], [-0.168_736, -0.331_264, 0.5], [0.5, -0.418_688, -0.081_312]]
         {
@@ -63,7 +58,7 @@ fn a_stream_gives_the_same_files_as_a_folder() {
             let frame = disc(80.0 + 2.0 * i as f32);
             frame.save(place.join(&name("frames")).join(format!("{i}.png"))).expect("save");
         }
-        let (folder, raw) = (place.arg(&name("frames")), place.write(&name("raw"), rgb(frames)));
+        let (folder, raw) = (place.arg(&name("frames")), place.write(&name("raw"), rgb(0..frames)));
         let prompt = ["-b", "44,28,116,100", "--frame", "1", "-q"];
         let track = |input: &str, out: &str, extra: &[&str]| {
             [&["track", input, "-o", &place.arg(&name(out))], &prompt[..], extra]
@@ -76,7 +71,7 @@ fn a_stream_gives_the_same_files_as_a_folder() {
         accepted(&run(&track(&raw, "file", &["--raw", "192x128"])));
         let args = track("-", "stdin", &["--raw", "192x128"]);
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let output = run_with(rgb(frames), &args);
+        let output = run_with(rgb(0..frames), &args);
         accepted(&output);
         assert_eq!(stderr(&output), "");
         let expected = contents(&place.join(&name("folder")));
@@ -159,11 +154,11 @@ fn streams_that_do_not_fit_are_refused() {
     refused(&track(b"YUV4MPEG2 W64 H64 C420p10\n".to_vec(), &[]), &["420p10"]);
     refused(&track(y4m(2), &["--frame", "5"]), &["no frame 5", "2 frames"]);
     refused(&track(y4m(2), &["--raw", "192by128"]), &["192by128", "WIDTHxHEIGHT"]);
-    let mut cut = rgb(18);
+    let mut cut = rgb(0..18);
     cut.pop();
     refused(&track(cut, &["--raw", "192x128"]), &["cut short", "frame 17"]);
     assert!(!place.join("out/tracks.jsonl").exists(), "an unfinished run has no tracks.jsonl");
-    refused(&track(rgb(18), &["--raw", "192x128", "--frame", "20"]), &["no frame 20", "18 frames"]);
+    refused(&track(rgb(0..18), &["--raw", "192x128", "--frame", "20"]), &["no frame 20", "18 frames"]);
     let file = place.write("cut.rgb", vec![0; 1000]);
     refused(
         &run(&["track", &file, "--raw", "192x128", "-p", "1,1", "-o", &place.arg("out")]),
