@@ -191,6 +191,16 @@ fn overshoot_is_clipped() {
 }
 
 #[test]
+fn weights_of_bytes_sum_to_one() {
+    for (input, output) in [(7, 3), (3, 7), (1000, 17), (1, 5)] {
+        for level in [1, 127, 255] {
+            let out = resize_pil_bicubic_u8(&vec![level; input], (1, input), 1, (1, output));
+            assert_eq!(out, vec![level; output], "{input} → {output}");
+        }
+    }
+}
+
+#[test]
 fn channel_counts_agree() {
     let plane: Vec<u8> = (0..9 * 7).map(|i| (i * 37 % 251) as u8).collect();
     let one = resize_pil_bicubic_u8(&plane, (9, 7), 1, (5, 12));

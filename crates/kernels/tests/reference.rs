@@ -20,6 +20,7 @@ fn residual_comes_after_the_activation() {
     let epilogue = Epilogue::default().activation(Activation::Relu).residual(&[-7.0]);
     assert_eq!(gemm(&[-1.0], &[1.0], (1, 1, 1), &epilogue), [-7.0]);
 }
+
 #[test]
 fn box_filter_counts_the_pixels_inside() {
     let ones = [1.0; 9];
@@ -34,6 +35,7 @@ fn transposed_convolution_scatters_its_taps() {
     let out = conv_transpose_2x2(&[1.0, 10.0], (1, 2), &[1.0, 2.0, 3.0, 4.0], &[0.0]);
     assert_eq!(out, [1.0, 2.0, 10.0, 20.0, 3.0, 4.0, 30.0, 40.0]);
 }
+
 #[test]
 fn equal_keys_average_the_values() {
     let shape = Shape { batch: 1, heads: 1, nq: 1, nk: 2, d: 1, dv: 2 };
@@ -49,6 +51,7 @@ fn first_cell_does_not_turn_and_second_turns_by_one_radian() {
     assert_eq!(&out[4..8], [1f64.cos() as f32, 1f64.sin() as f32, 1.0, 0.0]);
     assert_eq!(&out[8..12], [1.0, 0.0, 1f64.cos() as f32, 1f64.sin() as f32]);
 }
+
 #[test]
 fn doubling_two_pixels_is_known() {
     assert_eq!(bilinear(&[0.0, 1.0], (1, 2), 1, (1, 4)), [0.0, 0.25, 0.75, 1.0]);
@@ -74,6 +77,7 @@ fn windows_are_row_major_and_padded() {
     let src: Vec<f32> = (1..=6).map(|i| i as f32).collect();
     assert_eq!(window_partition(&src, (2, 3), 1, 2), [1.0, 2.0, 4.0, 5.0, 3.0, 0.0, 6.0, 0.0]);
 }
+
 #[test]
 fn erf_matches_published_values() {
     // Abramowitz and Stegun table 7.1 and the DLMF, to 15 digits.
