@@ -86,7 +86,7 @@ DEMO = {
     "click": script(FIVE, click(0, 1, 58.0, 100.0), propagate()),
     "box": script(FIVE, box(0, 1, (5.0, 41.0, 110.0, 180.0)), propagate()),
     "box_click": script(FIVE, box(0, 1, (2.0, 30.0, 118.0, 182.0), [(57.0, 170.0)], [0]), propagate(max=2)),
-    "mask": script(FIVE, mask(0, 1, 57, 98, 51, 58), propagate()),
+    "mask": script(FIVE, mask(0, 1, 57, 98, 49, 56), propagate()),
     "two_clicks_anew": script(FIVE, click(0, 1, 58.0, 100.0), click(0, 1, 57.0, 172.0, 0), propagate(max=2)),
     "two_clicks_added": script(
         FIVE,
@@ -97,7 +97,7 @@ DEMO = {
         fill_hole_area=8,
     ),
     "mask_then_click": script(FIVE, mask(0, 1, 57, 98, 42, 45), click(0, 1, 58.0, 100.0), propagate(max=2)),
-    "click_then_mask": script(FIVE, click(0, 1, 58.0, 100.0), mask(0, 1, 57, 98, 51, 58), propagate(max=2)),
+    "click_then_mask": script(FIVE, click(0, 1, 58.0, 100.0), mask(0, 1, 57, 98, 49, 56), propagate(max=2)),
     "two_cond": script(
         NINE,
         click(0, 1, 58.0, 100.0),
@@ -160,7 +160,7 @@ DEMO = {
         click(3, 2, 265.0, 50.0),
         propagate(max=4),
     ),
-    "long": script(gif(*range(24)), click(0, 1, 62.0, 100.0), box(0, 2, (120.0, 0.0, 214.0, 238.0)), propagate()),
+    "long": script(gif(*range(28, 4, -1)), click(0, 1, 250.0, 100.0), box(0, 2, (120.0, 0.0, 214.0, 238.0)), propagate()),
     "clear_before_tracking": script(
         NINE,
         click(0, 1, 58.0, 100.0),
