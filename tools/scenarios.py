@@ -160,7 +160,7 @@ DEMO = {
         click(3, 2, 265.0, 50.0),
         propagate(max=4),
     ),
-    "long": script(gif(*range(28, 4, -1)), click(0, 1, 250.0, 100.0), box(0, 2, (120.0, 0.0, 214.0, 238.0)), propagate()),
+    "long": script(gif(*range(24)), click(0, 1, 62.0, 100.0), box(0, 2, (120.0, 0.0, 214.0, 238.0)), propagate()),
     "clear_before_tracking": script(
         NINE,
         click(0, 1, 58.0, 100.0),

@@ -20,20 +20,26 @@ FRAMES = 8
 SHARES = (0.15, 0.3, 0.3, 0.25)  # of data.STORIES: more of the hard ones than among the clips that measure
 
 
+def plan(number: int) -> list[tuple[range, str]]:
+    """Ticks and story of every clip of a part."""
+    rng = np.random.default_rng([number, 5])
+    clips = []
+    for _ in range(CLIPS):
+        stride = rng.choice([1, 2, 3], p=[0.3, 0.3, 0.4])
+        first = rng.integers(0, data.TICKS - stride * (FRAMES - 1))
+        clips.append((range(first, first + stride * FRAMES, stride), str(rng.choice(data.STORIES, p=SHARES))))
+    return clips
+
+
 def part(folder: pathlib.Path, size: int, number: int) -> None:
     name = folder / f"{size}-{number:03d}"
     done = pathlib.Path(f"{name}-frames.npy")
     if done.exists():
         return
     began = time.time()
-    rng = np.random.default_rng([number, 5])
     frames = np.zeros((CLIPS, FRAMES, size, size, 3), np.uint8)
     ids = np.zeros((CLIPS, FRAMES, size, size), np.int8)
-    for i in range(CLIPS):
-        stride = rng.choice([1, 2, 3], p=[0.3, 0.3, 0.4])
-        first = rng.integers(0, data.TICKS - stride * (FRAMES - 1))
-        ticks = range(first, first + stride * FRAMES, stride)
-        story = str(rng.choice(data.STORIES, p=SHARES))
+    for i, (ticks, story) in enumerate(plan(number)):
         frames[i], ids[i], _ = data.clip(number * CLIPS + i, size, ticks, story)
     np.save(f"{name}-ids.npy", ids)
     np.save(f"{name}.tmp.npy", frames)

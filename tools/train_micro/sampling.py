@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import torch
 
+import pool
+
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
@@ -13,11 +15,17 @@ DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 class Pool:
     """The parts that pool.py has written so far; parts that appear later are taken up by `refresh`."""
 
-    def __init__(self, folder: pathlib.Path, size: int, rng: np.random.Generator, vanish: float = 0.0):
-        """vanish: share of the clips in which the story's own thing is gone from sight after the first frame."""
-        self.folder, self.size, self.rng, self.vanish = folder, size, rng, vanish
+    def __init__(
+        self, folder: pathlib.Path, size: int, rng: np.random.Generator, vanish: float = 0.0, touch: float = 0.0
+    ):
+        """vanish: share of the clips in which the story's own thing is gone from sight after the first frame.
+
+        touch: share of the clips, and of the images, in which it and its twin are side by side or overlap.
+        """
+        self.folder, self.size, self.rng, self.vanish, self.touch = folder, size, rng, vanish, touch
         self.parts: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self.shown: dict[str, np.ndarray] = {}  # share of the picture that thing 0 covers, [clips, frames]
+        self.touching: dict[str, np.ndarray] = {}  # whether thing 0 is beside its twin, [clips, frames]
         self.refresh()
 
     def refresh(self) -> None:
@@ -25,8 +33,10 @@ class Pool:
             if path.name not in self.parts:
                 ids = path.with_name(path.name.replace("-frames", "-ids"))
                 self.parts[path.name] = np.load(path, mmap_mode="r"), np.load(ids, mmap_mode="r")
-                if self.vanish:
-                    self.shown[path.name] = (self.parts[path.name][1] == 0).mean((2, 3))
+                self.shown[path.name] = (self.parts[path.name][1] == 0).mean((2, 3))
+                if self.touch:
+                    number = int(path.name.split("-")[1])
+                    self.touching[path.name] = _touching(self.parts[path.name][1], pool.plan(number))
         if not self.parts:
             raise SystemExit(f"{self.folder}: no rendered clips; run pool.py first")
 
@@ -37,8 +47,9 @@ class Pool:
         """
         pictures, masks = [], []
         while len(pictures) < batch:
-            gone = frames > 1 and self.rng.random() < self.vanish
-            name, clip, index = self._draw(frames, smallest if gone else None)
+            wish = self.rng.random()
+            gone = frames > 1 and wish > 1 - self.vanish
+            name, clip, index = self._draw(frames, gone, wish < self.touch, smallest)
             stored, stored_ids = self.parts[name]
             x, ids = self._alter(stored[clip][index], stored_ids[clip][index])
             seen, counts = np.unique(ids[0], return_counts=True)
@@ -46,25 +57,26 @@ class Pool:
             if not choice:
                 continue
             chosen = list(self.rng.permutation(choice))
-            if 0 in chosen and (gone or self.rng.random() < 0.7):
-                chosen.sort(key=bool)  # the story's own thing first
+            if 0 in chosen and (gone or wish < self.touch or self.rng.random() < 0.7):
+                chosen.sort(key=lambda k: min(k, 2))  # the story's own thing first, then its twin or what hides it
             chosen = (chosen * objects)[:objects]
             pictures.append(x)
             masks.append(np.stack([ids == k for k in chosen]))
         x = torch.from_numpy(np.stack(pictures)).permute(0, 1, 4, 2, 3).contiguous()
         return x, torch.from_numpy(np.stack(masks)).float()
 
-    def _draw(self, frames: int, gone: float | None) -> tuple[str, int, list[int]]:
-        """A part, a clip of it and frames of that; `gone`: thing 0 covers that share of the first, and none of another."""
+    def _draw(self, frames: int, gone: bool, touching: bool, smallest: float) -> tuple[str, int, list[int]]:
+        """A part, a clip of it and frames of that; thing 0 is gone from one of them, or beside its twin, if so wished."""
         names = list(self.parts)
         while True:
             name = names[self.rng.integers(len(names))]
             stored = self.parts[name][0]
             clip, index = int(self.rng.integers(len(stored))), self._frames(frames, stored.shape[1])
-            if gone is None:
+            if not (gone or touching):
                 return name, clip, index
             shown = self.shown[name][clip][index]
-            if shown[0] >= gone and shown.min() == 0:
+            wished = shown.min() == 0 if gone else self.touching[name][clip][index].any()
+            if shown[0] >= smallest and wished:
                 return name, clip, index
 
     def _frames(self, wanted: int, stored: int) -> list[int]:
@@ -90,6 +102,19 @@ class Pool:
         frames = frames[..., rng.permutation(3)].astype(np.float32) / 255
         frames = ((frames - 0.5) * rng.uniform(0.6, 1.2) + 0.5 + rng.uniform(-0.15, 0.15)).clip(0, 1)
         return (frames - MEAN) / DEVIATION, ids
+
+
+def _touching(ids: np.ndarray, plan: list[tuple[range, str]]) -> np.ndarray:
+    """Whether things 0 and 1 of "twin" clips come within a sixtieth of the picture, of ids [clips, frames, S, S]."""
+    out = np.zeros(ids.shape[:2], bool)
+    side = ids.shape[-1] // 30 | 1
+    near = np.ones((side, side), np.uint8)
+    for clip, (_, story) in enumerate(plan):
+        if story == "twin":
+            for frame, seen in enumerate(ids[clip]):
+                around = cv2.dilate((seen == 0).astype(np.uint8), near)
+                out[clip, frame] = bool(around[seen == 1].any())
+    return out
 
 
 def inner_point(mask: np.ndarray, rng: np.random.Generator, centre: float) -> tuple[float, float]:

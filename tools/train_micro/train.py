@@ -38,7 +38,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=pathlib.Path, help="folder of the run: state, weights, log")
     parser.add_argument("--pool", type=pathlib.Path, required=True)
-    parser.add_argument("--init", type=pathlib.Path, help="weights to start from (.pt); else random")
+    parser.add_argument("--init", type=pathlib.Path, help="weights to start from (.pt or .safetensors); else random")
     parser.add_argument("--init-only", default="", metavar="PREFIX", help="take only weights whose names begin so")
     parser.add_argument("--head-start", action="store_true", help="begin with attention that looks at places")
     parser.add_argument("--size", type=int, default=128)
@@ -46,6 +46,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--places", type=float, default=0.0, help="share of steps that only teach where prompts are")
     parser.add_argument("--frames", type=int, nargs=2, default=(4, 8), help="shortest and longest clip")
     parser.add_argument("--vanish", type=float, default=0.4, help="share of clips whose main object is gone from sight")
+    parser.add_argument("--touch", type=float, default=0.0, help="share of clips and images whose main object is beside its twin")
     parser.add_argument("--images-per-step", type=int, default=10)
     parser.add_argument("--clips-per-step", type=int, default=2)
     parser.add_argument("--objects", type=int, nargs=2, default=(5, 3), help="objects per image and per clip")
@@ -147,7 +148,7 @@ class Run:
         else:
             self.begin()
         self.rng = np.random.default_rng([args.seed, self.rank, self.steps])
-        self.pool = sampling.Pool(args.pool, args.size, self.rng, args.vanish if args.clips else 0.0)
+        self.pool = sampling.Pool(args.pool, args.size, self.rng, args.vanish if args.clips else 0.0, args.touch)
 
     def resume(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])
@@ -158,8 +159,7 @@ class Run:
     def begin(self) -> None:
         args = self.args
         if args.init:
-            loaded = torch.load(args.init, map_location=self.device)["model"]
-            kept = {k: v for k, v in loaded.items() if k.startswith(args.init_only)}
+            kept = {k: v for k, v in micro.load(args.init).items() if k.startswith(args.init_only)}
             self.model.load_state_dict(kept, strict=not args.init_only)
         if args.head_start:
             pool = sampling.Pool(args.pool, args.size, np.random.default_rng(args.seed))
