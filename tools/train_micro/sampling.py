@@ -33,7 +33,8 @@ class Pool:
             if path.name not in self.parts:
                 ids = path.with_name(path.name.replace("-frames", "-ids"))
                 self.parts[path.name] = np.load(path, mmap_mode="r"), np.load(ids, mmap_mode="r")
-                self.shown[path.name] = (self.parts[path.name][1] == 0).mean((2, 3))
+                if self.vanish or self.touch:
+                    self.shown[path.name] = (self.parts[path.name][1] == 0).mean((2, 3))
                 if self.touch:
                     number = int(path.name.split("-")[1])
                     self.touching[path.name] = _touching(self.parts[path.name][1], pool.plan(number))
@@ -48,8 +49,8 @@ class Pool:
         pictures, masks = [], []
         while len(pictures) < batch:
             wish = self.rng.random()
-            gone = frames > 1 and wish > 1 - self.vanish
-            name, clip, index = self._draw(frames, gone, wish < self.touch, smallest)
+            gone, touching = frames > 1 and wish > 1 - self.vanish, wish < self.touch
+            name, clip, index = self._draw(frames, gone, touching, smallest)
             stored, stored_ids = self.parts[name]
             x, ids = self._alter(stored[clip][index], stored_ids[clip][index])
             seen, counts = np.unique(ids[0], return_counts=True)
@@ -57,7 +58,7 @@ class Pool:
             if not choice:
                 continue
             chosen = list(self.rng.permutation(choice))
-            if 0 in chosen and (gone or wish < self.touch or self.rng.random() < 0.7):
+            if 0 in chosen and (gone or touching or self.rng.random() < 0.7):
                 chosen.sort(key=lambda k: min(k, 2))  # the story's own thing first, then its twin or what hides it
             chosen = (chosen * objects)[:objects]
             pictures.append(x)

@@ -148,7 +148,8 @@ class Run:
         else:
             self.begin()
         self.rng = np.random.default_rng([args.seed, self.rank, self.steps])
-        self.pool = sampling.Pool(args.pool, args.size, self.rng, args.vanish, args.touch)
+        vanish = args.vanish if args.clips else 0.0
+        self.pool = sampling.Pool(args.pool, args.size, self.rng, vanish, args.touch)
 
     def resume(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])
