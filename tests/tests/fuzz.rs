@@ -2,6 +2,7 @@
 //! without more memory than its size explains. (`.pt` and `.npy` files have such tests next to their readers.)
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
 
 use safetensors::tensor::{SafeTensors, serialize};
 use sam2_model::{
@@ -16,9 +17,13 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
 
-/// Runs `read` on damaged copies. It returns whether the copy was read, or the error. Tests run side by side, so that the
-/// allocations of others count too: the limit is for attacks, not for waste.
+/// One attack at a time, so that the allocations of others do not count.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Runs `read` on damaged copies. It returns whether the copy was read, or the error. The limit is for attacks, not for
+/// waste.
 fn attack(file: &[u8], reach: usize, cases: u64, read: impl Fn(&[u8]) -> Result<(), String>) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let (mut accepted, mut refused) = (0, 0);
     for case in 0..cases {
         let bytes = mutated(file, reach, case);

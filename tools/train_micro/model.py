@@ -1,7 +1,6 @@
 """The micro SAM 2.1: Meta's modules in the sizes of assets/sam2.1_micro.yaml, for any input size; how they begin."""
 
 import json
-import math
 import pathlib
 
 import torch
@@ -13,8 +12,6 @@ from sam2.modeling.sam2_base import NO_OBJ_SCORE, SAM2Base
 
 CONFIG = pathlib.Path(__file__).parents[2] / "assets" / "sam2.1_micro.yaml"
 FINAL_SIZE = 256
-ABSENCE = 3  # how often an absent object counts in the loss of presence, as it is rare
-SCORE_BIAS = "sam_mask_decoder.pred_obj_score_head.layers.2.bias"
 
 
 class Trainee(SAM2Base):
@@ -119,16 +116,11 @@ def head_start_memory(model: Trainee, loudness: float, locality: float = 1.5, fr
 
 
 def export(weights: dict, folder: pathlib.Path) -> None:
-    """Writes micro.safetensors (f16, with the configuration as `sam2.config`) and micro.pt (f32, as Meta's files).
-
-    The first is what predictors load: in it the object score no longer counts absence ABSENCE times. The second is what
-    training goes on from.
-    """
+    """Writes micro.safetensors (f16, with the configuration as `sam2.config`) and micro.pt (f32, as Meta's files)."""
     folder.mkdir(parents=True, exist_ok=True)
     whole = {k: v.detach().cpu().float() for k, v in weights.items()}
     torch.save({"model": whole}, folder / "micro.pt")
-    fair = whole | {SCORE_BIAS: whole[SCORE_BIAS] + math.log(ABSENCE)}
-    half = {k: v.to(torch.float16).contiguous() for k, v in fair.items()}
+    half = {k: v.to(torch.float16).contiguous() for k, v in whole.items()}
     save_file(half, folder / "micro.safetensors", metadata={"sam2.config": json.dumps(config())})
 
 
@@ -136,5 +128,4 @@ def load(path: pathlib.Path) -> dict:
     """Weights to go on from, of either file that `export` writes."""
     if path.suffix != ".safetensors":
         return torch.load(path, map_location="cpu")["model"]
-    weights = {k: v.float() for k, v in load_file(path).items()}
-    return weights | {SCORE_BIAS: weights[SCORE_BIAS] - math.log(ABSENCE)}
+    return {k: v.float() for k, v in load_file(path).items()}

@@ -16,13 +16,21 @@ class Pool:
     """The parts that pool.py has written so far; parts that appear later are taken up by `refresh`."""
 
     def __init__(
-        self, folder: pathlib.Path, size: int, rng: np.random.Generator, vanish: float = 0.0, touch: float = 0.0
+        self,
+        folder: pathlib.Path,
+        size: int,
+        rng: np.random.Generator,
+        vanish: float = 0.0,
+        touch: float = 0.0,
+        thin: float = 0.0,
     ):
-        """vanish: share of the clips in which the story's own thing is gone from sight after the first frame.
+        """vanish: share of the clips in which the story's own thing is gone from sight for a while and comes back.
 
         touch: share of the clips, and of the images, in which it and its twin are side by side or overlap.
+        thin: share of the images of which only rings, bars and the like are asked for.
         """
-        self.folder, self.size, self.rng, self.vanish, self.touch = folder, size, rng, vanish, touch
+        self.folder, self.size, self.rng = folder, size, rng
+        self.vanish, self.touch, self.thin = vanish, touch, thin
         self.parts: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self.shown: dict[str, np.ndarray] = {}  # share of the picture that thing 0 covers, [clips, frames]
         self.touching: dict[str, np.ndarray] = {}  # whether thing 0 is beside its twin, [clips, frames]
@@ -47,16 +55,10 @@ class Pool:
         Objects cover at least the share `smallest` of the first frame; the same one may be given more than once.
         """
         pictures, masks = [], []
-        while len(pictures) < batch:
-            wish = self.rng.random()
+        for wish in self.rng.random(batch):
             gone, touching = frames > 1 and wish > 1 - self.vanish, wish < self.touch
-            name, clip, index = self._draw(frames, gone, touching, smallest)
-            stored, stored_ids = self.parts[name]
-            x, ids = self._alter(stored[clip][index], stored_ids[clip][index])
-            seen, counts = np.unique(ids[0], return_counts=True)
-            choice = [int(k) for k, n in zip(seen, counts) if k >= 0 and n >= smallest * ids[0].size]
-            if not choice:
-                continue
+            thin = frames == 1 and wish > 1 - self.thin
+            x, ids, choice = self._one(frames, gone, touching, thin, smallest)
             chosen = list(self.rng.permutation(choice))
             if 0 in chosen and (gone or touching or self.rng.random() < 0.7):
                 chosen.sort(key=lambda k: min(k, 2))  # the story's own thing first, then its twin or what hides it
@@ -66,8 +68,21 @@ class Pool:
         x = torch.from_numpy(np.stack(pictures)).permute(0, 1, 4, 2, 3).contiguous()
         return x, torch.from_numpy(np.stack(masks)).float()
 
+    def _one(self, frames: int, gone: bool, touching: bool, thin: bool, smallest: float) -> tuple:
+        """Frames [T, S, S, 3], ids [T, S, S] and the things that may be asked for, of which there is one or more."""
+        while True:
+            name, clip, index = self._draw(frames, gone, touching, smallest)
+            stored, stored_ids = self.parts[name]
+            x, ids = self._alter(stored[clip][index], stored_ids[clip][index])
+            seen, counts = np.unique(ids[0], return_counts=True)
+            choice = [int(k) for k, n in zip(seen, counts) if k >= 0 and n >= smallest * ids[0].size]
+            if thin:
+                choice = [k for k in choice if _is_thin(ids[0] == k)]
+            if choice:
+                return x, ids, choice
+
     def _draw(self, frames: int, gone: bool, touching: bool, smallest: float) -> tuple[str, int, list[int]]:
-        """A part, a clip of it and frames of that; thing 0 is gone from one of them, or beside its twin, if so wished."""
+        """A part, a clip of it and frames of that; thing 0 is gone and back again, or beside its twin, if so wished."""
         names = list(self.parts)
         while True:
             name = names[self.rng.integers(len(names))]
@@ -76,7 +91,7 @@ class Pool:
             if not (gone or touching):
                 return name, clip, index
             shown = self.shown[name][clip][index]
-            wished = shown.min() == 0 if gone else self.touching[name][clip][index].any()
+            wished = _returns(shown, smallest) if gone else self.touching[name][clip][index].any()
             if shown[0] >= smallest and wished:
                 return name, clip, index
 
@@ -105,6 +120,12 @@ class Pool:
         return (frames - MEAN) / DEVIATION, ids
 
 
+def _returns(shown: np.ndarray, smallest: float) -> bool:
+    """Whether nothing is seen on some frame and at least `smallest` on a later one, of shares [frames]."""
+    away = np.flatnonzero(shown == 0)
+    return len(away) > 0 and shown[away[0] :].max() >= smallest
+
+
 def _touching(ids: np.ndarray, plan: list[tuple[range, str]]) -> np.ndarray:
     """Whether things 0 and 1 of "twin" clips come within a sixtieth of the picture, of ids [clips, frames, S, S]."""
     out = np.zeros(ids.shape[:2], bool)
@@ -118,10 +139,20 @@ def _touching(ids: np.ndarray, plan: list[tuple[range, str]]) -> np.ndarray:
     return out
 
 
+def _is_thin(mask: np.ndarray) -> bool:
+    """Whether no point lies deep in the mask, for its area: 0.56 of its root in a disc, 0.2 in a bar of one to six."""
+    return _depth(mask).max() < 0.25 * np.sqrt(mask.sum())
+
+
+def _depth(mask: np.ndarray) -> np.ndarray:
+    """Distance of every pixel of the mask from the outside, of which there is a border around the picture."""
+    return cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
+
+
 def inner_point(mask: np.ndarray, rng: np.random.Generator, centre: float) -> tuple[float, float]:
     """x, y of a pixel of the mask: with probability `centre` the innermost, else any."""
     if rng.random() < centre:
-        depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
+        depth = _depth(mask)
         y, x = np.unravel_index(depth.argmax(), depth.shape)
     else:
         ys, xs = np.nonzero(mask)

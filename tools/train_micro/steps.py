@@ -5,7 +5,6 @@ import torch
 import torch.nn.functional as F
 
 import sampling
-from model import ABSENCE
 
 UNSURE = 0.0005  # objects that show less than this share of the picture count neither as present nor as absent
 
@@ -139,7 +138,7 @@ def clip_step(model, frames: torch.Tensor, masks: torch.Tensor, rng: np.random.G
             present, sure = (shown > UNSURE).float(), ((shown == 0) | (shown > UNSURE)).float()
             loss, iou = mask_losses(raw, ious, F.avg_pool2d(truth[:, None], 4))
             presence = F.binary_cross_entropy_with_logits(score[:, 0].float(), present, reduction="none")
-            total = total + weighted(loss, present) + weighted(presence, sure * (ABSENCE + (1 - ABSENCE) * present))
+            total = total + weighted(loss, present) + weighted(presence, sure)
             group = kind if t == 0 else "track"
             scores.setdefault(group, []).append(weighted(iou * (score[:, 0] > 0), present).item())
             if t:

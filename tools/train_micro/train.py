@@ -45,8 +45,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--clips", type=float, default=0.0, help="share of steps on clips, the others are on images")
     parser.add_argument("--places", type=float, default=0.0, help="share of steps that only teach where prompts are")
     parser.add_argument("--frames", type=int, nargs=2, default=(4, 8), help="shortest and longest clip")
-    parser.add_argument("--vanish", type=float, default=0.4, help="share of clips whose main object is gone from sight")
+    parser.add_argument("--vanish", type=float, default=0.4, help="share of clips whose main object goes and returns")
     parser.add_argument("--touch", type=float, default=0.0, help="share whose main object is beside its twin")
+    parser.add_argument("--thin", type=float, default=0.0, help="share of images of which only thin things are asked for")
     parser.add_argument("--images-per-step", type=int, default=10)
     parser.add_argument("--clips-per-step", type=int, default=2)
     parser.add_argument("--objects", type=int, nargs=2, default=(5, 3), help="objects per image and per clip")
@@ -149,7 +150,7 @@ class Run:
             self.begin()
         self.rng = np.random.default_rng([args.seed, self.rank, self.steps])
         vanish = args.vanish if args.clips else 0.0
-        self.pool = sampling.Pool(args.pool, args.size, self.rng, vanish, args.touch)
+        self.pool = sampling.Pool(args.pool, args.size, self.rng, vanish, args.touch, args.thin)
 
     def resume(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])

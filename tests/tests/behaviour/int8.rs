@@ -123,7 +123,8 @@ fn results_do_not_depend_on_the_number_of_threads() {
     let options = ModelOptions { precision: Precision::Int8, ..ModelOptions::default() };
     let model =
         Model::from_bytes_with(&micro::asset(micro::CHECKPOINT), "micro", &options).expect("it loads");
-    let image = seeded::draw("input.image", 256 * 256 * 3, 0.0, 1.0);
+    let side = model.config().image_size;
+    let image = seeded::draw("input.image", side * side * 3, 0.0, 1.0);
     let [one, four] = [1, 4].map(|threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
         pool.install(|| model.encode(&mut Workspace::default(), &mut NoTap, &image))
