@@ -23,17 +23,21 @@ class Pool:
         vanish: float = 0.0,
         touch: float = 0.0,
         thin: float = 0.0,
+        hard: float = 0.0,
     ):
         """vanish: share of the clips in which the story's own thing is gone from sight for a while and comes back.
 
         touch: share of the clips, and of the images, in which it and its twin are side by side or overlap.
         thin: share of the images of which only rings, bars and the like are asked for.
+        hard: share of the draws in which a clip is the likelier, the more it lacked when lack.py scored it.
         """
         self.folder, self.size, self.rng = folder, size, rng
-        self.vanish, self.touch, self.thin = vanish, touch, thin
+        self.vanish, self.touch, self.thin, self.hard = vanish, touch, thin, hard
         self.parts: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self.shown: dict[str, np.ndarray] = {}  # share of the picture that thing 0 covers, [clips, frames]
         self.touching: dict[str, np.ndarray] = {}  # whether thing 0 is beside its twin, [clips, frames]
+        self.ranked: list[tuple[str, int]] = []  # the clips that lack.py has scored
+        self.chances = np.zeros((0, 2))  # of these, as an image and as a clip
         self.refresh()
 
     def refresh(self) -> None:
@@ -48,6 +52,16 @@ class Pool:
                     self.touching[path.name] = _touching(self.parts[path.name][1], pool.plan(number))
         if not self.parts:
             raise SystemExit(f"{self.folder}: no rendered clips; run pool.py first")
+        if self.hard:
+            self._rank()
+
+    def _rank(self) -> None:
+        scored = {n: self.folder / n.replace("-frames", "-lack") for n in self.parts}
+        lacks = {n: np.load(path) for n, path in scored.items() if path.exists()}
+        if sum(map(len, lacks.values())) > len(self.ranked):
+            self.ranked = [(n, k) for n, lack in lacks.items() for k in range(len(lack))]
+            lack = np.concatenate(list(lacks.values())).astype(np.float64)
+            self.chances = lack / lack.sum(0)
 
     def batch(self, batch: int, frames: int, objects: int, smallest: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Frames [B, T, 3, S, S], normalised, and masks [B, N, T, S, S] in 0 and 1.
@@ -85,9 +99,12 @@ class Pool:
         """A part, a clip of it and frames of that; thing 0 is gone and back again, or beside its twin, if so wished."""
         names = list(self.parts)
         while True:
-            name = names[self.rng.integers(len(names))]
-            stored = self.parts[name][0]
-            clip, index = int(self.rng.integers(len(stored))), self._frames(frames, stored.shape[1])
+            if self.ranked and self.rng.random() < self.hard:
+                name, clip = self.ranked[self.rng.choice(len(self.ranked), p=self.chances[:, int(frames > 1)])]
+            else:
+                name = names[self.rng.integers(len(names))]
+                clip = int(self.rng.integers(len(self.parts[name][0])))
+            index = self._frames(frames, self.parts[name][0].shape[1])
             if not (gone or touching):
                 return name, clip, index
             shown = self.shown[name][clip][index]

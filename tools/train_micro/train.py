@@ -48,6 +48,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--vanish", type=float, default=0.4, help="share of clips whose main object goes and returns")
     parser.add_argument("--touch", type=float, default=0.0, help="share whose main object is beside its twin")
     parser.add_argument("--thin", type=float, default=0.0, help="share of images of which only thin things are asked for")
+    parser.add_argument("--hard", type=float, default=0.0, help="share of draws that prefer what lack.py found lacking")
     parser.add_argument("--images-per-step", type=int, default=10)
     parser.add_argument("--clips-per-step", type=int, default=2)
     parser.add_argument("--objects", type=int, nargs=2, default=(5, 3), help="objects per image and per clip")
@@ -58,6 +59,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sync", type=float, default=20)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--compile", action="store_true", help="compile losses and memory encoder: a minute, then faster")
     parser.add_argument("--rank", type=int, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -149,8 +151,11 @@ class Run:
         else:
             self.begin()
         self.rng = np.random.default_rng([args.seed, self.rank, self.steps])
+        if args.compile:
+            steps.mask_losses = torch.compile(steps.mask_losses, dynamic=False)
+            self.model.memory_encoder.compile(dynamic=False)
         vanish = args.vanish if args.clips else 0.0
-        self.pool = sampling.Pool(args.pool, args.size, self.rng, vanish, args.touch, args.thin)
+        self.pool = sampling.Pool(args.pool, args.size, self.rng, vanish, args.touch, args.thin, args.hard)
 
     def resume(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])

@@ -1,0 +1,77 @@
+"""Scores the clips of a pool with weights as they are, through the program: FOLDER/{size}-{part}-lack.npy, [clips, 2].
+
+    python tools/train_micro/lack.py FOLDER --program target/release/sam2 --weights MICRO.safetensors
+
+Column 0: what the IoU of a click lacks on the first frame, the mean over its things. Column 1: what thing 0 lacks over
+the whole clip after a click on its first frame. `train.py --hard` draws more of what lacks much.
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import tempfile
+
+import cv2
+import numpy as np
+
+import evaluate
+import scores
+
+SMALLEST = 0.005  # things of less than this share of the picture are not asked for
+
+
+def follow(command: list, frames: np.ndarray, things: dict[int, np.ndarray], folder: pathlib.Path) -> np.ndarray:
+    """Low-resolution masks [things, T, h, w] of the program, of frames [T, S, S, 3], one click on each thing's mask."""
+    lines = []
+    for k, mask in things.items():
+        click = list(evaluate.centre(mask))
+        lines.append(json.dumps({"frame": 0, "obj_id": k + 1, "points": [click], "labels": [1]}))
+    prompts = folder / "prompts.jsonl"
+    prompts.write_text("\n".join(lines) + "\n")
+    size = f"{frames.shape[2]}x{frames.shape[1]}"
+    where = ["--raw", size, "-", "--prompts", prompts, "-o", folder / "masks", "--save-logits", folder / "logits"]
+    command = [*command, *where, "--threads", "1", "--quiet"]
+    subprocess.run(command, input=frames.tobytes(), check=True, stdout=subprocess.DEVNULL)
+    logits = folder / "logits"
+    read = lambda t, k: np.squeeze(np.load(logits / f"{t:05d}_obj{k + 1}.npy"))
+    return np.array([[read(t, k) for t in range(len(frames))] for k in things]) > 0
+
+
+def lacks(command: list, frames: np.ndarray, ids: np.ndarray) -> tuple[float, float]:
+    """Both columns for one clip."""
+    small = lambda mask, side: cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) > 0.5
+    things = {k: ids[0] == k for k in range(ids[0].max() + 1) if (ids[0] == k).mean() >= SMALLEST}
+    if not things:
+        return 0.0, 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        found = follow(command, frames[:1], things, pathlib.Path(folder))[:, 0]
+    side = found.shape[-1]
+    image = np.mean([1 - scores.jaccard(small(m, side), f) for m, f in zip(things.values(), found)])
+    if 0 not in things:
+        return float(image), 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        found = follow(command, frames, {0: things[0]}, pathlib.Path(folder))[0]
+    return float(image), float(np.mean([1 - scores.jaccard(small(i == 0, side), f) for i, f in zip(ids, found)]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--program", type=pathlib.Path, required=True)
+    parser.add_argument("--weights", type=pathlib.Path, default=evaluate.ASSET)
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    command = [args.program, "track", "--model", args.weights]
+    for path in sorted(args.folder.glob("*-frames.npy")):
+        out = path.with_name(path.name.replace("-frames", "-lack"))
+        if out.exists():
+            continue
+        frames, ids = (np.load(str(path).replace("-frames", kind), mmap_mode="r") for kind in ("-frames", "-ids"))
+        lack = np.array([lacks(command, f, i) for f, i in zip(frames, ids)], np.float32)
+        np.save(out, lack)
+        print(out, *lack.mean(0).round(3), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""The mean of two checkpoints, as train.py writes them: FOLDER/micro.safetensors and micro.pt.
+
+    python tools/train_micro/mix.py assets/sam2.1_micro.safetensors RUN/micro.pt FOLDER
+"""
+
+import argparse
+import pathlib
+
+import model
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("first", type=pathlib.Path)
+    parser.add_argument("second", type=pathlib.Path)
+    parser.add_argument("folder", type=pathlib.Path)
+    args = parser.parse_args()
+    first, second = model.load(args.first), model.load(args.second)
+    model.export({name: (first[name] + second[name]) / 2 for name in first}, args.folder)
+
+
+if __name__ == "__main__":
+    main()
