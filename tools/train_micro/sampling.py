@@ -56,8 +56,11 @@ class Pool:
             self._rank()
 
     def _rank(self) -> None:
+        """Reads what lack.py has written so far."""
         scored = {n: self.folder / n.replace("-frames", "-lack") for n in self.parts}
         lacks = {n: np.load(path) for n, path in scored.items() if path.exists()}
+        if not lacks:
+            raise SystemExit(f"{self.folder}: no scores of its clips; run lack.py first, or leave out --hard")
         if sum(map(len, lacks.values())) > len(self.ranked):
             self.ranked = [(n, k) for n, lack in lacks.items() for k in range(len(lack))]
             lack = np.concatenate(list(lacks.values())).astype(np.float64)
