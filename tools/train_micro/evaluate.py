@@ -112,6 +112,11 @@ def measure(truth: np.ndarray, found: np.ndarray) -> dict:
     return out
 
 
+def prompt(number: int, click: tuple) -> str:
+    """The line of a prompts file of `sam2 track` for a click on frame 0."""
+    return json.dumps({"frame": 0, "obj_id": number, "points": [list(click)], "labels": [1]}) + "\n"
+
+
 def write(folder: pathlib.Path, name: str, frames: np.ndarray, truth: np.ndarray, click: tuple) -> None:
     """frames/NAME/*.png, truth/NAME/*.png (label maps) and prompts/NAME.jsonl."""
     for part in ("frames", "truth"):
@@ -122,8 +127,7 @@ def write(folder: pathlib.Path, name: str, frames: np.ndarray, truth: np.ndarray
         labels = Image.fromarray(mask.astype(np.uint8))
         labels.putpalette([0, 0, 0, 255, 255, 255])
         labels.save(folder / "truth" / name / f"{n:05d}.png")
-    line = json.dumps({"frame": 0, "obj_id": 1, "points": [list(click)], "labels": [1]})
-    (folder / "prompts" / f"{name}.jsonl").write_text(line + "\n")
+    (folder / "prompts" / f"{name}.jsonl").write_text(prompt(1, click))
 
 
 def summary(rows: list[dict]) -> dict:

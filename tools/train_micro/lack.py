@@ -7,7 +7,7 @@ the whole clip after a click on its first frame. `train.py --hard` draws more of
 """
 
 import argparse
-import json
+import os
 import pathlib
 import subprocess
 import tempfile
@@ -21,21 +21,18 @@ import scores
 SMALLEST = 0.005  # things of less than this share of the picture are not asked for
 
 
-def follow(command: list, frames: np.ndarray, things: dict[int, np.ndarray], folder: pathlib.Path) -> np.ndarray:
+def follow(command: list, frames: np.ndarray, things: dict[int, np.ndarray]) -> np.ndarray:
     """Low-resolution masks [things, T, h, w] of the program, of frames [T, S, S, 3], one click on each thing's mask."""
-    lines = []
-    for k, mask in things.items():
-        click = list(evaluate.centre(mask))
-        lines.append(json.dumps({"frame": 0, "obj_id": k + 1, "points": [click], "labels": [1]}))
-    prompts = folder / "prompts.jsonl"
-    prompts.write_text("\n".join(lines) + "\n")
     size = f"{frames.shape[2]}x{frames.shape[1]}"
-    where = ["--raw", size, "-", "--prompts", prompts, "-o", folder / "masks", "--save-logits", folder / "logits"]
-    command = [*command, *where, "--threads", "1", "--quiet"]
-    subprocess.run(command, input=frames.tobytes(), check=True, stdout=subprocess.DEVNULL)
-    logits = folder / "logits"
-    read = lambda t, k: np.squeeze(np.load(logits / f"{t:05d}_obj{k + 1}.npy"))
-    return np.array([[read(t, k) for t in range(len(frames))] for k in things]) > 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        prompts, logits = folder / "prompts.jsonl", folder / "logits"
+        prompts.write_text("".join(evaluate.prompt(k + 1, evaluate.centre(mask)) for k, mask in things.items()))
+        where = ["--raw", size, "-", "--prompts", prompts, "-o", folder / "masks", "--save-logits", logits]
+        command = [*command, *where, "--threads", "1", "--quiet"]
+        subprocess.run(command, input=frames.tobytes(), check=True, stdout=subprocess.DEVNULL)
+        read = lambda t, k: np.squeeze(np.load(logits / f"{t:05d}_obj{k + 1}.npy"))
+        return np.array([[read(t, k) for t in range(len(frames))] for k in things]) > 0
 
 
 def lacks(command: list, frames: np.ndarray, ids: np.ndarray) -> tuple[float, float]:
@@ -44,14 +41,12 @@ def lacks(command: list, frames: np.ndarray, ids: np.ndarray) -> tuple[float, fl
     things = {k: ids[0] == k for k in range(ids[0].max() + 1) if (ids[0] == k).mean() >= SMALLEST}
     if not things:
         return 0.0, 0.0
-    with tempfile.TemporaryDirectory() as folder:
-        found = follow(command, frames[:1], things, pathlib.Path(folder))[:, 0]
+    found = follow(command, frames[:1], things)[:, 0]
     side = found.shape[-1]
     image = np.mean([1 - scores.jaccard(small(m, side), f) for m, f in zip(things.values(), found)])
     if 0 not in things:
         return float(image), 0.0
-    with tempfile.TemporaryDirectory() as folder:
-        found = follow(command, frames, {0: things[0]}, pathlib.Path(folder))[0]
+    found = follow(command, frames, {0: things[0]})[0]
     return float(image), float(np.mean([1 - scores.jaccard(small(i == 0, side), f) for i, f in zip(ids, found)]))
 
 
@@ -69,7 +64,8 @@ def main() -> None:
             continue
         frames, ids = (np.load(str(path).replace("-frames", kind), mmap_mode="r") for kind in ("-frames", "-ids"))
         lack = np.array([lacks(command, f, i) for f, i in zip(frames, ids)], np.float32)
-        np.save(out, lack)
+        np.save(f"{out}.tmp.npy", lack)
+        os.rename(f"{out}.tmp.npy", out)
         print(out, *lack.mean(0).round(3), flush=True)
 
 

@@ -102,7 +102,7 @@ class Pool:
         """A part, a clip of it and frames of that; thing 0 is gone and back again, or beside its twin, if so wished."""
         names = list(self.parts)
         while True:
-            if self.ranked and self.rng.random() < self.hard:
+            if self.hard and self.rng.random() < self.hard:
                 name, clip = self.ranked[self.rng.choice(len(self.ranked), p=self.chances[:, int(frames > 1)])]
             else:
                 name = names[self.rng.integers(len(names))]
