@@ -1,10 +1,12 @@
-"""The mean of two checkpoints, as train.py writes them: FOLDER/micro.safetensors and micro.pt.
+"""The weighted mean of two checkpoints, as train.py writes them: FOLDER/micro.safetensors and micro.pt.
 
-    python tools/train_micro/mix.py assets/sam2.1_micro.safetensors RUN/micro.pt FOLDER
+    python tools/train_micro/mix.py assets/sam2.1_micro.safetensors RUN/micro.pt FOLDER --share 0.7
 """
 
 import argparse
 import pathlib
+
+import torch
 
 import model
 
@@ -14,9 +16,10 @@ def main() -> None:
     parser.add_argument("first", type=pathlib.Path)
     parser.add_argument("second", type=pathlib.Path)
     parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--share", type=float, default=0.5, help="of the second in the mean")
     args = parser.parse_args()
     first, second = model.load(args.first), model.load(args.second)
-    model.export({name: (first[name] + second[name]) / 2 for name in first}, args.folder)
+    model.export({name: torch.lerp(first[name], second[name], args.share) for name in first}, args.folder)
 
 
 if __name__ == "__main__":
