@@ -21,7 +21,7 @@ POINTS = [[[58.0, 100.0]], [[220.0, 130.0]], [[160.0, 20.0]]]
 LABELS = [[1], [1], [0]]
 CLICKS = [[58.0, 100.0], [200.5, 120.25], [300.0, 10.0], [1.0, 239.0]]
 # Threshold and areas under which something changes for these masks.
-CLEANED = {"mask_threshold": -0.5, "max_hole_area": 40, "max_sprinkle_area": 60}
+CLEANED = {"mask_threshold": -2.0, "max_hole_area": 40, "max_sprinkle_area": 60}
 SECOND_FRAME = 12
 
 

@@ -155,7 +155,7 @@ fn the_balloon_is_tracked_from_its_mask_as_well_as_from_a_click() {
     let j = report["J"].as_f64().expect("J");
     assert!((j - 93.5).abs() < 1.0, "a click reaches 93.5, behind the tower and after: {j}");
 
-    // The same mask as a prompt of `sam2 track`, which binarises it too.
+    // The same mask as a prompt of `sam2 track`, which binarises it too; post-processing fills holes of 8 pixels.
     let prompts =
         place.write("prompts.jsonl", "{\"frame\":0,\"obj_id\":1,\"mask\":\"masks/demo/00000.png\"}\n");
     let (gif, tracked) = (asset("balloon.gif"), place.arg("tracked"));
@@ -167,6 +167,8 @@ fn the_balloon_is_tracked_from_its_mask_as_well_as_from_a_click() {
         &prompts,
         "--max-frames",
         &FRAMES.to_string(),
+        "--fill-holes",
+        "8",
         "-o",
         &tracked,
     ]));
