@@ -123,7 +123,8 @@ fn only_what_half_precision_holds_is_kept_so() {
         let (n, k) = (96, 384);
         let mut w: Vec<f32> = noise(5, n * k).iter().map(|&x| f16::from_f32(x).to_f32()).collect();
         let single = PackedB::from_nk(isa, &w, n, k).bytes();
-        let expected = if isa.name() == "portable" { single } else { single / 2 };
+        // `matrixmultiply`, where its kernels are used, takes single precision.
+        let expected = if ["portable", "dotprod"].contains(&isa.name()) { single } else { single / 2 };
         assert!(PackedB::compact_from_nk(isa, &w, n, k).bytes().abs_diff(expected) <= 64, "{}", isa.name());
         w[n * k - 1] += 1e-6;
         assert_eq!(PackedB::compact_from_nk(isa, &w, n, k).bytes(), single, "{}", isa.name());

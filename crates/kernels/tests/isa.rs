@@ -27,6 +27,13 @@ fn hosts_with_avx512_list_three_instruction_sets() {
     }
 }
 
+#[cfg(target_arch = "aarch64")]
+#[test]
+fn hosts_with_products_of_bytes_list_them() {
+    let names: Vec<_> = Isa::available().iter().map(Isa::name).collect();
+    assert_eq!(names.contains(&"dotprod"), std::arch::is_aarch64_feature_detected!("dotprod"), "{names:?}");
+}
+
 /// `SAM2_REQUIRE_ISA` names what a test machine must have, so that a suite cannot pass by testing less.
 #[test]
 fn required_instruction_set_is_available() {
@@ -41,6 +48,8 @@ fn register_tiles_are_whole_vectors() {
     for isa in Isa::available() {
         let (rows, columns) = isa.tile_shape();
         assert!(rows >= 1 && columns.is_multiple_of(8), "{}: {rows}×{columns}", isa.name());
+        let dots = isa.dot_tile_shape();
+        assert!(columns.is_multiple_of(dots.1), "{}: {columns} columns of floats, {dots:?} sums", isa.name());
     }
 }
 

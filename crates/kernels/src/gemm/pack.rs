@@ -302,7 +302,13 @@ fn step_of(k: usize) -> usize {
 
 /// On AArch64 the portable vectors have no fused multiply-add by lane; `matrixmultiply` brings NEON kernels.
 fn matrixmultiply_is_better(isa: Isa) -> bool {
-    matches!(isa, Isa::Portable(_))
+    match isa {
+        Isa::Portable(_) => true,
+        #[cfg(target_arch = "aarch64")]
+        Isa::Dotprod(_) => true,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(_) | Isa::Avx512(_) => false,
+    }
 }
 
 /// Where a panel's elements come from.

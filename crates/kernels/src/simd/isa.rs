@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::OnceLock;
 
+#[cfg(target_arch = "aarch64")]
+use super::Dotprod;
 #[cfg(target_arch = "x86_64")]
 use super::{Avx2, Avx512};
 use super::{Portable, Simd, SimdOp, TileOp};
@@ -12,6 +14,9 @@ use super::{Portable, Simd, SimdOp, TileOp};
 pub enum Isa {
     /// `wide`: whatever the compilation target guarantees (SSE2 on x86-64, NEON on AArch64).
     Portable(Portable),
+    /// NEON with products of bytes; floats are those of the floor.
+    #[cfg(target_arch = "aarch64")]
+    Dotprod(Dotprod),
     /// 256-bit vectors with fused multiply-add.
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
@@ -46,6 +51,8 @@ impl Isa {
     /// Every instruction set of this machine, slowest first.
     pub fn available() -> Vec<Isa> {
         let mut all = vec![Isa::Portable(Portable)];
+        #[cfg(target_arch = "aarch64")]
+        all.extend(Dotprod::detect().map(Isa::Dotprod));
         #[cfg(target_arch = "x86_64")]
         {
             all.extend(Avx2::detect().map(Isa::Avx2));
@@ -79,10 +86,12 @@ impl Isa {
         })
     }
 
-    /// `portable`, `avx2` or `avx512`.
+    /// `portable`, `avx2`, `avx512` or `dotprod`.
     pub fn name(&self) -> &'static str {
         match self {
             Isa::Portable(_) => "portable",
+            #[cfg(target_arch = "aarch64")]
+            Isa::Dotprod(_) => "dotprod",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(_) => "avx2",
             #[cfg(target_arch = "x86_64")]
@@ -95,6 +104,8 @@ impl Isa {
     pub fn dispatch<O: SimdOp>(self, op: O) -> O::Output {
         match self {
             Isa::Portable(s) => s.run(op),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Dotprod(_) => Portable.run(op),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(s) => s.run(op),
             #[cfg(target_arch = "x86_64")]
@@ -107,6 +118,8 @@ impl Isa {
     pub fn dispatch_tiled<O: TileOp>(self, op: O) -> O::Output {
         match self {
             Isa::Portable(s) => s.run_tiled(op),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Dotprod(_) => Portable.run_tiled(op),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(s) => s.run_tiled(op),
             #[cfg(target_arch = "x86_64")]

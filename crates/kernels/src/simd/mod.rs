@@ -21,6 +21,8 @@ pub use dot::{Dot, DotOp, FloatsOf};
 pub use isa::{Isa, UnknownIsa};
 pub use portable::Portable;
 
+#[cfg(target_arch = "aarch64")]
+pub use dot::Dotprod;
 #[cfg(target_arch = "x86_64")]
 pub use {avx2::Avx2, avx512::Avx512, dot::Avx512Vnni};
 

@@ -9,6 +9,9 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod avx2;
+#[cfg(target_arch = "aarch64")]
+#[allow(unsafe_code)]
+mod dotprod;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod vnni;
@@ -17,6 +20,9 @@ use super::{F32s, Isa, Simd};
 
 #[cfg(target_arch = "x86_64")]
 pub use vnni::Avx512Vnni;
+
+#[cfg(target_arch = "aarch64")]
+pub use dotprod::Dotprod;
 
 /// The floats that belong to the sums of `D`.
 pub type FloatsOf<D> = <<D as Dot>::Floats as Simd>::F32;
@@ -51,9 +57,10 @@ pub trait Dot: Copy + Send + Sync + 'static {
     /// `x` must be valid for reads of [`Self::GROUP`] bytes a lane; no alignment is needed.
     #[allow(unsafe_code)]
     unsafe fn load_groups(self, x: *const i8) -> Self::Groups;
-    /// `sums + Σ a · b` over each group, `a` unsigned and `b` signed.
+    /// `sums + Σ a · b` over each group, `a` as [`Self::store_left`] keeps it and `b` signed.
     fn dot(self, sums: Self::Sums, a: Self::Groups, b: Self::Groups) -> Self::Sums;
-    /// Writes integral floats in 0 ..= 255 as elements of a left operand, one a lane, `4 / GROUP` bytes each. Panics if `out` is shorter.
+    /// Writes integral floats in 0 ..= 255 as elements of a left operand, one a lane, `4 / GROUP` bytes each; where both operands of a
+    /// product are signed, less 128. Panics if `out` is shorter.
     fn store_left(self, x: FloatsOf<Self>, out: &mut [u8]);
     /// The pair of words at `x` in every lane.
     ///
@@ -78,7 +85,8 @@ pub trait Dot: Copy + Send + Sync + 'static {
     fn store_words(self, x: FloatsOf<Self>, out: &mut [i16]);
     /// To the nearest float.
     fn to_floats(self, sums: Self::Sums) -> FloatsOf<Self>;
-    /// `sums + zero · (l + 128 · h)` for `zero` in 0 ..= 255 and pairs `(l, h)`, one a lane. Panics if `pairs` is shorter than a vector.
+    /// Sums of `(u − zero) · b`, of what [`Self::dot`] summed for elements `u` of a left operand, `zero` in 0 ..= 255, and pairs `(l, h)`, one
+    /// a lane, with `l + 128 · h = −Σ b`. Panics if `pairs` is shorter than a vector.
     fn centred(self, sums: Self::Sums, zero: u8, pairs: &[i16]) -> Self::Sums;
     /// Writes integral floats in 0 ..= 255 as bytes, one a lane. Panics if `out` is shorter than a vector.
     fn store_bytes(self, x: FloatsOf<Self>, out: &mut [u8]);
@@ -87,8 +95,8 @@ pub trait Dot: Copy + Send + Sync + 'static {
     fn run_dots<O: DotOp>(self, op: O) -> O::Output;
 }
 
-/// A kernel over register tiles of `MR` rows and `NV` vectors of sums. Implementations mark `eval` and everything below
-/// `#[inline(always)]`.
+/// A kernel over register tiles of `MR` rows and `NV` vectors of sums; their columns divide those of the tile of floats, [`Isa::tile_shape`].
+/// Implementations mark `eval` and everything below `#[inline(always)]`.
 pub trait DotOp {
     /// What the kernel returns.
     type Output;
@@ -102,6 +110,8 @@ impl Isa {
     pub fn dispatch_dots<O: DotOp>(self, op: O) -> O::Output {
         match self {
             Isa::Portable(s) => s.run_dots(op),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Dotprod(s) => s.run_dots(op),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(s) => s.run_dots(op),
             #[cfg(target_arch = "x86_64")]

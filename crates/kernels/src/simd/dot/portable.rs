@@ -6,6 +6,13 @@ use super::{Dot, DotOp};
 use crate::simd::portable::F32x8;
 use crate::simd::{F32s, Portable};
 
+/// `sums + zero · (l + 128 · h)` for `zero` in −128 ..= 255 and pairs `(l, h)`, one a lane. Panics if `pairs` is shorter than a vector.
+#[inline(always)]
+pub(super) fn plus_centres(sums: i32x8, zero: i16, pairs: &[i16]) -> i32x8 {
+    let zero = i16x16::new(std::array::from_fn(|i| if i % 2 == 0 { zero } else { 128 * zero }));
+    sums + zero.dot(i16x16::new(pairs[..16].try_into().expect("eight pairs")))
+}
+
 impl Dot for Portable {
     type Floats = Portable;
     type Groups = i16x16;
@@ -86,9 +93,7 @@ impl Dot for Portable {
     }
     #[inline(always)]
     fn centred(self, sums: i32x8, zero: u8, pairs: &[i16]) -> i32x8 {
-        let zero = i16::from(zero);
-        let zero = i16x16::new(std::array::from_fn(|i| if i % 2 == 0 { zero } else { 128 * zero }));
-        sums + zero.dot(i16x16::new(pairs[..16].try_into().expect("eight pairs")))
+        plus_centres(sums, i16::from(zero), pairs)
     }
     #[inline(always)]
     fn store_bytes(self, x: F32x8, out: &mut [u8]) {
