@@ -48,8 +48,8 @@ class Pool:
                 if self.vanish or self.touch:
                     self.shown[path.name] = (self.parts[path.name][1] == 0).mean((2, 3))
                 if self.touch:
-                    number = int(path.name.split("-")[1])
-                    self.touching[path.name] = _touching(self.parts[path.name][1], pool.plan(number))
+                    number, ids = int(path.name.split("-")[1]), self.parts[path.name][1]
+                    self.touching[path.name] = _touching(ids, pool.plan(number, ids.shape[1]))
         if not self.parts:
             raise SystemExit(f"{self.folder}: no rendered clips; run pool.py first")
         if self.hard:
@@ -100,11 +100,14 @@ class Pool:
 
     def _draw(self, frames: int, gone: bool, touching: bool, smallest: float) -> tuple[str, int, list[int]]:
         """A part, a clip of it and frames of that; thing 0 is gone and back again, or beside its twin, if so wished."""
-        names = list(self.parts)
+        names = [n for n in self.parts if self.parts[n][0].shape[1] >= frames]
+        if not names:
+            raise SystemExit(f"{self.folder}: no clips of {frames} frames; see pool.py --frames, or train.py --frames")
         while True:
+            name, clip = "", 0
             if self.hard and self.rng.random() < self.hard:
                 name, clip = self.ranked[self.rng.choice(len(self.ranked), p=self.chances[:, int(frames > 1)])]
-            else:
+            if name not in names:
                 name = names[self.rng.integers(len(names))]
                 clip = int(self.rng.integers(len(self.parts[name][0])))
             index = self._frames(frames, self.parts[name][0].shape[1])
@@ -116,8 +119,11 @@ class Pool:
                 return name, clip, index
 
     def _frames(self, wanted: int, stored: int) -> list[int]:
-        first = int(self.rng.integers(0, stored - wanted + 1))
-        index = list(range(first, first + wanted))
+        """Which of the frames of a clip: those of pool.FRAMES are apart already, of longer ones every one to third."""
+        widest = (stored - 1) // max(wanted - 1, 1) if stored > pool.FRAMES else 1
+        stride = int(self.rng.integers(1, min(widest, 3) + 1))
+        first = int(self.rng.integers(0, stored - stride * (wanted - 1)))
+        index = list(range(first, first + stride * wanted, stride))
         return index[::-1] if self.rng.random() < 0.3 else index
 
     def _alter(self, frames: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
