@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--size", type=int, default=160)
     parser.add_argument("--parts", type=int, nargs=2, default=(0, 24), metavar=("FIRST", "END"))
-    parser.add_argument("--frames", type=int, default=FRAMES, help=f"up to {data.TICKS}")
+    parser.add_argument("--frames", type=int, default=FRAMES, choices=(FRAMES, data.TICKS))
     args = parser.parse_args()
     cv2.setNumThreads(1)
     args.folder.mkdir(parents=True, exist_ok=True)
