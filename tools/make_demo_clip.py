@@ -14,6 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / "train_micro"))
 import clips
 import data
 import evaluate
+import prompts
 
 NUMBER = 33
 
@@ -25,7 +26,7 @@ def main() -> None:
     frames, ids, scene = data.clip(data.HELD_OUT + number, evaluate.SIZE)
     truths = ids == 0
     palette = Image.fromarray(np.concatenate(frames)).quantize(255, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    clips.write("demo", frames, palette, truths, evaluate.centre(truths[0]))
+    clips.write("demo", frames, palette, truths, prompts.centre(truths[0]))
     print(scene.story, "visible pixels:", [int(t.sum()) for t in truths])
 
 

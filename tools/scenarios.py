@@ -160,7 +160,7 @@ DEMO = {
         click(3, 2, 265.0, 50.0),
         propagate(max=4),
     ),
-    "long": script(gif(*range(24)), click(0, 1, 62.0, 100.0), box(0, 2, (120.0, 0.0, 214.0, 238.0)), propagate()),
+    "long": script(gif(*range(24)), click(0, 1, 60.0, 102.0), box(0, 2, (120.0, 0.0, 214.0, 238.0)), propagate()),
     "clear_before_tracking": script(
         NINE,
         click(0, 1, 58.0, 100.0),
@@ -175,11 +175,11 @@ DEMO = {
     "clear_after_tracking": script(
         NINE,
         click(0, 1, 58.0, 100.0),
-        click(5, 1, 215.0, 95.0),
+        click(5, 1, 216.0, 92.0),
         propagate(),
         clear(5, 1),
         propagate(start=4, max=2),
-        click(5, 1, 212.0, 120.0),  # sees the logits that were kept
+        click(5, 1, 212.0, 112.0),  # sees the logits that were kept
         propagate(start=4, max=3),
     ),
     "remove": script(

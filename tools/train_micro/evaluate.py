@@ -28,7 +28,7 @@ from safetensors import safe_open
 from sam2.sam2_image_predictor import SAM2ImagePredictor
 
 import data
-import sampling
+import prompts
 import scores
 from steps import UNSURE
 
@@ -79,7 +79,7 @@ def prompted(model: torch.nn.Module, frame: np.ndarray, ids: np.ndarray) -> tupl
         truth = ids == k
         if truth.mean() < 0.01:
             continue
-        point = np.array([centre(truth)])
+        point = np.array([prompts.centre(truth)])
         masks, quality, _ = predictor.predict(point, np.array([1]), multimask_output=True)
         by_click.append(scores.jaccard(truth, masks[quality.argmax()] > 0))
         ys, xs = np.nonzero(truth)
@@ -87,10 +87,6 @@ def prompted(model: torch.nn.Module, frame: np.ndarray, ids: np.ndarray) -> tupl
         masks, _, _ = predictor.predict(box=box, multimask_output=False)
         by_box.append(scores.jaccard(truth, masks[0] > 0))
     return by_click, by_box
-
-
-def centre(mask: np.ndarray) -> tuple[float, float]:
-    return sampling.inner_point(mask, np.random.default_rng(0), 1.0)
 
 
 def measure(truth: np.ndarray, found: np.ndarray) -> dict:
@@ -167,7 +163,7 @@ def main() -> None:
         for number in range(args.first, args.first + args.clips):
             frames, ids, scene = data.clip(data.HELD_OUT + number, SIZE, story=args.story)
             truth = ids == 0
-            click = centre(truth[0])
+            click = prompts.centre(truth[0])
             row = {"clip": number, "story": scene.story, **measure(truth, track(model, frames, click))}
             row["click"], row["box"] = prompted(model, frames[0], ids[0])
             rows.append(row)

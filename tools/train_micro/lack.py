@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 import evaluate
+import prompts
 import scores
 
 SMALLEST = 0.005  # things of less than this share of the picture are not asked for
@@ -26,9 +27,9 @@ def follow(command: list, frames: np.ndarray, things: dict[int, np.ndarray]) -> 
     size = f"{frames.shape[2]}x{frames.shape[1]}"
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        prompts, logits = folder / "prompts.jsonl", folder / "logits"
-        prompts.write_text("".join(evaluate.prompt(k + 1, evaluate.centre(mask)) for k, mask in things.items()))
-        where = ["--raw", size, "-", "--prompts", prompts, "-o", folder / "masks", "--save-logits", logits]
+        clicks, logits = folder / "prompts.jsonl", folder / "logits"
+        clicks.write_text("".join(evaluate.prompt(k + 1, prompts.centre(mask)) for k, mask in things.items()))
+        where = ["--raw", size, "-", "--prompts", clicks, "-o", folder / "masks", "--save-logits", logits]
         command = [*command, *where, "--threads", "1", "--quiet"]
         subprocess.run(command, input=frames.tobytes(), check=True, stdout=subprocess.DEVNULL)
         read = lambda t, k: np.squeeze(np.load(logits / f"{t:05d}_obj{k + 1}.npy"))

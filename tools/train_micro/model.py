@@ -3,6 +3,7 @@
 import json
 import pathlib
 
+import sam2.modeling.sam2_base
 import torch
 import torch.nn.functional as F
 from hydra.utils import instantiate
@@ -61,6 +62,26 @@ def config(size: int = FINAL_SIZE) -> dict:
 def build(size: int) -> Trainee:
     """A fresh model for training at `size` pixels; no weight depends on the size."""
     return instantiate(OmegaConf.create({**config(size), "_target_": "model.Trainee"}), _recursive_=True)
+
+
+class _WithoutCopies:
+    """torch, but that a constant is copied to the device once: a CUDA graph cannot copy from what is gone."""
+
+    def __init__(self, device: torch.device):
+        self.device, self.made = device, {}
+
+    def __getattr__(self, name: str):
+        return getattr(torch, name)
+
+    def tensor(self, values: tuple) -> torch.Tensor:
+        if values not in self.made:
+            self.made[values] = torch.tensor(values, device=self.device)
+        return self.made[values]
+
+
+def without_copies(device: torch.device) -> None:
+    """Lets Meta's module, which makes a tensor of the pointers' ages for every frame, be captured in CUDA graphs."""
+    sam2.modeling.sam2_base.torch = _WithoutCopies(device)
 
 
 @torch.no_grad()

@@ -15,12 +15,12 @@ def orthogonal(batch: torch.Tensor) -> torch.Tensor:
     """The nearest matrices with orthogonal rows (or columns, if fewer), about, of [B, M, N]: Newton-Schulz iterations.
 
     x becomes (a + b G + c G²) x with its Gram matrix G = x xᵀ. So only G is iterated, and x is multiplied once at the
-    end: less work where N > 2 M, and about the same for squares.
+    end: less work where N > 2 M, and about the same for squares. That needs float32.
     """
     a, b, c = COEFFICIENTS
     x = batch.mT if batch.size(-2) > batch.size(-1) else batch
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
-    if x.size(-1) > 2 * x.size(-2):
+    if x.dtype == torch.float32 and x.size(-1) > 2 * x.size(-2):  # in bfloat16 what is small in G would explode
         identity = torch.eye(x.size(-2), device=x.device, dtype=x.dtype)
         gram, product = x @ x.mT, None
         for i in range(ITERATIONS):
@@ -58,4 +58,4 @@ class Muon(torch.optim.Muon):
                 rate = 0.2 * max(shape) ** 0.5 * group["lr"]
                 for p, update in zip(parameters, updates, strict=True):
                     p.mul_(1 - group["lr"] * group["weight_decay"])
-                    p.add_(update, alpha=-rate)
+                    p.sub_(update * rate)

@@ -1,5 +1,6 @@
-"""What one step trains on: frames and object masks from a rendered pool, altered at random, and prompts for them."""
+"""What one step trains on: frames and object masks from a rendered pool, altered at random."""
 
+import contextlib
 import pathlib
 
 import cv2
@@ -7,6 +8,7 @@ import numpy as np
 import torch
 
 import pool
+import prompts
 
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
@@ -14,6 +16,8 @@ DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 class Pool:
     """The parts that pool.py has written so far; parts that appear later are taken up by `refresh`."""
+
+    quiet = contextlib.nullcontext()  # for graphs.Captured: nothing goes to the device but what `batch` returns
 
     def __init__(
         self,
@@ -49,7 +53,9 @@ class Pool:
                     self.shown[path.name] = (self.parts[path.name][1] == 0).mean((2, 3))
                 if self.touch:
                     number, ids = int(path.name.split("-")[1]), self.parts[path.name][1]
-                    self.touching[path.name] = _touching(ids, pool.plan(number, ids.shape[1]))
+                    stories = [story for _, story in pool.plan(number, ids.shape[1])]
+                    beside = [touching(i) & (s == "twin") for i, s in zip(ids, stories)]
+                    self.touching[path.name] = np.stack(beside)
         if not self.parts:
             raise SystemExit(f"{self.folder}: no rendered clips; run pool.py first")
         if self.hard:
@@ -94,7 +100,7 @@ class Pool:
             seen, counts = np.unique(ids[0], return_counts=True)
             choice = [int(k) for k, n in zip(seen, counts) if k >= 0 and n >= smallest * ids[0].size]
             if thin:
-                choice = [k for k in choice if _is_thin(ids[0] == k)]
+                choice = [k for k in choice if prompts.is_thin(ids[0] == k)]
             if choice:
                 return x, ids, choice
 
@@ -152,71 +158,8 @@ def _returns(shown: np.ndarray, smallest: float) -> bool:
     return len(away) > 0 and shown[away[0] :].max() >= smallest
 
 
-def _touching(ids: np.ndarray, plan: list[tuple[range, str]]) -> np.ndarray:
-    """Whether things 0 and 1 of "twin" clips come within a sixtieth of the picture, of ids [clips, frames, S, S]."""
-    out = np.zeros(ids.shape[:2], bool)
+def touching(ids: np.ndarray) -> np.ndarray:
+    """Whether things 0 and 1 come within a sixtieth of the picture, on each frame of ids [T, S, S]."""
     side = ids.shape[-1] // 30 | 1
     near = np.ones((side, side), np.uint8)
-    for clip, (_, story) in enumerate(plan):
-        if story == "twin":
-            for frame, seen in enumerate(ids[clip]):
-                around = cv2.dilate((seen == 0).astype(np.uint8), near)
-                out[clip, frame] = bool(around[seen == 1].any())
-    return out
-
-
-def _is_thin(mask: np.ndarray) -> bool:
-    """Whether no point lies deep in the mask, for its area: 0.56 of its root in a disc, 0.2 in a bar of one to six."""
-    return _depth(mask).max() < 0.25 * np.sqrt(mask.sum())
-
-
-def _depth(mask: np.ndarray) -> np.ndarray:
-    """Distance of every pixel of the mask from the outside, of which there is a border around the picture."""
-    return cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
-
-
-def inner_point(mask: np.ndarray, rng: np.random.Generator, centre: float) -> tuple[float, float]:
-    """x, y of a pixel of the mask: with probability `centre` the innermost, else any."""
-    if rng.random() < centre:
-        depth = _depth(mask)
-        y, x = np.unravel_index(depth.argmax(), depth.shape)
-    else:
-        ys, xs = np.nonzero(mask)
-        k = rng.integers(len(ys))
-        y, x = ys[k], xs[k]
-    return float(x) + 0.5, float(y) + 0.5
-
-
-def clicks(masks: np.ndarray, rng: np.random.Generator) -> dict:
-    """One positive click on each of [B, S, S]."""
-    points = [[inner_point(m, rng, 0.5)] for m in masks]
-    return {"point_coords": torch.tensor(points), "point_labels": torch.ones(len(points), 1, dtype=torch.int32)}
-
-
-def boxes(masks: np.ndarray, rng: np.random.Generator) -> dict:
-    """The box of each mask as its two corners, moved by up to a tenth of its sides."""
-    corners = []
-    for mask in masks:
-        ys, xs = np.nonzero(mask)
-        box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float32)
-        sides = np.tile(box[2:] - box[:2], 2)
-        box += (rng.normal(size=4) * 0.04).clip(-0.1, 0.1) * sides
-        corners.append(box.reshape(2, 2))
-    labels = torch.tensor([[2, 3]], dtype=torch.int32).repeat(len(corners), 1)
-    return {"point_coords": torch.from_numpy(np.stack(corners)).float(), "point_labels": labels}
-
-
-def corrections(points: dict, found: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> dict:
-    """The prompts and one more click, on a pixel where `found` is wrong (or, if none is, on the object)."""
-    more, labels = [], []
-    for guess, mask in zip(found, masks):
-        wrong = guess != mask
-        where = wrong if wrong.any() else mask
-        x, y = inner_point(where, rng, 0.5)
-        more.append([[x, y]])
-        labels.append([int(mask[int(y), int(x)])])
-    device = points["point_coords"].device
-    return {
-        "point_coords": torch.cat([points["point_coords"], torch.tensor(more, device=device)], 1),
-        "point_labels": torch.cat([points["point_labels"], torch.tensor(labels, dtype=torch.int32, device=device)], 1),
-    }
+    return np.array([cv2.dilate((seen == 0).astype(np.uint8), near)[seen == 1].any() for seen in ids])

@@ -4,9 +4,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-import sampling
+import prompts
 
 UNSURE = 0.0005  # objects that show less than this share of the picture count neither as present nor as absent
+
+ALL_POINTERS = 16  # predictors measure the age of pointers by this number, but by the length of a shorter clip
 
 
 def mask_losses(raw: torch.Tensor, ious: torch.Tensor, truth: torch.Tensor):
@@ -34,6 +36,12 @@ def weighted(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     return (values * weights).sum() / weights.sum().clamp(min=1)
 
 
+def mean_where(found: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+    """Mean of values with weights that are 0 or 1; not a number if all are 0."""
+    values, weights = (torch.stack(v).detach() for v in zip(*found))
+    return (values * weights).sum() / weights.sum()
+
+
 def features(model, frames: torch.Tensor):
     """Feature levels [B*T, ...] as tokens, their position encodings and sizes, of frames [B, T, 3, S, S]."""
     out = model.forward_image(frames.flatten(0, 1))
@@ -49,7 +57,7 @@ def maps(model, feats: list, sizes: list, rows: torch.Tensor):
     return chosen[-1], chosen[:-1]
 
 
-def place_step(model, frames: torch.Tensor, prompts: int, rng: np.random.Generator):
+def place_step(model, frames: torch.Tensor, each: int, rng: np.random.Generator):
     """Teaches where prompts are, before what is there: a disc around a click, the ellipse within a box.
 
     Without this, long training goes by in which masks hardly depend on the prompts.
@@ -57,7 +65,7 @@ def place_step(model, frames: torch.Tensor, prompts: int, rng: np.random.Generat
     batch, size = len(frames), frames.shape[-1]
     with torch.no_grad():
         feats, _, sizes = features(model, frames)
-    rows = torch.arange(batch, device=frames.device).repeat_interleave(prompts)
+    rows = torch.arange(batch, device=frames.device).repeat_interleave(each)
     embedding, high = maps(model, feats, sizes, rows)
     centres = rng.uniform(0.1, 0.9, (len(rows), 1, 2)) * size
     grid = (torch.arange(size // 4) + 0.5) * 4
@@ -76,47 +84,45 @@ def place_step(model, frames: torch.Tensor, prompts: int, rng: np.random.Generat
         dx, dy = (grid - c[..., 0]) / r[..., 0], (grid - c[..., 1]) / r[..., 1]
         truth = (dx[:, None] ** 2 + dy[:, :, None] ** 2 < 1).float()[:, None].to(frames.device)
         loss, iou = mask_losses(raw, ious, truth)
-        total, scores[name] = total + loss.mean(), iou.mean().item()
+        total, scores[name] = total + loss.mean(), iou.mean().detach()
     return total, scores
 
 
-def image_step(model, frames: torch.Tensor, masks: torch.Tensor, rng: np.random.Generator):
-    """Clicks on most objects and boxes on the others; half of the time a corrective click with the mask as a prompt."""
+def image_step(model, frames: torch.Tensor, masks: torch.Tensor, correct: bool):
+    """Clicks on most objects and boxes on the others; then perhaps a corrective click with the mask as a prompt."""
     batch, objects = masks.shape[:2]
     feats, _, sizes = features(model, frames)
     boxed = objects // 3
     total, scores = 0.0, {}
-    correct = rng.random() < 0.5
-    for name, prompt, first, end in (("click", sampling.clicks, boxed, objects), ("box", sampling.boxes, 0, boxed)):
+    for name, prompt, first, end in (("click", prompts.clicks, boxed, objects), ("box", prompts.boxes, 0, boxed)):
         if first == end:
             continue
         rows = torch.arange(batch, device=frames.device).repeat_interleave(end - first)
         truth = masks[:, first:end, 0].flatten(0, 1)
         cover = F.avg_pool2d(truth[:, None], 4)
-        solid = truth.cpu().numpy() > 0.5
+        solid = truth > 0.5
         embedding, high = maps(model, feats, sizes, rows)
-        points = {k: v.to(frames.device) for k, v in prompt(solid, rng).items()}
+        points = prompt(solid)
         share = (end - first) / objects
         raw, _, ious, low, *_ = model._forward_sam_heads(embedding, points, None, high, name == "click")
         loss, iou = mask_losses(raw, ious, cover)
-        total, scores[name] = total + share * loss.mean(), iou.mean().item()
+        total, scores[name] = total + share * loss.mean(), iou.mean().detach()
         if correct:
             with torch.no_grad():
                 best = raw[torch.arange(len(raw), device=raw.device), ious.argmax(1)][:, None].float()
-                found = F.interpolate(best, truth.shape[-2:], mode="bilinear")[:, 0].cpu().numpy() > 0
-            points = sampling.corrections(points, found, solid, rng)
+                found = F.interpolate(best, truth.shape[-2:], mode="bilinear")[:, 0] > 0
+            points = prompts.corrections(points, found, solid)
             raw, _, ious, *_ = model._forward_sam_heads(embedding, points, best.clamp(-32, 32), high, False)
             loss, iou = mask_losses(raw, ious, cover)
-            total, scores["again"] = total + share * loss.mean(), iou.mean().item()
+            total, scores["again"] = total + share * loss.mean(), iou.mean().detach()
     return total, scores
 
 
-def clip_step(model, frames: torch.Tensor, masks: torch.Tensor, rng: np.random.Generator):
+def clip_step(model, frames: torch.Tensor, masks: torch.Tensor, kind: str):
     """A prompt on the first frame (click, box or mask), then tracking with the model's own masks in memory."""
     batch, objects, length = masks.shape[:3]
     feats, positions, sizes = features(model, frames)
     bank = {"cond_frame_outputs": {}, "non_cond_frame_outputs": {}}
-    kind = rng.choice(["click", "box", "mask"], p=[0.4, 0.25, 0.35])
     clip = torch.arange(batch, device=frames.device).repeat_interleave(objects)
     total, scores = 0.0, {}
     for t in range(length):
@@ -127,10 +133,9 @@ def clip_step(model, frames: torch.Tensor, masks: torch.Tensor, rng: np.random.G
         if t == 0 and kind == "mask":
             prompt_mask = truth[:, None]
         elif t == 0:
-            prompts = sampling.clicks if kind == "click" else sampling.boxes
-            points = {k: v.to(frames.device) for k, v in prompts(truth.cpu().numpy() > 0.5, rng).items()}
+            points = (prompts.clicks if kind == "click" else prompts.boxes)(truth > 0.5)
         out, heads, _, _ = model._track_step(
-            t, t == 0, current, places, sizes, points, prompt_mask, bank, length, False, None
+            t, t == 0, current, places, sizes, points, prompt_mask, bank, max(length, ALL_POINTERS), False, None
         )
         raw, _, ious, low, high, pointer, score = heads
         if prompt_mask is None:
@@ -140,15 +145,15 @@ def clip_step(model, frames: torch.Tensor, masks: torch.Tensor, rng: np.random.G
             presence = F.binary_cross_entropy_with_logits(score[:, 0].float(), present, reduction="none")
             total = total + weighted(loss, present) + weighted(presence, sure)
             group = kind if t == 0 else "track"
-            scores.setdefault(group, []).append(weighted(iou * (score[:, 0] > 0), present).item())
+            guess = (score[:, 0] > 0).float()
+            scores.setdefault(group, []).append((iou * guess, present))
             if t:
-                guess = (score[:, 0] > 0).float()
-                if (present * sure).sum() > 0:
-                    scores.setdefault("here", []).append(weighted(guess, present).item())
-                if ((1 - present) * sure).sum() > 0:
-                    scores.setdefault("away", []).append(weighted(1 - guess, (1 - present) * sure).item())
+                scores.setdefault("here", []).append((guess, present))
+                scores.setdefault("away", []).append((1 - guess, (1 - present) * sure))
         out |= {"pred_masks": low, "pred_masks_high_res": high, "obj_ptr": pointer, "object_score_logits": score}
         if t + 1 < length:
+            if points is not None:  # as predictors do with what was prompted: in memory its mask is in or out
+                high = (high > 0) * 64.0 - 32.0
             model._encode_memory_in_output(current, sizes, points, True, high, score, out)
         bank["cond_frame_outputs" if t == 0 else "non_cond_frame_outputs"][t] = out
-    return total / length, {k: float(np.mean(v)) for k, v in scores.items()}
+    return total / length, {k: mean_where(v) for k, v in scores.items()}

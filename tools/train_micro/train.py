@@ -4,7 +4,7 @@
 
 Each worker trains alone for --sync seconds; then weights and Adam's moments are averaged, weighted by the steps that
 each did, so that a worker that gets little time holds nobody up. A running mean of the weights is kept and exported.
-Progress counts the processor time of worker 0, not the clock: a run may be paused (SIGSTOP), or stopped and started
+Progress counts the processor time of worker 0, on CUDA the clock: a run may be paused (SIGSTOP), or stopped and started
 again. To end early, put a number of minutes into RUN/finish: the learning rate falls over them.
 """
 
@@ -24,6 +24,8 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
+import graphs
+import live
 import model as micro
 import muon
 import sampling
@@ -32,12 +34,16 @@ import steps
 WARM_UP = 0.02  # shares of the stage
 DECAY = 0.4
 MEAN_OVER = 0.88  # what the running mean keeps at each exchange
+SCENES = 100_000  # seeds of --live that lie between those of --seed and the next
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=pathlib.Path, help="folder of the run: state, weights, log")
-    parser.add_argument("--pool", type=pathlib.Path, required=True)
+    scenes = parser.add_mutually_exclusive_group(required=True)
+    scenes.add_argument("--pool", type=pathlib.Path, help="folder of clips that pool.py rendered")
+    scenes.add_argument("--live", type=int, metavar="PROCESSES", help="render clips of 24 frames while training")
+    parser.add_argument("--held", type=int, default=3000, help="of these on the device at a time, 8 MB each")
     parser.add_argument("--init", type=pathlib.Path, help="weights to start from (.pt or .safetensors); else random")
     parser.add_argument("--init-only", default="", metavar="PREFIX", help="take only weights whose names begin so")
     parser.add_argument("--head-start", action="store_true", help="begin with attention that looks at places")
@@ -50,7 +56,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--thin", type=float, default=0.0, help="share of images of which only thin things are asked for")
     parser.add_argument("--hard", type=float, default=0.0, help="share of draws that prefer what lack.py found lacking")
     parser.add_argument("--images-per-step", type=int, default=10)
-    parser.add_argument("--clips-per-step", type=int, default=2)
+    parser.add_argument("--clips-per-step", type=int, default=2, help="of the shortest; fewer of longer ones")
     parser.add_argument("--objects", type=int, nargs=2, default=(5, 3), help="objects per image and per clip")
     parser.add_argument("--smallest", type=float, nargs=2, default=(0.02, 0.005), help="area of objects: from, to")
     parser.add_argument("--lr", type=float, default=6e-4)
@@ -59,6 +65,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sync", type=float, default=20)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--graphs", action="store_true", help="CUDA graphs; clips of the shortest and longest length only")
     parser.add_argument("--compile", action="store_true", help="compile losses and memory encoder: a minute, then faster")
     parser.add_argument("--rank", type=int, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -127,10 +134,13 @@ def optimizers(model, args: argparse.Namespace) -> list:
     for p in model.parameters():
         (matrices if args.muon and p.ndim == 2 and min(p.shape) >= 16 else rest).append(p)
         p.grad = torch.zeros_like(p)
-    made = [torch.optim.AdamW(rest, lr=0.0, weight_decay=0.02, betas=(0.9, 0.98), fused=True)]
+    settings = {"weight_decay": 0.02, "betas": (0.9, 0.98), "fused": True, "capturable": args.graphs}
+    made = [torch.optim.AdamW(rest, lr=0.0, **settings)]
     if matrices:
         made.append(muon.Muon(matrices, lr=0.0, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"))
     for optimizer in made:
+        for group in optimizer.param_groups if args.graphs else ():
+            group["lr"] = torch.zeros((), device=group["params"][0].device)
         optimizer.step()
     return made
 
@@ -140,6 +150,7 @@ class Run:
 
     def __init__(self, args: argparse.Namespace):
         self.args, self.rank = args, args.rank
+        scenes = live.Live(args.size, args.live, args.held, SCENES * args.seed) if args.live else None
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(args.seed)
         self.model = micro.build(args.size).to(self.device).train()
@@ -151,11 +162,20 @@ class Run:
         else:
             self.begin()
         self.rng = np.random.default_rng([args.seed, self.rank, self.steps])
+        torch.manual_seed(int(self.rng.integers(2**63)))
         if args.compile:
             steps.mask_losses = torch.compile(steps.mask_losses, dynamic=False)
             self.model.memory_encoder.compile(dynamic=False)
         vanish = args.vanish if args.clips else 0.0
-        self.pool = sampling.Pool(args.pool, args.size, self.rng, vanish, args.touch, args.thin, args.hard)
+        if scenes:
+            self.pool = scenes
+            self.pool.open(self.device, self.rng, vanish, args.touch, args.thin)
+        else:
+            self.pool = sampling.Pool(args.pool, args.size, self.rng, vanish, args.touch, args.thin, args.hard)
+        if args.graphs:
+            micro.without_copies(self.device)
+            self.gradients = graphs.Captured(self.gradients, self.pool.quiet)
+            self.learn = graphs.Captured(self.learn, self.pool.quiet)
 
     def resume(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])
@@ -168,7 +188,7 @@ class Run:
         if args.init:
             kept = {k: v for k, v in micro.load(args.init).items() if k.startswith(args.init_only)}
             self.model.load_state_dict(kept, strict=not args.init_only)
-        if args.head_start:
+        if args.head_start:  # with --pool
             pool = sampling.Pool(args.pool, args.size, np.random.default_rng(args.seed))
             frames, _ = pool.batch(8, 1, 1, 0.0)
             micro.head_start(self.model, frames[:, 0].to(self.device))
@@ -179,26 +199,53 @@ class Run:
         args, rng = self.args, self.rng
         places = rng.random() < args.places
         clips = not places and rng.random() < args.clips
-        length = int(rng.integers(args.frames[0], args.frames[1] + 1)) if clips else 1
-        batch = args.clips_per_step if clips else args.images_per_step
-        frames, masks = self.pool.batch(batch, length, args.objects[int(clips)], smallest)
-        frames, masks = frames.to(self.device), masks.to(self.device)
-        if places:
-            loss, found = steps.place_step(self.model, frames, 8, rng)
+        if clips:
+            kind = f"clip {rng.choice(['click', 'box', 'mask'], p=[0.4, 0.25, 0.35])}"
+            length = int(rng.choice(args.frames) if args.graphs else rng.integers(args.frames[0], args.frames[1] + 1))
+            batch = max(1, args.clips_per_step * args.frames[0] // length)
         else:
-            loss, found = (steps.clip_step if clips else steps.image_step)(self.model, frames, masks, rng)
+            kind = "place" if places else rng.choice(["image", "image again"])
+            length, batch = 1, args.images_per_step
+        frames, masks = self.pool.batch(batch, length, args.objects[int(clips)], smallest)
+        found = self.gradients(kind, frames.to(self.device), masks.to(self.device))
+        self.learn("")
+        prefix = "" if kind.startswith("image") else kind.split()[0] + " "
+        return {prefix + k: v for k, v in found.items()}
+
+    def gradients(self, kind: str, frames: torch.Tensor, masks: torch.Tensor) -> dict:
+        """Those of the loss of one batch, into the parameters; the loss and the scores by name."""
+        what, _, how = kind.partition(" ")
+        if what == "place":
+            loss, found = steps.place_step(self.model, frames, 8, self.rng)
+        elif what == "image":
+            loss, found = steps.image_step(self.model, frames, masks, how == "again")
+        else:
+            loss, found = steps.clip_step(self.model, frames, masks, how)
         self.model.zero_grad(set_to_none=False)
         loss.backward()
+        return {"loss": loss.detach(), **found}
+
+    def learn(self, _: str) -> dict:
+        """One step of the optimizers."""
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
             optimizer.step()
-        prefix = "place " if places else "clip " if clips else ""
-        return {prefix + k: v for k, v in {"loss": loss.item(), **found}.items()}
+        return {}
+
+    def set_rate(self, rate: float) -> None:
+        for group in (g for o in self.optimizers for g in o.param_groups):
+            if self.args.graphs:
+                group["lr"].fill_(rate)  # a graph reads it from where it is
+            else:
+                group["lr"] = rate
 
     def save(self, now: float) -> None:
-        for k, v in self.model.state_dict().items():
+        weights = self.model.state_dict()
+        if not all(v.isfinite().all() for v in weights.values()):
+            raise SystemExit(f"{self.args.run}: weights are no numbers any more; state.pt is from before that")
+        for k, v in weights.items():
             self.mean[k].mul_(MEAN_OVER).add_(v, alpha=1 - MEAN_OVER)
-        state = {"model": self.model.state_dict(), "optimizers": [o.state_dict() for o in self.optimizers], "mean": self.mean}
+        state = {"model": weights, "optimizers": [o.state_dict() for o in self.optimizers], "mean": self.mean}
         torch.save(state | {"minutes": now, "steps": self.steps}, self.args.run / "state.tmp")
         os.replace(self.args.run / "state.tmp", self.args.run / "state.pt")
         micro.export(self.mean, self.args.run)
@@ -207,6 +254,7 @@ class Run:
 def work(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
+    torch.set_float32_matmul_precision("high")  # TF32 on CUDA
     cv2.setNumThreads(1)
     if args.workers > 1:
         store = dist.FileStore(str(args.run / f"store-{os.getppid()}"), args.workers)
@@ -214,16 +262,17 @@ def work(args: argparse.Namespace) -> None:
         dist.init_process_group("gloo", store=store, rank=args.rank, world_size=args.workers, timeout=patience)
     run = Run(args)
     schedule, exchange = Schedule(args), Exchange(run.model, run.optimizers, args.workers)
-    began, offset, now = time.process_time(), run.minutes, run.minutes
+    clock = time.time if run.device.type == "cuda" else time.process_time
+    began, offset, now = clock(), run.minutes, run.minutes
     while now < schedule.end:
-        for g in (g for o in run.optimizers for g in o.param_groups):
-            g["lr"] = schedule.rate(now)
+        run.set_rate(schedule.rate(now))
         until, done, scores = time.time() + args.sync, 0, collections.defaultdict(list)
         while time.time() < until or not done:
             for name, value in run.step(schedule.smallest(now)).items():
                 scores[name].append(value)
             done += 1
-        now = offset + (time.process_time() - began) / 60
+        scores = {k: torch.stack(v).nanmean().item() for k, v in sorted(scores.items())}  # the device is done with them
+        now = offset + (clock() - began) / 60
         all_done, now, left = exchange.average(done, now, schedule.asked())
         run.steps += all_done
         run.pool.refresh()
@@ -231,7 +280,8 @@ def work(args: argparse.Namespace) -> None:
         if args.rank == 0:
             run.save(now)
             line = f"{now:6.2f}/{schedule.end:.0f} min  step {run.steps}  "
-            line += "  ".join(f"{k} {np.mean(v):.3f}" for k, v in sorted(scores.items()))
+            line += "  ".join(f"{k} {v:.3f}" for k, v in scores.items())
+            line += f"  scenes {run.pool.written}" if args.live else ""
             with open(args.run / "log.txt", "a") as log:
                 print(line, file=log)
             print(f"\r{line}", end="", file=sys.stderr, flush=True)

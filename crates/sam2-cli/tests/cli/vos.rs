@@ -153,7 +153,7 @@ fn the_balloon_is_tracked_from_its_mask_as_well_as_from_a_click() {
     let report = accepted(&run(&["eval", "sav", "--gt", &truth, "--pred", &out, "--all-frames", "--json"]));
     let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
     let j = report["J"].as_f64().expect("J");
-    assert!((j - 93.5).abs() < 1.0, "a click reaches 93.5, behind the tower and after: {j}");
+    assert!((j - 93.0).abs() < 1.0, "a click reaches 93.0, behind the tower and after: {j}");
 
     // The same mask as a prompt of `sam2 track`, which binarises it too; post-processing fills holes of 8 pixels.
     let prompts =

@@ -1,0 +1,193 @@
+"""Scenes that other processes render while training goes on, of which the device holds the newest: for a GPU.
+
+A pool of files (pool.py) feeds two CPU cores; a GPU would see the same few thousand clips again and again.
+"""
+
+import itertools
+import mmap
+import multiprocessing
+import os
+import threading
+import time
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import data
+import pool
+import prompts
+import sampling
+
+SIDE = 288  # pixels that scenes are rendered with, before they are cropped
+SLOTS = 128  # scenes on their way from the processes to the device
+THINGS = 8  # more than a scene has
+WARM = 0.1  # share of the device's scenes that must be there before training begins
+GUARD = 256  # of the oldest scenes, about to be replaced while steps that were queued still read them
+CANDIDATES = 24  # windows drawn for every one that is taken
+CROPS = 3  # tries at a crop in which something is to be seen
+
+WHOLE = np.dtype(
+    [
+        ("frames", np.uint8, (data.TICKS, SIDE, SIDE, 3)),
+        ("ids", np.int8, (data.TICKS, SIDE, SIDE)),
+        ("shown", np.float32, data.TICKS),  # share of the picture that thing 0 covers
+        ("touching", bool, data.TICKS),  # whether thing 0 is beside its twin
+        ("thin", bool, (data.TICKS, THINGS)),
+    ]
+)
+
+
+def render(slots: np.ndarray, free, done, first: int, step: int) -> None:
+    """Renders scenes of the seeds first, first + step, … for ever, into slots that are free."""
+    os.nice(10)
+    cv2.setNumThreads(1)
+    for seed in itertools.count(first, step):
+        rng = np.random.default_rng([seed, 6])
+        story = str(rng.choice(data.STORIES, p=pool.SHARES))
+        frames, ids, _ = data.clip(seed % data.HELD_OUT, SIDE, story=story)
+        at = free.get()
+        slot = slots[at]
+        slot["frames"], slot["ids"] = frames, ids
+        slot["shown"] = (ids == 0).mean((1, 2))
+        slot["touching"] = sampling.touching(ids) if story == "twin" else False
+        slot["thin"] = [[bool((i == k).any()) and prompts.is_thin(i == k) for k in range(THINGS)] for i in ids[:, ::2, ::2]]
+        done.put(at)
+
+
+class Live:
+    """Draws batches from scenes that never stop coming; `batch` is that of sampling.Pool."""
+
+    def __init__(self, size: int, processes: int, held: int, first: int):
+        """held: scenes on the device, 8 MB each. first: the seed of the first scene."""
+        context = multiprocessing.get_context("fork")  # before the first use of CUDA
+        room = mmap.mmap(-1, SLOTS * WHOLE.itemsize)
+        self.size, self.held = size, held
+        self.slots = np.frombuffer(room, WHOLE)
+        self.free, self.done = context.Queue(), context.Queue()
+        for at in range(SLOTS):
+            self.free.put(at)
+        for k in range(processes):
+            what = self.slots, self.free, self.done, first + k, processes
+            context.Process(target=render, args=what, daemon=True).start()
+        self.notes = {k: np.zeros((held, *WHOLE[k].shape), WHOLE[k].base) for k in ("shown", "touching", "thin")}
+        self.written = 0
+        self.quiet = threading.Lock()  # for graphs.Captured
+
+    def open(self, device: torch.device, rng: np.random.Generator, vanish: float, touch: float, thin: float) -> None:
+        """Begins to take up scenes, and waits for the first of them. The shares are those of sampling.Pool."""
+        self.device, self.rng = device, rng
+        self.vanish, self.touch, self.thin = vanish, touch, thin
+        self.frames = torch.zeros((self.held, *WHOLE["frames"].shape), dtype=torch.uint8, device=device)
+        self.ids = torch.zeros((self.held, *WHOLE["ids"].shape), dtype=torch.int8, device=device)
+        threading.Thread(target=self._take_up, daemon=True).start()
+        while self.written < WARM * self.held:
+            time.sleep(0.1)
+
+    def _take_up(self) -> None:
+        side = torch.cuda.Stream() if self.device.type == "cuda" else None  # not to wait for the steps that are queued
+        while True:
+            at = self.done.get()
+            slot, place = self.slots[at], self.written % self.held
+            with self.quiet, torch.cuda.stream(side):
+                self.frames[place].copy_(torch.from_numpy(slot["frames"]))
+                self.ids[place].copy_(torch.from_numpy(slot["ids"]))
+            for key, note in self.notes.items():
+                note[place] = slot[key]
+            self.free.put(at)
+            self.written += 1
+
+    def refresh(self) -> None:
+        """Nothing to do: scenes are taken up as they come."""
+
+    def batch(self, batch: int, frames: int, objects: int, smallest: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Frames [B, T, 3, S, S], normalised, and masks [B, N, T, S, S] in 0 and 1, on the device."""
+        scenes, ticks, story = self._draw(batch, frames, smallest)
+        allowed = np.ones((batch, THINGS), bool)
+        if frames == 1:
+            thin = self.notes["thin"][scenes, ticks[:, 0]]
+            wished = thin.any(1) & (self.rng.random(batch) < self.thin)
+            allowed[wished] = thin[wished]
+            story &= ~wished
+        crops = np.stack([self._crops(batch) for _ in range(CROPS)])
+        there = lambda array: torch.from_numpy(array).to(self.device, non_blocking=True)
+        scenes, ticks, story, allowed, crops = map(there, (scenes, ticks, story, allowed, crops))
+        seen, crops = self._seen(self.ids[scenes, ticks[:, 0]], crops, story, allowed, smallest)
+        prefer = story | (torch.rand(batch, device=self.device) < 0.7)
+        chosen = _choose(seen, prefer & seen[:, 0], objects)
+        every = scenes[:, None], ticks
+        pictures = self.frames[every].permute(0, 1, 4, 2, 3).float().flatten(1, 2)
+        pictures = self._warp(pictures, crops, "bilinear").unflatten(1, (frames, 3))
+        ids = self._warp(self.ids[every].float(), crops, "nearest")
+        return self._colours(pictures), (ids[:, None] == chosen[:, :, None, None, None]).float()
+
+    def _draw(self, batch: int, frames: int, smallest: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Scenes [B], ticks [B, T], and whether thing 0 must be among those that are asked for, [B]."""
+        rng, many = self.rng, batch * CANDIDATES
+        last = self.written
+        held = min(last, self.held)
+        spared = GUARD if last >= self.held else 0
+        scenes = (last + spared + rng.integers(0, held - spared, many)) % held
+        stride = rng.integers(1, min((data.TICKS - 1) // max(frames - 1, 1), 3) + 1, many)
+        first = rng.integers(0, data.TICKS - stride * (frames - 1))
+        ticks = first[:, None] + stride[:, None] * np.arange(frames)
+        ticks = np.where(rng.random((many, 1)) < 0.3, ticks[:, ::-1], ticks)
+        shown = self.notes["shown"][scenes[:, None], ticks]
+        begins = shown[:, 0] >= smallest
+        away = np.maximum.accumulate(shown == 0, 1)
+        returns = begins & ((shown >= smallest) & away).any(1)
+        beside = begins & self.notes["touching"][scenes[:, None], ticks].any(1)
+        wish = rng.random(batch)
+        gone = int((wish > 1 - self.vanish).sum()) if frames > 1 else 0
+        take = list(np.flatnonzero(returns)[:gone])
+        take += list(np.flatnonzero(beside)[: int((wish < self.touch).sum())])
+        story = np.arange(batch) < len(take)
+        take += list(range(many - batch + len(take), many))  # these were not looked at
+        return scenes[take], ticks[take], story
+
+    def _crops(self, batch: int) -> np.ndarray:
+        """[B, 2, 3]: places of the picture of places of the batch, both in -1..1: crop, flips, transposition."""
+        rng = self.rng
+        share = rng.uniform(0.7, 1, (batch, 1, 1))
+        turn = np.eye(2)[None] * rng.choice([-1, 1], (batch, 1, 2))
+        turn = np.where(rng.random((batch, 1, 1)) < 0.5, turn, turn[:, ::-1])
+        shift = rng.uniform(-1, 1, (batch, 2, 1)) * (1 - share)
+        return np.concatenate([turn * share, shift], 2).astype(np.float32)
+
+    def _warp(self, maps: torch.Tensor, crops: torch.Tensor, mode: str) -> torch.Tensor:
+        grid = F.affine_grid(crops, (len(maps), 1, self.size, self.size), align_corners=False)
+        return F.grid_sample(maps, grid, mode=mode, padding_mode="border", align_corners=False)
+
+    def _seen(self, ids, crops, story, allowed, smallest: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of ids [B, SIDE, SIDE] and several crops of each: the things to be seen, [B, THINGS], and the crop taken."""
+        batch = len(ids)
+        views = self._warp(ids.float()[:, None].repeat(CROPS, 1, 1, 1), crops.flatten(0, 1), "nearest").flatten(1)
+        share = torch.stack([(views == k).float().mean(1) for k in range(THINGS)], 1).view(CROPS, batch, THINGS)
+        seen = (share >= smallest) & allowed
+        best = torch.where(story, seen[..., 0], seen.any(2)).float().argmax(0)
+        rows = torch.arange(batch, device=ids.device)
+        return seen[best, rows], crops[best, rows]
+
+    def _colours(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Channels in any order, contrast and brightness: the same for all frames of a clip."""
+        batch, device = len(pictures), self.device
+        order = torch.rand(batch, 3, device=device).argsort(1)[:, None, :, None, None].expand_as(pictures)
+        contrast, light = torch.rand(2, batch, 1, 1, 1, 1, device=device)
+        x = pictures.gather(2, order) / 255
+        x = ((x - 0.5) * (0.6 + 0.6 * contrast) + 0.5 + 0.3 * (light - 0.5)).clamp(0, 1)
+        mean, deviation = (torch.from_numpy(v).to(device)[:, None, None] for v in (sampling.MEAN, sampling.DEVIATION))
+        return (x - mean) / deviation
+
+
+def _choose(seen: torch.Tensor, story: torch.Tensor, objects: int) -> torch.Tensor:
+    """Things to follow, [B, objects], of those that are seen; where `story`, 0 is the first and 1 then the next.
+
+    Where there are fewer, they are given more than once; where there is none, it is thing 0, of which nothing is seen.
+    """
+    key = torch.rand(seen.shape, device=seen.device) + 8.0 * seen
+    key[:, 0] += 4.0 * story
+    key[:, 1] += 2.0 * (story & seen[:, 1])
+    order = torch.where(seen.any(1)[:, None], key.argsort(1, descending=True), 0)
+    turns = torch.arange(objects, device=seen.device) % seen.sum(1, keepdim=True).clamp(min=1)
+    return order.gather(1, turns)
