@@ -10,6 +10,8 @@ import torch
 
 import model
 
+OBJECT_SCORE = "sam_mask_decoder.pred_obj_score_head.layers.2.bias"
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -17,9 +19,12 @@ def main() -> None:
     parser.add_argument("second", type=pathlib.Path)
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--share", type=float, default=0.5, help="of the second in the mean")
+    parser.add_argument("--object-score", type=float, default=0.0, help="by how much higher that of the mean is")
     args = parser.parse_args()
     first, second = model.load(args.first), model.load(args.second)
-    model.export({name: torch.lerp(first[name], second[name], args.share) for name in first}, args.folder)
+    mean = {name: torch.lerp(first[name], second[name], args.share) for name in first}
+    mean[OBJECT_SCORE] += args.object_score
+    model.export(mean, args.folder)
 
 
 if __name__ == "__main__":
