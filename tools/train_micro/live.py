@@ -52,7 +52,8 @@ def render(slots: np.ndarray, free, done, first: int, step: int) -> None:
         slot["frames"], slot["ids"] = frames, ids
         slot["shown"] = (ids == 0).mean((1, 2))
         slot["touching"] = sampling.touching(ids) if story == "twin" else False
-        slot["thin"] = [[bool((i == k).any()) and prompts.is_thin(i == k) for k in range(THINGS)] for i in ids[:, ::2, ::2]]
+        for tick, small in enumerate(ids[:, ::2, ::2]):
+            slot["thin"][tick] = [(small == k).any() and prompts.is_thin(small == k) for k in range(THINGS)]
         done.put(at)
 
 
@@ -143,7 +144,7 @@ class Live:
         take = list(np.flatnonzero(returns)[:gone])
         take += list(np.flatnonzero(beside)[: int((wish < self.touch).sum())])
         story = np.arange(batch) < len(take)
-        take += list(range(many - batch + len(take), many))  # these were not looked at
+        take += list(range(many - batch + len(take), many))  # the others as they come
         return scenes[take], ticks[take], story
 
     def _crops(self, batch: int) -> np.ndarray:

@@ -65,10 +65,17 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sync", type=float, default=20)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--graphs", action="store_true", help="CUDA graphs; clips of the shortest and longest length only")
+    parser.add_argument("--graphs", action="store_true", help="CUDA graphs; no clips between --frames")
     parser.add_argument("--compile", action="store_true", help="compile losses and memory encoder: a minute, then faster")
     parser.add_argument("--rank", type=int, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.live and (args.head_start or args.hard or args.workers > 1):
+        parser.error("--live: not with --head-start or --hard, and for --workers 1")
+    if args.live and args.held <= live.GUARD:
+        parser.error(f"--held: more than {live.GUARD}")
+    if args.graphs and (args.places or not torch.cuda.is_available()):
+        parser.error("--graphs: for CUDA, and not with --places")
+    return args
 
 
 class Schedule:
@@ -188,7 +195,7 @@ class Run:
         if args.init:
             kept = {k: v for k, v in micro.load(args.init).items() if k.startswith(args.init_only)}
             self.model.load_state_dict(kept, strict=not args.init_only)
-        if args.head_start:  # with --pool
+        if args.head_start:
             pool = sampling.Pool(args.pool, args.size, np.random.default_rng(args.seed))
             frames, _ = pool.batch(8, 1, 1, 0.0)
             micro.head_start(self.model, frames[:, 0].to(self.device))
