@@ -54,7 +54,7 @@ class Pool:
                 if self.touch:
                     number, ids = int(path.name.split("-")[1]), self.parts[path.name][1]
                     stories = [story for _, story in pool.plan(number, ids.shape[1])]
-                    beside = [touching(i) & (s == "twin") for i, s in zip(ids, stories)]
+                    beside = [touching(i) if s == "twin" else np.zeros(len(i), bool) for i, s in zip(ids, stories)]
                     self.touching[path.name] = np.stack(beside)
         if not self.parts:
             raise SystemExit(f"{self.folder}: no rendered clips; run pool.py first")

@@ -7,7 +7,6 @@ import torch.nn.functional as F
 import prompts
 
 UNSURE = 0.0005  # objects that show less than this share of the picture count neither as present nor as absent
-
 ALL_POINTERS = 16  # predictors measure the age of pointers by this number, but by the length of a shorter clip
 
 
