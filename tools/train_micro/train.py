@@ -73,8 +73,8 @@ def arguments() -> argparse.Namespace:
         parser.error("--live: not with --head-start or --hard, and for --workers 1")
     if args.live and args.held <= live.GUARD:
         parser.error(f"--held: more than {live.GUARD}")
-    if args.graphs and (args.places or not torch.cuda.is_available()):
-        parser.error("--graphs: for CUDA, and not with --places")
+    if args.graphs and args.places:
+        parser.error("--graphs: not with --places")
     return args
 
 
@@ -158,7 +158,9 @@ class Run:
     def __init__(self, args: argparse.Namespace):
         self.args, self.rank = args, args.rank
         scenes = live.Live(args.size, args.live, args.held, SCENES * args.seed) if args.live else None
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # not before live.Live has forked
+        if args.graphs and self.device.type != "cuda":
+            raise SystemExit("--graphs: there is no CUDA here")
         torch.manual_seed(args.seed)
         self.model = micro.build(args.size).to(self.device).train()
         self.optimizers = optimizers(self.model, args)
@@ -233,7 +235,7 @@ class Run:
         return {"loss": loss.detach(), **found}
 
     def learn(self, _: str) -> dict:
-        """One step of the optimizers."""
+        """One step of the optimizers. The argument is graphs.Captured's kind, of which there is one."""
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
             optimizer.step()
