@@ -82,6 +82,8 @@ class Live:
         self.vanish, self.touch, self.thin = vanish, touch, thin
         self.frames = torch.zeros((self.held, *WHOLE["frames"].shape), dtype=torch.uint8, device=device)
         self.ids = torch.zeros((self.held, *WHOLE["ids"].shape), dtype=torch.int8, device=device)
+        colour = lambda values: torch.from_numpy(values).to(device)[:, None, None]
+        self.mean, self.deviation = colour(sampling.MEAN), colour(sampling.DEVIATION)
         threading.Thread(target=self._take_up, daemon=True).start()
         while self.written < WARM * self.held:
             time.sleep(0.1)
@@ -115,7 +117,7 @@ class Live:
         there = lambda array: torch.from_numpy(array).to(self.device, non_blocking=True)
         scenes, ticks, story, allowed, crops = map(there, (scenes, ticks, story, allowed, crops))
         seen, crops = self._seen(self.ids[scenes, ticks[:, 0]], crops, story, allowed, smallest)
-        prefer = story | (torch.rand(batch, device=self.device) < 0.7)
+        prefer = story | (torch.rand(batch, device=self.device) < sampling.STORY_FIRST)
         chosen = _choose(seen, prefer & seen[:, 0], objects)
         every = scenes[:, None], ticks
         pictures = self.frames[every].permute(0, 1, 4, 2, 3).float().flatten(1, 2)
@@ -130,14 +132,13 @@ class Live:
         held = min(last, self.held)
         spared = GUARD if last >= self.held else 0
         scenes = (last + spared + rng.integers(0, held - spared, many)) % held
-        stride = rng.integers(1, min((data.TICKS - 1) // max(frames - 1, 1), 3) + 1, many)
+        stride = rng.integers(1, sampling.widest(frames, data.TICKS) + 1, many)
         first = rng.integers(0, data.TICKS - stride * (frames - 1))
         ticks = first[:, None] + stride[:, None] * np.arange(frames)
-        ticks = np.where(rng.random((many, 1)) < 0.3, ticks[:, ::-1], ticks)
+        ticks = np.where(rng.random((many, 1)) < sampling.BACKWARDS, ticks[:, ::-1], ticks)
         shown = self.notes["shown"][scenes[:, None], ticks]
         begins = shown[:, 0] >= smallest
-        away = np.maximum.accumulate(shown == 0, 1)
-        returns = begins & ((shown >= smallest) & away).any(1)
+        returns = begins & sampling.returns(shown, smallest)
         beside = begins & self.notes["touching"][scenes[:, None], ticks].any(1)
         wish = rng.random(batch)
         gone = int((wish > 1 - self.vanish).sum()) if frames > 1 else 0
@@ -150,7 +151,7 @@ class Live:
     def _crops(self, batch: int) -> np.ndarray:
         """[B, 2, 3]: places of the picture of places of the batch, both in -1..1: crop, flips, transposition."""
         rng = self.rng
-        share = rng.uniform(0.7, 1, (batch, 1, 1))
+        share = rng.uniform(sampling.CROP, 1, (batch, 1, 1))
         turn = np.eye(2)[None] * rng.choice([-1, 1], (batch, 1, 2))
         turn = np.where(rng.random((batch, 1, 1)) < 0.5, turn, turn[:, ::-1])
         shift = rng.uniform(-1, 1, (batch, 2, 1)) * (1 - share)
@@ -173,12 +174,13 @@ class Live:
     def _colours(self, pictures: torch.Tensor) -> torch.Tensor:
         """Channels in any order, contrast and brightness: the same for all frames of a clip."""
         batch, device = len(pictures), self.device
+        low, high = sampling.CONTRAST
         order = torch.rand(batch, 3, device=device).argsort(1)[:, None, :, None, None].expand_as(pictures)
         contrast, light = torch.rand(2, batch, 1, 1, 1, 1, device=device)
         x = pictures.gather(2, order) / 255
-        x = ((x - 0.5) * (0.6 + 0.6 * contrast) + 0.5 + 0.3 * (light - 0.5)).clamp(0, 1)
-        mean, deviation = (torch.from_numpy(v).to(device)[:, None, None] for v in (sampling.MEAN, sampling.DEVIATION))
-        return (x - mean) / deviation
+        light = 2 * sampling.LIGHT * (light - 0.5)
+        x = ((x - 0.5) * (low + (high - low) * contrast) + 0.5 + light).clamp(0, 1)
+        return (x - self.mean) / self.deviation
 
 
 def _choose(seen: torch.Tensor, story: torch.Tensor, objects: int) -> torch.Tensor:

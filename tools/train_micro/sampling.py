@@ -12,6 +12,11 @@ import prompts
 
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
+BACKWARDS = 0.3  # share of the clips that run backwards
+STORY_FIRST = 0.7  # share in which the story's own thing is the first that is asked for, if it is in view
+CROP = 0.7  # least share of the side that is kept
+CONTRAST = (0.6, 1.2)
+LIGHT = 0.15  # what is added or taken at most
 
 
 class Pool:
@@ -83,7 +88,7 @@ class Pool:
             thin = frames == 1 and wish > 1 - self.thin
             x, ids, choice = self._one(frames, gone, touching, thin, smallest)
             chosen = list(self.rng.permutation(choice))
-            if 0 in chosen and (gone or touching or self.rng.random() < 0.7):
+            if 0 in chosen and (gone or touching or self.rng.random() < STORY_FIRST):
                 chosen.sort(key=lambda k: min(k, 2))  # the story's own thing first, then its twin or what hides it
             chosen = (chosen * objects)[:objects]
             pictures.append(x)
@@ -120,22 +125,21 @@ class Pool:
             if not (gone or touching):
                 return name, clip, index
             shown = self.shown[name][clip][index]
-            wished = _returns(shown, smallest) if gone else self.touching[name][clip][index].any()
+            wished = returns(shown, smallest) if gone else self.touching[name][clip][index].any()
             if shown[0] >= smallest and wished:
                 return name, clip, index
 
     def _frames(self, wanted: int, stored: int) -> list[int]:
-        """Which of the frames of a clip: those of pool.FRAMES are apart already, of longer ones every one to third."""
-        widest = (stored - 1) // max(wanted - 1, 1) if stored > pool.FRAMES else 1
-        stride = int(self.rng.integers(1, min(widest, 3) + 1))
+        """Which of the frames of a clip."""
+        stride = int(self.rng.integers(1, widest(wanted, stored) + 1))
         first = int(self.rng.integers(0, stored - stride * (wanted - 1)))
         index = list(range(first, first + stride * wanted, stride))
-        return index[::-1] if self.rng.random() < 0.3 else index
+        return index[::-1] if self.rng.random() < BACKWARDS else index
 
     def _alter(self, frames: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Crop, flips, transposition, colours: the same for all frames."""
         rng, side = self.rng, frames.shape[1]
-        crop = int(round(side * rng.uniform(0.7, 1)))
+        crop = int(round(side * rng.uniform(CROP, 1)))
         top, left = rng.integers(0, side - crop + 1, 2)
         space = (slice(None), slice(top, top + crop), slice(left, left + crop))
         size = (self.size, self.size)
@@ -148,14 +152,19 @@ class Pool:
         if rng.random() < 0.5:
             frames, ids = frames.swapaxes(1, 2), ids.swapaxes(1, 2)
         frames = frames[..., rng.permutation(3)].astype(np.float32) / 255
-        frames = ((frames - 0.5) * rng.uniform(0.6, 1.2) + 0.5 + rng.uniform(-0.15, 0.15)).clip(0, 1)
+        frames = ((frames - 0.5) * rng.uniform(*CONTRAST) + 0.5 + rng.uniform(-LIGHT, LIGHT)).clip(0, 1)
         return (frames - MEAN) / DEVIATION, ids
 
 
-def _returns(shown: np.ndarray, smallest: float) -> bool:
-    """Whether nothing is seen on some frame and at least `smallest` on a later one, of shares [frames]."""
-    away = np.flatnonzero(shown == 0)
-    return len(away) > 0 and shown[away[0] :].max() >= smallest
+def widest(wanted: int, stored: int) -> int:
+    """How far apart frames may be taken: those of pool.FRAMES are apart already, of longer clips every one to third."""
+    return min((stored - 1) // max(wanted - 1, 1), 3) if stored > pool.FRAMES else 1
+
+
+def returns(shown: np.ndarray, smallest: float) -> np.ndarray:
+    """Whether nothing is seen on some frame and at least `smallest` on a later one, of shares [..., frames]."""
+    away = np.maximum.accumulate(shown == 0, -1)
+    return ((shown >= smallest) & away).any(-1)
 
 
 def touching(ids: np.ndarray) -> np.ndarray:
