@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use sam2_benches::noise;
-use sam2_model::modules::{self, Stored};
+use sam2_model::inspect::{self, Stored};
 use sam2_model::{
     Frame, ImagePredictor, ImagePrompt, Model, NoTap, Points, VideoInfo, VideoOptions, VideoPredictor,
     Workspace,
@@ -43,7 +43,7 @@ fn bench(c: &mut Criterion) {
     let mut workspace = Workspace::default();
     group.bench_function("memory_attention", |bencher| {
         bencher.iter(|| {
-            modules::memory_attention(
+            inspect::memory_attention(
                 &model,
                 &mut workspace,
                 &mut NoTap,

@@ -7,7 +7,7 @@ use kernels::gemm::Activation;
 use crate::config::Config;
 use crate::error::LoadError;
 use crate::nn::LayerNorm;
-use crate::position_encoding::FourierFeatures;
+use crate::nn::position::FourierFeatures;
 use crate::weights::Scope;
 use crate::workspace::Run;
 

@@ -1,6 +1,6 @@
 //! What the objects of a frame share: everything that depends on the frame alone, computed when the first of them needs it.
 
-use crate::memory_attention::{MemoryTokens, SharedQueries};
+use crate::memory::attention::{MemoryTokens, SharedQueries};
 use crate::model::Model;
 use crate::workspace::{Buffer, Run};
 
@@ -47,8 +47,8 @@ impl<'a> SharedFrame<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory_encoder::MaskInput;
-    use crate::sam_heads::NO_OBJ_SCORE;
+    use crate::heads::NO_OBJ_SCORE;
+    use crate::memory::encoder::MaskInput;
     use crate::tap::{NoTap, Tap};
     use crate::workspace::Workspace;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sam2_model::{
     Model, ModelOptions, NoTap, Points, Precision, Tap, VideoInfo, VideoOptions, VideoPredictor, Workspace,
-    modules,
+    inspect,
 };
 use sam2_tests::{clips, micro, seeded};
 
@@ -66,7 +66,7 @@ fn memory_parts_stay_within_three_percent() {
     let pix_feat = seeded::draw("input.pix_feat", 64 * 64 * 256, 0.0, 1.0);
     let mask = seeded::smooth("input.mask_high_res", 1024, 1024, 32, 0.0, 5.0);
     let stored: Vec<_> = (0..7)
-        .map(|frame| modules::Stored {
+        .map(|frame| inspect::Stored {
             frame,
             cond: frame == 0,
             memory: seeded::draw(&format!("int8.memory{frame}"), 4096 * 64, 0.0, 1.0),
@@ -74,9 +74,9 @@ fn memory_parts_stay_within_three_percent() {
         })
         .collect();
     let [(_, single), (_, int8)] = both(NAME, |model, taps| {
-        let memory = modules::memory_encoder(model, &mut NoTap, &pix_feat, mask.clone(), false);
+        let memory = inspect::memory_encoder(model, &mut NoTap, &pix_feat, mask.clone(), false);
         let workspace = &mut Workspace::default();
-        [memory, modules::memory_attention(model, workspace, taps, &pix_feat, &stored, (7, 8, false))]
+        [memory, inspect::memory_attention(model, workspace, taps, &pix_feat, &stored, (7, 8, false))]
     });
     for (part, (int8, single)) in ["memory encoder", "memory attention"].iter().zip(int8.iter().zip(&single))
     {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sam2_model::{Features, Model, NoTap, Tap, modules};
+use sam2_model::{Features, Model, NoTap, Tap, inspect};
 use sam2_tests::golden::Golden;
 use sam2_tests::probe::{Budget, Probes};
 use sam2_tests::seeded;
@@ -62,7 +62,7 @@ fn every_prompt_matches_meta() {
         let mask = (probes.u8s(&format!("{case}#mask_prompt"))[0] == 1).then_some(&logits[..]);
         let multimask = probes.u8s(&format!("{case}#multimask"))[0] == 1;
         let mut golden = Golden::new(&probes, format!("{case}/"), budget);
-        let heads = modules::sam_heads(&model, &mut golden, &features, &points, mask, multimask);
+        let heads = inspect::sam_heads(&model, &mut golden, &features, &points, mask, multimask);
         golden.record("sam_heads.high_res", &[1024, 1024], &high_res(&heads.low_res));
         golden.finish(|_| false);
     }
@@ -73,7 +73,7 @@ fn a_mask_prompt_alone_matches_meta() {
     let probes = Probes::open("decoder_tiny.safetensors");
     let logits = seeded::smooth("input.mask_logits", 256, 256, 16, 0.0, 5.0);
     let mut golden = Golden::new(&probes, "mask/", budget);
-    modules::decode(&model(), &mut golden, &features(), &[], Some(&logits));
+    inspect::decode(&model(), &mut golden, &features(), &[], Some(&logits));
     golden.finish(|_| false);
 }
 
@@ -85,7 +85,7 @@ fn a_mask_prompt_of_a_video_is_taken_as_it_is() {
         .map(|&x| if x > 0.0 { 1.0 } else { 0.0 })
         .collect();
     let mut golden = Golden::new(&probes, "mask_as_output/", budget);
-    let heads = modules::mask_as_output(&model(), &mut WithoutHeads(&mut golden), &features(), &mask);
+    let heads = inspect::mask_as_output(&model(), &mut WithoutHeads(&mut golden), &features(), &mask);
     golden.finish(|name| name.starts_with("sam_heads"));
     let mut golden = Golden::new(&probes, "mask_as_output/sam_heads.", budget_of_heads);
     golden.record("low_res", &[256, 256], &heads.low_res);
@@ -95,7 +95,7 @@ fn a_mask_prompt_of_a_video_is_taken_as_it_is() {
     golden.finish(|_| false);
     assert_eq!((heads.iou, heads.object_score), (1.0, 10.0));
 
-    let empty = modules::mask_as_output(&model(), &mut NoTap, &features(), &vec![0.0; 1024 * 1024]);
+    let empty = inspect::mask_as_output(&model(), &mut NoTap, &features(), &vec![0.0; 1024 * 1024]);
     assert_eq!(empty.object_score, -10.0, "an empty mask means that the object is absent");
     // The weights of the resize sum to one but for rounding.
     assert!(empty.low_res.iter().all(|&x| (x + 10.0).abs() <= 1e-5));
@@ -123,6 +123,6 @@ fn budget_of_heads(_: &str) -> Budget {
 fn constant_encodings_match_meta() {
     let probes = Probes::open("decoder_tiny.safetensors");
     let mut golden = Golden::new(&probes, "", budget);
-    modules::decode(&model(), &mut golden, &features(), &[(0.0, 0.0, -1)], None);
+    inspect::decode(&model(), &mut golden, &features(), &[(0.0, 0.0, -1)], None);
     golden.finish(|name| name != "sam_prompt_encoder.dense_pe");
 }

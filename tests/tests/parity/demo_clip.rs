@@ -1,7 +1,7 @@
 //! The embedded trained model on the bundled clip, in which a look-alike passes in front of the object, against Meta's code: from
 //! the bytes of the GIF to the mask of every frame.
 
-use sam2_model::{Points, VideoInfo, VideoOptions, VideoPredictor, modules};
+use sam2_model::{Points, VideoInfo, VideoOptions, VideoPredictor, inspect};
 use sam2_tests::golden::Golden;
 use sam2_tests::micro::{self, asset};
 use sam2_tests::probe::{Budget, Probes};
@@ -53,7 +53,7 @@ fn masks_of_the_embedded_model_match_meta_on_every_frame() {
         let mut golden = Golden::new(&probes, format!("{f}/"), budget);
         golden.compare("low_res", &[64, 64], &object.low_res);
         golden.compare("object_score", &[1], &[object.object_score]);
-        let (memory, pointer) = modules::remembered(&predictor, 1, f).expect("just tracked");
+        let (memory, pointer) = inspect::remembered(&predictor, 1, f).expect("just tracked");
         golden.compare("memory", &[16, 16, 32], &memory);
         golden.compare("obj_ptr", &[128], &pointer);
         golden.compare("video_res", &[height, width], &output.mask_logits(0));

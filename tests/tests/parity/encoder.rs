@@ -1,6 +1,6 @@
 //! The image encoder of tiny against Meta's code: rows T0 to N2 of the parity tables, end to end and block by block.
 
-use sam2_model::{Model, NoTap, Workspace, modules};
+use sam2_model::{Model, NoTap, Workspace, inspect};
 use sam2_tests::golden::Golden;
 use sam2_tests::probe::{Budget, Probes};
 use sam2_tests::seeded;
@@ -46,7 +46,7 @@ fn every_kind_of_block_matches_meta_from_its_own_input() {
     {
         let input = seeded::draw(&format!("input.block{block}"), side * side * channels, 0.0, 1.0);
         let mut golden = Golden::new(&probes, "module/", module);
-        modules::trunk_block(&model, &mut golden, block, input, (side, side));
+        inspect::trunk_block(&model, &mut golden, block, input, (side, side));
         let own = format!("image_encoder.trunk.blocks.{block}");
         golden.finish(|name| name != own && !name.starts_with(&format!("{own}.")));
     }
@@ -56,7 +56,7 @@ fn every_kind_of_block_matches_meta_from_its_own_input() {
 fn constant_tables_match_meta() {
     let probes = Probes::open("encoder_tiny.safetensors");
     let model = Model::from_bytes(&seeded::checkpoint(TINY), TINY).expect("the seeded checkpoint loads");
-    let (image, memory) = modules::position_encodings(&model);
+    let (image, memory) = inspect::position_encodings(&model);
     let mut golden = Golden::new(&probes, "position_encoding.", |_| Budget::absolute(2e-6));
     golden.compare("image", &[64, 64, 256], &image);
     golden.compare("memory", &[64, 64, 64], memory);

@@ -1,6 +1,6 @@
 //! The image predictor against Meta's, from pixels to masks, for every size of 2.1 and for 2.0.
 
-use sam2_model::{Frame, ImagePredictor, ImagePrompt, Model, Points, modules};
+use sam2_model::{Frame, ImagePredictor, ImagePrompt, Model, Points, inspect};
 use sam2_tests::golden::Golden;
 use sam2_tests::probe::{Budget, Probes};
 use sam2_tests::seeded;
@@ -98,7 +98,7 @@ fn preprocessing_matches_meta() {
     for (width, height) in [(1024, 683), (1024, 1024), (60, 40), (333, 1500), (2100, 1111), (480, 270)] {
         let frame = Frame::new(width, height, seeded::photo("photo.p", width, height, 0))
             .expect("the photo fills the frame");
-        golden.compare(&format!("{width}x{height}"), &[1024, 1024, 3], &modules::image_input(&tiny, &frame));
+        golden.compare(&format!("{width}x{height}"), &[1024, 1024, 3], &inspect::image_input(&tiny, &frame));
     }
     golden.finish(|_| false);
     // Pillow's bicubic on bytes: exact.

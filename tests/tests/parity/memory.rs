@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use half::bf16;
-use sam2_model::{Model, Workspace, modules};
+use sam2_model::{Model, Workspace, inspect};
 use sam2_tests::golden::Golden;
 use sam2_tests::probe::{Budget, Probes};
 use sam2_tests::seeded;
@@ -41,7 +41,7 @@ fn memory_encoder_matches_meta() {
     {
         let logits = if absent { vec![-1024.0; mask.len()] } else { mask.clone() };
         let mut golden = Golden::new(&probes, format!("{case}/"), budget);
-        let mut memory = modules::memory_encoder(&model, &mut golden, &pix_feat, logits, binary);
+        let mut memory = inspect::memory_encoder(&model, &mut golden, &pix_feat, logits, binary);
         if absent {
             memory
                 .chunks_exact_mut(64)
@@ -70,9 +70,9 @@ fn memory_encoder_matches_meta() {
     }
 }
 
-fn bank(probes: &Probes, case: &str, file_case: &str) -> Vec<modules::Stored> {
+fn bank(probes: &Probes, case: &str, file_case: &str) -> Vec<inspect::Stored> {
     let frames = |key: &str| probes.i64s(&format!("{case}#{key}")).into_iter().map(|f| f as usize);
-    let stored = |frame: usize, cond: bool| modules::Stored {
+    let stored = |frame: usize, cond: bool| inspect::Stored {
         frame,
         cond,
         memory: seeded::draw(&format!("{file_case}.memory{frame}"), 4096 * 64, 0.0, 1.0),
@@ -93,7 +93,7 @@ fn memory_attention_matches_meta() {
         };
         let stored = bank(&probes, case, &format!("bank.{case}"));
         let mut golden = Golden::new(&probes, format!("{case}/"), budget);
-        modules::memory_attention(
+        inspect::memory_attention(
             &model,
             &mut workspace,
             &mut golden,
@@ -114,7 +114,7 @@ fn a_tracked_frame_over_given_memories_matches_meta() {
     let mut workspace = Workspace::default();
     for (case, name) in [("a", TINY), ("b", TINY), ("absent", "sam2.1_hiera_tiny_absent")] {
         let model = Model::from_bytes(&seeded::checkpoint(name), name).expect("the seeded checkpoint loads");
-        let input = modules::video_input(&model, &frame);
+        let input = inspect::video_input(&model, &frame);
         let features = model.encode(&mut workspace, &mut sam2_model::NoTap, &input);
         let stored = bank(&probes, case, &format!("forced.{case}"));
         let mut golden = Golden::new(&probes, format!("{case}/"), |name| match name {
@@ -124,7 +124,7 @@ fn a_tracked_frame_over_given_memories_matches_meta() {
             "memory" => Budget::relative(1e-3, 2e-2),
             _ => Budget::relative(1e-4, 1e-2),
         });
-        let heads = modules::track(&model, &mut workspace, &mut golden, &features, &stored, 9, 10);
+        let heads = inspect::track(&model, &mut workspace, &mut golden, &features, &stored, 9, 10);
         golden.compare("low_res", &[256, 256], &heads.low_res);
         golden.compare("obj_ptr", &[256], &heads.obj_ptr);
         let memory: Vec<f32> = heads.memory.iter().map(|&x| bf16::from_f32(x).to_f32()).collect();

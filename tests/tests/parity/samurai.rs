@@ -1,6 +1,6 @@
 //! The SAMURAI memory policy against its published code, decision by decision over 40 frames, and its Kalman filter alone.
 
-use sam2_model::{MemoryPolicyKind, Model, VideoInfo, VideoOptions, VideoPredictor, modules};
+use sam2_model::{MemoryPolicyKind, Model, VideoInfo, VideoOptions, VideoPredictor, inspect};
 use sam2_tests::clips;
 use sam2_tests::micro::{self, Variant};
 use sam2_tests::probe::{Probes, rel_l2, samples};
@@ -41,7 +41,7 @@ fn check(case: &str, logits_budget: f64) {
     let count = low.len() / frames.len();
     let (mut worst_logits, mut worst_state) = (0.0_f64, 0.0_f64);
     for (f, frame) in frames.iter().enumerate() {
-        let (_, looked_at) = modules::memory_policy(&predictor, 1, f).expect("the object");
+        let (_, looked_at) = inspect::memory_policy(&predictor, 1, f).expect("the object");
         let golden: Vec<usize> =
             memory[6 * f..][..6].iter().filter_map(|&g| usize::try_from(g).ok()).collect();
         assert_eq!(looked_at, golden, "{case}, frame {f}: memories");
@@ -67,7 +67,7 @@ fn check(case: &str, logits_budget: f64) {
         let bbox = output.mask(0).bbox_xyxy().unwrap_or_default().map(|x| x as i32);
         assert_eq!(bbox, boxes[4 * f..][..4], "{case}, frame {f}: box");
 
-        let (state, _) = modules::memory_policy(&predictor, 1, f).expect("the object");
+        let (state, _) = inspect::memory_policy(&predictor, 1, f).expect("the object");
         assert_eq!(state["stable_frames"], stable[f], "{case}, frame {f}: stable frames");
         let numbers = |value: &Value| -> Vec<f64> {
             let flat = |v: &Value| v.as_array().cloned().unwrap_or_else(|| vec![v.clone()]);
@@ -116,7 +116,7 @@ fn the_filter_alone_matches_the_published_code() {
     let (means, covariances, ious) =
         (probes.f64s("kalman#mean"), probes.f64s("kalman#covariance"), probes.f64s("kalman#ious"));
     let mut worst = 0.0_f64;
-    for (t, (mean, covariance, iou)) in modules::kalman(&steps).into_iter().enumerate() {
+    for (t, (mean, covariance, iou)) in inspect::kalman(&steps).into_iter().enumerate() {
         let mut errors = vec![
             off(&mean, &means[8 * t..][..8]),
             off(covariance.as_flattened(), &covariances[64 * t..][..64]),

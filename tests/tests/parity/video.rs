@@ -62,7 +62,7 @@ fn check(clip: &str, file: &str) {
             golden.compare(&format!("{prefix}object_score"), &[1], &[object.object_score]);
             golden.compare(&format!("{prefix}video_res"), &[height, width], &output.mask_logits(i));
             let (memory, pointer) =
-                sam2_model::modules::remembered(&predictor, object.obj_id, f).expect("remembered");
+                sam2_model::inspect::remembered(&predictor, object.obj_id, f).expect("remembered");
             golden.compare(&format!("{prefix}memory"), &[64, 64, 64], &memory);
             golden.compare(&format!("{prefix}obj_ptr"), &[256], &pointer);
             // Meta reports all candidates, we the chosen one, which has the largest.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 use kernels::Isa;
-use sam2_model::modules::{self, Stored};
+use sam2_model::inspect::{self, Stored};
 use sam2_model::{
     AutomaticMaskGenerator, AutomaticOptions, Frame, ImagePredictor, ImagePrompt, Model, NoTap, Points, Tap,
     VideoInfo, VideoOptions, VideoPredictor, Workspace,
@@ -206,7 +206,7 @@ fn memory_attention(model: &Model, repeat: usize) -> Result<f64> {
     let level2 = fill(cells * config.d_model);
     let mut workspace = Workspace::default();
     let mut run = |_| {
-        modules::memory_attention(
+        inspect::memory_attention(
             model,
             &mut workspace,
             &mut NoTap,

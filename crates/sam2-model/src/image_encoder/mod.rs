@@ -5,33 +5,18 @@
 //!           → level2 [S/16, S/16, D], high-resolution maps [S/4, S/4, D/8] and [S/8, S/8, D/4]
 //! ```
 
-mod block;
-mod hiera;
-mod neck;
-mod pos_embed;
+mod features;
 
-use block::Block;
-use hiera::Hiera;
-pub(crate) use neck::compose;
-use neck::{Neck, Pyramid};
+pub use features::Features;
 
 use kernels::Isa;
 
 use crate::config::Config;
 use crate::error::LoadError;
+use crate::neck::{Neck, Pyramid};
+use crate::trunk::hiera::{Block, Hiera};
 use crate::weights::Scope;
 use crate::workspace::{Buffer, Run};
-
-/// What the encoder hands to decoder and memory.
-#[derive(Clone, Debug)]
-pub struct Features {
-    /// `[grid, grid, D]`: the raw map of stride 16.
-    pub(crate) level2: Vec<f32>,
-    /// `[4·grid, 4·grid, D/8]`, already through `conv_s0`.
-    pub(crate) high_res0: Vec<f32>,
-    /// `[2·grid, 2·grid, D/4]`, already through `conv_s1`.
-    pub(crate) high_res1: Vec<f32>,
-}
 
 /// Trunk and neck.
 #[derive(Clone, Debug)]
@@ -59,6 +44,6 @@ impl ImageEncoder {
         self.trunk.forward(run, image, |run, stage, x, size| {
             self.neck.take_stage(run, stage, x, size, &mut pyramid)
         });
-        pyramid.into_features()
+        Features::of_levels(pyramid.levels)
     }
 }

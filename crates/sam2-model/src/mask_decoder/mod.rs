@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::error::LoadError;
 use crate::image_encoder::Features;
 use crate::nn::RowMlp;
+use crate::scores::{argmax, stability_score};
 use crate::weights::Scope;
 use crate::workspace::Run;
 use transformer::TwoWayTransformer;
@@ -180,7 +181,7 @@ impl Decoded {
                 tokens: self.mask_tokens[d..].to_vec(),
             };
         }
-        let stable = stability_score(&self.masks[..area], 0.0, STABILITY_DELTA) >= STABILITY_THRESHOLD;
+        let stable = stability_score(&self.masks[..area], 0.0, STABILITY_DELTA, 1.0) >= STABILITY_THRESHOLD;
         let k = if stable { 0 } else { 1 + argmax(&self.ious[1..]) };
         Selected {
             masks: self.masks[k * area..(k + 1) * area].to_vec(),
@@ -188,16 +189,4 @@ impl Decoded {
             tokens: self.mask_tokens[..d].to_vec(),
         }
     }
-}
-
-/// Area above `threshold + delta` over area above `threshold − delta`; 1 if the latter is empty.
-pub(crate) fn stability_score(logits: &[f32], threshold: f32, delta: f32) -> f32 {
-    let above = |t: f32| logits.iter().filter(|&&x| x > t).count() as f32;
-    let (inner, outer) = (above(threshold + delta), above(threshold - delta));
-    if outer > 0.0 { inner / outer } else { 1.0 }
-}
-
-/// Index of the largest element, the first of equals.
-pub(crate) fn argmax(x: &[f32]) -> usize {
-    (1..x.len()).fold(0, |best, i| if x[i] > x[best] { i } else { best })
 }

@@ -1,9 +1,12 @@
 //! Layers: weights and their forward pass, with no knowledge of SAM.
 
 mod attention;
+mod compose;
 mod layers;
 mod mlp;
+pub(crate) mod position;
 
 pub(crate) use attention::Attention;
+pub(crate) use compose::compose;
 pub(crate) use layers::{LayerNorm, Linear};
 pub(crate) use mlp::{Mlp, RowMlp};

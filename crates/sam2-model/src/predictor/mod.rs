@@ -1,9 +1,6 @@
-//! Pixels and prompts in, masks out.
+//! Predictors: pixels and prompts in, masks out.
 
 pub(crate) mod automatic;
 pub(crate) mod image;
-pub(crate) mod mask;
-pub(crate) mod polygon;
-pub(crate) mod prompt;
 pub(crate) mod tracker;
 pub(crate) mod video;

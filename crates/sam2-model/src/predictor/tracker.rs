@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::mask::Mask;
-use super::prompt::{Frame, Points};
 use super::video::{FrameOutput, VideoInfo, VideoOptions, VideoPredictor};
 use crate::error::{PromptError, SessionError};
 use crate::model::Model;
+use crate::types::Mask;
+use crate::types::{Frame, Points};
 
 /// Tracks objects through a stream. A [`VideoPredictor`] that only ever sees the next frame; prompts are about the frame that
 /// was given last.

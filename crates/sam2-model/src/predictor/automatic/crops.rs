@@ -2,7 +2,7 @@
 
 use super::EDGE;
 use crate::error::PromptError;
-use crate::predictor::prompt::Frame;
+use crate::types::Frame;
 
 /// A crop, pixels of the image; `x1` and `y1` lie outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,19 +4,16 @@
 mod crops;
 mod nms;
 mod regions;
-mod rle;
 
 use std::sync::Arc;
-
-pub use rle::Rle;
 
 use kernels::parallel;
 
 use super::image::{ImageEmbedding, ImagePredictor, ImagePrompt, Prediction};
-use super::mask::Mask;
-use super::prompt::{Frame, Points};
 use crate::error::PromptError;
 use crate::model::Model;
+use crate::scores::stability_score;
+use crate::types::{Frame, Mask, Points, Rle};
 use crops::CropBox;
 
 /// Masks this close to the edge of a crop, pixels, are cut off by it and dropped.
@@ -267,10 +264,9 @@ impl AutomaticMaskGenerator {
             return None;
         }
         let logits = prediction.mask_logits(k);
-        let above = |threshold: f32| logits.iter().filter(|&&x| x > threshold).count() as f32;
-        let inner = above(options.mask_threshold + options.stability_score_offset);
-        // No pixel in either makes this NaN, which is not stable.
-        let stability = inner / above(options.mask_threshold - options.stability_score_offset);
+        // An empty mask is not stable: NaN fails every threshold.
+        let stability =
+            stability_score(&logits, options.mask_threshold, options.stability_score_offset, f32::NAN);
         if options.stability_score_thresh > 0.0
             && (stability.is_nan() || stability < options.stability_score_thresh)
         {

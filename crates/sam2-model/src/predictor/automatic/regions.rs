@@ -2,7 +2,7 @@
 //! `postprocess_small_regions`, which SAM called and SAM 2 keeps without calling.
 
 use crate::components::Components;
-use crate::predictor::mask::Mask;
+use crate::types::Mask;
 
 /// `mask` without holes and without islands of fewer than `area` pixels, and whether anything changed. If all islands are
 /// small, the largest stays.

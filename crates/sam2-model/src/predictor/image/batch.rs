@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{ImageEmbedding, ImageOptions, ImagePredictor, ImagePrompt, Prediction};
 use crate::error::PromptError;
 use crate::model::Model;
-use crate::predictor::prompt::Frame;
+use crate::types::Frame;
 
 /// Images of any sizes, all encoded, each to be asked about at any time. An image of the published models takes 20 MB.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use crate::atomic;
 use crate::error::EmbeddingError;
 use crate::image_encoder::Features;
 use crate::model::Model;
-use crate::predictor::prompt::Frame;
 use crate::tap::NoTap;
+use crate::types::Frame;
 use crate::weights::{fingerprint, map_file};
 use crate::workspace::Workspace;
 

@@ -8,9 +8,10 @@ use tensor::Tensor;
 
 use super::ImageOptions;
 use crate::components::Components;
-use crate::mask_decoder::{Selected, argmax, stability_score};
+use crate::mask_decoder::Selected;
 use crate::model::Model;
-use crate::predictor::mask::Mask;
+use crate::scores::{argmax, stability_score};
+use crate::types::Mask;
 
 /// Logits are returned and fed back within this range.
 pub(crate) const LOGIT_LIMIT: f32 = 32.0;
@@ -109,7 +110,7 @@ impl Prediction {
     /// # Panics
     /// If there is no mask `k`.
     pub fn stability_score(&self, k: usize) -> f32 {
-        stability_score(&self.mask_logits(k), self.options.mask_threshold, STABILITY_OFFSET)
+        stability_score(&self.mask_logits(k), self.options.mask_threshold, STABILITY_OFFSET, 1.0)
     }
 }
 

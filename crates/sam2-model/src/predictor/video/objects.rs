@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::{ObjectEvent, ObjectOutput, VideoInfo, VideoOptions};
+use crate::heads::{HeadOutput, NO_OBJ_SCORE};
 use crate::image_encoder::Features;
-use crate::mask_decoder::stability_score;
-use crate::memory_bank::{Direction, Kept, Knobs, MemoryBank, Moment, Spans, StoredOutput, View, to_bf16};
-use crate::memory_encoder::MaskInput;
-use crate::memory_policy::{Choice, MemoryPolicy, Offer};
+use crate::memory::bank::{Direction, Kept, Knobs, MemoryBank, Moment, Spans, StoredOutput, View, to_bf16};
+use crate::memory::encoder::MaskInput;
+use crate::memory::policy::{Choice, MemoryPolicy, Offer};
 use crate::model::Model;
 use crate::predictor::image::LOGIT_LIMIT;
 use crate::predictor::video::output::fill_holes;
 use crate::prompt_encoder::ModelPoint;
-use crate::sam_heads::{HeadOutput, NO_OBJ_SCORE};
+use crate::scores::stability_score;
 use crate::shared_frame::SharedFrame;
 use crate::workspace::Run;
 
@@ -358,7 +358,7 @@ impl Object {
             obj_id: self.id,
             object_score: output.object_score,
             predicted_iou: output.iou,
-            stability: if shown { stability_score(&output.low_res, 0.0, STABILITY_OFFSET) } else { 0.0 },
+            stability: if shown { stability_score(&output.low_res, 0.0, STABILITY_OFFSET, 1.0) } else { 0.0 },
             event: None,
             low_res: output.low_res.to_vec(),
         }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::memory_bank::Knobs;
-use crate::memory_policy::MemoryPolicyKind;
+use crate::memory::bank::Knobs;
+use crate::memory::policy::MemoryPolicyKind;
 
 /// The video that is going to be tracked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use kernels::Isa;
 use kernels::image::resize_bilinear;
 
 use crate::components::Components;
-use crate::predictor::mask::Mask;
+use crate::types::Mask;
 
 /// Logit of a pixel in a filled hole.
 const FILLED: f32 = 0.1;

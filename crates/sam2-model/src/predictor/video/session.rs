@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use super::objects::{Hypothesis, Object, Setting};
 use super::{VideoInfo, VideoOptions, VideoPredictor};
 use crate::error::SessionError;
-use crate::memory_bank::{Direction, MemoryBank, Spans, StoredOutput};
+use crate::memory::bank::{Direction, MemoryBank, Spans, StoredOutput};
 use crate::model::Model;
-use crate::predictor::prompt::Frame;
 use crate::predictor::tracker::Tracker;
 use crate::prompt_encoder::ModelPoint;
+use crate::types::Frame;
 
 /// Key of the metadata.
 const KEY: &str = "sam2.session";

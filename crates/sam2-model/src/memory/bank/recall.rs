@@ -4,10 +4,10 @@
 use kernels::gemm::Activation;
 
 use super::{MemoryBank, StoredOutput};
-use crate::memory_attention::MemoryTokens;
-use crate::memory_policy::MemoryPolicy;
+use crate::memory::attention::MemoryTokens;
+use crate::memory::policy::MemoryPolicy;
 use crate::model::Model;
-use crate::position_encoding::sine_1d;
+use crate::nn::position::sine_1d;
 use crate::workspace::Run;
 
 /// Which way a pass goes through the frames.

@@ -1,6 +1,6 @@
 //! Outlines of masks, holes included: loops along the edges of pixels, so that nothing is lost.
 
-use super::mask::Mask;
+use super::Mask;
 
 /// One connected piece of a mask. Corners are pixel corners: pixel `(x, y)` is the square from `[x, y]` to `[x + 1, y + 1]`.
 /// Loops are closed, without the first corner again at the end, and every corner is a turn.

@@ -13,7 +13,7 @@ use kernels::{Isa, parallel};
 use crate::config::Config;
 use crate::error::LoadError;
 use crate::nn::LayerNorm;
-use crate::position_encoding::{sine_2d, sine_axis};
+use crate::nn::position::{sine_2d, sine_axis};
 use crate::precision::Precision;
 use crate::weights::Scope;
 use crate::workspace::{Buffer, Run};

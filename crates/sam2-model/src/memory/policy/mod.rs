@@ -15,9 +15,9 @@ use kernels::Isa;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::mask_decoder::argmax;
-use crate::memory_bank::{Moment, Spatial, StoredOutput, View};
-use crate::predictor::mask::Mask;
+use crate::memory::bank::{Moment, Spatial, StoredOutput, View};
+use crate::scores::argmax;
+use crate::types::Mask;
 
 /// Names of the memory policies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +74,7 @@ impl FromStr for MemoryPolicyKind {
 /// The masks that the decoder offers for one frame, seen from one hypothesis.
 #[derive(Clone, Debug)]
 pub(crate) struct Candidates {
-    /// `[K, s, s]` logits, [`crate::sam_heads::NO_OBJ_SCORE`] everywhere if the object is absent.
+    /// `[K, s, s]` logits, [`crate::heads::NO_OBJ_SCORE`] everywhere if the object is absent.
     pub masks: Vec<f32>,
     /// Predicted IoU of each.
     pub ious: Vec<f32>,

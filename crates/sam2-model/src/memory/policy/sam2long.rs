@@ -10,7 +10,7 @@
 use std::cmp::Ordering;
 
 use super::{Choice, MemoryPolicy, Offer, by_rank, seen};
-use crate::memory_bank::{Moment, Spatial, StoredOutput, View};
+use crate::memory::bank::{Moment, Spatial, StoredOutput, View};
 
 /// Hypotheses (P).
 const PATHWAYS: usize = 3;
@@ -85,7 +85,7 @@ impl MemoryPolicy for Sam2long {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory_policy::Candidates;
+    use crate::memory::policy::Candidates;
     use kernels::Isa;
 
     fn offer(score: f64, ious: [f32; 3], object_score: f32) -> Offer {

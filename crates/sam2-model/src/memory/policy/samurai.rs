@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::kalman::Kalman;
 use super::{Candidates, Choice, MemoryPolicy, Offer, by_rank, seen};
 use crate::config::SamuraiConfig;
-use crate::mask_decoder::argmax;
-use crate::memory_bank::{Moment, Spatial, StoredOutput, View};
+use crate::memory::bank::{Moment, Spatial, StoredOutput, View};
+use crate::scores::argmax;
 
 /// The first frames after the one where the object was first seen are never looked at as memories, the last one apart.
 const SKIPPED: i64 = 1;

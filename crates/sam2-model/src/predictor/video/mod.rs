@@ -16,16 +16,16 @@ use std::sync::Arc;
 pub use options::{Keep, VideoInfo, VideoOptions};
 pub use output::{FrameOutput, ObjectEvent, ObjectOutput};
 
-use super::mask::Mask;
-use super::prompt::{Frame, Points};
 use crate::error::PromptError;
 use crate::image_encoder::Features;
-use crate::memory_bank::{Direction, Spatial, StoredOutput, View};
+use crate::memory::bank::{Direction, Spatial, StoredOutput, View};
 use crate::model::Model;
 use crate::prompt_encoder::ModelPoint;
 use crate::shared_frame::SharedFrame;
 use crate::tap::{NoTap, Tap};
 use crate::transforms;
+use crate::types::Mask;
+use crate::types::{Frame, Points};
 use crate::workspace::Workspace;
 use objects::{Object, Prompt, Setting};
 
@@ -346,7 +346,8 @@ impl VideoPredictor {
         if points.is_empty() {
             return Err(PromptError::Empty);
         }
-        points.to_model(self.info.width, self.info.height, self.model.config.image_size)
+        let size = (self.info.width, self.info.height);
+        transforms::points(points, size, self.model.config.image_size)
     }
 
     /// The features of a frame; of others, those of `kept − 1` stay.

@@ -1,15 +1,20 @@
 //! The trunk. Meta: `sam2/modeling/backbones/hieradet.py`, class `Hiera`; paper: arXiv 2306.00989.
 
+mod block;
+mod pos_embed;
+
+pub(crate) use block::Block;
+
 use kernels::conv::Conv2d;
 use kernels::gemm::Activation;
 use kernels::{Isa, parallel};
 
-use super::block::{Block, Kind};
-use super::pos_embed::PosEmbed;
 use crate::config::Config;
 use crate::error::LoadError;
 use crate::weights::Scope;
 use crate::workspace::{Buffer, Run};
+use block::Kind;
+use pos_embed::PosEmbed;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Hiera {

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Candidates, Choice, MemoryPolicy, Offer, by_rank};
 use crate::components::Components;
-use crate::mask_decoder::argmax;
-use crate::memory_bank::{Moment, Spatial, StoredOutput, View};
+use crate::memory::bank::{Moment, Spatial, StoredOutput, View};
+use crate::scores::argmax;
 
 /// Slots of either memory.
 const SLOTS: usize = 3;

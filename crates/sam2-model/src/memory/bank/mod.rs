@@ -100,8 +100,8 @@ pub(crate) enum Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory_attention::MemoryTokens;
-    use crate::memory_policy::MemoryPolicyKind;
+    use crate::memory::attention::MemoryTokens;
+    use crate::memory::policy::MemoryPolicyKind;
     use crate::model::Model;
     use crate::tap::NoTap;
     use crate::workspace::Workspace;

@@ -6,8 +6,8 @@ use kernels::image;
 
 use crate::image_encoder::Features;
 use crate::mask_decoder::{Decoded, Gate, PromptEmbedding, Selected};
-use crate::memory_encoder::MaskInput;
-use crate::memory_policy::Candidates;
+use crate::memory::encoder::MaskInput;
+use crate::memory::policy::Candidates;
 use crate::model::Model;
 use crate::prompt_encoder::ModelPoint;
 use crate::shared_frame::SharedFrame;

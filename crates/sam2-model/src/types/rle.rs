@@ -1,6 +1,6 @@
 //! Run-length encoding of masks as COCO has it. Reference: `common/maskApi.c` of the COCO API.
 
-use crate::predictor::mask::Mask;
+use super::Mask;
 
 /// Lengths of runs of 0 and 1 in turn, down the columns, starting with 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ impl From<&Mask> for Rle {
 
 impl Rle {
     /// `mask`, placed at `(x0, y0)` of an image of `(width, height)` pixels that is empty elsewhere.
-    pub(super) fn encode(mask: &Mask, (x0, y0): (usize, usize), (width, height): (usize, usize)) -> Self {
+    pub(crate) fn encode(mask: &Mask, (x0, y0): (usize, usize), (width, height): (usize, usize)) -> Self {
         let mut counts = Vec::new();
         let (mut value, mut run) = (false, 0_u32);
         for x in 0..width {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use kernels::parallel;
 
-use super::prompt::{Frame, Points};
 use crate::error::{EmbeddingError, PromptError};
 use crate::mask_decoder::Gate;
 use crate::model::Model;
 use crate::prompt_encoder::ModelPoint;
 use crate::tap::{NoTap, Tap};
 use crate::transforms;
+use crate::types::{Frame, Points};
 use crate::workspace::Workspaces;
 
 mod batch;
@@ -226,7 +226,8 @@ impl ImagePredictor {
                 return Err(PromptError::BadMaskLogits("the logits are not all finite numbers".into()));
             }
         }
-        let mut points = prompt.points.to_model(image.width, image.height, self.model.config.image_size)?;
+        let mut points =
+            transforms::points(&prompt.points, (image.width, image.height), self.model.config.image_size)?;
         if !points.is_empty() {
             points.push(ModelPoint::PADDING);
         }

@@ -2,30 +2,19 @@
 
 use half::bf16;
 
+use crate::heads::HeadOutput;
 use crate::image_encoder::Features;
-use crate::mask_decoder::{Gate, argmax};
-use crate::memory_attention::MemoryTokens;
-use crate::memory_bank::{Direction, MemoryBank, Moment, StoredOutput};
-use crate::memory_encoder::MaskInput;
-use crate::memory_policy::{Kalman, MemoryPolicyKind};
+use crate::mask_decoder::Gate;
+use crate::memory::attention::MemoryTokens;
+use crate::memory::bank::{Direction, MemoryBank, Moment, StoredOutput};
+use crate::memory::encoder::MaskInput;
+use crate::memory::policy::{Kalman, MemoryPolicyKind};
 use crate::model::Model;
 use crate::prompt_encoder::ModelPoint;
-use crate::sam_heads::HeadOutput;
+use crate::scores::argmax;
 use crate::shared_frame::SharedFrame;
 use crate::tap::Tap;
 use crate::workspace::{Run, Workspace};
-
-impl Features {
-    /// From their three maps: `[g, g, D]`, `[4g, 4g, D/8]`, `[2g, 2g, D/4]`.
-    pub fn from_parts(level2: Vec<f32>, high_res0: Vec<f32>, high_res1: Vec<f32>) -> Self {
-        Self { level2, high_res0, high_res1 }
-    }
-
-    /// The raw map of stride 16.
-    pub fn level2(&self) -> &[f32] {
-        &self.level2
-    }
-}
 
 /// A stored output of one frame, for [`memory_tokens`] and [`track`].
 #[derive(Clone, Debug)]

@@ -4,12 +4,11 @@
 //! Nothing reads those two levels but the projections, so each is one matrix here: the product of two 1×1
 //! convolutions. The coarsest level only feeds the next one and is dropped.
 
-use kernels::{Isa, image, parallel};
+use kernels::{Isa, image};
 
-use super::Features;
 use crate::config::Config;
 use crate::error::LoadError;
-use crate::nn::Linear;
+use crate::nn::{Linear, compose};
 use crate::precision::Precision;
 use crate::weights::Scope;
 use crate::workspace::Run;
@@ -20,10 +19,10 @@ pub(crate) struct Neck {
     lateral: [Linear; 4],
 }
 
-/// The levels as they come in, stages 1 to 4.
+/// The levels that the neck has made so far, from stages 1 to 4.
 #[derive(Default)]
 pub(crate) struct Pyramid {
-    levels: [Vec<f32>; 4],
+    pub levels: [Vec<f32>; 4],
 }
 
 impl Neck {
@@ -72,40 +71,4 @@ impl Neck {
         }
         pyramid.levels[stage] = out;
     }
-}
-
-impl Pyramid {
-    pub fn into_features(self) -> Features {
-        let [high_res0, high_res1, level2, _] = self.levels;
-        Features { level2, high_res0, high_res1 }
-    }
-}
-
-/// `outer ∘ inner` of two linear maps, summed in double precision.
-pub(crate) fn compose(
-    isa: Isa,
-    precision: Precision,
-    outer: (&[f32], &[f32]),
-    inner: (&[f32], &[f32]),
-) -> Linear {
-    let (n, d) = (outer.1.len(), inner.1.len());
-    let k = inner.0.len() / d;
-    let mut weight = vec![0.0; n * k];
-    let mut bias = vec![0.0; n];
-    parallel::for_each_chunk_mut2(&mut weight, k, &mut bias, 1, |i, out, bias| {
-        let mut row = vec![0.0_f64; k];
-        let mut sum = f64::from(outer.1[i]);
-        let weights = &outer.0[i * d..(i + 1) * d];
-        for ((&w, inner_row), &inner_bias) in weights.iter().zip(inner.0.chunks_exact(k)).zip(inner.1) {
-            sum += f64::from(w) * f64::from(inner_bias);
-            for (x, &v) in row.iter_mut().zip(inner_row) {
-                *x += f64::from(w) * f64::from(v);
-            }
-        }
-        for (x, &v) in out.iter_mut().zip(&row) {
-            *x = v as f32;
-        }
-        bias[0] = sum as f32;
-    });
-    Linear::quantized(isa, precision, &weight, bias, k)
 }

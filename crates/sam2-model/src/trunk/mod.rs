@@ -1,0 +1,3 @@
+//! Trunks: backbones that turn an image into feature maps of falling resolution.
+
+pub(crate) mod hiera;
