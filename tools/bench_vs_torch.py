@@ -109,7 +109,11 @@ class Torch:
 
     def memory_attention(self, repeat: int) -> float:
         level2 = torch.from_numpy(seeded.draw("bench.level2", (4096, 1, 256), 0.0, 1.0))
-        pos = self.model.image_encoder.neck.position_encoding(torch.zeros(1, 1, 64, 64)).flatten(2).permute(2, 0, 1)
+        pos = (
+            self.model.image_encoder.neck.position_encoding(torch.zeros(1, 1, 64, 64))
+            .flatten(2)
+            .permute(2, 0, 1)
+        )
         stored = self.bank()
 
         def run():
@@ -158,7 +162,9 @@ class Torch:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="tiny", help="tiny, small, base_plus or large")
     parser.add_argument("--parts", default=",".join(PARTS[:-1]), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--objects", type=int, default=1, help="how many are tracked")
@@ -193,7 +199,11 @@ def main() -> None:
                 key = part.replace("-", "_") + "_ms"
                 values = found.setdefault(key, {c: [] for c in contenders})
                 for contender in contenders[:: -1 if turn % 2 else 1]:
-                    times = reference.times([part], args.repeat) if contender == "torch" else ours(part, contender)
+                    times = (
+                        reference.times([part], args.repeat)
+                        if contender == "torch"
+                        else ours(part, contender)
+                    )
                     values[contender].append(times[key])
                     isa = times.get("isa", isa)
 
@@ -207,10 +217,14 @@ def main() -> None:
     if args.json:
         print(json.dumps(rows))
         return
-    print(f"{model}, {args.threads} threads, {isa}, torch {torch.__version__}, medians of {args.rounds} rounds")
+    print(
+        f"{model}, {args.threads} threads, {isa}, torch {torch.__version__}, medians of {args.rounds} rounds"
+    )
     print(f"{'ms (times faster)':22}{'torch':>10}" + "".join(f"{precision:>29}" for precision in precisions))
     for key, row in rows.items():
-        columns = "".join("{ms:10.1f} ({times_faster:4.2f}x, {least:4.2f}-{most:4.2f})".format(**row[p]) for p in precisions)
+        columns = "".join(
+            "{ms:10.1f} ({times_faster:4.2f}x, {least:4.2f}-{most:4.2f})".format(**row[p]) for p in precisions
+        )
         print(f"{key:22}{row['torch']:10.1f}{columns}")
 
 

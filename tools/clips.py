@@ -22,7 +22,9 @@ def decode(path) -> np.ndarray:
 def write_gif(path, pictures, palette) -> None:
     """One palette for all frames, no dithering, and every frame decodes to what was asked for."""
     indexed = [Image.fromarray(p).quantize(palette=palette, dither=Image.Dither.NONE) for p in pictures]
-    indexed[0].save(path, save_all=True, append_images=indexed[1:], duration=80, loop=0, disposal=1, optimize=False)
+    indexed[0].save(
+        path, save_all=True, append_images=indexed[1:], duration=80, loop=0, disposal=1, optimize=False
+    )
     assert np.array_equal(decode(path), np.stack([np.array(i.convert("RGB")) for i in indexed])), path
 
 

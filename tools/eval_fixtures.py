@@ -66,24 +66,34 @@ def pairs() -> list:
         (full, full),
         (dots, np.roll(dots, (1, 1), (0, 1))),
         (ellipse((240, 427), 100, 200, 70, 90), ellipse((240, 427), 104, 207, 66, 95)),
-        (ellipse((480, 854), 260, 400, 150, 190), ellipse((480, 854), 268, 411, 147, 193) & ~ellipse((480, 854), 250, 380, 20, 9)),
+        (
+            ellipse((480, 854), 260, 400, 150, 190),
+            ellipse((480, 854), 268, 411, 147, 193) & ~ellipse((480, 854), 250, 380, 20, 9),
+        ),
         (ellipse((1, 50), 0, 20, 1, 9), ellipse((1, 50), 0, 23, 1, 9)),
         (ellipse((50, 1), 20, 0, 9, 1), ellipse((50, 1), 26, 0, 9, 1)),
         (~empty(1, 1), empty(1, 1)),
     ]
-    return [(truth, found, blob(rng, truth.shape, 1.0) if min(truth.shape) > 8 else empty(*truth.shape)) for truth, found in cases]
+    return [
+        (truth, found, blob(rng, truth.shape, 1.0) if min(truth.shape) > 8 else empty(*truth.shape))
+        for truth, found in cases
+    ]
 
 
 def davis_sequences() -> dict:
     """name -> truth and prediction, label maps of all frames."""
     rng = np.random.default_rng(5)
 
-    def walk(frames: int, shape: tuple, objects: list, dy: float = 0.0, dx: float = 0.0, grow: float = 1.0) -> np.ndarray:
+    def walk(
+        frames: int, shape: tuple, objects: list, dy: float = 0.0, dx: float = 0.0, grow: float = 1.0
+    ) -> np.ndarray:
         maps = np.zeros((frames, *shape), np.uint8)
         for t in range(frames):
             for label, (y, x, vy, vx, ry, rx) in enumerate(objects, 1):
                 drift = t / max(frames - 1, 1)
-                inside = ellipse(shape, y + vy * t + dy * drift, x + vx * t + dx * drift, ry * grow, rx * grow)
+                inside = ellipse(
+                    shape, y + vy * t + dy * drift, x + vx * t + dx * drift, ry * grow, rx * grow
+                )
                 maps[t][inside] = label
         return maps
 
@@ -159,7 +169,9 @@ def lasot_sequences() -> dict:
     for name, n in [("airplane-1", 60), ("book-3", 45), ("cat-20", 80)]:
         t = np.arange(n)
         truth = np.stack([20 + 3 * t, 40 + 10 * np.sin(t / 5), 50 + t % 7, 30 + t % 5], 1).round(0)
-        found = truth + rng.normal(size=(n, 4)) * [4, 3, 2, 2] + np.linspace(0, 30, n)[:, None] * [1, 0.3, 0, 0]
+        found = (
+            truth + rng.normal(size=(n, 4)) * [4, 3, 2, 2] + np.linspace(0, 30, n)[:, None] * [1, 0.3, 0, 0]
+        )
         found[:, 2:] = found[:, 2:].clip(1)
         found = found.round(2)
         occluded = np.zeros(n, int)
@@ -235,7 +247,10 @@ def run_sav(arrays: dict, tmp: pathlib.Path) -> None:
         for obj, (truth, index, found) in objects.items():
             save_maps(truth_root / video / obj, truth, index)
             save_maps(found_root / video / obj, found)
-            arrays[f"sav/{video}/{obj}/truth"], arrays[f"sav/{video}/{obj}/index"] = truth, index.astype(np.int64)
+            arrays[f"sav/{video}/{obj}/truth"], arrays[f"sav/{video}/{obj}/index"] = (
+                truth,
+                index.astype(np.int64),
+            )
             arrays[f"sav/{video}/{obj}/found"] = found
     # One label map per frame, with the sequences of DAVIS.
     flat_root, flat_found = tmp / "flat", tmp / "flat-results"
@@ -264,7 +279,13 @@ def run_lasot(arrays: dict, tmp: pathlib.Path, checkout: pathlib.Path) -> None:
     results.mkdir()
     settings = types.SimpleNamespace(result_plot_path=str(tmp / "plots"))
     # These would load every tracker, every data set and the plotting packages; the evaluation needs none of them.
-    for name in ("pytracking.evaluation", "pytracking.evaluation.environment", "tikzplotlib", "matplotlib", "matplotlib.pyplot"):
+    for name in (
+        "pytracking.evaluation",
+        "pytracking.evaluation.environment",
+        "tikzplotlib",
+        "matplotlib",
+        "matplotlib.pyplot",
+    ):
         sys.modules[name] = types.ModuleType(name)
     sys.modules["matplotlib"].pyplot = sys.modules["matplotlib.pyplot"]
     utils = types.ModuleType("pytracking.utils")
@@ -278,13 +299,19 @@ def run_lasot(arrays: dict, tmp: pathlib.Path, checkout: pathlib.Path) -> None:
     for name, (truth, found, occluded, out) in lasot_sequences().items():
         np.savetxt(results / f"{name}.txt", found, fmt="%.2f", delimiter=",")
         visible = np.logical_and(occluded == 0, out == 0)
-        dataset.append(types.SimpleNamespace(name=name, ground_truth_rect=truth, target_visible=visible, dataset="lasot"))
+        dataset.append(
+            types.SimpleNamespace(name=name, ground_truth_rect=truth, target_visible=visible, dataset="lasot")
+        )
         for key, value in (("truth", truth), ("found", found), ("occluded", occluded), ("out_of_view", out)):
             arrays[f"lasot/{name}/{key}"] = value.astype(float)
-    tracker = types.SimpleNamespace(results_dir=str(results), name="t", parameter_name="p", run_id=None, display_name="t")
+    tracker = types.SimpleNamespace(
+        results_dir=str(results), name="t", parameter_name="p", run_id=None, display_name="t"
+    )
     for rules, exclude in (("all", False), ("visible", True)):
         data = extract_results([tracker], dataset, "report", exclude_invalid_frames=exclude, verbose=False)
-        curves = [torch.tensor(data[f"ave_success_rate_plot_{k}"]) for k in ("overlap", "center", "center_norm")]
+        curves = [
+            torch.tensor(data[f"ave_success_rate_plot_{k}"]) for k in ("overlap", "center", "center_norm")
+        ]
         ok = torch.tensor(data["valid_sequence"], dtype=torch.bool)
         curve, auc = get_auc_curve(curves[0], ok)
         precision, normalised = get_prec_curve(curves[1], ok)[1], get_prec_curve(curves[2], ok)[1]
@@ -314,7 +341,13 @@ def main() -> None:
         run_lasot(arrays, tmp, args.pytracking)
     np.savez_compressed(OUT, **arrays)
     print(f"{OUT}: {len(arrays)} arrays, {os.path.getsize(OUT)} bytes")
-    for key in ("davis/expected", "sav/expected/inner", "sav/expected/all", "flat/expected/inner", "lasot/expected/all"):
+    for key in (
+        "davis/expected",
+        "sav/expected/inner",
+        "sav/expected/all",
+        "flat/expected/inner",
+        "lasot/expected/all",
+    ):
         print(key, arrays[key])
 
 

@@ -70,7 +70,9 @@ def demo_case(frames: np.ndarray, prompt: dict) -> dict:
         for n, frame in enumerate(frames):
             Image.fromarray(frame).save(pathlib.Path(folder) / f"{n:05d}.jpg", format="PNG")
         state = model.init_state(folder)
-        model.add_new_points_or_box(state, 0, prompt["obj_id"], points=prompt["points"], labels=prompt["labels"])
+        model.add_new_points_or_box(
+            state, 0, prompt["obj_id"], points=prompt["points"], labels=prompt["labels"]
+        )
         for n, _, masks in model.propagate_in_video(state):
             outputs = state["output_dict_per_obj"][0]
             stored = outputs["cond_frame_outputs"].get(n) or outputs["non_cond_frame_outputs"][n]
@@ -89,7 +91,10 @@ def demo_case(frames: np.ndarray, prompt: dict) -> dict:
         predictor.set_image(frames[0])
         for multimask in (True, False):
             masks, iou, low = predictor.predict(
-                np.array(prompt["points"]), np.array(prompt["labels"]), multimask_output=multimask, return_logits=True
+                np.array(prompt["points"]),
+                np.array(prompt["labels"]),
+                multimask_output=multimask,
+                return_logits=True,
             )
             prefix = f"image/{'multi' if multimask else 'single'}/"
             out |= {prefix + "logits": masks, prefix + "iou": iou, prefix + "low_res": low}

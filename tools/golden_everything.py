@@ -16,9 +16,16 @@ CASES = {
     "plain": SHARP | {"points_per_side": 5, "box_nms_thresh": 1.0},
     "suppressed": SHARP | {"points_per_side": 5},
     "crops": SHARP
-    | {"points_per_side": 4, "crop_n_layers": 1, "crop_n_points_downscale_factor": 2, "box_nms_thresh": 0.95, "crop_nms_thresh": 0.5},
+    | {
+        "points_per_side": 4,
+        "crop_n_layers": 1,
+        "crop_n_points_downscale_factor": 2,
+        "box_nms_thresh": 0.95,
+        "crop_nms_thresh": 0.5,
+    },
     "refined": SHARP | {"points_per_side": 3, "use_m2m": True, "box_nms_thresh": 1.0},
-    "grids": SHARP | {"points_per_side": None, "box_nms_thresh": 1.0, "crop_n_layers": 1, "crop_nms_thresh": 1.0},
+    "grids": SHARP
+    | {"points_per_side": None, "box_nms_thresh": 1.0, "crop_n_layers": 1, "crop_nms_thresh": 1.0},
     "regions": SHARP | {"points_per_side": 4, "box_nms_thresh": 1.0},
     "single": SHARP | {"points_per_side": 4, "multimask_output": False, "box_nms_thresh": 1.0},
 }
@@ -67,8 +74,13 @@ def everything() -> Probes:
             options = options | {"point_grids": [np.array(grid) for grid in GRIDS]}
         generator = SAM2AutomaticMaskGenerator(model, output_mode="coco_rle", **options)
         if case == "regions":
-            find, threshold = generator._generate_masks, max(generator.box_nms_thresh, generator.crop_nms_thresh)
-            generator._generate_masks = lambda image: generator.postprocess_small_regions(find(image), SMALL_REGIONS, threshold)
+            find, threshold = (
+                generator._generate_masks,
+                max(generator.box_nms_thresh, generator.crop_nms_thresh),
+            )
+            generator._generate_masks = lambda image: generator.postprocess_small_regions(
+                find(image), SMALL_REGIONS, threshold
+            )
         generator.predictor._bb_feat_sizes = [(side, side), (side // 2, side // 2), (side // 4, side // 4)]
         near: dict[float, list] = {}
         automatic_mask_generator.calculate_stability_score = noting_undecided(near)

@@ -80,7 +80,9 @@ def renamed(state: dict) -> dict:
             name = re.sub(pattern, replacement, name)
         out[name] = tensor
     out["prompt_encoder.point_embed.weight"] = torch.cat([points[i] for i in range(4)])
-    out["shared_image_embedding.positional_embedding"] = out["prompt_encoder.shared_embedding.positional_embedding"].clone()
+    out["shared_image_embedding.positional_embedding"] = out[
+        "prompt_encoder.shared_embedding.positional_embedding"
+    ].clone()
     return out
 
 
@@ -95,7 +97,9 @@ def distances(meta: torch.nn.Module, folder: pathlib.Path) -> tuple:
         expected = predictor.predict(box=box, multimask_output=True)[2]
         pixels = predictor._transforms(photo)[None]
         features = model.get_image_embeddings(pixels)
-        found = model(image_embeddings=features, input_boxes=torch.tensor(box)[None, None], multimask_output=True).pred_masks
+        found = model(
+            image_embeddings=features, input_boxes=torch.tensor(box)[None, None], multimask_output=True
+        ).pred_masks
     return rel_l2(features[-1], predictor.get_image_embedding()), rel_l2(found.clamp(-32, 32), expected)
 
 

@@ -75,7 +75,12 @@ def image(model_name: str) -> Probes:
         for case in PROMPTS:
             add_margins(probes, f"{photo}/{case}/", single)
     for case, prompt in PROMPTS.items():
-        for name, dtype in (("points", np.float32), ("labels", np.int32), ("box", np.float32), ("mask", np.uint8)):
+        for name, dtype in (
+            ("points", np.float32),
+            ("labels", np.int32),
+            ("box", np.float32),
+            ("mask", np.uint8),
+        ):
             if name in prompt:
                 probes.fact(f"{case}#{name}", prompt[name], dtype)
     return probes
@@ -83,7 +88,13 @@ def image(model_name: str) -> Probes:
 
 # (width, height): smaller and larger than 1024, exact, and mixed.
 SIZES = ((1024, 683), (1024, 1024), (60, 40), (333, 1500), (2100, 1111), (480, 270))
-FRAME_SIZES = (((480, 270), 1024), ((1280, 720), 1024), ((60, 40), 1024), ((1024, 600), 1024), ((320, 240), 256))
+FRAME_SIZES = (
+    ((480, 270), 1024),
+    ((1280, 720), 1024),
+    ((60, 40), 1024),
+    ((1024, 600), 1024),
+    ((320, 240), 256),
+)
 
 
 def preprocess() -> Probes:

@@ -42,7 +42,11 @@ EMBEDDED = {
     ("demo.small", 60, 40): PROMPTS,
     ("demo.large", 4000, 3000): FEW,
 }
-TINY = {("photo.tall", 300, 900): FEW, ("photo.small", 60, 40): FEW, ("photo.square", 500, 500): ("mask_click",)}
+TINY = {
+    ("photo.tall", 300, 900): FEW,
+    ("photo.small", 60, 40): FEW,
+    ("photo.square", 500, 500): ("mask_click",),
+}
 
 
 def picture(name: str, width: int, height: int) -> np.ndarray:
@@ -58,7 +62,8 @@ def scaled(prompt: dict, width: int, height: int) -> dict:
     out = {"mask": prompt.get("mask", False)}
     if "points" in prompt:
         out["points"] = [
-            [[float(np.float32(x * width)), float(np.float32(y * height))] for x, y in p] for p in prompt["points"]
+            [[float(np.float32(x * width)), float(np.float32(y * height))] for x, y in p]
+            for p in prompt["points"]
         ]
         out["labels"] = prompt["labels"]
     if "box" in prompt:
@@ -96,7 +101,9 @@ def play(model, pictures: dict) -> dict:
                 )
                 margins = []
                 for logits, iou in zip(*four["last"][:2]):
-                    gap, _, stability, value = decision_margins(iou.double().numpy(), [1.0], logits.double().numpy())
+                    gap, _, stability, value = decision_margins(
+                        iou.double().numpy(), [1.0], logits.double().numpy()
+                    )
                     margins.append([gap if value < 0.98 else 9.0, stability] if not multimask else [9.0, 9.0])
                 key = f"{name}/{case}/{'multi' if multimask else 'single'}"
                 shape = (-1, *masks.shape[-2:])
@@ -114,7 +121,15 @@ class Recorded(golden_scenarios.Recorded):
     """For every prediction, one row per mask; masks of a batch follow one another."""
 
     def row(self, key: str, single: dict, double: dict) -> None:
-        columns = {"iou": single["ious"], "area": [], "near": [], "low": [], "norm": [], "full": [], "f64": []}
+        columns = {
+            "iou": single["ious"],
+            "area": [],
+            "near": [],
+            "low": [],
+            "norm": [],
+            "full": [],
+            "f64": [],
+        }
         for i, (low, full) in enumerate(zip(single["low"], single["full"])):
             seed = seeded.fnv1a64(f"{key}/{i}")
             for column, values, count in (("low", low.ravel(), LOW), ("full", full.ravel(), FULL)):
@@ -146,7 +161,10 @@ def images(build, pictures: dict) -> Recorded:
         recorded.row(key, prediction, double[key])
     sizes = {name: [width, height] for name, width, height in pictures}
     prompts = {key: prediction["prompt"] for key, prediction in single.items() if key.endswith("/multi")}
-    script = {"pictures": sizes, "prompts": {key.removesuffix("/multi"): prompt for key, prompt in prompts.items()}}
+    script = {
+        "pictures": sizes,
+        "prompts": {key.removesuffix("/multi"): prompt for key, prompt in prompts.items()},
+    }
     recorded.put("images#script", np.frombuffer(json.dumps(script).encode(), np.uint8), np.uint8)
     return recorded
 

@@ -95,7 +95,10 @@ def decoder_case(model) -> dict:
     for case, (points, labels, mask, multimask) in PROMPTS.items():
         inputs = None
         if points is not None:
-            inputs = {"point_coords": oracle.tensor(np.array([points])), "point_labels": torch.tensor([labels])}
+            inputs = {
+                "point_coords": oracle.tensor(np.array([points])),
+                "point_labels": torch.tensor([labels]),
+            }
         taps = {}
         with t.decoder_recorder(model, taps):
             heads = model._forward_sam_heads(
@@ -173,14 +176,20 @@ def memory_encoder_case(model) -> dict:
     mask = oracle.tensor(seeded.smooth("input.mask_high_res", 1024, 1024, 32, 0.0, 5.0))[None, None]
     out = {}
     # (prompted frame: the mask is binarised; object score)
-    for case, (prompted, score) in {"tracked": (False, 3.0), "prompted": (True, 3.0), "absent": (False, -3.0)}.items():
+    for case, (prompted, score) in {
+        "tracked": (False, 3.0),
+        "prompted": (True, 3.0),
+        "absent": (False, -3.0),
+    }.items():
         logits = mask if score > 0 else torch.full_like(mask, -1024.0)
         taps = {}
         handle = model.memory_encoder.register_forward_hook(
             lambda m, i, o: taps.update({"memory_encoder.out": t.hwc(o["vision_features"]).clone()})
         )
         with t.memory_encoder_recorder(model, taps):
-            memory, _ = model._encode_new_memory(pix, [(64, 64)], logits, oracle.tensor(np.array([[score]])), prompted)
+            memory, _ = model._encode_new_memory(
+                pix, [(64, 64)], logits, oracle.tensor(np.array([[score]])), prompted
+            )
         handle.remove()
         taps["memory_encoder.stored"] = t.hwc(memory.to(torch.bfloat16).to(memory.dtype))
         out |= {f"{case}/{name}": tap for name, tap in taps.items()}

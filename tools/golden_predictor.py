@@ -68,13 +68,27 @@ def predictor() -> Probes:
             add(f"clicks/{kind}", ask(point_coords=clicks, point_labels=ones))
         _, iou, low = plain.predict(clicks[0], ones[0], return_logits=True)
         best = int(iou.argmax())
-        add("refined", plain.predict(clicks[0], ones[0], mask_input=low[best : best + 1], multimask_output=False, return_logits=True))
+        add(
+            "refined",
+            plain.predict(
+                clicks[0],
+                ones[0],
+                mask_input=low[best : best + 1],
+                multimask_output=False,
+                return_logits=True,
+            ),
+        )
         # The same refinement for several boxes at once, each with its own mask.
         _, _, low = plain.predict(box=boxes, multimask_output=False, return_logits=True)
-        add("boxes_refined", plain.predict(box=boxes, mask_input=low, multimask_output=False, return_logits=True))
+        add(
+            "boxes_refined",
+            plain.predict(box=boxes, mask_input=low, multimask_output=False, return_logits=True),
+        )
 
         plain.set_image_batch([frames[0], np.ascontiguousarray(frames[SECOND_FRAME][:200, :180])])
-        batch = plain.predict_batch([clicks[0], clicks[0]], [ones[0], ones[0]], box_batch=[None, boxes[0]], return_logits=True)
+        batch = plain.predict_batch(
+            [clicks[0], clicks[0]], [ones[0], ones[0]], box_batch=[None, boxes[0]], return_logits=True
+        )
         for i in range(2):
             add(f"image{i}", [part[i] for part in batch])
 
@@ -82,8 +96,15 @@ def predictor() -> Probes:
         cleaned.set_image(frames[0])
         plain.set_image(frames[0])
         add("cleaned", cleaned.predict(box=boxes, return_logits=True))
-        without, with_ = plain.predict(box=boxes, return_logits=True)[0], cleaned.predict(box=boxes, return_logits=True)[0]
-        probes.fact("cleaned#changed", [(a != b).sum() for a, b in zip(without.reshape(9, -1), with_.reshape(9, -1))], np.int64)
+        without, with_ = (
+            plain.predict(box=boxes, return_logits=True)[0],
+            cleaned.predict(box=boxes, return_logits=True)[0],
+        )
+        probes.fact(
+            "cleaned#changed",
+            [(a != b).sum() for a, b in zip(without.reshape(9, -1), with_.reshape(9, -1))],
+            np.int64,
+        )
         masks = cleaned.predict(box=boxes)[0].reshape(9, *frames.shape[1:3])
         probes.fact("cleaned#area", masks.sum((1, 2)), np.int64)
         for name, value in CLEANED.items():

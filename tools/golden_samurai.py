@@ -145,7 +145,9 @@ def play(case: str) -> list:
     records = []
     with folder_of(frames_of(clip)) as folder, torch.inference_mode():
         state = model.init_state(folder)
-        model.add_new_points_or_box(state, 0, 1, prompt.get("points"), prompt.get("labels"), box=prompt.get("box"))
+        model.add_new_points_or_box(
+            state, 0, 1, prompt.get("points"), prompt.get("labels"), box=prompt.get("box")
+        )
         for frame, _, masks in model.propagate_in_video(state):
             outputs = state["output_dict"]
             stored = outputs["cond_frame_outputs"].get(frame) or outputs["non_cond_frame_outputs"][frame]
@@ -179,7 +181,10 @@ def play(case: str) -> list:
                             abs(seen["best"] - model.stable_ious_threshold),
                             abs(seen["best"] - model.memory_bank_iou_threshold),
                         ),
-                        min(abs(stored["object_score_logits"].item() - at) for at in (0.0, model.min_obj_score_logits)),
+                        min(
+                            abs(stored["object_score_logits"].item() - at)
+                            for at in (0.0, model.min_obj_score_logits)
+                        ),
                     ],
                 }
             )
@@ -208,7 +213,9 @@ def kalman() -> dict:
 
     kf = KalmanFilter()
     noise = seeded.draw("kalman.noise", (FRAMES, 4), 0.0, 3.0).astype(np.float64)
-    boxes = np.array([[100 + 4 * t, 80 - t, 180 + 5 * t, 220 + 2 * t] for t in range(FRAMES)]) + np.round(noise)
+    boxes = np.array([[100 + 4 * t, 80 - t, 180 + 5 * t, 220 + 2 * t] for t in range(FRAMES)]) + np.round(
+        noise
+    )
     boxes[17] = [300, 40, 420, 40]  # no height
     boxes[18] = [0, 0, 0, 0]  # an empty mask
     missed = [5, 6, 30]

@@ -85,7 +85,10 @@ class Session:
             key = hashlib.sha1(image.numpy().tobytes()).digest()
             if key not in self.features:
                 self.features[key] = plain_image(image)
-            return {name: list(maps) if isinstance(maps, list) else maps for name, maps in self.features[key].items()}
+            return {
+                name: list(maps) if isinstance(maps, list) else maps
+                for name, maps in self.features[key].items()
+            }
 
         def predict_masks(*args, **kwargs):
             self.four = plain_masks(*args, **kwargs)
@@ -120,7 +123,11 @@ class Session:
         for index, obj in enumerate(state["obj_ids"]):
             stored = state["temp_output_dict_per_obj"][index][key].get(frame) if key else None
             outputs = state["output_dict_per_obj"][index]
-            stored = stored or outputs["cond_frame_outputs"].get(frame) or outputs["non_cond_frame_outputs"].get(frame)
+            stored = (
+                stored
+                or outputs["cond_frame_outputs"].get(frame)
+                or outputs["non_cond_frame_outputs"].get(frame)
+            )
             side = self.model.image_size // 4
             out["records"].append(
                 {
@@ -158,7 +165,9 @@ class Session:
                 out["frames"].append(frame)
                 self.record(state, out, frame, self.shown_key(state, frame), masks)
         elif op == "propagate":
-            for frame, _, masks in model.propagate_in_video(state, step["start"], step["max"], step["reverse"]):
+            for frame, _, masks in model.propagate_in_video(
+                state, step["start"], step["max"], step["reverse"]
+            ):
                 out["frames"].append(frame)
                 self.record(state, out, frame, "", masks)
         elif op == "reset":
@@ -181,7 +190,9 @@ class Session:
     def shown_key(state, frame: int) -> str:
         fresh = state["temp_output_dict_per_obj"].values()
         return (
-            "cond_frame_outputs" if any(frame in t["cond_frame_outputs"] for t in fresh) else "non_cond_frame_outputs"
+            "cond_frame_outputs"
+            if any(frame in t["cond_frame_outputs"] for t in fresh)
+            else "non_cond_frame_outputs"
         )
 
     def play(self, script: dict) -> list:
@@ -218,12 +229,22 @@ class Recorded:
             if not step["records"]:
                 continue
             self.put(f"{key}#margins", step["margins"], np.float32)
-            columns = {"score": [], "iou": [], "area": [], "near": [], "low": [], "norm": [], "full": [], "f64": []}
+            columns = {
+                "score": [],
+                "iou": [],
+                "area": [],
+                "near": [],
+                "low": [],
+                "norm": [],
+                "full": [],
+                "f64": [],
+            }
             for record, exact in zip(step["records"], truth["records"]):
                 seed = seeded.fnv1a64(f"{key}/{record['frame']}/{record['obj']}")
                 low, full = record["low"].numpy().ravel(), record["full"].numpy().ravel()
                 at = [
-                    seeded.splitmix64(seed, 0, count) % np.uint64(all.size) for count, all in ((LOW, low), (FULL, full))
+                    seeded.splitmix64(seed, 0, count) % np.uint64(all.size)
+                    for count, all in ((LOW, low), (FULL, full))
                 ]
                 columns["score"].append(record["score"])
                 columns["iou"].append(record["iou"])
@@ -240,7 +261,9 @@ class Recorded:
                 self.put(f"{key}#{column}", np.array(values), dtype)
         self.calibration[name] = worst
         gap, score, stability = least
-        print(f"  {name}: float32 {worst:.1e}, IoU {drift:.1e}; margins: {gap:.1e}, score {score:.3f}, stability {stability:.4f}")
+        print(
+            f"  {name}: float32 {worst:.1e}, IoU {drift:.1e}; margins: {gap:.1e}, score {score:.3f}, stability {stability:.4f}"
+        )
         # Below this, rounding could decide, and the frames after would say nothing.
         if not (gap > max(1e-5, 20 * drift) and score > 1e-2 and stability > 1e-3):
             self.undecided.append(name)
@@ -256,7 +279,9 @@ def composed(model_name: str, side: int):
     layer = "model.memory_attention.layer."
     grid = [side // 16, side // 16]
     overrides = [f"++{layer}self_attention.feat_sizes={grid}", f"++{layer}cross_attention.feat_sizes={grid}"]
-    config = compose(config_name=oracle.CONFIGS[model_name], overrides=[f"++model.image_size={side}", *overrides])
+    config = compose(
+        config_name=oracle.CONFIGS[model_name], overrides=[f"++model.image_size={side}", *overrides]
+    )
     return OmegaConf.to_container(config.model, resolve=True) | golden_demo.BUILDER
 
 
@@ -270,7 +295,9 @@ def seeded_model(model_name: str, model):
 
 
 def build_at(model_name: str, side: int):
-    return seeded_model(model_name, instantiate(OmegaConf.create(composed(model_name, side)), _recursive_=True))
+    return seeded_model(
+        model_name, instantiate(OmegaConf.create(composed(model_name, side)), _recursive_=True)
+    )
 
 
 def build_micro(model_name: str):
@@ -299,7 +326,9 @@ def demo() -> Recorded:
 def tiny(side: int, scripts: dict) -> Recorded:
     model = "sam2.1_hiera_tiny"
     recorded = record(functools.partial(build_at, model, side), scripts)
-    recorded.put("model#config", np.frombuffer(json.dumps(composed(model, side)).encode(), np.uint8), np.uint8)
+    recorded.put(
+        "model#config", np.frombuffer(json.dumps(composed(model, side)).encode(), np.uint8), np.uint8
+    )
     return recorded
 
 

@@ -38,7 +38,10 @@ def write(golden: pathlib.Path) -> None:
         model = oracle.build(name)
         state = {k: v.numpy() for k, v in sorted(model.state_dict().items())}
         if not name.endswith("_absent"):
-            lines = ",\n".join(f"{json.dumps(k)}:{json.dumps(list(v.shape), separators=(',', ':'))}" for k, v in state.items())
+            lines = ",\n".join(
+                f"{json.dumps(k)}:{json.dumps(list(v.shape), separators=(',', ':'))}"
+                for k, v in state.items()
+            )
             (golden / "inventory" / f"{name}.json").write_text("{\n" + lines + "\n}\n")
         total = 0
         for k, v in state.items():

@@ -32,7 +32,9 @@ def paint_background(image, x, y) -> None:
     blend = (position - at)[..., None]
     image[:] = stops[at] * (1 - blend) + stops[at + 1] * blend
     for colour, height, amplitude, frequency, phase in HILLS:
-        edge = height + amplitude * (np.sin(x * frequency + phase) + 0.4 * np.sin(x * frequency * 2.7 + 2 * phase))
+        edge = height + amplitude * (
+            np.sin(x * frequency + phase) + 0.4 * np.sin(x * frequency * 2.7 + 2 * phase)
+        )
         image[y > edge] = rgb(colour)
 
 
@@ -93,7 +95,9 @@ def render(frame: int) -> tuple[np.ndarray, np.ndarray]:
 
 def main() -> None:
     pictures, truths = zip(*(render(n) for n in range(FRAMES)))
-    palette = Image.fromarray(np.concatenate(pictures)).quantize(255, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    palette = Image.fromarray(np.concatenate(pictures)).quantize(
+        255, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
+    )
     clips.write("balloon", pictures, palette, truths, (BALLOON["x"], BALLOON["y"]))
     print("visible pixels:", [int(t.sum()) for t in truths])
 

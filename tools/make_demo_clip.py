@@ -25,7 +25,9 @@ def main() -> None:
     number = parser.parse_args().number
     frames, ids, scene = data.clip(data.HELD_OUT + number, evaluate.SIZE)
     truths = ids == 0
-    palette = Image.fromarray(np.concatenate(frames)).quantize(255, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    palette = Image.fromarray(np.concatenate(frames)).quantize(
+        255, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
+    )
     clips.write("demo", frames, palette, truths, prompts.centre(truths[0]))
     print(scene.story, "visible pixels:", [int(t.sum()) for t in truths])
 

@@ -41,11 +41,16 @@ def main() -> None:
         "loss": 0.25,
         "big": 1 << 100,
         "none": [None, True, (), {"x": -5, 300: 70000}],
-        "optimizer": {"state": {0: {"exp_avg": torch.ones(3, dtype=torch.float64)}}, "param_groups": [{"lr": 1e-3}]},
+        "optimizer": {
+            "state": {0: {"exp_avg": torch.ones(3, dtype=torch.float64)}},
+            "param_groups": [{"lr": 1e-3}],
+        },
     }
     torch.save({"model": tensors}, OUT / "plain.pt")
     torch.save({**extra, "model": ordered}, OUT / "training.pt")
-    layer = torch.nn.Sequential(collections.OrderedDict(fc=torch.nn.Linear(3, 2), norm=torch.nn.BatchNorm1d(2)))
+    layer = torch.nn.Sequential(
+        collections.OrderedDict(fc=torch.nn.Linear(3, 2), norm=torch.nn.BatchNorm1d(2))
+    )
     with torch.no_grad():
         for value in layer.parameters():
             value.copy_(torch.arange(value.numel()).reshape(value.shape) / 4)

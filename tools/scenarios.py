@@ -26,7 +26,14 @@ def click(frame: int, obj: int, x: float, y: float, label: int = 1, keep: bool =
 
 def points(frame: int, obj: int, where: list, labels: list, keep: bool = False) -> dict:
     where = [list(p) for p in where]
-    return {"op": "points", "frame": frame, "obj": obj, "points": where, "labels": labels, "clear_old": not keep}
+    return {
+        "op": "points",
+        "frame": frame,
+        "obj": obj,
+        "points": where,
+        "labels": labels,
+        "clear_old": not keep,
+    }
 
 
 def box(frame: int, obj: int, corners: tuple, where: list | None = None, labels: list | None = None) -> dict:
@@ -160,7 +167,9 @@ DEMO = {
         click(3, 2, 265.0, 50.0),
         propagate(max=4),
     ),
-    "long": script(gif(*range(24)), click(0, 1, 60.0, 102.0), box(0, 2, (120.0, 0.0, 214.0, 238.0)), propagate()),
+    "long": script(
+        gif(*range(24)), click(0, 1, 60.0, 102.0), box(0, 2, (120.0, 0.0, 214.0, 238.0)), propagate()
+    ),
     "clear_before_tracking": script(
         NINE,
         click(0, 1, 58.0, 100.0),
@@ -222,7 +231,9 @@ DEMO = {
         propagate(start=5, max=5),
         max_cond_frames_in_attn=3,
     ),
-    "stride": script(gif(*range(0, 30, 2)), click(0, 1, 58.0, 100.0), propagate(), memory_temporal_stride_for_eval=2),
+    "stride": script(
+        gif(*range(0, 30, 2)), click(0, 1, 58.0, 100.0), propagate(), memory_temporal_stride_for_eval=2
+    ),
     "stride_in_reverse": script(
         gif(*range(0, 30, 2)),
         click(13, 1, 250.0, 100.0),
@@ -268,7 +279,11 @@ SEEDED = {
         FOUR, click(0, 1, 140.0, 90.0), propagate(max=2), box(2, 2, (220.0, 60.0, 400.0, 220.0)), propagate()
     ),
     "two_cond": script(
-        FOUR, click(0, 1, 140.0, 90.0), click(2, 1, 160.0, 80.0), propagate(), propagate(start=2, max=1, reverse=True)
+        FOUR,
+        click(0, 1, 140.0, 90.0),
+        click(2, 1, 160.0, 80.0),
+        propagate(),
+        propagate(start=2, max=1, reverse=True),
     ),
     "mask": script(
         FOUR,
@@ -293,7 +308,9 @@ FULL = {
     "session_as_cond": script(photos(*FOUR["frames"][:3]), *FULL_SIZE, **AS_COND),
 }
 # For a model whose object score changes sign with the picture: the object leaves and returns, several times.
-CUTS = photos(*[(f"clip.{which}", 6 * n) for which, n in zip("bbaabbabccbb", (0, 1, 0, 1, 2, 3, 2, 4, 0, 1, 5, 6))])
+CUTS = photos(
+    *[(f"clip.{which}", 6 * n) for which, n in zip("bbaabbabccbb", (0, 1, 0, 1, 2, 3, 2, 4, 0, 1, 5, 6))]
+)
 FICKLE = {
     "leaves_and_returns": script(
         CUTS,

@@ -144,7 +144,9 @@ def memory_encoder_recorder(model, taps: dict):
     named["memory_encoder.mask_downsampler.out"] = stages[12]
     named["memory_encoder.pix_feat_proj"] = encoder.pix_feat_proj
     named |= {f"memory_encoder.fuser.{n}": layer for n, layer in enumerate(encoder.fuser.layers)}
-    wanted = [(m, lambda m, i, o, name=name: taps.update({name: hwc(o).clone()})) for name, m in named.items()]
+    wanted = [
+        (m, lambda m, i, o, name=name: taps.update({name: hwc(o).clone()})) for name, m in named.items()
+    ]
     with hooked(wanted):
         yield
 
@@ -166,7 +168,9 @@ def memory_attention_recorder(model, taps: dict):
             (layer.norm3, lambda m, i, o, name=name: taps.update({name + ".cross_attn": i[0][0]})),
             (layer, lambda m, i, o, name=name: taps.update({name + ".ffn": o[0]})),
         ]
-    wanted.append((attention, lambda m, i, o: taps.update({"memory_attention.out": o[:, 0].unflatten(0, (64, 64))})))
+    wanted.append(
+        (attention, lambda m, i, o: taps.update({"memory_attention.out": o[:, 0].unflatten(0, (64, 64))}))
+    )
     # q and k after the rotation are only visible as the arguments of the attention itself.
     plain, seen = F.scaled_dot_product_attention, []
 

@@ -152,18 +152,27 @@ def main() -> None:
                 per_obj_png_file=per_object,
             )
             for file in sorted((tmp / "out/demo").rglob("*.png")):
-                arrays.setdefault(f"{case}/output/{'/'.join(file.relative_to(tmp / 'out/demo').parts[:-1])}", []).append(
-                    np.array(Image.open(file))
-                )
+                arrays.setdefault(
+                    f"{case}/output/{'/'.join(file.relative_to(tmp / 'out/demo').parts[:-1])}", []
+                ).append(np.array(Image.open(file)))
         for name in [name for name in arrays if name.startswith(f"{case}/output")]:
             folder = name.rsplit("/", 1)[1]
             objects = [int(folder)] if per_object else [1, 2, 3]
             arrays[name] = np.stack(arrays[name])
             close = arrays[f"{case}/undecided/{folder}"] = undecided(noted, objects, threshold)
-            print(name, [np.bincount(m.ravel(), minlength=4).tolist() for m in arrays[name][:: FRAMES - 1]], len(close))
+            print(
+                name,
+                [np.bincount(m.ravel(), minlength=4).tolist() for m in arrays[name][:: FRAMES - 1]],
+                len(close),
+            )
     for case in CASES:
         if f"{case}/output/" in arrays and case != "first" and not case.startswith("later"):
-            print(case, "differs from first in", int((arrays[f"{case}/output/"] != arrays["first/output/"]).sum()), "pixels")
+            print(
+                case,
+                "differs from first in",
+                int((arrays[f"{case}/output/"] != arrays["first/output/"]).sum()),
+                "pixels",
+            )
     np.savez_compressed(OUT, **arrays)
     print(f"{OUT}: {OUT.stat().st_size} bytes")
 

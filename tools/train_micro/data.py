@@ -68,7 +68,9 @@ class Scene:
         self.story = story or str(rng.choice(STORIES, p=STORY_SHARES))
         self.backdrop = looks.backdrop(rng)
         self.small_backdrop = cv2.resize(self.backdrop, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        self._colours = self.backdrop[rng.integers(0, looks.BACKDROP, 64), rng.integers(0, looks.BACKDROP, 64)]
+        self._colours = self.backdrop[
+            rng.integers(0, looks.BACKDROP, 64), rng.integers(0, looks.BACKDROP, 64)
+        ]
         self._means: list[np.ndarray] = []
         self.things: list[Thing] = []
         self.order: list[int] = []  # back to front
@@ -91,7 +93,9 @@ class Scene:
         self._means.append(mean)
         return paint
 
-    def _thing(self, rng: np.random.Generator, radius: float, path: typing.Callable, solid: bool = False) -> Thing:
+    def _thing(
+        self, rng: np.random.Generator, radius: float, path: typing.Callable, solid: bool = False
+    ) -> Thing:
         cover = looks.solid(rng) if solid else looks.shape(rng)
         lively = rng.random() < 0.8
         return Thing(
@@ -132,7 +136,11 @@ class Scene:
         hero = self._thing(rng, radius, wander(rng, rng.uniform(0.3, 0.7, 2), 0.009))
         when, angle = rng.uniform(7, 16), rng.uniform(0, 6.3)
         along = np.array([np.cos(angle), np.sin(angle)])
-        aside = np.array([-along[1], along[0]]) * radius * rng.choice([rng.uniform(0, 0.6), rng.uniform(0.6, 1.6)])
+        aside = (
+            np.array([-along[1], along[0]])
+            * radius
+            * rng.choice([rng.uniform(0, 0.6), rng.uniform(0.6, 1.6)])
+        )
         speed = radius * rng.uniform(0.25, 0.5)
         twin = self._twin_of(rng, hero, lambda t: hero.path(t) + along * speed * (t - when) + aside)
         self._put(hero, twin)
@@ -164,7 +172,9 @@ class Scene:
 
             hero = self._thing(rng, radius, cross)
             width = radius + speed * rng.uniform(1.5, 3)  # half of it
-            cover = self._thing(rng, 1.2, lambda t: np.array([0.5, wall] if flip else [wall, 0.5]), solid=True)
+            cover = self._thing(
+                rng, 1.2, lambda t: np.array([0.5, wall] if flip else [wall, 0.5]), solid=True
+            )
             cover.angle, cover.spin, cover.breath = (0.0 if flip else np.pi / 2), 0.0, 0.0
             cover.aspect = width / 1.2
         self._put(hero, cover)
@@ -237,7 +247,9 @@ class Scene:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         return cv2.warpAffine(source, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT)
 
-    def _draw_thing(self, picture: np.ndarray, ids: np.ndarray, index: int, t: int, size: int, shake: np.ndarray):
+    def _draw_thing(
+        self, picture: np.ndarray, ids: np.ndarray, index: int, t: int, size: int, shake: np.ndarray
+    ):
         """Paints one thing and enters it in `ids`, [size, size] both."""
         thing = self.things[index]
         centre = (thing.path(float(t)) + shake) * size

@@ -72,7 +72,11 @@ def prompted(model: torch.nn.Module, frame: np.ndarray, ids: np.ndarray) -> tupl
     """IoU after one click and after a box, for every thing that covers a hundredth of the picture."""
     predictor = SAM2ImagePredictor(model)
     side = model.image_size // 4
-    predictor._bb_feat_sizes = [(side, side), (side // 2, side // 2), (side // 4, side // 4)]  # Meta's are of 1024
+    predictor._bb_feat_sizes = [
+        (side, side),
+        (side // 2, side // 2),
+        (side // 4, side // 4),
+    ]  # Meta's are of 1024
     predictor.set_image(frame)
     by_click, by_box = [], []
     for k in range(ids.max() + 1):
@@ -96,7 +100,12 @@ def measure(truth: np.ndarray, found: np.ndarray) -> dict:
     share = truth.mean((1, 2))
     sure = (share == 0) | (share > UNSURE)
     right = [bool(b.any()) == bool(a.any()) for a, b in zip(truth[1:], found[1:])]
-    out = {"j": float(j[1:-1].mean()), "f": float(np.mean(f)), "first": float(j[0]), "frames": j.round(3).tolist()}
+    out = {
+        "j": float(j[1:-1].mean()),
+        "f": float(np.mean(f)),
+        "first": float(j[0]),
+        "frames": j.round(3).tolist(),
+    }
     out["absent"] = int((share == 0).sum())
     out["presence"] = float(np.mean(np.array(right)[sure[1:]]))
     away = np.flatnonzero((share[:-1] == 0) & (share[1:] == 0))
@@ -149,7 +158,9 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=200)
     parser.add_argument("--first", type=int, default=0, help="number of the first clip")
     parser.add_argument("--story", choices=data.STORIES, help="clips of this kind only")
-    parser.add_argument("--write", type=pathlib.Path, metavar="DIR", help="also write the clips, truth and prompts")
+    parser.add_argument(
+        "--write", type=pathlib.Path, metavar="DIR", help="also write the clips, truth and prompts"
+    )
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the scores of every clip")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
@@ -169,7 +180,11 @@ def main() -> None:
             rows.append(row)
             if args.write:
                 write(args.write, f"{number:03d}-{scene.story}", frames, truth, click)
-            print(f"\r{len(rows)}/{args.clips}  J {np.mean([r['j'] for r in rows]):.3f}", end="", file=sys.stderr)
+            print(
+                f"\r{len(rows)}/{args.clips}  J {np.mean([r['j'] for r in rows]):.3f}",
+                end="",
+                file=sys.stderr,
+            )
     print(file=sys.stderr)
     for key, value in summary(rows).items():
         print(f"{key:18} {value}")

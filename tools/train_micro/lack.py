@@ -38,7 +38,9 @@ def follow(command: list, frames: np.ndarray, things: dict[int, np.ndarray]) -> 
 
 def lacks(command: list, frames: np.ndarray, ids: np.ndarray) -> tuple[float, float]:
     """Both columns for one clip."""
-    small = lambda mask, side: cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) > 0.5
+    small = lambda mask, side: (
+        cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) > 0.5
+    )
     things = {k: ids[0] == k for k in range(ids[0].max() + 1) if (ids[0] == k).mean() >= SMALLEST}
     if not things:
         return 0.0, 0.0
@@ -48,7 +50,9 @@ def lacks(command: list, frames: np.ndarray, ids: np.ndarray) -> tuple[float, fl
     if 0 not in things:
         return float(image), 0.0
     found = follow(command, frames, {0: things[0]})[0]
-    return float(image), float(np.mean([1 - scores.jaccard(small(i == 0, side), f) for i, f in zip(ids, found)]))
+    return float(image), float(
+        np.mean([1 - scores.jaccard(small(i == 0, side), f) for i, f in zip(ids, found)])
+    )
 
 
 def main() -> None:
@@ -63,7 +67,9 @@ def main() -> None:
         out = path.with_name(path.name.replace("-frames", "-lack"))
         if out.exists():
             continue
-        frames, ids = (np.load(str(path).replace("-frames", kind), mmap_mode="r") for kind in ("-frames", "-ids"))
+        frames, ids = (
+            np.load(str(path).replace("-frames", kind), mmap_mode="r") for kind in ("-frames", "-ids")
+        )
         lack = np.array([lacks(command, f, i) for f, i in zip(frames, ids)], np.float32)
         np.save(f"{out}.tmp.npy", lack)
         os.rename(f"{out}.tmp.npy", out)

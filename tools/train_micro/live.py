@@ -72,11 +72,15 @@ class Live:
         for k in range(processes):
             what = self.slots, self.free, self.done, first + k, processes
             context.Process(target=render, args=what, daemon=True).start()
-        self.notes = {k: np.zeros((held, *WHOLE[k].shape), WHOLE[k].base) for k in ("shown", "touching", "thin")}
+        self.notes = {
+            k: np.zeros((held, *WHOLE[k].shape), WHOLE[k].base) for k in ("shown", "touching", "thin")
+        }
         self.written = 0
         self.quiet = threading.Lock()  # for graphs.Captured
 
-    def open(self, device: torch.device, rng: np.random.Generator, vanish: float, touch: float, thin: float) -> None:
+    def open(
+        self, device: torch.device, rng: np.random.Generator, vanish: float, touch: float, thin: float
+    ) -> None:
         """Begins to take up scenes, and waits for the first of them. The shares are those of sampling.Pool."""
         self.device, self.rng = device, rng
         self.vanish, self.touch, self.thin = vanish, touch, thin
@@ -89,7 +93,9 @@ class Live:
             time.sleep(0.1)
 
     def _take_up(self) -> None:
-        side = torch.cuda.Stream() if self.device.type == "cuda" else None  # not to wait for the steps that are queued
+        side = (
+            torch.cuda.Stream() if self.device.type == "cuda" else None
+        )  # not to wait for the steps that are queued
         while True:
             at = self.done.get()
             slot, place = self.slots[at], self.written % self.held
@@ -104,7 +110,9 @@ class Live:
     def refresh(self) -> None:
         """Nothing to do: scenes are taken up as they come."""
 
-    def batch(self, batch: int, frames: int, objects: int, smallest: float) -> tuple[torch.Tensor, torch.Tensor]:
+    def batch(
+        self, batch: int, frames: int, objects: int, smallest: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Frames [B, T, 3, S, S], normalised, and masks [B, N, T, S, S] in 0 and 1, on the device."""
         scenes, ticks, story = self._draw(batch, frames, smallest)
         allowed = np.ones((batch, THINGS), bool)
@@ -164,8 +172,12 @@ class Live:
     def _seen(self, ids, crops, story, allowed, smallest: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Of ids [B, SIDE, SIDE] and several crops of each: the things to be seen, [B, THINGS], and the crop taken."""
         batch = len(ids)
-        views = self._warp(ids.float()[:, None].repeat(CROPS, 1, 1, 1), crops.flatten(0, 1), "nearest").flatten(1)
-        share = torch.stack([(views == k).float().mean(1) for k in range(THINGS)], 1).view(CROPS, batch, THINGS)
+        views = self._warp(
+            ids.float()[:, None].repeat(CROPS, 1, 1, 1), crops.flatten(0, 1), "nearest"
+        ).flatten(1)
+        share = torch.stack([(views == k).float().mean(1) for k in range(THINGS)], 1).view(
+            CROPS, batch, THINGS
+        )
         seen = (share >= smallest) & allowed
         best = torch.where(story, seen[..., 0], seen.any(2)).float().argmax(0)
         rows = torch.arange(batch, device=ids.device)

@@ -59,7 +59,9 @@ def backdrop(rng: np.random.Generator) -> np.ndarray:
             x, y, r = rng.integers(0, BACKDROP, 2).tolist() + [int(rng.integers(6, 40))]
             cover = np.zeros((BACKDROP, BACKDROP), np.float32)
             axes = (r, int(r * rng.uniform(0.3, 1)))
-            cv2.ellipse(cover, (x, y), axes, float(rng.uniform(0, 180)), 0, 360, float(rng.uniform(0.15, 0.6)), -1)
+            cv2.ellipse(
+                cover, (x, y), axes, float(rng.uniform(0, 180)), 0, 360, float(rng.uniform(0.15, 0.6)), -1
+            )
             picture += cover[..., None] * (rng.random(3).astype(np.float32) - picture)
     if rng.random() < 0.3:
         picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(1, 5))

@@ -19,12 +19,20 @@ class Trainee(SAM2Base):
     """SAM2Base whose heads give candidate masks of absent objects too, so that these can learn."""
 
     def _forward_sam_heads(
-        self, backbone_features, point_inputs=None, mask_inputs=None, high_res_features=None, multimask_output=False
+        self,
+        backbone_features,
+        point_inputs=None,
+        mask_inputs=None,
+        high_res_features=None,
+        multimask_output=False,
     ):
         """As Meta's; the first two results are the raw candidates [B, M, S/4, S/4] and None."""
         batch, device = backbone_features.size(0), backbone_features.device
         if point_inputs is None:
-            points = torch.zeros(batch, 1, 2, device=device), -torch.ones(batch, 1, dtype=torch.int32, device=device)
+            points = (
+                torch.zeros(batch, 1, 2, device=device),
+                -torch.ones(batch, 1, dtype=torch.int32, device=device),
+            )
         else:
             points = point_inputs["point_coords"], point_inputs["point_labels"]
         if mask_inputs is not None and mask_inputs.shape[-2:] != self.sam_prompt_encoder.mask_input_size:
@@ -94,7 +102,9 @@ def head_start(model: Trainee, frames: torch.Tensor, scale: float = 2.0, loudnes
     All of it may be unlearned.
     """
     embedding = model.forward_image(frames)["backbone_fpn"][-1]
-    for conv in model.image_encoder.neck.convs[:2]:  # the two coarse levels, of which the embedding is the sum
+    for conv in model.image_encoder.neck.convs[
+        :2
+    ]:  # the two coarse levels, of which the embedding is the sum
         for p in conv.parameters():
             p.mul_(loudness / embedding.square().mean().sqrt())
     transformer = model.sam_mask_decoder.transformer

@@ -20,7 +20,9 @@ def orthogonal(batch: torch.Tensor) -> torch.Tensor:
     a, b, c = COEFFICIENTS
     x = batch.mT if batch.size(-2) > batch.size(-1) else batch
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
-    if x.dtype == torch.float32 and x.size(-1) > 2 * x.size(-2):  # in bfloat16 what is small in G would explode
+    if x.dtype == torch.float32 and x.size(-1) > 2 * x.size(
+        -2
+    ):  # in bfloat16 what is small in G would explode
         identity = torch.eye(x.size(-2), device=x.device, dtype=x.dtype)
         gram, product = x @ x.mT, None
         for i in range(ITERATIONS):

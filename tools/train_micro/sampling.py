@@ -22,7 +22,9 @@ LIGHT = 0.15  # what is added or taken at most
 class Pool:
     """The parts that pool.py has written so far; parts that appear later are taken up by `refresh`."""
 
-    quiet = contextlib.nullcontext()  # for graphs.Captured: nothing goes to the device but what `batch` returns
+    quiet = (
+        contextlib.nullcontext()
+    )  # for graphs.Captured: nothing goes to the device but what `batch` returns
 
     def __init__(
         self,
@@ -59,7 +61,9 @@ class Pool:
                 if self.touch:
                     number, ids = int(path.name.split("-")[1]), self.parts[path.name][1]
                     stories = [story for _, story in pool.plan(number, ids.shape[1])]
-                    beside = [touching(i) if s == "twin" else np.zeros(len(i), bool) for i, s in zip(ids, stories)]
+                    beside = [
+                        touching(i) if s == "twin" else np.zeros(len(i), bool) for i, s in zip(ids, stories)
+                    ]
                     self.touching[path.name] = np.stack(beside)
         if not self.parts:
             raise SystemExit(f"{self.folder}: no rendered clips; run pool.py first")
@@ -77,7 +81,9 @@ class Pool:
             lack = np.concatenate(list(lacks.values())).astype(np.float64)
             self.chances = lack / lack.sum(0)
 
-    def batch(self, batch: int, frames: int, objects: int, smallest: float) -> tuple[torch.Tensor, torch.Tensor]:
+    def batch(
+        self, batch: int, frames: int, objects: int, smallest: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Frames [B, T, 3, S, S], normalised, and masks [B, N, T, S, S] in 0 and 1.
 
         Objects cover at least the share `smallest` of the first frame; the same one may be given more than once.
@@ -89,7 +95,9 @@ class Pool:
             x, ids, choice = self._one(frames, gone, touching, thin, smallest)
             chosen = list(self.rng.permutation(choice))
             if 0 in chosen and (gone or touching or self.rng.random() < STORY_FIRST):
-                chosen.sort(key=lambda k: min(k, 2))  # the story's own thing first, then its twin or what hides it
+                chosen.sort(
+                    key=lambda k: min(k, 2)
+                )  # the story's own thing first, then its twin or what hides it
             chosen = (chosen * objects)[:objects]
             pictures.append(x)
             masks.append(np.stack([ids == k for k in chosen]))
@@ -113,11 +121,15 @@ class Pool:
         """A part, a clip of it and frames of that; thing 0 is gone and back again, or beside its twin, if so wished."""
         names = [n for n in self.parts if self.parts[n][0].shape[1] >= frames]
         if not names:
-            raise SystemExit(f"{self.folder}: no clips of {frames} frames; see pool.py --frames, or train.py --frames")
+            raise SystemExit(
+                f"{self.folder}: no clips of {frames} frames; see pool.py --frames, or train.py --frames"
+            )
         while True:
             name, clip = "", 0
             if self.hard and self.rng.random() < self.hard:
-                name, clip = self.ranked[self.rng.choice(len(self.ranked), p=self.chances[:, int(frames > 1)])]
+                name, clip = self.ranked[
+                    self.rng.choice(len(self.ranked), p=self.chances[:, int(frames > 1)])
+                ]
             if name not in names:
                 name = names[self.rng.integers(len(names))]
                 clip = int(self.rng.integers(len(self.parts[name][0])))

@@ -6,8 +6,12 @@ import torch.nn.functional as F
 
 import prompts
 
-UNSURE = 0.0005  # objects that show less than this share of the picture count neither as present nor as absent
-ALL_POINTERS = 16  # predictors measure the age of pointers by this number, but by the length of a shorter clip
+UNSURE = (
+    0.0005  # objects that show less than this share of the picture count neither as present nor as absent
+)
+ALL_POINTERS = (
+    16  # predictors measure the age of pointers by this number, but by the length of a shorter clip
+)
 
 
 def mask_losses(raw: torch.Tensor, ious: torch.Tensor, truth: torch.Tensor):
@@ -75,7 +79,10 @@ def place_step(model, frames: torch.Tensor, each: int, rng: np.random.Generator)
         if name == "click":
             points, labels = centres, np.ones((len(rows), 1))
         else:
-            points, labels = np.concatenate([centres - radii, centres + radii], 1), np.tile([[2, 3]], (len(rows), 1))
+            points, labels = (
+                np.concatenate([centres - radii, centres + radii], 1),
+                np.tile([[2, 3]], (len(rows), 1)),
+            )
         points = {"point_coords": torch.tensor(points).float(), "point_labels": torch.tensor(labels).int()}
         points = {k: v.to(frames.device) for k, v in points.items()}
         raw, _, ious, *_ = model._forward_sam_heads(embedding, points, None, high, name == "click")
@@ -93,7 +100,10 @@ def image_step(model, frames: torch.Tensor, masks: torch.Tensor, correct: bool):
     feats, _, sizes = features(model, frames)
     boxed = objects // 3
     total, scores = 0.0, {}
-    for name, prompt, first, end in (("click", prompts.clicks, boxed, objects), ("box", prompts.boxes, 0, boxed)):
+    for name, prompt, first, end in (
+        ("click", prompts.clicks, boxed, objects),
+        ("box", prompts.boxes, 0, boxed),
+    ):
         if first == end:
             continue
         rows = torch.arange(batch, device=frames.device).repeat_interleave(end - first)
@@ -134,7 +144,17 @@ def clip_step(model, frames: torch.Tensor, masks: torch.Tensor, kind: str):
         elif t == 0:
             points = (prompts.clicks if kind == "click" else prompts.boxes)(truth > 0.5)
         out, heads, _, _ = model._track_step(
-            t, t == 0, current, places, sizes, points, prompt_mask, bank, max(length, ALL_POINTERS), False, None
+            t,
+            t == 0,
+            current,
+            places,
+            sizes,
+            points,
+            prompt_mask,
+            bank,
+            max(length, ALL_POINTERS),
+            False,
+            None,
         )
         raw, _, ious, low, high, pointer, score = heads
         if prompt_mask is None:
@@ -149,7 +169,12 @@ def clip_step(model, frames: torch.Tensor, masks: torch.Tensor, kind: str):
             if t:
                 scores.setdefault("here", []).append((guess, present))
                 scores.setdefault("away", []).append((1 - guess, (1 - present) * sure))
-        out |= {"pred_masks": low, "pred_masks_high_res": high, "obj_ptr": pointer, "object_score_logits": score}
+        out |= {
+            "pred_masks": low,
+            "pred_masks_high_res": high,
+            "obj_ptr": pointer,
+            "object_score_logits": score,
+        }
         if t + 1 < length:
             if points is not None:  # as predictors do with what was prompted: in memory its mask is in or out
                 high = (high > 0) * 64.0 - 32.0

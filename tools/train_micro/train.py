@@ -42,23 +42,41 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("run", type=pathlib.Path, help="folder of the run: state, weights, log")
     scenes = parser.add_mutually_exclusive_group(required=True)
     scenes.add_argument("--pool", type=pathlib.Path, help="folder of clips that pool.py rendered")
-    scenes.add_argument("--live", type=int, metavar="PROCESSES", help="render clips of 24 frames while training")
+    scenes.add_argument(
+        "--live", type=int, metavar="PROCESSES", help="render clips of 24 frames while training"
+    )
     parser.add_argument("--held", type=int, default=3000, help="of these on the device at a time, 8 MB each")
-    parser.add_argument("--init", type=pathlib.Path, help="weights to start from (.pt or .safetensors); else random")
-    parser.add_argument("--init-only", default="", metavar="PREFIX", help="take only weights whose names begin so")
+    parser.add_argument(
+        "--init", type=pathlib.Path, help="weights to start from (.pt or .safetensors); else random"
+    )
+    parser.add_argument(
+        "--init-only", default="", metavar="PREFIX", help="take only weights whose names begin so"
+    )
     parser.add_argument("--head-start", action="store_true", help="begin with attention that looks at places")
     parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--clips", type=float, default=0.0, help="share of steps on clips, the others are on images")
-    parser.add_argument("--places", type=float, default=0.0, help="share of steps that only teach where prompts are")
+    parser.add_argument(
+        "--clips", type=float, default=0.0, help="share of steps on clips, the others are on images"
+    )
+    parser.add_argument(
+        "--places", type=float, default=0.0, help="share of steps that only teach where prompts are"
+    )
     parser.add_argument("--frames", type=int, nargs=2, default=(4, 8), help="shortest and longest clip")
-    parser.add_argument("--vanish", type=float, default=0.4, help="share of clips whose main object goes and returns")
+    parser.add_argument(
+        "--vanish", type=float, default=0.4, help="share of clips whose main object goes and returns"
+    )
     parser.add_argument("--touch", type=float, default=0.0, help="share whose main object is beside its twin")
-    parser.add_argument("--thin", type=float, default=0.0, help="share of images of which only thin things are asked for")
-    parser.add_argument("--hard", type=float, default=0.0, help="share of draws that prefer what lack.py found lacking")
+    parser.add_argument(
+        "--thin", type=float, default=0.0, help="share of images of which only thin things are asked for"
+    )
+    parser.add_argument(
+        "--hard", type=float, default=0.0, help="share of draws that prefer what lack.py found lacking"
+    )
     parser.add_argument("--images-per-step", type=int, default=10)
     parser.add_argument("--clips-per-step", type=int, default=2, help="of the shortest; fewer of longer ones")
     parser.add_argument("--objects", type=int, nargs=2, default=(5, 3), help="objects per image and per clip")
-    parser.add_argument("--smallest", type=float, nargs=2, default=(0.02, 0.005), help="area of objects: from, to")
+    parser.add_argument(
+        "--smallest", type=float, nargs=2, default=(0.02, 0.005), help="area of objects: from, to"
+    )
     parser.add_argument("--lr", type=float, default=6e-4)
     parser.add_argument("--muon", action="store_true", help="matrices learn by Muon, the rest by AdamW")
     parser.add_argument("--minutes", type=float, default=25, help="processor time of worker 0")
@@ -66,7 +84,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--graphs", action="store_true", help="CUDA graphs; no clips between --frames")
-    parser.add_argument("--compile", action="store_true", help="compile losses and memory encoder: a minute, then faster")
+    parser.add_argument(
+        "--compile", action="store_true", help="compile losses and memory encoder: a minute, then faster"
+    )
     parser.add_argument("--rank", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.live and (args.head_start or args.hard or args.workers > 1):
@@ -101,7 +121,11 @@ class Schedule:
 
     def rate(self, now: float) -> float:
         warm = min(1.0, 0.05 + now / (WARM_UP * self.args.minutes))
-        decay = 1.0 if now < self.start_decay else max(0.03, (self.end - now) / (self.end - self.start_decay + 1e-9))
+        decay = (
+            1.0
+            if now < self.start_decay
+            else max(0.03, (self.end - now) / (self.end - self.start_decay + 1e-9))
+        )
         return self.args.lr * warm * decay
 
     def smallest(self, now: float) -> float:
@@ -125,7 +149,9 @@ class Exchange:
         tensors = []
         for p in self.model.parameters():
             state = next(o.state[p] for o in self.optimizers if p in o.state)
-            tensors += [p.data] + [state[k] for k in ("exp_avg", "exp_avg_sq", "momentum_buffer") if k in state]
+            tensors += [p.data] + [
+                state[k] for k in ("exp_avg", "exp_avg_sq", "momentum_buffer") if k in state
+            ]
         flat = torch.cat([t.flatten().float().cpu() for t in tensors]) * (done / head[0])
         dist.all_reduce(flat)
         at = 0
@@ -158,7 +184,9 @@ class Run:
     def __init__(self, args: argparse.Namespace):
         self.args, self.rank = args, args.rank
         scenes = live.Live(args.size, args.live, args.held, SCENES * args.seed) if args.live else None
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # not before live.Live has forked
+        self.device = torch.device(
+            "cuda" if torch.cuda.is_available() else "cpu"
+        )  # not before live.Live has forked
         if args.graphs and self.device.type != "cuda":
             raise SystemExit("--graphs: there is no CUDA here")
         torch.manual_seed(args.seed)
@@ -180,7 +208,9 @@ class Run:
             self.pool = scenes
             self.pool.open(self.device, self.rng, vanish, args.touch, args.thin)
         else:
-            self.pool = sampling.Pool(args.pool, args.size, self.rng, vanish, args.touch, args.thin, args.hard)
+            self.pool = sampling.Pool(
+                args.pool, args.size, self.rng, vanish, args.touch, args.thin, args.hard
+            )
         if args.graphs:
             micro.without_copies(self.device)
             self.gradients = graphs.Captured(self.gradients, self.pool.quiet)
@@ -210,7 +240,9 @@ class Run:
         clips = not places and rng.random() < args.clips
         if clips:
             kind = f"clip {rng.choice(['click', 'box', 'mask'], p=[0.4, 0.25, 0.35])}"
-            length = int(rng.choice(args.frames) if args.graphs else rng.integers(args.frames[0], args.frames[1] + 1))
+            length = int(
+                rng.choice(args.frames) if args.graphs else rng.integers(args.frames[0], args.frames[1] + 1)
+            )
             batch = max(1, args.clips_per_step * args.frames[0] // length)
         else:
             kind = "place" if places else rng.choice(["image", "image again"])
@@ -251,7 +283,9 @@ class Run:
     def save(self, now: float) -> None:
         weights = self.model.state_dict()
         if not all(v.isfinite().all() for v in weights.values()):
-            raise SystemExit(f"{self.args.run}: weights are no numbers any more; state.pt is from before that")
+            raise SystemExit(
+                f"{self.args.run}: weights are no numbers any more; state.pt is from before that"
+            )
         for k, v in weights.items():
             self.mean[k].mul_(MEAN_OVER).add_(v, alpha=1 - MEAN_OVER)
         state = {"model": weights, "optimizers": [o.state_dict() for o in self.optimizers], "mean": self.mean}
@@ -268,7 +302,9 @@ def work(args: argparse.Namespace) -> None:
     if args.workers > 1:
         store = dist.FileStore(str(args.run / f"store-{os.getppid()}"), args.workers)
         patience = datetime.timedelta(days=1)
-        dist.init_process_group("gloo", store=store, rank=args.rank, world_size=args.workers, timeout=patience)
+        dist.init_process_group(
+            "gloo", store=store, rank=args.rank, world_size=args.workers, timeout=patience
+        )
     run = Run(args)
     schedule, exchange = Schedule(args), Exchange(run.model, run.optimizers, args.workers)
     clock = time.time if run.device.type == "cuda" else time.process_time
@@ -280,7 +316,9 @@ def work(args: argparse.Namespace) -> None:
             for name, value in run.step(schedule.smallest(now)).items():
                 scores[name].append(value)
             done += 1
-        scores = {k: torch.stack(v).nanmean().item() for k, v in sorted(scores.items())}  # the device is done with them
+        scores = {
+            k: torch.stack(v).nanmean().item() for k, v in sorted(scores.items())
+        }  # the device is done with them
         now = offset + (clock() - began) / 60
         all_done, now, left = exchange.average(done, now, schedule.asked())
         run.steps += all_done
