@@ -1,17 +1,18 @@
-"""Times our binary against Meta's code in PyTorch, same machine, same number of threads, same work.
+"""Times the program against Meta's code in PyTorch: same machine, same number of threads, same work.
 
-Usage: python tools/bench_vs_torch.py [--model tiny] [--parts encode,click,..] [--objects 1] [--precision f32,int8]
-                                      [--threads 2] [--repeat 5] [--rounds 2] [--binary target/release/sam2]
+Usage: python tools/bench_vs_torch.py [--model tiny] [--parts encode,click,..] [--objects 1]
+                                      [--precision f32,int8] [--threads 2] [--repeat 5] [--rounds 2]
+                                      [--binary target/release/sam2]
 
-Both run the model with seeded weights on a synthetic 854x480 clip. In each round they take turns part by part, so that what is
-compared ran seconds apart. A time is the median over all rounds of the median of a round, a ratio that of the ratios. What is
-timed (the parts of `sam2 bench`):
-  encode_ms            an RGB picture in memory to image features: resize, normalise, encode
-  click_ms             one click to three masks at the size of the picture
-  memory_attention_ms  by itself, over 7 spatial memories and 16 object pointers
-  track_ms             a whole tracked frame over such banks, one an object: resize, encode, memory attention, mask
-                       decoder, memory encoder, masks at the size of the frame
-  everything_ms        all masks of an encoded picture from 32x32 clicks, once; only if it is among the parts
+Both run the model with seeded weights on a synthetic 854x480 clip. Each round alternates between them part by
+part, so that compared runs are seconds apart. A time is the median over rounds of each round's median; a
+ratio is the median of the rounds' ratios. The timed parts (those of `sam2 bench`):
+  encode_ms            RGB image in memory to image features: resize, normalise, encode
+  click_ms             one click to three masks at the size of the image
+  memory_attention_ms  memory attention alone, over 7 spatial memories and 16 object pointers
+  track_ms             a whole tracked frame over such a bank per object: resize, encode, memory attention,
+                       mask decoder, memory encoder, masks at the size of the frame
+  everything_ms        all masks of an encoded image from 32x32 clicks, once; only if named in --parts
 """
 
 import argparse
@@ -52,7 +53,7 @@ def median_ms(run, repeat: int) -> float:
 
 
 def disc() -> np.ndarray:
-    """The first frame that `sam2 bench` makes: which masks are good enough depends on the picture."""
+    """The first frame of `sam2 bench`: the number of masks above the thresholds depends on the image."""
     x, y = np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1]))
     shade = 60 + x * 60 // SIZE[0] + (((x * 73_856_093) ^ (y * 19_349_663)) >> 4 & 31)
     picture = np.stack([shade, shade, shade + 20], -1)
@@ -61,7 +62,7 @@ def disc() -> np.ndarray:
 
 
 def normalised(picture: np.ndarray) -> torch.Tensor:
-    """As Meta's loader of frames does it."""
+    """The image as Meta's frame loader resizes and normalises it, [3, 1024, 1024]."""
     resized = np.array(Image.fromarray(picture).resize((1024, 1024)))
     image = torch.from_numpy(resized / 255.0).permute(2, 0, 1).float()
     image -= torch.tensor((0.485, 0.456, 0.406))[:, None, None]
@@ -98,7 +99,7 @@ class Torch:
         predictor = generator.predictor
         picture = disc()
         predictor.set_image(picture)
-        # Ours is timed on an encoded picture too.
+        # `sam2 bench` times an encoded image too.
         predictor.set_image, predictor.reset_predictor = lambda _: None, lambda: None
         start = time.perf_counter()
         generator.generate(picture)
@@ -143,7 +144,7 @@ class Torch:
                 "cached_features": {},
                 "constants": {},
             }
-            # One object after the other, as Meta's predictor does; the frame is encoded once.
+            # One object after another, as in Meta's predictor; the frame is encoded once.
             for _ in range(self.objects):
                 _, masks = self.model._run_single_frame_inference(
                     inference_state=state,
@@ -167,15 +168,16 @@ def main() -> None:
     )
     parser.add_argument("--model", default="tiny", help="tiny, small, base_plus or large")
     parser.add_argument("--parts", default=",".join(PARTS[:-1]), help=f"of {', '.join(PARTS)}")
-    parser.add_argument("--objects", type=int, default=1, help="how many are tracked")
-    parser.add_argument("--precision", default="f32,int8", help="of ours: f32, int8 or both")
+    parser.add_argument("--objects", type=int, default=1, help="number of tracked objects")
+    parser.add_argument("--precision", default="f32,int8", help="f32, int8 or both (of the program)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "target" / "release" / "sam2")
     parser.add_argument("--json", action="store_true", help="print one line of JSON instead of the table")
     args = parser.parse_args()
-    warnings.simplefilter("ignore")  # hole filling announces its absence on every frame
+    # Meta's hole filling warns on every frame that its CUDA kernel is missing.
+    warnings.simplefilter("ignore")
     torch.set_num_threads(args.threads)
     model, parts = f"sam2.1_hiera_{args.model}", args.parts.split(",")
     if unknown := set(parts) - set(PARTS):
@@ -183,7 +185,7 @@ def main() -> None:
     reference = Torch(model, args.objects)
     precisions = args.precision.split(",")
     contenders = ["torch", *precisions]
-    found, isa = {}, None  # by key: by contender, one value a round
+    found, isa = {}, None  # key -> contender -> one value per round
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = pathlib.Path(folder) / f"{model}.safetensors"
         save_file({k: v.contiguous() for k, v in reference.model.state_dict().items()}, checkpoint)

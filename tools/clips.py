@@ -1,4 +1,4 @@
-"""Bundled clips: NAME.gif, NAME_truth.gif (the object in white) and NAME_prompts.jsonl (one click), in assets/."""
+"""Bundled clips in assets/: NAME.gif, NAME_truth.gif (object in white), NAME_prompts.jsonl (one click)."""
 
 import json
 import pathlib
@@ -20,7 +20,7 @@ def decode(path) -> np.ndarray:
 
 
 def write_gif(path, pictures, palette) -> None:
-    """One palette for all frames, no dithering, and every frame decodes to what was asked for."""
+    """Writes a GIF with one palette, undithered; asserts that it decodes to the given indices."""
     indexed = [Image.fromarray(p).quantize(palette=palette, dither=Image.Dither.NONE) for p in pictures]
     indexed[0].save(
         path, save_all=True, append_images=indexed[1:], duration=80, loop=0, disposal=1, optimize=False
@@ -29,7 +29,7 @@ def write_gif(path, pictures, palette) -> None:
 
 
 def write(name: str, pictures, palette, truths, click: tuple) -> None:
-    """Pictures [H, W, 3] uint8, truths [H, W] bool, and a click on the object of the first."""
+    """Writes a clip: frames [H, W, 3] uint8, truth masks [H, W] bool, and a click on frame 0."""
     write_gif(ASSETS / f"{name}.gif", pictures, palette)
     black_white = Image.new("P", (1, 1))
     black_white.putpalette([0, 0, 0, 255, 255, 255])

@@ -1,4 +1,4 @@
-"""Sums up how far the Rust results are from the goldens, row by row.
+"""Summarises the errors of the Rust results against the goldens, one row per tensor.
 
 Usage: SAM2_SHOW_DEVIATIONS=1 cargo test -p sam2-tests -- --nocapture | python tools/deviations.py
 """
@@ -14,7 +14,7 @@ LINE = re.compile(
 
 
 def row(name: str) -> str:
-    """The name without what only tells cases apart: prompts, photos, frames, objects, numbers of blocks."""
+    """The name without the parts that only number cases: prompts, photos, frames, objects, blocks."""
     parts = [p for p in name.split("/") if not p.isdigit()]
     kind = re.sub(r"\.\d+", "", parts[-1])
     return ("module/" if parts[0] == "module" else "") + kind

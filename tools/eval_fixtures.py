@@ -1,10 +1,10 @@
-"""Small made-up cases for `sam2 eval`, and what the public evaluators say of them: tests/golden/eval.npz.
+"""Writes tests/golden/eval.npz: synthetic cases for `sam2 eval` with the scores of the public evaluators.
 
     python tools/eval_fixtures.py DAVIS2017-EVALUATION SAM2 PYTRACKING
 
-The arguments are checkouts of davisvideochallenge/davis2017-evaluation (ac7c43f), facebookresearch/sam2 (2b90b9f) and
-visionml/pytracking (7eb9e74). Their code is run as it is, on folders that are made for it; needs numpy, scipy,
-scikit-image, opencv, pandas, pillow, torch and tqdm.
+The arguments are checkouts of davisvideochallenge/davis2017-evaluation (ac7c43f), facebookresearch/sam2
+(2b90b9f) and visionml/pytracking (7eb9e74). Their code runs unmodified on temporary folders. Needs numpy,
+scipy, scikit-image, opencv, pandas, pillow, torch and tqdm.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def ellipse(shape: tuple, y: float, x: float, ry: float, rx: float) -> np.ndarra
 
 
 def blob(rng: np.random.Generator, shape: tuple, level: float) -> np.ndarray:
-    """A patch of smooth noise: several pieces, holes, ragged edges."""
+    """Thresholded smooth noise: several components, holes, ragged edges."""
     noise = rng.normal(size=shape)
     for axis in (0, 1):
         for _ in range(6):
@@ -117,7 +117,7 @@ def davis_sequences() -> dict:
     void = walk(5, (50, 50), [(20, 20, 2, 2, 11, 8)])
     void[blob(rng, void.shape[1:], 1.1)[None].repeat(5, 0) & (np.arange(5) % 2 == 1)[:, None, None]] = 255
     more = walk(8, (32, 32), [(15, 12, 0, 1, 6, 6)])
-    more[4:, 20:28, 20:28] = 2  # not in the first frame: no object of this sequence
+    more[4:, 20:28, 20:28] = 2  # not in frame 0, so not an object of this sequence
     long = walk(43, (24, 32), [(12, 6, 0, 0.5, 5, 4), (8, 24, 0.1, -0.3, 4, 4)])
     wander = walk(43, (24, 32), [(12, 6, 0.15, 0.5, 5, 4), (8, 24, 0.1, -0.5, 4, 4)])
     return {
@@ -133,7 +133,7 @@ def davis_sequences() -> dict:
 
 
 def sav_videos() -> dict:
-    """name -> object -> truth frames, their indices in the clip, prediction of every frame of the clip."""
+    """name -> object -> truth frames, their frame indices, prediction for every frame of the clip."""
     shape = (54, 80)
     rng = np.random.default_rng(23)
 
@@ -152,7 +152,7 @@ def sav_videos() -> dict:
             found = clip(frames, y + 1.5, x - 1, vy * 1.1, vx * 0.95, ry * 1.05, rx * 0.9)
             found[rng.integers(0, frames)] = False
             if (name, k) == ("sav_000300", 1):
-                truth[:9] = False  # absent at first: counting begins where truth or prediction first shows it
+                truth[:9] = False  # absent: scoring starts where truth or prediction is non-empty
                 found[:5] = False
             if (name, k) == ("sav_000300", 2):
                 truth[6:] = False
@@ -181,9 +181,9 @@ def lasot_sequences() -> dict:
             out[14:20] = 1
             truth[12:18] = 0
         if name == "cat-20":
-            found[5, 2:] = 0  # an empty box: the one before is taken
+            found[5, 2:] = 0  # an empty box: the evaluator uses the previous one
             found[6] = 0
-            truth[30:33, 0] = 0  # at the edge: no valid box to the evaluator
+            truth[30:33, 0] = 0  # at the image edge: invalid for the evaluator
             found[50] = truth[50]
         sequences[name] = (truth, found, occluded, out)
     return sequences
@@ -278,7 +278,7 @@ def run_lasot(arrays: dict, tmp: pathlib.Path, checkout: pathlib.Path) -> None:
     results = tmp / "lasot-results"
     results.mkdir()
     settings = types.SimpleNamespace(result_plot_path=str(tmp / "plots"))
-    # These would load every tracker, every data set and the plotting packages; the evaluation needs none of them.
+    # Stubs for modules that import every tracker, data set and plotting package: the evaluation uses none.
     for name in (
         "pytracking.evaluation",
         "pytracking.evaluation.environment",

@@ -18,7 +18,7 @@ import golden_seeded
 import oracle
 from probes import Probes
 
-# What Meta's builder of the video predictor sets on top of a configuration.
+# Overrides that `build_sam2_video_predictor` applies to a configuration.
 BUILDER = {
     "_target_": "sam2.sam2_video_predictor.SAM2VideoPredictor",
     "binarize_mask_from_pts_for_mem_enc": True,
@@ -43,7 +43,7 @@ def build() -> torch.nn.Module:
 
 
 def runs(mask: np.ndarray) -> np.ndarray:
-    """Row-major run lengths, the first one of background."""
+    """Row-major run lengths; the first run is background."""
     flat = np.concatenate([[False], mask.ravel()])
     edges = np.flatnonzero(flat[1:] != flat[:-1])
     return np.diff(np.concatenate([[0], edges, [mask.size]]))
@@ -83,7 +83,7 @@ def demo_case(frames: np.ndarray, prompt: dict) -> dict:
                 f"{n}/iou": seen[n],
                 f"{n}/video_res": masks[0, 0].clone(),
             }
-    # The image predictor on the first frame. Meta's class assumes the feature sizes of a 1024 model.
+    # The image predictor on frame 0. Meta's class hard-codes the feature sizes of 1024-pixel models.
     predictor = SAM2ImagePredictor(model)
     side = model.image_size // 4
     predictor._bb_feat_sizes = [(side, side), (side // 2, side // 2), (side // 4, side // 4)]

@@ -1,4 +1,4 @@
-"""Goldens of the automatic mask generator: the embedded checkpoint on the first frame of the balloon clip."""
+"""Goldens of the automatic mask generator: the embedded checkpoint on frame 0 of the balloon clip."""
 
 import numpy as np
 import torch
@@ -10,7 +10,8 @@ import clips
 import golden_demo
 from probes import Probes
 
-# Low thresholds and a small offset let doubtful masks through, and a box threshold of 1 keeps equal ones apart: more to compare.
+# Low thresholds and a small stability offset keep uncertain masks; a box NMS threshold of 1 keeps duplicates.
+# Both give the test more masks to compare.
 SHARP = {"pred_iou_thresh": 0.1, "stability_score_thresh": 0.5, "stability_score_offset": 0.1}
 CASES = {
     "plain": SHARP | {"points_per_side": 5, "box_nms_thresh": 1.0},
@@ -31,19 +32,19 @@ CASES = {
 }
 
 
-# Clicks as shares of width and height, for the image and for its crops.
+# Point grids as fractions of width and height: of the image, of its crops.
 GRIDS = [[[0.18, 0.42], [0.7, 0.5], [0.5, 0.99]], [[0.3, 0.6]]]
-# SAM's clean-up of finished masks, which SAM 2 has but does not call. It needs OpenCV.
+# Area threshold (pixels) of `postprocess_small_regions`, which SAM 2 has but never calls. It needs OpenCV.
 SMALL_REGIONS = 150
 
 
-# Logits closer than these to a threshold of the stability score, and to zero, may fall on either side.
+# Rounding may decide a logit closer than OF_SCORE to a stability threshold, or closer than OF_MASK to zero.
 OF_SCORE, OF_MASK = 1e-4, 1e-5
 stability_score = automatic_mask_generator.calculate_stability_score
 
 
 def noting_undecided(near: dict):
-    """The stability score, noting for every value how many pixels of it and of the mask rounding may decide."""
+    """The stability score; records per value how many pixels of it and of the mask are undecided."""
 
     def score(masks, threshold, offset):
         values = stability_score(masks, threshold, offset)
@@ -57,7 +58,7 @@ def noting_undecided(near: dict):
 
 
 def margins(records: list, options: dict) -> list:
-    """How far the kept masks are from the two thresholds, and their estimates from each other."""
+    """Gaps of the kept masks' scores from both thresholds and of their predicted IoUs from each other."""
     ious = np.sort([r["predicted_iou"] for r in records])
     stability = min(r["stability_score"] for r in records) - options["stability_score_thresh"]
     gap = np.diff(ious).min() if len(ious) > 1 else 1.0

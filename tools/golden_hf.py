@@ -1,8 +1,10 @@
-"""What the Hugging Face library writes: the seeded tiny models as `Sam2VideoModel.save_pretrained` saves them, a checksum per
-tensor, in tests/golden/hf_saved.json. The Rust tests make the same file themselves and compare.
+"""Writes tests/golden/hf_saved.json: a checksum per tensor that `Sam2VideoModel.save_pretrained` writes.
 
-Run with transformers 5.23.0: python tools/golden_hf.py [FOLDER]. FOLDER receives the models as the library and as
-`torch.save` write them. That names and meanings agree is shown by running both models on one image.
+The models are the two seeded tiny ones. The Rust tests convert the same weights and compare checksums.
+
+Run with transformers 5.23.0: python tools/golden_hf.py [FOLDER]. FOLDER receives the models as written by
+transformers and by `torch.save`. The script also runs Meta's model and the saved one on one image and prints
+their distance, which shows that the name mapping is right.
 """
 
 import json
@@ -87,7 +89,7 @@ def renamed(state: dict) -> dict:
 
 
 def distances(meta: torch.nn.Module, folder: pathlib.Path) -> tuple:
-    """Of the saved model from Meta's on one image: features and, for a box, mask logits; relative."""
+    """Relative distances of the saved model from Meta's on one image: features, and mask logits for a box."""
     model = transformers.Sam2Model.from_pretrained(folder).eval()
     predictor = SAM2ImagePredictor(meta)
     photo = seeded.photo("photo.a", 1024, 1024, 0).reshape(1024, 1024, 3)

@@ -1,4 +1,4 @@
-"""Goldens of the image predictor, end to end, for every model; and of the preprocessing of images and frames."""
+"""Goldens of the image predictor end to end, for every model, and of image and frame preprocessing."""
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from golden_modules import add_margins
 from probes import Probes
 
 PHOTOS = {"photo.a": (1024, 683), "photo.b": (1024, 1024)}
-# In pixels of the photo.
+# Pixels of the photo.
 PROMPTS = {
     "click": {"points": [(700.0, 110.0)], "labels": [1]},
     "clicks": {"points": [(560.5, 300.25), (660.0, 560.0)], "labels": [0, 1]},
@@ -63,7 +63,7 @@ def image_case(model, photos) -> dict:
 
 
 def image(model_name: str) -> Probes:
-    """`logits` are at the size of the photo, `low_res` is clamped to +-32."""
+    """Predictions for every prompt. `logits` have the size of the photo, `low_res` is clamped to +-32."""
     photos = list(PHOTOS) if model_name == "sam2.1_hiera_tiny" else ["photo.a"]
     single = image_case(oracle.build(model_name), photos)
     with oracle.float64():
@@ -86,7 +86,7 @@ def image(model_name: str) -> Probes:
     return probes
 
 
-# (width, height): smaller and larger than 1024, exact, and mixed.
+# (width, height): below 1024, above it, equal to it, and mixed.
 SIZES = ((1024, 683), (1024, 1024), (60, 40), (333, 1500), (2100, 1111), (480, 270))
 FRAME_SIZES = (
     ((480, 270), 1024),
@@ -108,7 +108,7 @@ def preprocess() -> Probes:
         probes.add(f"image/{width}x{height}", tensor.permute(1, 2, 0), truth.permute(1, 2, 0), samples=1024)
     for (width, height), side in FRAME_SIZES:
         picture = Image.fromarray(seeded.photo("photo.p", width, height))
-        # As load_video_frames_from_jpg_images does it, default filter and all.
+        # As in load_video_frames_from_jpg_images, with Pillow's default filter.
         resized = np.array(picture.convert("RGB").resize((side, side)))
         name = f"frame/{width}x{height}-{side}"
         probes.add(name, resized)

@@ -1,4 +1,4 @@
-"""Goldens of the image predictor: every kind of prompt on images of every shape."""
+"""Goldens of the image predictor: every kind of prompt on images of several shapes."""
 
 import json
 
@@ -14,8 +14,8 @@ from golden_modules import decision_margins
 from golden_scenarios import FULL, LOW
 from probes import rel_l2
 
-# Prompts in shares of width and height, so that they fit every picture. Several boxes or points lists are one call of
-# Meta's predictor with a batch.
+# Prompts as fractions of width and height, so that they fit every image. Several boxes or point lists are one
+# batched call of Meta's predictor.
 PROMPTS = {
     "click": {"points": [[(0.18, 0.42)]], "labels": [[1]]},
     "clicks": {"points": [[(0.3, 0.9), (0.2, 0.5)]], "labels": [[0, 1]]},
@@ -31,8 +31,8 @@ PROMPTS = {
     },
 }
 FEW = ("click", "box", "boxes")
-# Picture -> prompts. A picture is (name, width, height): `demo.*` is the first frame of the bundled clip, stretched to
-# this size by nearest neighbour, the others are synthetic.
+# Image -> prompts. An image is (name, width, height): `demo.*` is frame 0 of the bundled clip, stretched to
+# this size by nearest neighbour; the others are synthetic.
 EMBEDDED = {
     ("demo.plain", 320, 240): PROMPTS,
     ("demo.square", 500, 500): PROMPTS,
@@ -58,7 +58,7 @@ def picture(name: str, width: int, height: int) -> np.ndarray:
 
 
 def scaled(prompt: dict, width: int, height: int) -> dict:
-    """In pixels, as the test will see it: rounded to float32."""
+    """The prompt in pixels, rounded to float32 as in the test."""
     out = {"mask": prompt.get("mask", False)}
     if "points" in prompt:
         out["points"] = [
@@ -74,7 +74,7 @@ def scaled(prompt: dict, width: int, height: int) -> dict:
 
 def play(model, pictures: dict) -> dict:
     predictor = SAM2ImagePredictor(model)
-    # Meta's class assumes the feature sizes of a model for 1024 pixels.
+    # Meta's class hard-codes the feature sizes of 1024-pixel models.
     side = model.image_size // 4
     predictor._bb_feat_sizes = [(side, side), (side // 2, side // 2), (side // 4, side // 4)]
     mask = seeded.smooth("input.mask_logits", side, side, side // 16, 0.0, 5.0)[None]
@@ -118,7 +118,7 @@ def play(model, pictures: dict) -> dict:
 
 
 class Recorded(golden_scenarios.Recorded):
-    """For every prediction, one row per mask; masks of a batch follow one another."""
+    """Golden file: one row per mask of every prediction; the masks of a batch are consecutive."""
 
     def row(self, key: str, single: dict, double: dict) -> None:
         columns = {

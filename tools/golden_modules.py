@@ -1,7 +1,7 @@
-"""Goldens of the modules of tiny: encoder, prompt encoder and mask decoder, memory encoder, memory attention.
+"""Goldens of tiny's modules: encoder, prompt encoder and mask decoder, memory encoder, memory attention.
 
-Each `*_case` takes a model and returns named tensors; it is run once in float32 (the golden) and once in float64 (to
-know how far float32 itself is from the truth).
+Each `*_case` takes a model and returns named tensors. It runs once in float32 (the golden) and once in
+float64, which gives the rounding error of float32 itself.
 """
 
 import functools
@@ -15,8 +15,8 @@ import taps as t
 from probes import Probes
 
 MODEL = "sam2.1_hiera_tiny"
-# Of tiny: the first, the first that pools, the first with padded windows, the first global one, the last that pools
-# (with padded windows), the last.
+# Blocks of tiny: first; first with query pooling; first with padded windows; first global; last with query
+# pooling (padded windows); last.
 INTERNALS = (0, 1, 4, 5, 10, 11)
 FRAMES = 10
 
@@ -61,8 +61,8 @@ def encoder() -> Probes:
     return probes
 
 
-# name -> (points in the 1024 frame, labels, mask prompt, multimask). None for points: the two padding tokens of a
-# tracked frame. Box corners are points with labels 2 and 3.
+# name -> (points in model pixels, 0..1024, labels, mask prompt, multimask). Points None: the two padding
+# tokens of a tracked frame. Box corners are points with labels 2 and 3.
 PROMPTS = {
     "click": ([(500.0, 375.0)], [1], False, True),
     "clicks": ([(210.5, 350.25), (700.0, 500.0)], [0, 1], False, False),
@@ -78,7 +78,7 @@ def mask_prompt():
 
 
 def mask_image():
-    """A binary mask [1, 1, 1024, 1024] as a mask prompt of a video."""
+    """Binary mask [1, 1, 1024, 1024], a video's mask prompt."""
     return oracle.tensor(seeded.smooth("input.mask", 1024, 1024, 128, 0.0, 1.0) > 0)[None, None]
 
 
@@ -112,7 +112,7 @@ def decoder_case(model) -> dict:
             del taps["sam_prompt_encoder.dense"]
         out |= {f"{case}/{name}": tap for name, tap in (taps | t.heads_taps(heads)).items()}
 
-    # The image predictor with a mask prompt only: no sparse token at all.
+    # The image predictor with only a mask prompt: no sparse token.
     taps = {}
     with t.decoder_recorder(model, taps):
         sparse, dense = model.sam_prompt_encoder(points=None, boxes=None, masks=mask_prompt())
@@ -128,7 +128,7 @@ def decoder_case(model) -> dict:
     del taps["sam_prompt_encoder.sparse"]
     out |= {f"mask/{name}": tap for name, tap in taps.items()}
 
-    # A mask prompt in a video.
+    # A video's mask prompt.
     taps = {}
     with t.decoder_recorder(model, taps):
         heads = model._use_mask_as_output(embed, high_res, mask_image())
@@ -137,7 +137,7 @@ def decoder_case(model) -> dict:
 
 
 def decision_margins(iou, score, logits) -> list:
-    """[gap of the best two of masks 1..3, |object score|, |stability of mask 0 - 0.98|, stability of mask 0]."""
+    """[IoU gap of the best two of masks 1..3, |object score|, |stability of mask 0 - 0.98|, stability]."""
     best = np.sort(np.float64(iou[1:]))[::-1]
     mask = np.float64(logits[0])
     union = (mask > -0.05).sum()
@@ -167,7 +167,7 @@ def decoder() -> Probes:
 
 
 def vision_feats(level2):
-    """Meta's [(HW), B, C] list of one level."""
+    """List with one level, [(HW), B, C] as in Meta's code."""
     return [level2.flatten(2).permute(2, 0, 1)]
 
 
@@ -175,7 +175,7 @@ def memory_encoder_case(model) -> dict:
     pix = vision_feats(oracle.hwc_to_nchw(draw("input.pix_feat", (64, 64, 256), 0.0, 1.0)))
     mask = oracle.tensor(seeded.smooth("input.mask_high_res", 1024, 1024, 32, 0.0, 5.0))[None, None]
     out = {}
-    # (prompted frame: the mask is binarised; object score)
+    # (is_mask_from_pts: a prompted frame's mask is binarised, object score)
     for case, (prompted, score) in {
         "tracked": (False, 3.0),
         "prompted": (True, 3.0),
@@ -203,7 +203,7 @@ def seeded_memory(name: str) -> torch.Tensor:
 
 
 def seeded_output(model, prefix: str, frame: int) -> dict:
-    """What the predictor stores of a frame, with seeded memory and pointer."""
+    """The predictor's stored output of a frame, with seeded memory and pointer."""
     return {
         "maskmem_features": seeded_memory(f"{prefix}.memory{frame}"),
         "maskmem_pos_enc": [model.memory_encoder.position_encoding(torch.zeros(1, 64, 64, 64))],
@@ -249,7 +249,7 @@ def condition(model, case: str) -> dict:
 
 def memory_attention_case(model) -> dict:
     out = {f"two/{name}": tap for name, tap in condition(model, "two").items()}
-    # Of the larger banks only the assembly and the result.
+    # Larger banks: only the assembled memory and the result.
     for case in BANKS:
         if case != "two":
             taps = condition(model, case)

@@ -1,7 +1,7 @@
-"""Goldens of everything that Meta's image predictor takes and does, on the embedded checkpoint and the bundled clip.
+"""Goldens of every input and option of Meta's image predictor: embedded checkpoint, bundled clip.
 
-Holes and specks are cleaned up with OpenCV's connected components in place of Meta's CUDA kernel (`pip install
-opencv-python-headless`): both have eight neighbours, and only areas are read.
+Holes and specks are removed with OpenCV's connected components instead of Meta's CUDA kernel (`pip install
+opencv-python-headless`). Both use 8-connectivity, and only areas are read.
 """
 
 from unittest import mock
@@ -20,7 +20,7 @@ BOXES = [[4.0, 40.0, 110.0, 180.0], [150.0, 60.0, 300.0, 200.0], [0.0, 120.0, 32
 POINTS = [[[58.0, 100.0]], [[220.0, 130.0]], [[160.0, 20.0]]]
 LABELS = [[1], [1], [0]]
 CLICKS = [[58.0, 100.0], [200.5, 120.25], [300.0, 10.0], [1.0, 239.0]]
-# Threshold and areas under which something changes for these masks.
+# Mask threshold and areas (pixels) for which the clean-up changes these masks.
 CLEANED = {"mask_threshold": -2.0, "max_hole_area": 40, "max_sprinkle_area": 60}
 SECOND_FRAME = 12
 
@@ -40,7 +40,7 @@ def make(model, **options) -> SAM2ImagePredictor:
     return predictor
 
 
-# Not for the groups after this one in the same process: on a CPU Meta's code fills no holes.
+# Undone for later groups of the same process: on a CPU Meta's code fills no holes.
 @mock.patch.object(misc, "get_connected_components", components)
 def predictor() -> Probes:
     frames = clips.decode(clips.ASSETS / "balloon.gif")
@@ -78,7 +78,7 @@ def predictor() -> Probes:
                 return_logits=True,
             ),
         )
-        # The same refinement for several boxes at once, each with its own mask.
+        # The same refinement for a batch of boxes, each with its own mask prompt.
         _, _, low = plain.predict(box=boxes, multimask_output=False, return_logits=True)
         add(
             "boxes_refined",

@@ -1,7 +1,7 @@
-"""Goldens of SAMURAI, by its published code: python tools/golden_samurai.py CHECKOUT [--libraries FOLDER]
+"""Goldens of SAMURAI from its published code: python tools/golden_samurai.py CHECKOUT [--libraries FOLDER]
 
-CHECKOUT is a clone of github.com/yangchris11/samurai (Apache-2.0), whose fork of sam2 is used in place of the package.
-It needs scipy and loguru as well. Writes tests/golden/samurai.safetensors.
+CHECKOUT is a clone of github.com/yangchris11/samurai (Apache-2.0); its fork of sam2 replaces the package.
+Also needs scipy and loguru. Writes tests/golden/samurai.safetensors.
 """
 
 import argparse
@@ -13,9 +13,9 @@ import numpy as np
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden" / "samurai.safetensors"
 FRAMES = 40
-# Samples of a frame's low-resolution logits.
+# Samples per frame of the low-resolution logits.
 LOW = 32
-# As in the fork's configuration of tiny, small and base+.
+# Values of the fork's configuration for tiny, small and base+.
 OPTIONS = {
     "stable_frames_threshold": 15,
     "stable_ious_threshold": 0.3,
@@ -25,12 +25,12 @@ OPTIONS = {
     "memory_bank_obj_score_threshold": 0.0,
     "memory_bank_kf_score_threshold": 0.0,
 }
-# The bundled clip to its end and back.
+# The bundled clip forwards, then backwards.
 PING_PONG = {"gif": "balloon.gif", "frames": [*range(30), *range(28, 18, -1)]}
 
 
 def mixed(letters: str) -> dict:
-    """Cuts between synthetic clips, each going on where it was left."""
+    """Cuts between synthetic clips; each resumes at its next frame."""
     seen = dict.fromkeys(letters, 0)
     frames = []
     for letter in letters:
@@ -45,7 +45,7 @@ SEEDED_CLICK = {"points": [[140.0, 90.0]], "labels": [1]}
 CASES = {
     "demo_box": ("embedded", PING_PONG, {"box": [5.0, 41.0, 110.0, 180.0]}, {}),
     "demo_click": ("embedded", PING_PONG, CLICK, {}),
-    # Estimates below the threshold, both before the filter is trusted and after; memories that are not kept.
+    # IoU estimates below the threshold before and after the filter is trusted; memories not selected.
     "demo_reset": (
         "embedded",
         PING_PONG,
@@ -57,9 +57,9 @@ CASES = {
             "memory_bank_iou_threshold": 0.75,
         },
     ),
-    # The motion outvotes the estimates.
+    # The motion score overrides the IoU estimates.
     "demo_motion": ("embedded", PING_PONG, CLICK, {"kf_score_weight": 0.85}),
-    # The score crosses 0, where memories stop being kept, and -1, where the object is absent.
+    # The object score crosses 0 (memories are no longer selected) and -1 (the object is absent).
     "demo_shy": ("embedded", PING_PONG, CLICK, {"object_score_shift": -6.5}),
     "seeded": (
         "seeded.micro_present",
@@ -71,7 +71,7 @@ CASES = {
 
 
 class Noted(dict):
-    """A stored output that notes when its memory is read."""
+    """A stored output that records reads of its memory."""
 
     def __init__(self, values, frame: int, log: list):
         super().__init__(values)
@@ -94,7 +94,7 @@ def build(model_name: str, options: dict):
     model.samurai_mode = True
     if shift := options.pop("object_score_shift", None):
         bias = model.get_parameter(seeded.OBJECT_SCORE_BIAS)
-        bias.copy_((bias + shift).half())  # as the checkpoint holds it
+        bias.copy_((bias + shift).half())  # rounded as in the checkpoint
     for name, value in options.items():
         assert hasattr(model, name), name
         setattr(model, name, value)
@@ -102,7 +102,7 @@ def build(model_name: str, options: dict):
 
 
 def play(case: str) -> list:
-    """One record per frame: what was chosen and what the next frame will see."""
+    """One record per frame: the selected candidate and the state for the next frame."""
     import torch
     from golden_scenarios import folder_of, frames_of
 
@@ -174,7 +174,7 @@ def play(case: str) -> list:
                     "memory": ([-1] * 6 + seen["memory"])[-6:],
                     "box": box,
                     "low": stored["pred_masks"][0, 0].clone().numpy(),
-                    # How far every decision is from going the other way.
+                    # Margin of every decision.
                     "margins": [
                         gap,
                         min(
@@ -207,7 +207,7 @@ COLUMNS = {
 
 
 def kalman() -> dict:
-    """The filter alone, over made-up boxes: a start, then a prediction and, except on some steps, an update."""
+    """The Kalman filter alone on synthetic boxes: initiate, then predict and, on most steps, update."""
     import seeded
     from sam2.utils.kalman_filter import KalmanFilter
 
@@ -216,8 +216,8 @@ def kalman() -> dict:
     boxes = np.array([[100 + 4 * t, 80 - t, 180 + 5 * t, 220 + 2 * t] for t in range(FRAMES)]) + np.round(
         noise
     )
-    boxes[17] = [300, 40, 420, 40]  # no height
-    boxes[18] = [0, 0, 0, 0]  # an empty mask
+    boxes[17] = [300, 40, 420, 40]  # height 0
+    boxes[18] = [0, 0, 0, 0]  # the box of an empty mask
     missed = [5, 6, 30]
     means, covariances, ious = [], [], []
     for t, box in enumerate(boxes.tolist()):
@@ -242,7 +242,7 @@ def kalman() -> dict:
 
 
 def check_purpose(case: str, records: list) -> None:
-    """With other weights a case may no longer reach what it is for: then change its options."""
+    """Fails if a case no longer exercises its branch, as new weights may cause: then change its options."""
     scores, stable = [r["score"] for r in records], [r["stable"] for r in records]
     if case == "demo_shy":
         assert scores[0] > 0 and any(-1 < s < 0 for s in scores) and min(scores) < -1, scores
@@ -284,7 +284,8 @@ def samurai() -> dict:
         moved = sum(r["chosen"] != np.argmax(r["ious"]) for r in single if not np.isnan(r["kf_ious"]).any())
         kalman_rows = sum(not np.isnan(r["kf_ious"]).any() for r in single)
         print(
-            f"{case}: float32 {max(distance):.1e}, same decisions {same}, margins {np.round(least, 4)}, by motion {kalman_rows} frames, {moved} otherwise chosen"
+            f"{case}: float32 {max(distance):.1e}, same decisions {same}, margins {np.round(least, 4)}, "
+            f"by motion {kalman_rows} frames, {moved} otherwise chosen"
         )
         print("  stable", [r["stable"] for r in single])
         print("  best", [round(r["best"], 2) for r in single])

@@ -1,4 +1,4 @@
-"""Goldens of whole sessions with the video predictor (`scenarios.py`), replayed step by step."""
+"""Goldens of whole sessions with the video predictor; `scenarios.py` has the scripts."""
 
 import contextlib
 import functools
@@ -25,7 +25,7 @@ from golden_predictor import components
 from golden_video import patch_memory_without_pointers
 from probes import Probes, rel_l2
 
-# Samples of a record's logits, at the resolution of the model and of the video.
+# Samples per record of the logits, at the model's and at the video's resolution.
 LOW, FULL = 32, 16
 ABSENT = -1024.0
 OPTIONS = {
@@ -51,7 +51,7 @@ def frames_of(clip: dict) -> list:
 
 @contextlib.contextmanager
 def folder_of(frames: list):
-    """Frames as the folder Meta's loader wants. It goes by the extension and PIL by the content, which is PNG."""
+    """PNG frames named .jpg: Meta's loader requires that extension, Pillow detects the format itself."""
     with tempfile.TemporaryDirectory() as folder:
         for n, frame in enumerate(frames):
             Image.fromarray(frame).save(pathlib.Path(folder) / f"{n:05d}.jpg", format="PNG")
@@ -64,14 +64,14 @@ def ellipse(width: int, height: int, cx: int, cy: int, rx: int, ry: int) -> np.n
 
 
 def drop_around(model, state, frame: int, index: int) -> None:
-    """What `clear_non_cond_mem_around_input` calls and Meta's class lacks: of one object instead of all."""
+    """The method that `clear_non_cond_mem_around_input` calls and Meta's class lacks, for one object."""
     reach = model.memory_temporal_stride_for_eval * model.num_maskmem
     for t in range(frame - reach, frame + reach + 1):
         state["output_dict_per_obj"][index]["non_cond_frame_outputs"].pop(t, None)
 
 
 class Session:
-    """Plays scripts on one model; remembers the features of every picture it has seen."""
+    """Replays scripts on one model; caches the features of every image."""
 
     def __init__(self, model):
         self.model = model
@@ -109,7 +109,7 @@ class Session:
         model._forward_sam_heads, model.sam_mask_decoder.predict_masks = heads, predict_masks
 
     def decision(self, multimask: bool, score: float) -> list:
-        """[gap of the best IoUs, |object score|, |stability - 0.98|]; 9 where it decides nothing."""
+        """[gap of the best IoUs, |object score|, |stability - 0.98|]; 9 where no decision depends on it."""
         logits, iou = self.four[0], self.four[1]
         best = np.sort(iou[0, 1:].double().numpy())
         gap, stability = best[-1] - best[-2], 9.0
@@ -119,7 +119,7 @@ class Session:
         return [gap if score > 0 else 9.0, abs(score), abs(stability) if score > 0 else 9.0]
 
     def record(self, state, out: dict, frame: int, key: str, masks: torch.Tensor) -> None:
-        """All objects on one frame: what is shown, and what it was made from."""
+        """All objects on one frame: the returned masks and the stored outputs behind them."""
         for index, obj in enumerate(state["obj_ids"]):
             stored = state["temp_output_dict_per_obj"][index][key].get(frame) if key else None
             outputs = state["output_dict_per_obj"][index]
@@ -176,7 +176,7 @@ class Session:
             index = state["obj_id_to_idx"][step["obj"]]
             key = self.shown_key(state, frame)
             if op != "clear":
-                # The storage that this prompt went to.
+                # The dictionary that holds this prompt's output.
                 tracked = frame in state["frames_tracked_per_obj"][index]
                 cond = not tracked or model.add_all_frames_to_correct_as_cond
                 key = "cond_frame_outputs" if cond else "non_cond_frame_outputs"
@@ -207,7 +207,7 @@ class Session:
 
 
 class Recorded:
-    """The golden file: for every step, its frames and objects, and for each of them numbers and samples."""
+    """Golden file: for every step its frames and objects, and per pair of them scores and sampled logits."""
 
     def __init__(self):
         self.tensors, self.calibration = {}, {}
@@ -262,9 +262,10 @@ class Recorded:
         self.calibration[name] = worst
         gap, score, stability = least
         print(
-            f"  {name}: float32 {worst:.1e}, IoU {drift:.1e}; margins: {gap:.1e}, score {score:.3f}, stability {stability:.4f}"
+            f"  {name}: float32 {worst:.1e}, IoU {drift:.1e}; "
+            f"margins: {gap:.1e}, score {score:.3f}, stability {stability:.4f}"
         )
-        # Below this, rounding could decide, and the frames after would say nothing.
+        # Below this margin rounding could decide, and later frames could not be compared.
         if not (gap > max(1e-5, 20 * drift) and score > 1e-2 and stability > 1e-3):
             self.undecided.append(name)
 
@@ -275,7 +276,7 @@ class Recorded:
 
 
 def composed(model_name: str, side: int):
-    """A published configuration for images of another size, with what Meta's builder sets on top."""
+    """A published configuration at another image size, with the overrides of Meta's builder."""
     layer = "model.memory_attention.layer."
     grid = [side // 16, side // 16]
     overrides = [f"++{layer}self_attention.feat_sizes={grid}", f"++{layer}cross_attention.feat_sizes={grid}"]
@@ -286,7 +287,7 @@ def composed(model_name: str, side: int):
 
 
 def seeded_model(model_name: str, model):
-    """Replaces the weights; for a model in the precision of the moment."""
+    """The model with seeded weights, in the current default dtype."""
     state = oracle.seeded_state_dict(model_name, model)
     model.load_state_dict({k: v.to(torch.get_default_dtype()) for k, v in state.items()}, strict=True)
     model = model.eval().requires_grad_(False).to(torch.get_default_dtype())
@@ -301,11 +302,11 @@ def build_at(model_name: str, side: int):
 
 
 def build_micro(model_name: str):
-    """The shape of the embedded model with seeded weights."""
+    """The embedded model's configuration with seeded weights."""
     return seeded_model(model_name, golden_demo.build())
 
 
-@mock.patch.object(misc, "get_connected_components", components)  # Meta's own needs CUDA
+@mock.patch.object(misc, "get_connected_components", components)  # Meta's needs CUDA
 def record(build, scripts: dict) -> Recorded:
     recorded = Recorded()
     single = Session(build())

@@ -1,4 +1,4 @@
-"""tests/golden/seeded.json and tests/golden/inventory/: what the Rust twin of seeded.py is checked against."""
+"""Writes tests/golden/seeded.json and inventory/, which verify the Rust twin of seeded.py."""
 
 import json
 import pathlib
@@ -31,7 +31,7 @@ def fnv_bytes(array: np.ndarray) -> int:
 
 
 def write(golden: pathlib.Path) -> None:
-    """Checksums as hexadecimal strings; inventories as one tensor per line."""
+    """Writes checksums as hexadecimal strings, inventories with one tensor per line."""
     (golden / "inventory").mkdir(parents=True, exist_ok=True)
     facts = {"checkpoints": {}}
     for name in oracle.CONFIGS:

@@ -1,4 +1,4 @@
-"""Goldens of the video predictor on synthetic frames, for tiny: whole clips, and single frames over a seeded bank."""
+"""Goldens of tiny's video predictor on synthetic frames: whole clips, single frames over a seeded bank."""
 
 import contextlib
 import pathlib
@@ -21,7 +21,7 @@ MODEL = "sam2.1_hiera_tiny"
 
 @contextlib.contextmanager
 def clip_folder(frames: int):
-    """Frames as the folder Meta's loader wants. It goes by the extension and PIL by the content, which is PNG."""
+    """PNG frames named .jpg: Meta's loader requires that extension, Pillow detects the format itself."""
     name, width, height = CLIP
     with tempfile.TemporaryDirectory() as folder:
         for f in range(frames):
@@ -31,7 +31,7 @@ def clip_folder(frames: int):
 
 
 def patch_memory_without_pointers(model) -> None:
-    """Lets a frame without any pointer token through: bf16 memories meet float32 weights there (spec 1.3)."""
+    """Casts memories to float32: without pointer tokens they stay bf16, which float32 weights reject."""
     model.memory_attention.register_forward_pre_hook(
         lambda m, args, kwargs: (args, kwargs | {"memory": kwargs["memory"].to(torch.get_default_dtype())}),
         with_kwargs=True,
@@ -39,7 +39,7 @@ def patch_memory_without_pointers(model) -> None:
 
 
 def state_taps(state, obj: int, frame: int) -> dict:
-    """What the predictor stores of an object on a frame."""
+    """The predictor's stored output of one object on one frame."""
     outputs = state["output_dict_per_obj"][state["obj_id_to_idx"][obj]]
     out = outputs["cond_frame_outputs"].get(frame) or outputs["non_cond_frame_outputs"][frame]
     return {
@@ -56,7 +56,7 @@ def near_decisions(taps: dict) -> list:
     return [float((low.abs() < 1e-3).double().mean()), float((low > 0).double().mean())]
 
 
-# name -> (frames, prompts in order). A prompt: (frame, object, {points, labels | box | mask}).
+# name -> (frames, prompts in order). A prompt is (frame, object, {points, labels | box | mask}).
 CLIPS = {
     "clip": (
         10,
@@ -65,8 +65,8 @@ CLIPS = {
             (0, 2, {"box": (220.0, 60.0, 400.0, 220.0)}),
         ],
     ),
-    # A mask prompt; and an object that appears on a later frame and is clicked on a second time, so that frames before
-    # its prompt are tracked without pointers and the second click sees the logits of the first.
+    # A mask prompt, and an object prompted on a later frame with two clicks. Frames before its prompt are
+    # tracked without pointers; the second click takes the first click's logits as mask prompt.
     "late": (
         5,
         [
@@ -96,7 +96,8 @@ def clip_case(model, clip: str) -> dict:
 
     model._forward_sam_heads = spy
     with clip_folder(frames) as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # hole filling announces its absence on every frame
+        # Meta's hole filling warns on every frame that its CUDA kernel is missing.
+        warnings.simplefilter("ignore")
         state = model.init_state(folder)
         for frame, obj, prompt in prompts:
             if "mask" in prompt:
@@ -113,7 +114,7 @@ def clip_case(model, clip: str) -> dict:
                 clear_old_points=not prompt.get("keep", False),
             )
             out[f"{clip}/{frame}/{obj}/iou"] = ious["last"]
-        # One frame at a time and per object, to attribute the IoUs.
+        # One frame and object at a time, so that each IoU is attributed.
         run = model._run_single_frame_inference
         tracked = []
 
@@ -169,7 +170,7 @@ BANKS = {
 
 
 def forced_case(model, case: str) -> dict:
-    """One tracked frame over a bank of seeded memories and pointers (`forced.{case}.memory{f}`, `...pointer{f}`)."""
+    """One tracked frame over seeded memories and pointers (`forced.{case}.memory{f}`, `….pointer{f}`)."""
     _, cond, recent = BANKS[case]
     taps = {}
     with clip_folder(10) as folder, warnings.catch_warnings():

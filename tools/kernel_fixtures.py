@@ -2,8 +2,8 @@
 
     python tools/kernel_fixtures.py [OUT]
 
-Arrays are named `op/case/field`. Maps are channels-last, weights are in PyTorch's layout, and `dims` holds the
-integer parameters in the order that the Rust test (crates/kernels/tests/fixtures.rs) unpacks them.
+Arrays are named `op/case/field`. Maps are channels-last, weights have PyTorch's layout, and `dims` holds the
+integer parameters in the order of the Rust test (crates/kernels/tests/fixtures.rs).
 """
 
 import pathlib
@@ -58,7 +58,7 @@ def resampling() -> None:
         for h, w, c, oh, ow in up_down:
             x = draw(1, c, h, w)
             add(op, (h, w, c, oh, ow), x=hwc(x), y=hwc(resize(x, (oh, ow))))
-    # Hiera's background position embedding, with fewer channels.
+    # Hiera's background position embedding with fewer channels.
     x = draw(1, 9, 7, 7)
     add("bicubic", (7, 7, 9, 16, 16), x=hwc(x), y=hwc(bicubic(x, (16, 16))))
 
@@ -70,11 +70,11 @@ def resampling() -> None:
         (12, 12, 4, 29, 12),
         (50, 37, 3, 16, 21),
     ]:
-        # Black and white columns make the cubic overshoot, so that clipping is exercised.
+        # Black and white columns make the cubic filter overshoot, so that clipping is exercised.
         x = RNG.integers(0, 256, (h, w, c), dtype=np.uint8)
         x[:, : w // 3] = 255 * RNG.integers(0, 2, (h, w // 3, c), dtype=np.uint8)
         image = Image.fromarray(x[..., 0] if c == 1 else x, {1: "L", 3: "RGB", 4: "CMYK"}[c])
-        # Up to Pillow 12 columns always came first; resizing one axis at a time asks for that in any version.
+        # Pillow up to 12 always resized columns first; two calls, one per axis, do that in every version.
         columns_first = image.resize((ow, h), Image.Resampling.BICUBIC).resize(
             (ow, oh), Image.Resampling.BICUBIC
         )
@@ -105,7 +105,7 @@ def rows() -> None:
         x = draw(n, cols, scale=5)
         add("softmax", (n, cols), x=x, y=F.softmax(x, -1))
     for n, cols, eps in [(5, 7, 1e-6), (3, 96, 1e-6), (4, 33, 1e-5)]:
-        # A common offset stresses the two-pass variance.
+        # A common offset stresses the variance.
         x, gamma, beta = draw(n, cols, scale=2) + 30, draw(cols) + 1, draw(cols)
         add(
             "layer_norm",
@@ -117,7 +117,7 @@ def rows() -> None:
             y=F.layer_norm(x, (cols,), gamma, beta, eps),
         )
     for h, w, c in [(3, 4, 16), (2, 5, 33)]:
-        # LayerNorm2d of sam2/modeling/sam2_utils.py, written out as there.
+        # LayerNorm2d of sam2/modeling/sam2_utils.py, spelled out.
         x, gamma, beta = draw(1, c, h, w, scale=3), draw(c) + 1, draw(c)
         u = x.mean(1, keepdim=True)
         s = (x - u).pow(2).mean(1, keepdim=True)

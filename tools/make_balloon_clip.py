@@ -1,8 +1,8 @@
-"""Draws a clip to try things on: assets/balloon.gif, balloon_truth.gif, balloon_prompts.jsonl.
+"""Draws the example clip: assets/balloon.gif, balloon_truth.gif, balloon_prompts.jsonl.
 
-Usage: python tools/make_balloon_clip.py. Needs NumPy and Pillow only. A hot-air balloon drifts behind a tower, which hides
-most of it for a while, and comes out on the other side; a small balloon of another colour is a distractor. Everything
-is drawn by formula, so the outlines of the truth are exact.
+Usage: python tools/make_balloon_clip.py. Needs NumPy and Pillow only. A hot-air balloon drifts behind a tower
+that occludes up to 90 % of it and reappears on the other side; a small balloon of another colour is a
+distractor. All shapes are formulas, so the truth masks are exact.
 """
 
 import numpy as np
@@ -47,7 +47,7 @@ def paint_distractor(image, x, y, frame) -> None:
 
 
 def paint_balloon(image, x, y, frame) -> np.ndarray:
-    """Returns the object: envelope, ropes and basket."""
+    """Paints the object; returns its mask: envelope, ropes and basket."""
     b = BALLOON
     dx = (x - b["x"] - b["vx"] * frame) / b["radius"]
     dy = (y - b["y"] - b["bob"] * np.sin(0.35 * frame)) / (b["radius"] * b["aspect"])
@@ -65,7 +65,7 @@ def paint_balloon(image, x, y, frame) -> np.ndarray:
 
 
 def paint_tower(image, x, y) -> np.ndarray:
-    """Returns what hides the object."""
+    """Paints the occluder; returns its mask."""
     t = TOWER
     side = abs(x - t["x"])
     wall = (side < t["width"] / 2) & (y > t["top"])
@@ -80,7 +80,7 @@ def paint_tower(image, x, y) -> np.ndarray:
 
 
 def render(frame: int) -> tuple[np.ndarray, np.ndarray]:
-    """Picture [H, W, 3] uint8 and truth [H, W] bool (at least half of the pixel is visible object)."""
+    """Frame [H, W, 3] uint8 and truth [H, W] bool (the visible object covers at least half of the pixel)."""
     s = SUPERSAMPLING
     y, x = (np.mgrid[: HEIGHT * s, : WIDTH * s] + 0.5) / s
     image = np.zeros((HEIGHT * s, WIDTH * s, 3))

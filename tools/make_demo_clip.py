@@ -1,6 +1,7 @@
-"""Draws the clip of `sam2 demo`, one of the held-out clips of tools/train_micro: assets/demo.gif, demo_truth.gif, demo_prompts.jsonl.
+"""Draws the clip of `sam2 demo`: assets/demo.gif, demo_truth.gif, demo_prompts.jsonl.
 
-Usage: python tools/make_demo_clip.py [NUMBER]. In the clip that is bundled the object's look-alike passes in front of it.
+Usage: python tools/make_demo_clip.py [NUMBER]. NUMBER is a held-out clip of tools/train_micro. In the bundled
+one an identical distractor passes in front of the object.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Writes tests/golden/. Usage: python tools/make_goldens.py [--threads N] [GROUP ...]; without a GROUP, all of them."""
+"""Writes tests/golden/. Usage: python tools/make_goldens.py [--threads N] [GROUP ...]; no GROUP means all."""
 
 import argparse
 import functools
@@ -45,7 +45,7 @@ GROUPS = {
 
 
 def report(probes) -> None:
-    """How far float32 is from float64, and the decision margins."""
+    """Prints the distance of float32 from float64 per tensor, and the decision margins."""
     for name, distance in probes.calibration.items():
         print(f"  {distance:.1e}  {name}")
     for name, value in probes.tensors.items():

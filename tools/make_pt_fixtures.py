@@ -1,4 +1,4 @@
-"""Small files of `torch.save` for the reader of .pt files, and the values that it must find: tests/golden/pt.
+"""Writes tests/golden/pt: small `torch.save` files for the .pt reader, and the expected values.
 
 Run with PyTorch and NumPy: python tools/make_pt_fixtures.py
 """
@@ -13,7 +13,7 @@ OUT = pathlib.Path(__file__).parents[1] / "tests" / "golden" / "pt"
 
 
 def state() -> dict:
-    """Every way in which a tensor may lie in a storage."""
+    """Tensors with every kind of storage view: offset, stride, shared, expanded, transposed."""
     base = torch.arange(24, dtype=torch.float32) / 8 - 1
     grid = base.reshape(2, 3, 4)
     return {

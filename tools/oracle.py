@@ -19,7 +19,7 @@ from sam2.modeling.sam.transformer import RoPEAttention
 
 import seeded
 
-# Meta's progress bars.
+# Silences Meta's progress bars.
 sam2.utils.misc.tqdm = sam2.sam2_video_predictor.tqdm = lambda frames, **_: frames
 
 CONFIGS = {
@@ -53,7 +53,7 @@ def build(model_name: str, video: bool = False) -> torch.nn.Module:
 
 
 class _DoubleTorch(types.ModuleType):
-    """Stands in for `torch` inside Meta's files, so that explicit float32 means float64."""
+    """A replacement for `torch` inside Meta's modules in which float32 is float64."""
 
     float32 = torch.float64
     float = torch.float64
@@ -75,7 +75,7 @@ PATCHED = (
 
 @contextlib.contextmanager
 def float64():
-    """Within it, models are built and run in float64, tables and rotations included (bf16 memories stay bf16).
+    """Context: models are built and run in float64, tables and rotations included; memories stay bf16.
 
     Calling `.double()` on a model is not enough: Meta's code casts to float32 in the rotary encoding, in the
     tables, in the neck and around the masks.
@@ -96,14 +96,14 @@ def float64():
 
 
 def build_float64(model_name: str, video: bool = False) -> torch.nn.Module:
-    """`build` in float64; call and use it inside `float64()` only."""
+    """`build` in float64; call it, and run the model, inside `float64()` only."""
     model = build(model_name, video).double()
     rebuild_rope(model)
     return model
 
 
 def rebuild_rope(model: torch.nn.Module) -> None:
-    """Recomputes the rotary tables in the precision of the moment."""
+    """Recomputes the rotary tables in the current default dtype."""
     for module in model.modules():
         if isinstance(module, RoPEAttention):
             side = math.isqrt(module.freqs_cis.shape[0])
@@ -111,10 +111,10 @@ def rebuild_rope(model: torch.nn.Module) -> None:
 
 
 def tensor(array: np.ndarray) -> torch.Tensor:
-    """A torch copy in the default dtype of the moment."""
+    """A torch copy in the current default dtype."""
     return torch.from_numpy(np.ascontiguousarray(array)).to(torch.get_default_dtype())
 
 
 def hwc_to_nchw(array: np.ndarray) -> torch.Tensor:
-    """[H, W, C] in the repository's layout to [1, C, H, W] in Meta's."""
+    """Converts [H, W, C] (this repository) to [1, C, H, W] (Meta)."""
     return tensor(array).permute(2, 0, 1)[None].contiguous()

@@ -1,12 +1,12 @@
-"""Probe files: a few values and the statistics of large tensors, in safetensors.
+"""Probe files (safetensors): samples and statistics of large tensors.
 
-For a tensor NAME there are
-  NAME         f32  all values in order if the tensor has at most as many as were asked for, else samples at
-                    flat index splitmix64(fnv1a64(NAME), j) % len, j = 0, 1, 2, ...
+A tensor NAME has the entries
+  NAME         f32  all values if there are no more than the number of samples, else samples at flat index
+                    splitmix64(fnv1a64(NAME), j) % len, j = 0, 1, 2, ...
   NAME#shape   i64
   NAME#stats   f64  mean, standard deviation (population), largest absolute value, L2 norm, of all values
-  NAME#f64     f64  where known: relative L2 distance of the float32 reference from the same computation in float64
-Other keys that contain '#' hold facts about a case (prompts, decision margins) as they are.
+  NAME#f64     f64  if known: relative L2 distance of the float32 reference from the float64 computation
+Other keys with '#' hold facts about a case (prompts, decision margins), unsampled.
 """
 
 from importlib.metadata import version
@@ -62,7 +62,7 @@ class Probes:
             self.add(prefix + name, value, truths[name] if truths else None, samples)
 
     def save(self, path: str) -> None:
-        # One entry only: the library writes several in no fixed order, and the bytes should be reproducible.
+        # A single entry: safetensors writes several in no fixed order, and the file must be reproducible.
         made_with = ", ".join(f"{package} {version(package)}" for package in ("sam2", "torch", "torchvision"))
         tensors = {k: np.ascontiguousarray(v) for k, v in sorted(self.tensors.items())}
         save_file(tensors, path, metadata={"made_with": made_with})

@@ -1,13 +1,14 @@
-"""Scripts of video sessions: prompts, passes, corrections. They are stored in the goldens as JSON, for the tests to replay.
+"""Scripts of video sessions: prompts, passes, corrections. Goldens store them as JSON; tests replay them.
 
-A script has a clip, options and steps. Clips: `{"gif": file under assets, "frames": [..]}`, or `{"photo": [width,
-height], "frames": [[name, n], ..]}` with frame n of the synthetic picture `name`. Steps:
+A script has a clip, options and steps. A clip is `{"gif": file under assets, "frames": [..]}`, or `{"photo":
+[width, height], "frames": [[name, n], ..]}` with frame n of the synthetic image `name`. Steps, their fields,
+and the masks that they return:
 
-  points     frame, obj, points, labels, box, clear_old      masks of all objects on the frame come back
-  mask       frame, obj, ellipse [cx, cy, rx, ry]            the same
-  propagate  start, max, reverse                             masks of every frame of the pass
-  clear      frame, obj                                      masks of all objects on the frame
-  remove     obj                                             masks of the frames where it had prompts
+  points     frame, obj, points, labels, box, clear_old      all objects on the frame
+  mask       frame, obj, ellipse [cx, cy, rx, ry]            all objects on the frame
+  propagate  start, max, reverse                             every frame of the pass
+  clear      frame, obj                                      all objects on the frame
+  remove     obj                                             the frames with prompts of the object
   reset
 """
 
@@ -68,7 +69,8 @@ def script(clip: dict, *steps: dict, **options) -> dict:
     return {"clip": clip, "options": options, "steps": list(steps)}
 
 
-# The green balloon is object 1; object 2 is the magenta one or the tower. Both stay or move as `assets/balloon.gif` shows.
+# Clicks on the green balloon by frame of assets/balloon.gif. It is object 1; object 2 is the magenta balloon
+# or the tower.
 GREEN = {
     0: (58.0, 100.0),
     3: (75.0, 104.0),
@@ -83,9 +85,9 @@ CORRECTION = (
     click(0, 1, 58.0, 100.0),
     propagate(max=6),
     points(4, 1, [(224.0, 60.0), (90.0, 100.0)], [0, 1]),
-    propagate(start=5, max=1),  # the corrected frame is remembered
-    propagate(start=3, max=3),  # and forgotten when the pass reaches it
-    box(0, 1, (4.0, 40.0, 112.0, 158.0)),  # on the frame of the first prompt
+    propagate(start=5, max=1),  # the corrected frame is a memory
+    propagate(start=3, max=3),  # and is replaced when the pass reaches it
+    box(0, 1, (4.0, 40.0, 112.0, 158.0)),  # on the first prompt's frame
     propagate(),
 )
 
@@ -116,7 +118,7 @@ DEMO = {
         NINE,
         click(0, 1, 58.0, 100.0),
         propagate(max=5),
-        click(4, 2, 260.0, 52.0),  # never tracked for this object, so a first prompt
+        click(4, 2, 260.0, 52.0),  # this object was never tracked, so this is a first prompt
         propagate(),
         propagate(start=4, max=4, reverse=True),
     ),
@@ -188,7 +190,7 @@ DEMO = {
         propagate(),
         clear(5, 1),
         propagate(start=4, max=2),
-        click(5, 1, 212.0, 112.0),  # sees the logits that were kept
+        click(5, 1, 212.0, 112.0),  # its mask prompt is the stored logits
         propagate(start=4, max=3),
     ),
     "remove": script(
@@ -270,7 +272,7 @@ TINY_CORRECTION = (
     propagate(start=2, max=1),
     propagate(),
 )
-# For models with seeded weights, on few frames.
+# For models with seeded weights: few frames.
 SEEDED = {
     "reverse": script(FOUR, click(3, 1, 140.0, 90.0), propagate(reverse=True), propagate()),
     "correction": script(FOUR, *TINY_CORRECTION),
@@ -294,7 +296,7 @@ SEEDED = {
         **AS_COND,
     ),
 }
-# For the models at full size: everything at once, in as few frames as possible.
+# For 1024-pixel models: every feature in as few frames as possible.
 FULL_SIZE = (
     click(0, 1, 140.0, 90.0),
     propagate(max=1),
@@ -307,7 +309,7 @@ FULL = {
     "session": script(photos(*FOUR["frames"][:3]), *FULL_SIZE),
     "session_as_cond": script(photos(*FOUR["frames"][:3]), *FULL_SIZE, **AS_COND),
 }
-# For a model whose object score changes sign with the picture: the object leaves and returns, several times.
+# For a model whose object score changes sign with the image: the object leaves and returns several times.
 CUTS = photos(
     *[(f"clip.{which}", 6 * n) for which, n in zip("bbaabbabccbb", (0, 1, 0, 1, 2, 3, 2, 4, 0, 1, 5, 6))]
 )
@@ -318,7 +320,7 @@ FICKLE = {
         box(0, 2, (220.0, 60.0, 400.0, 220.0)),
         propagate(),
         propagate(start=5, reverse=True),
-        points(6, 1, [(140.0, 90.0)], [1]),  # on a frame where it is absent
+        points(6, 1, [(140.0, 90.0)], [1]),  # the object is absent on this frame
         propagate(start=7, max=1),
     ),
 }

@@ -1,9 +1,8 @@
 """Seeded weights and inputs, bit-identical to `tests/src/seeded.rs`.
 
-Nothing here is random: a tensor is a pure function of its name and shape, so both languages can make the same
-checkpoint and the same inputs, and no large file has to be committed. All arithmetic is on integers or on
-float64 values that are exact (one multiply and one add excepted, which IEEE 754 fixes), followed by one rounding
-to float32.
+A tensor is a pure function of its name and shape, so both languages generate the same checkpoints and inputs,
+and no large file is committed. All arithmetic is exact in integers or float64, except one float64
+multiplication and one addition, which IEEE 754 defines, and one rounding to float32.
 """
 
 import math
@@ -23,7 +22,7 @@ def fnv1a64(name: str) -> int:
 
 
 def splitmix64(seed: int, start: int, count: int) -> np.ndarray:
-    """Outputs start..start+count of SplitMix64 in counter form, uint64."""
+    """Outputs start..start+count of SplitMix64 in counter mode, uint64."""
     with np.errstate(over="ignore"):
         i = np.arange(start + 1, start + count + 1, dtype=np.uint64)
         z = np.uint64(seed) + i * np.uint64(GOLDEN_GAMMA)
@@ -33,7 +32,7 @@ def splitmix64(seed: int, start: int, count: int) -> np.ndarray:
 
 
 def draw(name: str, shape, mean: float, std: float) -> np.ndarray:
-    """Uniform values of the given mean and standard deviation, float32, row-major."""
+    """Uniform values with the given mean and standard deviation, float32, row-major."""
     count = math.prod(shape)
     seed, amp = fnv1a64(name), std * math.sqrt(3.0)
     out = np.empty(count, np.float32)
@@ -47,10 +46,10 @@ def draw(name: str, shape, mean: float, std: float) -> np.ndarray:
 
 
 def smooth(name: str, height: int, width: int, cell: int, mean: float, std: float) -> np.ndarray:
-    """A field [height, width] that interpolates a grid of draws bilinearly (half-pixel centres, clamped border).
+    """A field [height, width]: bilinear interpolation of a seeded grid (half-pixel centres, clamped border).
 
-    `cell` is a power of two that divides both sides. `std` is that of the grid; the field's own is about two
-    thirds of it. Interpolation is in integers, hence exact.
+    `cell` is a power of two that divides both sides. `std` is the grid's standard deviation; the field's is
+    about two thirds of it. Interpolation is in integers, hence exact.
     """
     gh, gw = height // cell, width // cell
     grid = (splitmix64(fnv1a64(name), 0, gh * gw) >> np.uint64(40)).astype(np.int64) * 2 - (1 << 24)
@@ -72,7 +71,7 @@ def smooth(name: str, height: int, width: int, cell: int, mean: float, std: floa
 
 
 def photo(name: str, width: int, height: int, frame: int = 0) -> np.ndarray:
-    """A synthetic RGB picture [height, width, 3], uint8: value noise in three octaves under six moving shapes.
+    """A synthetic RGB image [height, width, 3], uint8: three octaves of value noise under six moving shapes.
 
     Integer arithmetic only. `frame` moves the shapes and leaves the background.
     """
@@ -122,8 +121,9 @@ EMBEDDINGS = (
     "obj_score_token",
 )
 CONV_TRANSPOSE = ("output_upscaling.0.", "output_upscaling.3.")
-# (parts of the name, gain on top of 1/sqrt(fan_in)), first match wins. Chosen so that attention is neither flat nor a
-# hard argmax, the residual streams stay within one decimal order, and the decisions of the heads have margins.
+# (parts of the name, gain relative to 1/sqrt(fan_in)); the first match wins. With these gains attention is
+# neither uniform nor a hard argmax, residual streams stay within one order of magnitude, and the heads'
+# decisions have margins.
 GAINS = (
     (("neck.convs.",), 0.3),
     ((".attn.qkv.",), 1.3),
@@ -137,17 +137,17 @@ GAINS = (
 )
 OBJECT_SCORE_BIAS = "sam_mask_decoder.pred_obj_score_head.layers.2.bias"
 SINGLE_MASK_HEAD = "sam_mask_decoder.output_hypernetworks_mlps.0.layers.2.weight"
-# (model, tensor, mean, std): what a model does differently from the table below.
+# (model, tensor, mean, std): overrides of the table below.
 OVERRIDES = (
     # The object is present, with a margin, in every golden ...
     ("", OBJECT_SCORE_BIAS, 3.0, 0.2),
-    # ... but for this copy of tiny, where it is absent.
+    # ... except in this copy of tiny, where it is absent.
     ("sam2.1_hiera_tiny_absent", OBJECT_SCORE_BIAS, -5.0, 0.2),
-    # The object of this model of the embedded one's shape comes and goes with the picture.
+    # Same configuration as the embedded model; the sign of the object score depends on the image.
     ("seeded.micro_fickle", OBJECT_SCORE_BIAS, 5.8, 0.2),
     ("seeded.micro_present", OBJECT_SCORE_BIAS, 9.0, 0.2),
-    # Large logits in mask 0 make it stable, and the dynamic fallback to masks 1..3 is not taken; small ones make it
-    # unstable, and it is. Without these, some models are too close to the threshold.
+    # Large logits make mask 0 stable, so that the dynamic fallback to masks 1..3 is not taken; small ones
+    # make it unstable. Without these overrides some models are too close to the threshold.
     ("sam2.1_hiera_small", SINGLE_MASK_HEAD, 0.0, 1.0),
     ("sam2.1_hiera_base_plus", SINGLE_MASK_HEAD, 0.0, 0.03),
     ("sam2.1_hiera_large", SINGLE_MASK_HEAD, 0.0, 0.25),

@@ -1,7 +1,7 @@
-"""Runs pieces of Meta's model and returns the intermediate tensors by tap name, in the repository's layout.
+"""Runs parts of Meta's model and returns the intermediate tensors by tap name, in this repository's layout.
 
-Images and feature maps come out as [H, W, C], token matrices as [N, C]. Where Meta's forward has no module at the
-point of a tap, the forward is repeated here on Meta's submodules and its result is checked against Meta's own.
+Images and feature maps are [H, W, C], token matrices [N, C]. Where no module of Meta's ends at a tap, the
+forward pass is repeated here on Meta's submodules and its result compared with Meta's.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ def hwc(x: torch.Tensor) -> torch.Tensor:
 
 @contextlib.contextmanager
 def hooked(wanted: list):
-    """`wanted` is a list of (module, callable(module, inputs, output)); hooks live as long as the context."""
+    """Registers forward hooks while the context is open; `wanted` lists (module, hook)."""
     handles = [module.register_forward_hook(fn) for module, fn in wanted]
     try:
         yield
@@ -28,7 +28,7 @@ def hooked(wanted: list):
 
 
 def block_taps(block, x: torch.Tensor, prefix: str, internals: bool) -> tuple[torch.Tensor, dict]:
-    """One Hiera block; x [1, H, W, C]."""
+    """Runs one Hiera block on x [1, H, W, C]; returns its output and taps."""
     taps = {}
     normed = block.norm1(x)
     shortcut = x if block.dim == block.dim_out else do_pool(block.proj(normed), block.pool)
@@ -57,7 +57,7 @@ def block_taps(block, x: torch.Tensor, prefix: str, internals: bool) -> tuple[to
 
 
 def encoder_taps(model, image: torch.Tensor, internals=()) -> dict:
-    """image [1, 3, S, S]; `internals` are the numbers of the blocks to look into."""
+    """Taps of the encoder for image [1, 3, S, S]; blocks in `internals` also give their inner taps."""
     trunk = model.image_encoder.trunk
     x = trunk.patch_embed(image)
     pos = trunk._get_pos_embed(x.shape[1:3])
@@ -83,7 +83,7 @@ def features_taps(model, features) -> dict:
 
 @contextlib.contextmanager
 def decoder_recorder(model, taps: dict):
-    """Fills `taps` with what the prompt encoder and the mask decoder compute while the context lives."""
+    """Records intermediates of the prompt encoder and mask decoder in `taps` while the context is open."""
     decoder = model.sam_mask_decoder
     wanted, hyper = [], {}
     for n, layer in enumerate(decoder.transformer.layers):
@@ -127,7 +127,7 @@ def decoder_recorder(model, taps: dict):
 
 
 def heads_taps(outputs) -> dict:
-    """The outputs of `_forward_sam_heads` or `_use_mask_as_output`."""
+    """Taps of the outputs of `_forward_sam_heads` or `_use_mask_as_output`."""
     _, _, _, low, high, pointer, _ = outputs
     return {
         "sam_heads.low_res": low[0, 0],
@@ -162,7 +162,8 @@ def memory_attention_recorder(model, taps: dict):
 
     for n, layer in enumerate(attention.layers):
         name = f"memory_attention.layers.{n}"
-        # norm2 and norm3 see the residual stream after the self-attention and after the cross-attention.
+        # The inputs of norm2 and norm3 are the residual stream after self-attention and after
+        # cross-attention.
         wanted += [
             (layer.norm2, lambda m, i, o, name=name: taps.update({name + ".self_attn": i[0][0]})),
             (layer.norm3, lambda m, i, o, name=name: taps.update({name + ".cross_attn": i[0][0]})),
@@ -171,7 +172,7 @@ def memory_attention_recorder(model, taps: dict):
     wanted.append(
         (attention, lambda m, i, o: taps.update({"memory_attention.out": o[:, 0].unflatten(0, (64, 64))}))
     )
-    # q and k after the rotation are only visible as the arguments of the attention itself.
+    # Rotated q and k are available only as arguments of scaled_dot_product_attention.
     plain, seen = F.scaled_dot_product_attention, []
 
     def spy(q, k, v, **kwargs):

@@ -1,12 +1,13 @@
-"""What Meta's vos_inference.py makes of a few frames of the balloon clip: tests/golden/vos.npz.
+"""Writes tests/golden/vos.npz: the output of Meta's vos_inference.py for 8 frames of the balloon clip.
 
     python tools/vos_fixtures.py SAM2
 
-The argument is a checkout of facebookresearch/sam2 (2b90b9f): the script is not in the package. Its functions run as they
-are, with the embedded checkpoint and on the CPU. Hole filling, which needs CUDA there, gets its components from OpenCV.
+The argument is a checkout of facebookresearch/sam2 (2b90b9f), as the package lacks the script. Its functions
+run unmodified, with the embedded checkpoint, on the CPU. Hole filling, which needs CUDA there, uses OpenCV's
+components.
 
-Where two objects share a mask, the better of almost equal logits takes a pixel. Pixels whose two best logits, or whose best
-and the threshold, are closer than MARGIN are recorded as undecided.
+Where objects overlap, the larger logit wins a pixel. Pixels whose two best logits, or whose best logit and
+the threshold, are closer than MARGIN are recorded as undecided.
 """
 
 import argparse
@@ -30,9 +31,10 @@ from golden_predictor import components
 
 OUT = pathlib.Path(__file__).parents[1] / "tests" / "golden" / "vos.npz"
 FIRST, FRAMES = 7, 8
-# Twice the most that these logits move from single to double precision (9.6e-4, a memory at a step of bfloat16).
+# Twice the largest change of these logits from float32 to float64 (9.6e-4, at a rounding boundary of
+# bfloat16).
 MARGIN = 2e-3
-# Frames with a mask of the object that appears later.
+# Frames with a mask prompt of the object that appears later.
 LATE = (3, 5)
 CASES = {
     "first": {},
@@ -47,7 +49,7 @@ CASES = {
 
 
 def build(postprocess: bool, non_overlap: bool) -> torch.nn.Module:
-    """What `build_sam2_video_predictor` makes of the embedded checkpoint."""
+    """The embedded checkpoint as `build_sam2_video_predictor` builds it."""
     with safe_open(clips.ASSETS / "sam2.1_micro.safetensors", "pt") as file:
         config = json.loads(file.metadata()["sam2.config"])
         state = {name: file.get_tensor(name) for name in file.keys()}
@@ -58,7 +60,7 @@ def build(postprocess: bool, non_overlap: bool) -> torch.nn.Module:
 
 
 def record(model: torch.nn.Module) -> dict:
-    """Makes the model note the logits of every object before overlap is resolved: frame -> object -> [H, W]."""
+    """Records every object's logits before overlap resolution: frame -> object -> [H, W]."""
     noted, last = {}, []
     propagate, resolve = model.propagate_in_video, model._apply_non_overlapping_constraints
 
@@ -77,7 +79,7 @@ def record(model: torch.nn.Module) -> dict:
 
 
 def undecided(noted: dict, objects: list, threshold: float) -> np.ndarray:
-    """Indices into the flattened [frames, H, W]."""
+    """Undecided pixels as indices into the flattened [frames, H, W]."""
     absent = np.full_like(next(iter(noted[0].values())), -1024)
     close = []
     for frame in range(FRAMES):
@@ -88,7 +90,7 @@ def undecided(noted: dict, objects: list, threshold: float) -> np.ndarray:
 
 
 def inputs(case: str) -> dict:
-    """frame -> object -> mask. 1 is the balloon, 2 a piece of the tower that it disappears behind, 3 the sky beside."""
+    """frame -> object -> mask: 1 is the balloon, 2 a part of the tower that occludes it, 3 a patch of sky."""
     truths = clips.decode(clips.ASSETS / "balloon_truth.gif")[..., 0] > 127
     tower = np.zeros(truths.shape[1:], bool)
     tower[90:230, 140:190] = True
@@ -120,7 +122,7 @@ def main() -> None:
             per_object = flags.get("per_obj_png_file", False)
             (tmp / "videos/demo").mkdir(parents=True)
             for i, frame in enumerate(frames):
-                # Meta's script asks for this ending, and Pillow for none.
+                # Meta's script requires this extension; Pillow detects the format from the content.
                 Image.fromarray(frame).save(tmp / f"videos/demo/{i:05d}.jpg", format="PNG")
             for i, objects in inputs(case).items():
                 label_map = np.zeros(frames.shape[1:3], np.uint8)
