@@ -1,12 +1,12 @@
-"""Synthetic clips: textured, deforming, lit things that move over a moving background, hide each other, leave, return.
+"""Synthetic clips: textured, deforming, shaded objects ("things") over a moving background, with occlusion.
 
-A scene is a function of its seed and is drawn at any size and at any of its TICKS moments; lengths are in units of the
-side of the picture. Thing 0 is the one that its story is about:
+A scene is a function of its seed. It can be rendered at any size and at any of its TICKS time steps; lengths
+are in units of the image side. Thing 0 is the target; the story is its difficulty:
 
-- free: things wander
-- twin: a thing with the same shape and texture passes close by, or across
-- hidden: it is covered entirely for a few ticks, by a thing that passes or behind a wall
-- gone: it leaves the picture and comes back
+- free: all things move at random
+- twin: a distractor with the target's shape and texture passes close by, or across it
+- hidden: an occluder covers the target completely for a few ticks
+- gone: the target leaves the image and returns
 """
 
 import dataclasses
@@ -15,17 +15,17 @@ import typing
 import cv2
 import numpy as np
 
-import looks
+import appearance
 
 TICKS = 24
 STORIES = ("free", "twin", "hidden", "gone")
 STORY_SHARES = (0.3, 0.3, 0.2, 0.2)
-HELD_OUT = 1_000_000  # seeds from here on are never trained on
+HELD_OUT = 1_000_000  # seeds from this one on are held out from training
 
 
 @dataclasses.dataclass
 class Thing:
-    """A look and a way to move."""
+    """An object: appearance and motion."""
 
     cover: np.ndarray
     paint: np.ndarray
@@ -41,7 +41,7 @@ class Thing:
 
 
 def wander(rng: np.random.Generator, start: np.ndarray, speed: float) -> typing.Callable[[float], np.ndarray]:
-    """A smooth path from `start`: a drift that turns back near the border, and a sway."""
+    """A smooth path from `start`: constant velocity, reflected near the border, plus a sinusoidal sway."""
     velocity = rng.normal(size=2) * speed
     sway, rate, phase = rng.normal(size=2) * speed * 3, rng.uniform(0.1, 0.4, 2), rng.uniform(0, 6.3, 2)
 
@@ -54,22 +54,22 @@ def wander(rng: np.random.Generator, start: np.ndarray, speed: float) -> typing.
 
 
 def ease(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
-    """From a to b, slow at both ends."""
+    """Smoothstep from a to b."""
     share = min(max(share, 0.0), 1.0)
     return a + (b - a) * share * share * (3 - 2 * share)
 
 
 class Scene:
-    """A scene of the given seed (and perhaps of a given story)."""
+    """The scene of a seed, optionally with a given story."""
 
     def __init__(self, seed: int, story: str | None = None):
         self.seed = seed
         rng = np.random.default_rng([seed, 77])
         self.story = story or str(rng.choice(STORIES, p=STORY_SHARES))
-        self.backdrop = looks.backdrop(rng)
+        self.backdrop = appearance.backdrop(rng)
         self.small_backdrop = cv2.resize(self.backdrop, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         self._colours = self.backdrop[
-            rng.integers(0, looks.BACKDROP, 64), rng.integers(0, looks.BACKDROP, 64)
+            rng.integers(0, appearance.BACKDROP, 64), rng.integers(0, appearance.BACKDROP, 64)
         ]
         self._means: list[np.ndarray] = []
         self.things: list[Thing] = []
@@ -78,13 +78,13 @@ class Scene:
         self._extras(rng)
         self._camera(rng)
 
-    # --- looks
+    # --- appearance
 
     def _paint(self, rng: np.random.Generator, cover: np.ndarray) -> np.ndarray:
-        """A texture that stands out from the background and from the things before; now and then it need not."""
+        """A texture that contrasts with background and earlier things; 10 % of things are unconstrained."""
         strict = rng.random() < 0.9
         for attempt in range(12):
-            paint = looks.texture(rng, looks.PATCH, rng.uniform(0, 0.45))
+            paint = appearance.texture(rng, appearance.PATCH, rng.uniform(0, 0.45))
             mean = (paint * cover[..., None]).sum((0, 1)) / cover.sum()
             near = (np.linalg.norm(self._colours - mean, axis=1) < 0.22).mean()
             apart = all(np.linalg.norm(mean - m) > 0.2 for m in self._means)
@@ -96,7 +96,7 @@ class Scene:
     def _thing(
         self, rng: np.random.Generator, radius: float, path: typing.Callable, solid: bool = False
     ) -> Thing:
-        cover = looks.solid(rng) if solid else looks.shape(rng)
+        cover = appearance.solid(rng) if solid else appearance.shape(rng)
         lively = rng.random() < 0.8
         return Thing(
             cover,
@@ -145,12 +145,12 @@ class Scene:
         twin = self._twin_of(rng, hero, lambda t: hero.path(t) + along * speed * (t - when) + aside)
         self._put(hero, twin)
         if rng.random() < 0.4:
-            self.order.reverse()  # the thing passes in front of its twin
+            self.order.reverse()  # the target is drawn in front of its twin
 
     def _hidden(self, rng: np.random.Generator) -> None:
         radius = np.exp(rng.uniform(np.log(0.08), np.log(0.15)))
         when = rng.uniform(7, 15)
-        if rng.random() < 0.5:  # something passes
+        if rng.random() < 0.5:  # a moving occluder
             hero = self._thing(rng, radius, wander(rng, rng.uniform(0.25, 0.75, 2), 0.009))
             big = radius * rng.uniform(1.6, 2.0) + 0.02
             slack, hold, angle = big * 0.8 - radius, rng.uniform(3, 6), rng.uniform(0, 6.3)
@@ -161,7 +161,7 @@ class Scene:
                 return hero.path(t) + along * slack * np.sign(s) * max(abs(s), abs(s) ** 1.6)
 
             cover = self._thing(rng, big, pass_by, solid=True)
-        else:  # it passes a wall
+        else:  # a static occluder
             side, height = rng.choice([-1.0, 1.0]), rng.uniform(0.25, 0.75)
             wall, speed = rng.uniform(0.4, 0.6), rng.uniform(0.03, 0.042)
             drift, flip = rng.normal() * 0.008, rng.random() < 0.5
@@ -171,7 +171,7 @@ class Scene:
                 return p[::-1] if flip else p
 
             hero = self._thing(rng, radius, cross)
-            width = radius + speed * rng.uniform(1.5, 3)  # half of it
+            width = radius + speed * rng.uniform(1.5, 3)  # half width
             cover = self._thing(
                 rng, 1.2, lambda t: np.array([0.5, wall] if flip else [wall, 0.5]), solid=True
             )
@@ -197,7 +197,7 @@ class Scene:
         self._put(self._thing(rng, radius, path))
 
     def _extras(self, rng: np.random.Generator) -> None:
-        """Other things, behind or in front, and perhaps one more twin."""
+        """Adds other things behind and in front, and sometimes another twin."""
         for _ in range(rng.choice(5, p=[0.15, 0.25, 0.25, 0.2, 0.15])):
             radius = np.exp(rng.uniform(np.log(0.06), np.log(0.24)))
             path = wander(rng, rng.uniform(0.05, 0.95, 2), 0.012)
@@ -209,7 +209,7 @@ class Scene:
             self.order.insert(0 if rng.random() < 0.7 else len(self.order), len(self.things) - 1)
 
     def _camera(self, rng: np.random.Generator) -> None:
-        self.zoom = rng.uniform(0.55, 0.75)  # share of the backdrop in view
+        self.zoom = rng.uniform(0.55, 0.75)  # visible fraction of the backdrop
         self.pan = rng.normal(size=2) * 0.003 * (rng.random() < 0.7)
         self.shake = rng.uniform(0, 0.012) * (rng.random() < 0.4)
         self.jitter = rng.normal(size=(TICKS + 1, 2))
@@ -221,7 +221,7 @@ class Scene:
     # --- drawing
 
     def draw(self, t: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Tick t as [size, size, 3] u8 and the index of the thing seen at each pixel, [size, size] i8, -1 for none."""
+        """Renders tick t: image [size, size, 3] u8; visible thing per pixel [size, size] i8, -1 for none."""
         shake = self.shake * self.jitter[t]
         picture = self._background(t, size, shake)
         ids = np.full((size, size), -1, np.int8)
@@ -237,9 +237,9 @@ class Scene:
         return (picture * 255).round().clip(0, 255).astype(np.uint8), ids
 
     def _background(self, t: int, size: int, shake: np.ndarray) -> np.ndarray:
-        scale = looks.BACKDROP * self.zoom / size  # backdrop pixels per pixel
+        scale = appearance.BACKDROP * self.zoom / size  # backdrop pixels per pixel
         source = self.backdrop
-        centre = looks.BACKDROP * (0.5 + (self.pan * (t - TICKS / 2) - shake) * self.zoom)
+        centre = appearance.BACKDROP * (0.5 + (self.pan * (t - TICKS / 2) - shake) * self.zoom)
         if scale > 1.4:
             source, scale, centre = self.small_backdrop, scale / 2, centre / 2
         corner = centre - (size - 1) / 2 * scale
@@ -250,11 +250,11 @@ class Scene:
     def _draw_thing(
         self, picture: np.ndarray, ids: np.ndarray, index: int, t: int, size: int, shake: np.ndarray
     ):
-        """Paints one thing and enters it in `ids`, [size, size] both."""
+        """Renders one thing into `picture` and `ids`."""
         thing = self.things[index]
         centre = (thing.path(float(t)) + shake) * size
         radius = thing.radius * (1 + thing.breath * np.sin(0.25 * t + thing.phase)) * size
-        reach = radius * looks.REACH * 1.1 + 1
+        reach = radius * appearance.REACH * 1.1 + 1
         x0, y0 = np.floor((centre - reach).clip(0, size)).astype(int)
         x1, y1 = np.ceil((centre + reach).clip(0, size)).astype(int)
         if x1 <= x0 or y1 <= y0:
@@ -269,9 +269,9 @@ class Scene:
                 u + thing.wobble * np.sin(2.5 * v + 0.5 * t + thing.phase),
                 v + thing.wobble * np.sin(2.1 * u + 0.4 * t + 2 * thing.phase),
             )
-        to_patch = looks.PATCH / 2 / looks.REACH
-        u = ((u + looks.REACH) * to_patch - 0.5).astype(np.float32)
-        v = ((v + looks.REACH) * to_patch - 0.5).astype(np.float32)
+        to_patch = appearance.PATCH / 2 / appearance.REACH
+        u = ((u + appearance.REACH) * to_patch - 0.5).astype(np.float32)
+        v = ((v + appearance.REACH) * to_patch - 0.5).astype(np.float32)
         cover = cv2.remap(thing.cover, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         paint = cv2.remap(thing.paint, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         if thing.shading:
@@ -284,7 +284,7 @@ class Scene:
 def clip(seed: int, size: int, ticks: typing.Sequence[int] = range(TICKS), story: str | None = None):
     """Frames [n, size, size, 3] u8 and ids [n, size, size] i8 of a scene, and the scene.
 
-    Thing 0 is well in view on the first of the ticks, or the next scene of this seed is taken.
+    Thing 0 is clearly visible on the first tick; otherwise the seed's next scene is used.
     """
     for attempt in range(50):
         scene = Scene(seed + attempt * 10_000_000, story)

@@ -1,13 +1,13 @@
-"""Measures a checkpoint on held-out clips, with Meta's predictors: one click on frame 0, 24 frames.
+"""Evaluates a checkpoint on held-out clips with Meta's predictors: one click on frame 0, 24 frames.
 
     python tools/train_micro/evaluate.py                          # the embedded checkpoint, 200 clips
     python tools/train_micro/evaluate.py WEIGHTS --clips 40
-    python tools/train_micro/evaluate.py --clips 20 --write DIR   # and the clips as files, for `sam2 track`
+    python tools/train_micro/evaluate.py --clips 20 --write DIR   # also writes the clips, for `sam2 track`
 
-J and F are those of DAVIS 2017 (first and last frame not counted). Presence: share of frames on which an empty mask
-goes with an absent object and another with a present one. Recovery: share of clips in which the object was out of sight
-for two frames or more, came back for three or more, and whose mask then overlaps it (mean IoU of the last three of
-these frames at least 0.5).
+J and F are those of DAVIS 2017 (first and last frame excluded). Presence: accuracy of "the mask is empty"
+against "the object is invisible", per frame. Recovery: of the clips whose object is invisible for at least
+two frames and visible again for at least three, the fraction whose mean IoU over the last three of these is
+at least 0.5.
 """
 
 import argparse
@@ -34,7 +34,8 @@ from steps import UNSURE
 
 ASSET = pathlib.Path(__file__).resolve().parents[2] / "assets" / "sam2.1_micro.safetensors"
 SIZE = 256
-# What Meta's builder of the video predictor sets on top of a configuration; holes are only filled with CUDA.
+# Overrides that `build_sam2_video_predictor` applies to a configuration, without hole filling (it needs
+# CUDA).
 BUILDER = {
     "_target_": "sam2.sam2_video_predictor.SAM2VideoPredictor",
     "binarize_mask_from_pts_for_mem_enc": True,
@@ -48,7 +49,7 @@ BUILDER = {
 
 
 def load(path: pathlib.Path) -> torch.nn.Module:
-    """Meta's video predictor with the weights and the configuration of a file as `model.export` writes it."""
+    """Meta's video predictor with the weights and configuration of a file from `model.export`."""
     with safe_open(path, "pt") as file:
         config = json.loads(file.metadata()["sam2.config"]) | BUILDER
         state = {name: file.get_tensor(name).float() for name in file.keys()}
@@ -69,7 +70,7 @@ def track(model: torch.nn.Module, frames: np.ndarray, click: tuple) -> np.ndarra
 
 
 def prompted(model: torch.nn.Module, frame: np.ndarray, ids: np.ndarray) -> tuple[list, list]:
-    """IoU after one click and after a box, for every thing that covers a hundredth of the picture."""
+    """IoUs after one click and after a box, for every thing that covers at least 1 % of the image."""
     predictor = SAM2ImagePredictor(model)
     side = model.image_size // 4
     predictor._bb_feat_sizes = [
@@ -118,12 +119,12 @@ def measure(truth: np.ndarray, found: np.ndarray) -> dict:
 
 
 def prompt(number: int, click: tuple) -> str:
-    """The line of a prompts file of `sam2 track` for a click on frame 0."""
+    """A line of a prompts file of `sam2 track`: a click on frame 0."""
     return json.dumps({"frame": 0, "obj_id": number, "points": [list(click)], "labels": [1]}) + "\n"
 
 
 def write(folder: pathlib.Path, name: str, frames: np.ndarray, truth: np.ndarray, click: tuple) -> None:
-    """frames/NAME/*.png, truth/NAME/*.png (label maps) and prompts/NAME.jsonl."""
+    """Writes frames/NAME/*.png, truth/NAME/*.png (label maps) and prompts/NAME.jsonl."""
     for part in ("frames", "truth"):
         (folder / part / name).mkdir(parents=True, exist_ok=True)
     (folder / "prompts").mkdir(exist_ok=True)
@@ -157,9 +158,9 @@ def main() -> None:
     parser.add_argument("weights", type=pathlib.Path, nargs="?", default=ASSET)
     parser.add_argument("--clips", type=int, default=200)
     parser.add_argument("--first", type=int, default=0, help="number of the first clip")
-    parser.add_argument("--story", choices=data.STORIES, help="clips of this kind only")
+    parser.add_argument("--story", choices=data.STORIES, help="only clips with this story")
     parser.add_argument(
-        "--write", type=pathlib.Path, metavar="DIR", help="also write the clips, truth and prompts"
+        "--write", type=pathlib.Path, metavar="DIR", help="also write clips, truth and prompts"
     )
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the scores of every clip")
     parser.add_argument("--threads", type=int, default=1)

@@ -1,6 +1,6 @@
-"""CUDA graphs: what is called again and again with the same shapes, launched as a whole.
+"""CUDA graphs: a function that is called repeatedly with the same shapes is captured once and replayed.
 
-A step on clips of 8 frames is 16,000 kernels, which took 0.5 s to launch one by one, whatever the size of the batch.
+A training step on clips of 8 frames launches 16,000 kernels: 0.5 s without a graph, at any batch size.
 """
 
 import contextlib
@@ -9,13 +9,13 @@ import torch
 
 
 class Captured:
-    """`call` (a kind, then tensors; returns tensors by name), captured once for every kind and shape."""
+    """`call(kind, *tensors)`, which returns tensors by name, captured once per kind and shapes."""
 
     def __init__(self, call, quiet: contextlib.AbstractContextManager):
-        """quiet: keeps other threads from the device while a graph is captured."""
+        """quiet: lock that keeps other threads off the device during a capture."""
         self.call, self.quiet = call, quiet
         self.graphs: dict = {}
-        self.memory = None  # one for all: no two run at a time, and what they return is copied
+        self.memory = None  # one pool for all graphs: they never run concurrently, and outputs are copied
 
     def __call__(self, kind: str, *inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         key = kind, *(i.shape for i in inputs)
@@ -32,7 +32,7 @@ class Captured:
         places = [i.clone() for i in inputs]
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):  # twice as it is, so that libraries and caches are ready
+        with torch.cuda.stream(side):  # two eager calls warm up libraries and caches
             self.call(kind, *places)
             self.call(kind, *places)
         torch.cuda.current_stream().wait_stream(side)

@@ -1,9 +1,9 @@
-"""Scores the clips of a pool with weights as they are, through the program: FOLDER/{size}-{part}-lack.npy, [clips, 2].
+"""Scores a pool's clips with given weights through the program: FOLDER/{size}-{part}-lack.npy, [clips, 2].
 
     python tools/train_micro/lack.py FOLDER --program target/release/sam2 --weights MICRO.safetensors
 
-Column 0: what the IoU of a click lacks on the first frame, the mean over its things. Column 1: what thing 0 lacks over
-the whole clip after a click on its first frame. `train.py --hard` draws more of what lacks much.
+Column 0: 1 - IoU of a click on frame 0, mean over the frame's things. Column 1: 1 - IoU of thing 0, mean over
+the clip, after a click on frame 0. `train.py --hard` samples clips in proportion to these.
 """
 
 import argparse
@@ -19,11 +19,11 @@ import evaluate
 import prompts
 import scores
 
-SMALLEST = 0.005  # things of less than this share of the picture are not asked for
+SMALLEST = 0.005  # things below this fraction of the image area are not prompted
 
 
 def follow(command: list, frames: np.ndarray, things: dict[int, np.ndarray]) -> np.ndarray:
-    """Low-resolution masks [things, T, h, w] of the program, of frames [T, S, S, 3], one click on each thing's mask."""
+    """The program's low-resolution masks [things, T, h, w] of frames [T, S, S, 3], one click per thing."""
     size = f"{frames.shape[2]}x{frames.shape[1]}"
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)

@@ -1,6 +1,6 @@
-"""Scenes that other processes render while training goes on, of which the device holds the newest: for a GPU.
+"""Scenes rendered by other processes during training; the device holds the newest ones. For a GPU.
 
-A pool of files (pool.py) feeds two CPU cores; a GPU would see the same few thousand clips again and again.
+A pool of files (pool.py) suffices for two CPU cores; a GPU would repeat its few thousand clips many times.
 """
 
 import itertools
@@ -20,27 +20,27 @@ import pool
 import prompts
 import sampling
 
-SIDE = 288  # pixels that scenes are rendered with, before they are cropped
-SLOTS = 128  # scenes on their way from the processes to the device
-THINGS = 8  # more than a scene has
-WARM = 0.1  # share of the device's scenes that must be there before training begins
-GUARD = 256  # of the oldest scenes, about to be replaced while steps that were queued still read them
-CANDIDATES = 24  # windows drawn for every one that is taken
-CROPS = 3  # tries at a crop in which something is to be seen
+SIDE = 288  # side of a rendered scene in pixels, before cropping
+SLOTS = 128  # scenes in shared memory, in transit to the device
+THINGS = 8  # upper bound of the things in a scene
+WARM = 0.1  # fraction of the device's scenes that must be loaded before training starts
+GUARD = 256  # oldest scenes that are not sampled, as they are replaced while queued steps may read them
+CANDIDATES = 24  # clips drawn for each one that is used
+CROPS = 3  # attempts at a crop with a visible thing
 
 WHOLE = np.dtype(
     [
         ("frames", np.uint8, (data.TICKS, SIDE, SIDE, 3)),
         ("ids", np.int8, (data.TICKS, SIDE, SIDE)),
-        ("shown", np.float32, data.TICKS),  # share of the picture that thing 0 covers
-        ("touching", bool, data.TICKS),  # whether thing 0 is beside its twin
+        ("shown", np.float32, data.TICKS),  # area fraction of thing 0
+        ("touching", bool, data.TICKS),  # whether thing 0 is next to its twin
         ("thin", bool, (data.TICKS, THINGS)),
     ]
 )
 
 
 def render(slots: np.ndarray, free, done, first: int, step: int) -> None:
-    """Renders scenes of the seeds first, first + step, … for ever, into slots that are free."""
+    """Renders the scenes of seeds first, first + step, … into free slots, without end."""
     os.nice(10)
     cv2.setNumThreads(1)
     for seed in itertools.count(first, step):
@@ -58,20 +58,20 @@ def render(slots: np.ndarray, free, done, first: int, step: int) -> None:
 
 
 class Live:
-    """Draws batches from scenes that never stop coming; `batch` is that of sampling.Pool."""
+    """Samples batches from a stream of scenes; `batch` has the interface of sampling.Pool."""
 
     def __init__(self, size: int, processes: int, held: int, first: int):
-        """held: scenes on the device, 8 MB each. first: the seed of the first scene."""
-        context = multiprocessing.get_context("fork")  # before the first use of CUDA
-        room = mmap.mmap(-1, SLOTS * WHOLE.itemsize)
+        """held: number of scenes on the device, 8 MB each. first: seed of the first scene."""
+        context = multiprocessing.get_context("fork")  # CUDA must not be initialised yet
+        shared = mmap.mmap(-1, SLOTS * WHOLE.itemsize)
         self.size, self.held = size, held
-        self.slots = np.frombuffer(room, WHOLE)
+        self.slots = np.frombuffer(shared, WHOLE)
         self.free, self.done = context.Queue(), context.Queue()
         for at in range(SLOTS):
             self.free.put(at)
         for k in range(processes):
-            what = self.slots, self.free, self.done, first + k, processes
-            context.Process(target=render, args=what, daemon=True).start()
+            arguments = self.slots, self.free, self.done, first + k, processes
+            context.Process(target=render, args=arguments, daemon=True).start()
         self.notes = {
             k: np.zeros((held, *WHOLE[k].shape), WHOLE[k].base) for k in ("shown", "touching", "thin")
         }
@@ -81,21 +81,20 @@ class Live:
     def open(
         self, device: torch.device, rng: np.random.Generator, vanish: float, touch: float, thin: float
     ) -> None:
-        """Begins to take up scenes, and waits for the first of them. The shares are those of sampling.Pool."""
+        """Starts loading scenes and waits for the first ones. The fractions are those of sampling.Pool."""
         self.device, self.rng = device, rng
         self.vanish, self.touch, self.thin = vanish, touch, thin
         self.frames = torch.zeros((self.held, *WHOLE["frames"].shape), dtype=torch.uint8, device=device)
         self.ids = torch.zeros((self.held, *WHOLE["ids"].shape), dtype=torch.int8, device=device)
         colour = lambda values: torch.from_numpy(values).to(device)[:, None, None]
         self.mean, self.deviation = colour(sampling.MEAN), colour(sampling.DEVIATION)
-        threading.Thread(target=self._take_up, daemon=True).start()
+        threading.Thread(target=self._load, daemon=True).start()
         while self.written < WARM * self.held:
             time.sleep(0.1)
 
-    def _take_up(self) -> None:
-        side = (
-            torch.cuda.Stream() if self.device.type == "cuda" else None
-        )  # not to wait for the steps that are queued
+    def _load(self) -> None:
+        # A stream of its own does not wait for queued steps.
+        side = torch.cuda.Stream() if self.device.type == "cuda" else None
         while True:
             at = self.done.get()
             slot, place = self.slots[at], self.written % self.held
@@ -108,19 +107,19 @@ class Live:
             self.written += 1
 
     def refresh(self) -> None:
-        """Nothing to do: scenes are taken up as they come."""
+        """Does nothing: scenes are loaded continuously."""
 
     def batch(
         self, batch: int, frames: int, objects: int, smallest: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Frames [B, T, 3, S, S], normalised, and masks [B, N, T, S, S] in 0 and 1, on the device."""
+        """Normalised frames [B, T, 3, S, S] and masks [B, N, T, S, S] in {0, 1}, on the device."""
         scenes, ticks, story = self._draw(batch, frames, smallest)
         allowed = np.ones((batch, THINGS), bool)
         if frames == 1:
             thin = self.notes["thin"][scenes, ticks[:, 0]]
-            wished = thin.any(1) & (self.rng.random(batch) < self.thin)
-            allowed[wished] = thin[wished]
-            story &= ~wished
+            only_thin = thin.any(1) & (self.rng.random(batch) < self.thin)
+            allowed[only_thin] = thin[only_thin]
+            story &= ~only_thin
         crops = np.stack([self._crops(batch) for _ in range(CROPS)])
         there = lambda array: torch.from_numpy(array).to(self.device, non_blocking=True)
         scenes, ticks, story, allowed, crops = map(there, (scenes, ticks, story, allowed, crops))
@@ -134,7 +133,7 @@ class Live:
         return self._colours(pictures), (ids[:, None] == chosen[:, :, None, None, None]).float()
 
     def _draw(self, batch: int, frames: int, smallest: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Scenes [B], ticks [B, T], and whether thing 0 must be among those that are asked for, [B]."""
+        """Scenes [B], ticks [B, T], and whether thing 0 must be prompted, [B]."""
         rng, many = self.rng, batch * CANDIDATES
         last = self.written
         held = min(last, self.held)
@@ -153,11 +152,11 @@ class Live:
         take = list(np.flatnonzero(returns)[:gone])
         take += list(np.flatnonzero(beside)[: int((wish < self.touch).sum())])
         story = np.arange(batch) < len(take)
-        take += list(range(many - batch + len(take), many))  # the others as they come
+        take += list(range(many - batch + len(take), many))  # the rest unconditionally
         return scenes[take], ticks[take], story
 
     def _crops(self, batch: int) -> np.ndarray:
-        """[B, 2, 3]: places of the picture of places of the batch, both in -1..1: crop, flips, transposition."""
+        """Affine maps [B, 2, 3], batch to image coordinates in -1..1: crop, flips, transposition."""
         rng = self.rng
         share = rng.uniform(sampling.CROP, 1, (batch, 1, 1))
         turn = np.eye(2)[None] * rng.choice([-1, 1], (batch, 1, 2))
@@ -170,7 +169,7 @@ class Live:
         return F.grid_sample(maps, grid, mode=mode, padding_mode="border", align_corners=False)
 
     def _seen(self, ids, crops, story, allowed, smallest: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """Of ids [B, SIDE, SIDE] and several crops of each: the things to be seen, [B, THINGS], and the crop taken."""
+        """Visible things [B, THINGS] and the chosen crop, of ids [B, SIDE, SIDE] and CROPS crops each."""
         batch = len(ids)
         views = self._warp(
             ids.float()[:, None].repeat(CROPS, 1, 1, 1), crops.flatten(0, 1), "nearest"
@@ -184,7 +183,7 @@ class Live:
         return seen[best, rows], crops[best, rows]
 
     def _colours(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Channels in any order, contrast and brightness: the same for all frames of a clip."""
+        """Channel order, contrast and brightness, constant over a clip; then normalisation."""
         batch, device = len(pictures), self.device
         low, high = sampling.CONTRAST
         order = torch.rand(batch, 3, device=device).argsort(1)[:, None, :, None, None].expand_as(pictures)
@@ -196,9 +195,9 @@ class Live:
 
 
 def _choose(seen: torch.Tensor, story: torch.Tensor, objects: int) -> torch.Tensor:
-    """Things to follow, [B, objects], of those that are seen; where `story`, 0 is the first and 1 then the next.
+    """Things to prompt, [B, objects], among those in `seen`; where `story`, thing 0 first, then thing 1.
 
-    Where there are fewer, they are given more than once; where there is none, it is thing 0, of which nothing is seen.
+    With too few visible things they repeat; with none, thing 0 is returned, whose mask is empty.
     """
     key = torch.rand(seen.shape, device=seen.device) + 8.0 * seen
     key[:, 0] += 4.0 * story

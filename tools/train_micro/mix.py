@@ -1,4 +1,4 @@
-"""The weighted mean of two checkpoints, as train.py writes them: FOLDER/micro.safetensors and micro.pt.
+"""Writes the weighted mean of two checkpoints of train.py: FOLDER/micro.safetensors and micro.pt.
 
 python tools/train_micro/mix.py assets/sam2.1_micro.safetensors RUN/micro.pt FOLDER --share 0.7
 """
@@ -18,9 +18,9 @@ def main() -> None:
     parser.add_argument("first", type=pathlib.Path)
     parser.add_argument("second", type=pathlib.Path)
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--share", type=float, default=0.5, help="of the second in the mean")
+    parser.add_argument("--share", type=float, default=0.5, help="weight of the second checkpoint")
     parser.add_argument(
-        "--object-score", type=float, default=0.0, help="by how much higher that of the mean is"
+        "--object-score", type=float, default=0.0, help="added to the bias of the object score"
     )
     args = parser.parse_args()
     first, second = model.load(args.first), model.load(args.second)

@@ -1,4 +1,4 @@
-"""The micro SAM 2.1: Meta's modules in the sizes of assets/sam2.1_micro.yaml, for any input size; how they begin."""
+"""The micro SAM 2.1: Meta's modules with the sizes of assets/sam2.1_micro.yaml; initialisation and export."""
 
 import json
 import pathlib
@@ -16,7 +16,7 @@ FINAL_SIZE = 256
 
 
 class Trainee(SAM2Base):
-    """SAM2Base whose heads give candidate masks of absent objects too, so that these can learn."""
+    """SAM2Base whose heads return the raw candidate masks, also of absent objects, for the loss."""
 
     def _forward_sam_heads(
         self,
@@ -58,7 +58,7 @@ class Trainee(SAM2Base):
 
 
 def config(size: int = FINAL_SIZE) -> dict:
-    """The configuration as a dictionary, for pictures of `size` pixels."""
+    """The configuration as a dictionary, for images of `size` pixels."""
     model = OmegaConf.to_container(OmegaConf.load(CONFIG))["model"]
     model["image_size"] = size
     layer = model["memory_attention"]["layer"]
@@ -68,12 +68,12 @@ def config(size: int = FINAL_SIZE) -> dict:
 
 
 def build(size: int) -> Trainee:
-    """A fresh model for training at `size` pixels; no weight depends on the size."""
+    """An untrained model for images of `size` pixels; no weight depends on the size."""
     return instantiate(OmegaConf.create({**config(size), "_target_": "model.Trainee"}), _recursive_=True)
 
 
 class _WithoutCopies:
-    """torch, but that a constant is copied to the device once: a CUDA graph cannot copy from what is gone."""
+    """torch, with constants cached on the device: a CUDA graph cannot copy from freed host memory."""
 
     def __init__(self, device: torch.device):
         self.device, self.made = device, {}
@@ -88,18 +88,18 @@ class _WithoutCopies:
 
 
 def without_copies(device: torch.device) -> None:
-    """Lets Meta's module, which makes a tensor of the pointers' ages for every frame, be captured in CUDA graphs."""
+    """Makes Meta's module, which creates a tensor of pointer ages per frame, capturable in CUDA graphs."""
     sam2.modeling.sam2_base.torch = _WithoutCopies(device)
 
 
 @torch.no_grad()
 def head_start(model: Trainee, frames: torch.Tensor, scale: float = 2.0, loudness: float = 0.3) -> None:
-    """Makes the attention of the mask decoder look at places from the first step on. frames [B, 3, S, S].
+    """Initialises the mask decoder's attention as positional. frames [B, 3, S, S].
 
-    An untrained trunk gives image embeddings some ten times as large as the position encodings, in which clicks and
-    boxes are lost: the neck is scaled to a root mean square of `loudness`. Queries and keys of the attention between
-    tokens and image get the same selection of the position encoding's frequencies, which match where the places match.
-    All of it may be unlearned.
+    An untrained trunk gives image embeddings about ten times as large as the position encodings, so that
+    prompts have no effect: the neck is scaled to a root mean square of `loudness`. Query and key projections
+    between tokens and image get the same selection of the position encoding's frequencies, so that their
+    product peaks where the positions agree. Training may change all of it.
     """
     embedding = model.forward_image(frames)["backbone_fpn"][-1]
     for conv in model.image_encoder.neck.convs[
@@ -125,10 +125,10 @@ def head_start(model: Trainee, frames: torch.Tensor, scale: float = 2.0, loudnes
 
 @torch.no_grad()
 def head_start_memory(model: Trainee, loudness: float, locality: float = 1.5, frequencies: int = 8) -> None:
-    """Makes memories tell the mask, and memory attention hear them and look at the same place.
+    """Scales the memory path so that the mask has an effect, and makes memory attention positional.
 
-    Without it, the mask hardly changes what a frame's features become. For the place, queries and keys get the same
-    constant in the fastest rotations of either axis.
+    Without it, the mask hardly changes the conditioned features. For the positions, queries and keys get the
+    same constant bias in the fastest rotations of each axis.
     """
     model.memory_attention.norm.weight.mul_(2.5 * loudness)
     for p in model.memory_encoder.mask_downsampler.encoder[-1].parameters():
@@ -147,7 +147,7 @@ def head_start_memory(model: Trainee, loudness: float, locality: float = 1.5, fr
 
 
 def export(weights: dict, folder: pathlib.Path) -> None:
-    """Writes micro.safetensors (f16, with the configuration as `sam2.config`) and micro.pt (f32, as Meta's files)."""
+    """Writes micro.safetensors (f16, metadata `sam2.config`) and micro.pt (f32, Meta's layout)."""
     folder.mkdir(parents=True, exist_ok=True)
     whole = {k: v.detach().cpu().float() for k, v in weights.items()}
     torch.save({"model": whole}, folder / "micro.pt")
@@ -156,7 +156,7 @@ def export(weights: dict, folder: pathlib.Path) -> None:
 
 
 def load(path: pathlib.Path) -> dict:
-    """Weights to go on from, of either file that `export` writes."""
+    """Weights from either file of `export`."""
     if path.suffix != ".safetensors":
         return torch.load(path, map_location="cpu")["model"]
     return {k: v.float() for k, v in load_file(path).items()}

@@ -1,21 +1,21 @@
-"""PyTorch's Muon, whose matrices of one shape are made orthogonal together and, on a CPU, in float32.
+"""PyTorch's Muon with matrices of equal shape orthogonalised as a batch, on a CPU in float32.
 
-There PyTorch's own, in bfloat16 and one matrix after another, takes half of the time of a step on images.
+On a CPU PyTorch's version, in bfloat16 and one matrix at a time, takes half the time of a step on images.
 """
 
 import collections
 
 import torch
 
-COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # torch.optim.Muon's, as are the five iterations
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # those of torch.optim.Muon, as are the five iterations
 ITERATIONS = 5
 
 
 def orthogonal(batch: torch.Tensor) -> torch.Tensor:
-    """The nearest matrices with orthogonal rows (or columns, if fewer), about, of [B, M, N]: Newton-Schulz iterations.
+    """Approximately the nearest semi-orthogonal matrices of [B, M, N], by Newton-Schulz iterations.
 
-    x becomes (a + b G + c G²) x with its Gram matrix G = x xᵀ. So only G is iterated, and x is multiplied once at the
-    end: less work where N > 2 M, and about the same for squares. That needs float32.
+    One iteration is x ← (a + b G + c G²) x with the Gram matrix G = x xᵀ. Iterating G alone and multiplying x
+    once at the end is less work if N > 2 M and about the same for squares; it needs float32.
     """
     a, b, c = COEFFICIENTS
     x = batch.mT if batch.size(-2) > batch.size(-1) else batch

@@ -1,9 +1,9 @@
-"""Renders clips ahead of time, for training to draw from: FOLDER/{size}-{part}-frames.npy and -ids.npy.
+"""Renders training clips ahead of time: FOLDER/{size}-{part}-frames.npy and -ids.npy.
 
     python tools/train_micro/pool.py FOLDER --size 160 --parts 0 24
 
-A part is CLIPS clips of FRAMES frames, 1 to 3 ticks apart; or, with --frames 24, of every tick of a scene. Parts that
-are there already are left alone.
+A part has CLIPS clips of FRAMES frames, 1 to 3 ticks apart, or with --frames 24 of every tick of a scene.
+Existing parts are kept.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import data
 
 CLIPS = 250
 FRAMES = 8
-SHARES = (0.15, 0.3, 0.3, 0.25)  # of data.STORIES: more of the hard ones than among the clips that measure
+SHARES = (0.15, 0.3, 0.3, 0.25)  # of data.STORIES: more hard stories than in the held-out clips
 
 
 def plan(number: int, frames: int = FRAMES) -> list[tuple[range, str]]:

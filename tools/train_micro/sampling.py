@@ -1,4 +1,4 @@
-"""What one step trains on: frames and object masks from a rendered pool, altered at random."""
+"""Training batches: frames and object masks from a rendered pool, with random augmentation."""
 
 import contextlib
 import pathlib
@@ -12,19 +12,17 @@ import prompts
 
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
-BACKWARDS = 0.3  # share of the clips that run backwards
-STORY_FIRST = 0.7  # share in which the story's own thing is the first that is asked for, if it is in view
-CROP = 0.7  # least share of the side that is kept
+BACKWARDS = 0.3  # fraction of clips that are reversed
+STORY_FIRST = 0.7  # fraction of clips whose target, if visible, is the first prompted object
+CROP = 0.7  # smallest crop, as a fraction of the side
 CONTRAST = (0.6, 1.2)
-LIGHT = 0.15  # what is added or taken at most
+LIGHT = 0.15  # largest change of brightness
 
 
 class Pool:
-    """The parts that pool.py has written so far; parts that appear later are taken up by `refresh`."""
+    """The parts that pool.py has written; `refresh` adds later ones."""
 
-    quiet = (
-        contextlib.nullcontext()
-    )  # for graphs.Captured: nothing goes to the device but what `batch` returns
+    quiet = contextlib.nullcontext()  # for graphs.Captured: no other thread uses the device
 
     def __init__(
         self,
@@ -36,19 +34,19 @@ class Pool:
         thin: float = 0.0,
         hard: float = 0.0,
     ):
-        """vanish: share of the clips in which the story's own thing is gone from sight for a while and comes back.
+        """vanish: fraction of clips whose target disappears and returns.
 
-        touch: share of the clips, and of the images, in which it and its twin are side by side or overlap.
-        thin: share of the images of which only rings, bars and the like are asked for.
-        hard: share of the draws in which a clip is the likelier, the more it lacked when lack.py scored it.
+        touch: fraction of clips, and of images, whose target is next to its twin or overlaps it.
+        thin: fraction of images with only thin things (rings, bars) as prompted objects.
+        hard: fraction of draws that sample clips in proportion to the errors that lack.py measured.
         """
         self.folder, self.size, self.rng = folder, size, rng
         self.vanish, self.touch, self.thin, self.hard = vanish, touch, thin, hard
         self.parts: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        self.shown: dict[str, np.ndarray] = {}  # share of the picture that thing 0 covers, [clips, frames]
-        self.touching: dict[str, np.ndarray] = {}  # whether thing 0 is beside its twin, [clips, frames]
-        self.ranked: list[tuple[str, int]] = []  # the clips that lack.py has scored
-        self.chances = np.zeros((0, 2))  # of these, as an image and as a clip
+        self.shown: dict[str, np.ndarray] = {}  # area fraction of thing 0, [clips, frames]
+        self.touching: dict[str, np.ndarray] = {}  # whether thing 0 is next to its twin, [clips, frames]
+        self.ranked: list[tuple[str, int]] = []  # clips with a score of lack.py
+        self.chances = np.zeros((0, 2))  # their probabilities, as an image and as a clip
         self.refresh()
 
     def refresh(self) -> None:
@@ -71,7 +69,7 @@ class Pool:
             self._rank()
 
     def _rank(self) -> None:
-        """Reads what lack.py has written so far."""
+        """Reads the scores that lack.py has written."""
         scored = {n: self.folder / n.replace("-frames", "-lack") for n in self.parts}
         lacks = {n: np.load(path) for n, path in scored.items() if path.exists()}
         if not lacks:
@@ -84,20 +82,18 @@ class Pool:
     def batch(
         self, batch: int, frames: int, objects: int, smallest: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Frames [B, T, 3, S, S], normalised, and masks [B, N, T, S, S] in 0 and 1.
+        """Normalised frames [B, T, 3, S, S] and masks [B, N, T, S, S] in {0, 1}.
 
-        Objects cover at least the share `smallest` of the first frame; the same one may be given more than once.
+        Objects cover at least the fraction `smallest` of the first frame; one object may be repeated.
         """
         pictures, masks = [], []
-        for wish in self.rng.random(batch):
-            gone, touching = frames > 1 and wish > 1 - self.vanish, wish < self.touch
-            thin = frames == 1 and wish > 1 - self.thin
+        for u in self.rng.random(batch):
+            gone, touching = frames > 1 and u > 1 - self.vanish, u < self.touch
+            thin = frames == 1 and u > 1 - self.thin
             x, ids, choice = self._one(frames, gone, touching, thin, smallest)
             chosen = list(self.rng.permutation(choice))
             if 0 in chosen and (gone or touching or self.rng.random() < STORY_FIRST):
-                chosen.sort(
-                    key=lambda k: min(k, 2)
-                )  # the story's own thing first, then its twin or what hides it
+                chosen.sort(key=lambda k: min(k, 2))  # the target first, then its twin or occluder
             chosen = (chosen * objects)[:objects]
             pictures.append(x)
             masks.append(np.stack([ids == k for k in chosen]))
@@ -105,7 +101,7 @@ class Pool:
         return x, torch.from_numpy(np.stack(masks)).float()
 
     def _one(self, frames: int, gone: bool, touching: bool, thin: bool, smallest: float) -> tuple:
-        """Frames [T, S, S, 3], ids [T, S, S] and the things that may be asked for, of which there is one or more."""
+        """Frames [T, S, S, 3], ids [T, S, S] and the things that may be prompted, at least one."""
         while True:
             name, clip, index = self._draw(frames, gone, touching, smallest)
             stored, stored_ids = self.parts[name]
@@ -118,7 +114,7 @@ class Pool:
                 return x, ids, choice
 
     def _draw(self, frames: int, gone: bool, touching: bool, smallest: float) -> tuple[str, int, list[int]]:
-        """A part, a clip of it and frames of that; thing 0 is gone and back again, or beside its twin, if so wished."""
+        """A part, a clip, frame indices; on request thing 0 disappears and returns, or touches its twin."""
         names = [n for n in self.parts if self.parts[n][0].shape[1] >= frames]
         if not names:
             raise SystemExit(
@@ -137,19 +133,19 @@ class Pool:
             if not (gone or touching):
                 return name, clip, index
             shown = self.shown[name][clip][index]
-            wished = returns(shown, smallest) if gone else self.touching[name][clip][index].any()
-            if shown[0] >= smallest and wished:
+            suitable = returns(shown, smallest) if gone else self.touching[name][clip][index].any()
+            if shown[0] >= smallest and suitable:
                 return name, clip, index
 
     def _frames(self, wanted: int, stored: int) -> list[int]:
-        """Which of the frames of a clip."""
+        """Frame indices within a stored clip."""
         stride = int(self.rng.integers(1, widest(wanted, stored) + 1))
         first = int(self.rng.integers(0, stored - stride * (wanted - 1)))
         index = list(range(first, first + stride * wanted, stride))
         return index[::-1] if self.rng.random() < BACKWARDS else index
 
     def _alter(self, frames: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Crop, flips, transposition, colours: the same for all frames."""
+        """Augmentation, the same for all frames: crop, flips, transposition, colours."""
         rng, side = self.rng, frames.shape[1]
         crop = int(round(side * rng.uniform(CROP, 1)))
         top, left = rng.integers(0, side - crop + 1, 2)
@@ -169,18 +165,18 @@ class Pool:
 
 
 def widest(wanted: int, stored: int) -> int:
-    """How far apart frames may be taken: those of pool.FRAMES are apart already, of longer clips every one to third."""
+    """Largest frame stride: 1 for clips of pool.FRAMES frames, already strided; up to 3 for longer ones."""
     return min((stored - 1) // max(wanted - 1, 1), 3) if stored > pool.FRAMES else 1
 
 
 def returns(shown: np.ndarray, smallest: float) -> np.ndarray:
-    """Whether nothing is seen on some frame and at least `smallest` on a later one, of shares [..., frames]."""
+    """Whether area fractions [..., frames] are 0 on some frame and at least `smallest` on a later one."""
     away = np.maximum.accumulate(shown == 0, -1)
     return ((shown >= smallest) & away).any(-1)
 
 
 def touching(ids: np.ndarray) -> np.ndarray:
-    """Whether things 0 and 1 come within a sixtieth of the picture, on each frame of ids [T, S, S]."""
+    """Whether things 0 and 1 are within 1/60 of the image side, per frame of ids [T, S, S]."""
     side = ids.shape[-1] // 30 | 1
     near = np.ones((side, side), np.uint8)
     return np.array([cv2.dilate((seen == 0).astype(np.uint8), near)[seen == 1].any() for seen in ids])

@@ -5,7 +5,7 @@ import math
 import cv2
 import numpy as np
 
-BOUND = 0.008  # of the diagonal: how far boundaries may lie apart
+BOUND = 0.008  # boundary tolerance as a fraction of the diagonal
 
 
 def jaccard(truth: np.ndarray, found: np.ndarray) -> float:
@@ -14,7 +14,7 @@ def jaccard(truth: np.ndarray, found: np.ndarray) -> float:
 
 
 def boundary(mask: np.ndarray) -> np.ndarray:
-    """Pixels that differ from their right, lower or lower right neighbour."""
+    """Boundary pixels: they differ from their right, lower or lower right neighbour."""
     right, below, both = mask.copy(), mask.copy(), mask.copy()
     right[:, :-1], below[:-1], both[:-1, :-1] = mask[:, 1:], mask[1:], mask[1:, 1:]
     edge = (mask ^ right) | (mask ^ below) | (mask ^ both)

@@ -1,4 +1,4 @@
-"""One training step on single images or on clips: features once per frame, then many objects; and the losses."""
+"""Training steps on images and on clips (features once per frame, then many objects), and the losses."""
 
 import numpy as np
 import torch
@@ -6,18 +6,16 @@ import torch.nn.functional as F
 
 import prompts
 
-UNSURE = (
-    0.0005  # objects that show less than this share of the picture count neither as present nor as absent
-)
+UNSURE = 0.0005  # objects below this fraction of the image area count neither as present nor as absent
 ALL_POINTERS = (
-    16  # predictors measure the age of pointers by this number, but by the length of a shorter clip
+    16  # predictors divide pointer ages by this number less one, or by the length of a shorter clip less one
 )
 
 
 def mask_losses(raw: torch.Tensor, ious: torch.Tensor, truth: torch.Tensor):
-    """Cross-entropy and dice of the candidates, L1 of all predicted IoUs, summed to [B]; and the chosen one's IoU.
+    """Sum [B] of cross-entropy, dice and the predicted IoUs' L1 over candidates; IoU of the selected one.
 
-    raw [B, M, H, W] logits, ious [B, M], truth [B, 1, H, W] cover in 0..1.
+    raw [B, M, H, W] logits, ious [B, M], truth [B, 1, H, W] coverage in 0..1.
     """
     raw, ious, truth = raw.float(), ious.float(), truth.expand_as(raw)
     entropy = F.binary_cross_entropy_with_logits(raw, truth, reduction="none").mean((2, 3))
@@ -29,8 +27,8 @@ def mask_losses(raw: torch.Tensor, ious: torch.Tensor, truth: torch.Tensor):
         actual = (a & b).sum((2, 3)) / (a | b).sum((2, 3)).clamp(min=1)
     rows, chosen = torch.arange(len(raw), device=raw.device), ious.argmax(1)
     quality = (ious - actual).abs().mean(1)
-    # Not for the best alone: nothing in these pictures is ambiguous, the choice among them is never perfect, and the
-    # chosen one is what goes into memory.
+    # Not the best candidate alone: these images are not ambiguous, the selection is imperfect, and the
+    # selected candidate becomes the memory.
     masks = 0.4 * total.min(1).values + 0.6 * total[rows, chosen] + 0.3 * total.mean(1)
     return masks + quality, actual[rows, chosen]
 
@@ -40,20 +38,20 @@ def weighted(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
 
 
 def mean_where(found: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
-    """Mean of values with weights that are 0 or 1; not a number if all are 0."""
+    """Mean of the values whose weight is 1 (weights are 0 or 1); NaN if there is none."""
     values, weights = (torch.stack(v).detach() for v in zip(*found))
     return (values * weights).sum() / weights.sum()
 
 
 def features(model, frames: torch.Tensor):
-    """Feature levels [B*T, ...] as tokens, their position encodings and sizes, of frames [B, T, 3, S, S]."""
+    """Feature levels of frames [B, T, 3, S, S] as tokens, with position encodings and sizes; batch B*T."""
     out = model.forward_image(frames.flatten(0, 1))
     _, feats, positions, sizes = model._prepare_backbone_features(out)
     return feats, positions, sizes
 
 
 def maps(model, feats: list, sizes: list, rows: torch.Tensor):
-    """Image embedding (with the no-memory embedding) and high-resolution maps of the given rows, [B, C, H, W]."""
+    """Image embedding (plus no_mem_embed) and high-resolution maps of the given rows, [B, C, H, W]."""
     chosen = [f[:, rows] for f in feats]
     chosen[-1] = chosen[-1] + model.no_mem_embed
     chosen = [f.permute(1, 2, 0).unflatten(2, s) for f, s in zip(chosen, sizes)]
@@ -61,9 +59,9 @@ def maps(model, feats: list, sizes: list, rows: torch.Tensor):
 
 
 def place_step(model, frames: torch.Tensor, each: int, rng: np.random.Generator):
-    """Teaches where prompts are, before what is there: a disc around a click, the ellipse within a box.
+    """Trains prompt positions alone: the target is a disc around a click, or the ellipse inscribed in a box.
 
-    Without this, long training goes by in which masks hardly depend on the prompts.
+    Without this stage masks hardly depend on the prompts for a long time.
     """
     batch, size = len(frames), frames.shape[-1]
     with torch.no_grad():
@@ -95,7 +93,7 @@ def place_step(model, frames: torch.Tensor, each: int, rng: np.random.Generator)
 
 
 def image_step(model, frames: torch.Tensor, masks: torch.Tensor, correct: bool):
-    """Clicks on most objects and boxes on the others; then perhaps a corrective click with the mask as a prompt."""
+    """Clicks on most objects, boxes on the others; with `correct`, a corrective click and the mask prompt."""
     batch, objects = masks.shape[:2]
     feats, _, sizes = features(model, frames)
     boxed = objects // 3
@@ -128,7 +126,7 @@ def image_step(model, frames: torch.Tensor, masks: torch.Tensor, correct: bool):
 
 
 def clip_step(model, frames: torch.Tensor, masks: torch.Tensor, kind: str):
-    """A prompt on the first frame (click, box or mask), then tracking with the model's own masks in memory."""
+    """A prompt on frame 0 (click, box or mask), then tracking with the model's own masks as memories."""
     batch, objects, length = masks.shape[:3]
     feats, positions, sizes = features(model, frames)
     bank = {"cond_frame_outputs": {}, "non_cond_frame_outputs": {}}

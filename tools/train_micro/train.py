@@ -2,10 +2,11 @@
 
     python tools/train_micro/train.py RUN --pool POOL --init START.pt --size 128 --clips 0 --minutes 25
 
-Each worker trains alone for --sync seconds; then weights and Adam's moments are averaged, weighted by the steps that
-each did, so that a worker that gets little time holds nobody up. A running mean of the weights is kept and exported.
-Progress counts the processor time of worker 0, on CUDA the clock: a run may be paused (SIGSTOP), or stopped and started
-again. To end early, put a number of minutes into RUN/finish: the learning rate falls over them.
+Each worker trains alone for --sync seconds; then weights and Adam's moments are averaged, weighted by each
+worker's number of steps, so that a slow worker does not delay the others. A running mean of the weights is
+kept and exported. Progress is the processor time of worker 0, on CUDA the wall clock: a run can be paused
+(SIGSTOP), or stopped and resumed. To end early, write a number of minutes to RUN/finish: the learning rate
+decays over them.
 """
 
 import argparse
@@ -31,10 +32,10 @@ import muon
 import sampling
 import steps
 
-WARM_UP = 0.02  # shares of the stage
+WARM_UP = 0.02  # WARM_UP and DECAY are fractions of the stage
 DECAY = 0.4
-MEAN_OVER = 0.88  # what the running mean keeps at each exchange
-SCENES = 100_000  # seeds of --live that lie between those of --seed and the next
+MEAN_OVER = 0.88  # decay of the running mean per exchange
+SCENES = 100_000  # number of --live scene seeds per --seed
 
 
 def arguments() -> argparse.Namespace:
@@ -45,45 +46,57 @@ def arguments() -> argparse.Namespace:
     scenes.add_argument(
         "--live", type=int, metavar="PROCESSES", help="render clips of 24 frames while training"
     )
-    parser.add_argument("--held", type=int, default=3000, help="of these on the device at a time, 8 MB each")
+    parser.add_argument("--held", type=int, default=3000, help="scenes of --live on the device, 8 MB each")
     parser.add_argument(
         "--init", type=pathlib.Path, help="weights to start from (.pt or .safetensors); else random"
     )
     parser.add_argument(
-        "--init-only", default="", metavar="PREFIX", help="take only weights whose names begin so"
+        "--init-only", default="", metavar="PREFIX", help="load only weights with this name prefix"
     )
-    parser.add_argument("--head-start", action="store_true", help="begin with attention that looks at places")
+    parser.add_argument("--head-start", action="store_true", help="initialise attention as positional")
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument(
-        "--clips", type=float, default=0.0, help="share of steps on clips, the others are on images"
+        "--clips", type=float, default=0.0, help="fraction of steps on clips; the others are on images"
     )
     parser.add_argument(
-        "--places", type=float, default=0.0, help="share of steps that only teach where prompts are"
-    )
-    parser.add_argument("--frames", type=int, nargs=2, default=(4, 8), help="shortest and longest clip")
-    parser.add_argument(
-        "--vanish", type=float, default=0.4, help="share of clips whose main object goes and returns"
-    )
-    parser.add_argument("--touch", type=float, default=0.0, help="share whose main object is beside its twin")
-    parser.add_argument(
-        "--thin", type=float, default=0.0, help="share of images of which only thin things are asked for"
+        "--places", type=float, default=0.0, help="fraction of steps that train prompt positions alone"
     )
     parser.add_argument(
-        "--hard", type=float, default=0.0, help="share of draws that prefer what lack.py found lacking"
+        "--frames", type=int, nargs=2, default=(4, 8), help="shortest and longest clip, in frames"
+    )
+    parser.add_argument(
+        "--vanish", type=float, default=0.4, help="fraction of clips whose target disappears and returns"
+    )
+    parser.add_argument("--touch", type=float, default=0.0, help="fraction with the target next to its twin")
+    parser.add_argument(
+        "--thin", type=float, default=0.0, help="fraction of images that prompt only thin objects"
+    )
+    parser.add_argument(
+        "--hard", type=float, default=0.0, help="fraction of draws weighted by the errors of lack.py"
     )
     parser.add_argument("--images-per-step", type=int, default=10)
-    parser.add_argument("--clips-per-step", type=int, default=2, help="of the shortest; fewer of longer ones")
+    parser.add_argument(
+        "--clips-per-step", type=int, default=2, help="batch of the shortest clips; smaller for longer ones"
+    )
     parser.add_argument("--objects", type=int, nargs=2, default=(5, 3), help="objects per image and per clip")
     parser.add_argument(
-        "--smallest", type=float, nargs=2, default=(0.02, 0.005), help="area of objects: from, to"
+        "--smallest",
+        type=float,
+        nargs=2,
+        default=(0.02, 0.005),
+        help="smallest object area: at the start, at the end",
     )
     parser.add_argument("--lr", type=float, default=6e-4)
-    parser.add_argument("--muon", action="store_true", help="matrices learn by Muon, the rest by AdamW")
-    parser.add_argument("--minutes", type=float, default=25, help="processor time of worker 0")
+    parser.add_argument("--muon", action="store_true", help="Muon for matrices, AdamW for the rest")
+    parser.add_argument(
+        "--minutes", type=float, default=25, help="processor time of worker 0 (CUDA: wall clock)"
+    )
     parser.add_argument("--sync", type=float, default=20)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--graphs", action="store_true", help="CUDA graphs; no clips between --frames")
+    parser.add_argument(
+        "--graphs", action="store_true", help="CUDA graphs; clip lengths are only the two of --frames"
+    )
     parser.add_argument(
         "--compile", action="store_true", help="compile losses and memory encoder: a minute, then faster"
     )
@@ -99,14 +112,14 @@ def arguments() -> argparse.Namespace:
 
 
 class Schedule:
-    """Learning rate and smallest object over a stage that may be cut short."""
+    """Learning rate and smallest object area over a stage that may be shortened."""
 
     def __init__(self, args: argparse.Namespace):
         self.args = args
         self.end, self.start_decay = args.minutes, args.minutes * (1 - DECAY)
 
     def asked(self) -> float:
-        """Minutes after which the run is to end, as RUN/finish says. Worker 0 asks, and tells the others."""
+        """Minutes until the requested end, from RUN/finish, else infinity. Worker 0 reads it for all."""
         path = self.args.run / "finish"
         if self.args.rank or not path.exists():
             return math.inf
@@ -134,13 +147,13 @@ class Schedule:
 
 
 class Exchange:
-    """Weights and moments as one vector, averaged over the workers."""
+    """Averages weights and moments over the workers, as one vector."""
 
     def __init__(self, model, optimizers, workers: int):
         self.model, self.optimizers, self.workers = model, optimizers, workers
 
     def average(self, done: int, now: float, left: float) -> tuple[int, float, float]:
-        """Averages; returns the steps that all did, and the two times of worker 0."""
+        """Averages; returns the total number of steps and the two times of worker 0."""
         if self.workers == 1:
             return done, now, left
         first = dist.get_rank() == 0
@@ -162,7 +175,7 @@ class Exchange:
 
 
 def optimizers(model, args: argparse.Namespace) -> list:
-    """AdamW; or Muon for the matrices and AdamW for the rest. Moments are there at once, for the workers to exchange."""
+    """AdamW, or Muon for matrices and AdamW for the rest. Creates the moments, which workers average."""
     matrices, rest = [], []
     for p in model.parameters():
         (matrices if args.muon and p.ndim == 2 and min(p.shape) >= 16 else rest).append(p)
@@ -179,14 +192,14 @@ def optimizers(model, args: argparse.Namespace) -> list:
 
 
 class Run:
-    """One worker's model, optimizer and pool, at the point where the run stands."""
+    """One worker's model, optimizers and pool."""
 
     def __init__(self, args: argparse.Namespace):
         self.args, self.rank = args, args.rank
         scenes = live.Live(args.size, args.live, args.held, SCENES * args.seed) if args.live else None
         self.device = torch.device(
             "cuda" if torch.cuda.is_available() else "cpu"
-        )  # not before live.Live has forked
+        )  # live.Live forks before CUDA is initialised
         if args.graphs and self.device.type != "cuda":
             raise SystemExit("--graphs: there is no CUDA here")
         torch.manual_seed(args.seed)
@@ -234,7 +247,7 @@ class Run:
         self.mean = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
     def step(self, smallest: float) -> dict:
-        """Draws a batch and learns from it; the scores by name."""
+        """One training step on a new batch; returns scores by name."""
         args, rng = self.args, self.rng
         places = rng.random() < args.places
         clips = not places and rng.random() < args.clips
@@ -254,7 +267,7 @@ class Run:
         return {prefix + k: v for k, v in found.items()}
 
     def gradients(self, kind: str, frames: torch.Tensor, masks: torch.Tensor) -> dict:
-        """Those of the loss of one batch, into the parameters; the loss and the scores by name."""
+        """Writes the gradients of one batch's loss to the parameters; returns loss and scores by name."""
         what, _, how = kind.partition(" ")
         if what == "place":
             loss, found = steps.place_step(self.model, frames, 8, self.rng)
@@ -267,7 +280,7 @@ class Run:
         return {"loss": loss.detach(), **found}
 
     def learn(self, _: str) -> dict:
-        """One step of the optimizers. The argument is graphs.Captured's kind, of which there is one."""
+        """One step of the optimizers. The argument is the kind for graphs.Captured; there is only one."""
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
             optimizer.step()
@@ -276,16 +289,14 @@ class Run:
     def set_rate(self, rate: float) -> None:
         for group in (g for o in self.optimizers for g in o.param_groups):
             if self.args.graphs:
-                group["lr"].fill_(rate)  # a graph reads it from where it is
+                group["lr"].fill_(rate)  # captured graphs read this tensor
             else:
                 group["lr"] = rate
 
     def save(self, now: float) -> None:
         weights = self.model.state_dict()
         if not all(v.isfinite().all() for v in weights.values()):
-            raise SystemExit(
-                f"{self.args.run}: weights are no numbers any more; state.pt is from before that"
-            )
+            raise SystemExit(f"{self.args.run}: weights are not finite; state.pt is the last good state")
         for k, v in weights.items():
             self.mean[k].mul_(MEAN_OVER).add_(v, alpha=1 - MEAN_OVER)
         state = {"model": weights, "optimizers": [o.state_dict() for o in self.optimizers], "mean": self.mean}
@@ -318,7 +329,7 @@ def work(args: argparse.Namespace) -> None:
             done += 1
         scores = {
             k: torch.stack(v).nanmean().item() for k, v in sorted(scores.items())
-        }  # the device is done with them
+        }  # synchronises with the device
         now = offset + (clock() - began) / 60
         all_done, now, left = exchange.average(done, now, schedule.asked())
         run.steps += all_done
@@ -345,7 +356,7 @@ def main() -> None:
     command = [sys.executable, *sys.argv]
     workers = []
     for rank in range(args.workers):
-        # The exact command again, so that the workers can be told from other programs.
+        # The workers repeat the exact command line, so that `ps` shows which run they belong to.
         before = (lambda: os.nice(5)) if rank else None
         workers.append(subprocess.Popen([*command, "--rank", str(rank)], preexec_fn=before))
     with contextlib.suppress(KeyboardInterrupt):

@@ -1,21 +1,21 @@
-"""The looks of things: textures and shapes, as small patches that the renderer warps into the picture."""
+"""Appearance of things: textures and shapes, as small patches that the renderer warps into the image."""
 
 import cv2
 import numpy as np
 
-PATCH = 160  # pixels of a shape's patch,
-REACH = 1.25  # which spans [-REACH, REACH] in units of the shape's radius
-BACKDROP = 420  # pixels of a background texture
+PATCH = 160  # side of a shape's patch in pixels;
+REACH = 1.25  # it spans [-REACH, REACH] in units of the shape's radius
+BACKDROP = 420  # side of a background texture in pixels
 
 
 def noise(rng: np.random.Generator, size: int, cells: int) -> np.ndarray:
-    """[size, size] smooth noise in 0..1 with `cells` bumps a side."""
+    """Smooth noise [size, size] in 0..1: a cells x cells grid, interpolated bicubically."""
     grid = rng.random((cells, cells), dtype=np.float32)
     return cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC).clip(0, 1)
 
 
 def pattern(rng: np.random.Generator, size: int) -> np.ndarray:
-    """[size, size] in 0..1: plain, gradient, noise of one or several octaves, stripes, chequers or dots."""
+    """Pattern [size, size] in 0..1: plain, gradient, noise of 1 or 3 octaves, stripes, chequers, dots."""
     kind = rng.choice(8, p=[0.12, 0.14, 0.16, 0.16, 0.14, 0.08, 0.1, 0.1])
     ys, xs = np.mgrid[0:size, 0:size].astype(np.float32) / size - 0.5
     angle = rng.uniform(0, np.pi)
@@ -39,7 +39,7 @@ def pattern(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def texture(rng: np.random.Generator, size: int, contrast: float) -> np.ndarray:
-    """[size, size, 3] in 0..1: one colour turning into another, `contrast` apart, plus fine grain."""
+    """Texture [size, size, 3] in 0..1: a blend of two colours `contrast` apart, plus fine grain."""
     base = rng.random(3).astype(np.float32)
     other = rng.normal(size=3)
     other = (base + contrast * other / np.linalg.norm(other)).clip(0, 1).astype(np.float32)
@@ -49,7 +49,7 @@ def texture(rng: np.random.Generator, size: int, contrast: float) -> np.ndarray:
 
 
 def backdrop(rng: np.random.Generator) -> np.ndarray:
-    """[BACKDROP, BACKDROP, 3]: one or two textures and perhaps faint clutter."""
+    """Background [BACKDROP, BACKDROP, 3]: one or two textures, sometimes with faint clutter."""
     picture = texture(rng, BACKDROP, rng.uniform(0.05, 0.5))
     if rng.random() < 0.4:
         share = ((noise(rng, BACKDROP, int(rng.integers(2, 6))) - 0.5) * rng.uniform(2, 12) + 0.5).clip(0, 1)
@@ -69,26 +69,26 @@ def backdrop(rng: np.random.Generator) -> np.ndarray:
 
 
 def cover(distance: np.ndarray) -> np.ndarray:
-    """[PATCH, PATCH] cover in 0..1 from a distance to the edge in radii, positive inside."""
+    """Coverage [PATCH, PATCH] in 0..1 from a signed distance to the edge in radii, positive inside."""
     return (distance * (PATCH / 2 / REACH) * 0.8 + 0.5).clip(0, 1).astype(np.float32)
 
 
 def capsule(xs: np.ndarray, ys: np.ndarray, a: np.ndarray, b: np.ndarray, width: float) -> np.ndarray:
-    """Distance to the edge of a rod from a to b."""
+    """Signed distance to the edge of a capsule from a to b, positive inside."""
     d = b - a
     t = (((xs - a[0]) * d[0] + (ys - a[1]) * d[1]) / max(float(d @ d), 1e-6)).clip(0, 1)
     return width - np.hypot(xs - a[0] - t * d[0], ys - a[1] - t * d[1])
 
 
 def solid(rng: np.random.Generator) -> np.ndarray:
-    """A shape that covers at least the disc of 0.8 radii: an occluder."""
+    """Coverage of an occluder: it contains the disc of radius 0.8."""
     ys, xs = np.mgrid[-REACH : REACH : PATCH * 1j, -REACH : REACH : PATCH * 1j].astype(np.float32)
     power = rng.uniform(2, 6)
     return cover(1 - (np.abs(xs) ** power + np.abs(ys) ** power) ** (1 / power))
 
 
 def shape(rng: np.random.Generator) -> np.ndarray:
-    """[PATCH, PATCH] cover of a random shape of radius about 1: blobs, polygons, stars, boxes, rings, rods, figures."""
+    """Coverage [PATCH, PATCH] of a random shape of radius about 1."""
     ys, xs = np.mgrid[-REACH : REACH : PATCH * 1j, -REACH : REACH : PATCH * 1j].astype(np.float32)
     r, angle = np.hypot(xs, ys), np.arctan2(ys, xs)
     kind = rng.choice(7, p=[0.28, 0.14, 0.12, 0.18, 0.1, 0.08, 0.1])
@@ -101,10 +101,10 @@ def shape(rng: np.random.Generator) -> np.ndarray:
         n = rng.integers(3, 8)
         a = np.mod(angle, 2 * np.pi / n) - np.pi / n
         distance = np.cos(np.pi / n) - r * np.cos(a)
-    elif kind == 2:  # a star or a flower
+    elif kind == 2:  # a star
         n = rng.integers(4, 8)
         distance = 0.78 + rng.uniform(0.12, 0.32) * np.cos(n * angle) - r
-    elif kind == 3:  # a box, an ellipse, anything between
+    elif kind == 3:  # a superellipse
         power, aspect = rng.uniform(1.6, 8), rng.uniform(0.4, 1)
         distance = aspect * (0.95 - (np.abs(xs) ** power + np.abs(ys / aspect) ** power) ** (1 / power))
     elif kind == 4:  # a ring
