@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use sam2_model::Precision;
 
+use crate::commands::compare::Compare;
 use crate::convert::Convert;
 use crate::eval::Eval;
 use crate::input::bytes::RawSize;
@@ -71,6 +72,15 @@ pub enum Command {
     Info(Info),
     /// Time the parts of the model on this machine
     Bench(Bench),
+    /// Compare two files of arrays element by element: .npy, .npz or .safetensors
+    Compare(Compare),
+}
+
+impl Command {
+    /// Exit code of a failure. A command that answers "no" with 1 fails with 2.
+    pub fn failure(&self) -> u8 {
+        if matches!(self, Self::Compare(_)) { 2 } else { 1 }
+    }
 }
 
 /// Which checkpoint to run.

@@ -3,6 +3,7 @@
 
 mod args;
 mod bench;
+mod commands;
 mod console;
 mod convert;
 mod demo;
@@ -26,9 +27,10 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use args::{Cli, Command};
+use commands::compare;
 use console::Console;
 
-/// Exit code of a wrong command line; other failures exit with 1.
+/// Exit code of a wrong command line; other failures exit with [`Command::failure`].
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -39,15 +41,17 @@ fn main() -> ExitCode {
     };
     let console = Console::new(cli.common.quiet, cli.common.verbose > 0);
     match run(&cli, &console) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(e) => {
             console::stderr_line(&format!("error: {}", console::flatten(&format!("{e:#}"))));
-            ExitCode::FAILURE
+            ExitCode::from(cli.command.failure())
         }
     }
 }
 
-fn run(cli: &Cli, console: &Console) -> Result<()> {
+/// Runs the command; `false` is the answer "no" of a command that judges, not a failure.
+fn run(cli: &Cli, console: &Console) -> Result<bool> {
     kernels::Isa::from_env()?;
     let threads = cli.common.threads.map_or_else(system::cores, usize::from);
     rayon::ThreadPoolBuilder::new()
@@ -55,17 +59,21 @@ fn run(cli: &Cli, console: &Console) -> Result<()> {
         .build_global()
         .with_context(|| format!("cannot start {threads} threads"))?;
     // On a thread of the pool: each hand-over of work from outside would cost a thread that sleeps and one that wakes.
-    rayon::scope(|_| match &cli.command {
-        Command::Segment(args) => segment::run(args, console),
-        Command::Everything(args) => everything::run(args, console),
-        Command::Track(args) => track::run(args, console),
-        Command::Stream(args) => stream::run(args, console),
-        Command::Vos(args) => vos::run(args, console),
-        Command::Eval(args) => eval::run(args, console),
-        Command::Demo(args) => demo::run(args, console),
-        Command::Convert(args) => convert::run(args, console),
-        Command::Info(args) => info::run(args, console),
-        Command::Bench(args) => bench::run(args, console),
+    rayon::scope(|_| {
+        match &cli.command {
+            Command::Segment(args) => segment::run(args, console),
+            Command::Everything(args) => everything::run(args, console),
+            Command::Track(args) => track::run(args, console),
+            Command::Stream(args) => stream::run(args, console),
+            Command::Vos(args) => vos::run(args, console),
+            Command::Eval(args) => eval::run(args, console),
+            Command::Demo(args) => demo::run(args, console),
+            Command::Convert(args) => convert::run(args, console),
+            Command::Info(args) => info::run(args, console),
+            Command::Bench(args) => bench::run(args, console),
+            Command::Compare(args) => return compare::run(args, console),
+        }
+        .map(|()| true)
     })
 }
 

@@ -1,5 +1,6 @@
 //! Comparison of a result with its reference; a NaN on either side is never close.
 
+use crate::element::Element;
 use std::fmt;
 
 /// How two slices differ. All figures are accumulated in f64.
@@ -23,9 +24,9 @@ pub struct Comparison {
     /// Where the largest difference is, or the first non-finite one; 0 if there are no elements.
     pub worst_index: usize,
     /// `actual[worst_index]`.
-    pub actual_at_worst: f32,
+    pub actual_at_worst: f64,
     /// `expected[worst_index]`.
-    pub expected_at_worst: f32,
+    pub expected_at_worst: f64,
 }
 
 impl fmt::Display for Comparison {
@@ -33,7 +34,7 @@ impl fmt::Display for Comparison {
         write!(
             f,
             "{} elements, {} non-finite differences, rel_l2 {:.3e}, max_abs {:.3e}, max_abs/rms {:.3e}, cosine {:.9}, \
-             worst at {}: actual {:e}, expected {:e}",
+             worst at {}: actual {}, expected {}",
             self.count,
             self.non_finite,
             self.rel_l2,
@@ -41,8 +42,8 @@ impl fmt::Display for Comparison {
             self.max_abs_over_rms,
             self.cosine,
             self.worst_index,
-            self.actual_at_worst,
-            self.expected_at_worst
+            shortest(self.actual_at_worst),
+            shortest(self.expected_at_worst)
         )
     }
 }
@@ -52,16 +53,16 @@ impl fmt::Display for Comparison {
 /// # Panics
 /// If the lengths differ.
 #[track_caller]
-pub fn compare(actual: &[f32], expected: &[f32]) -> Comparison {
+pub fn compare<T: Element>(actual: &[T], expected: &[T]) -> Comparison {
     assert_eq!(actual.len(), expected.len(), "compare: actual and expected have different lengths");
     let (mut diff2, mut actual2, mut expected2, mut dot) = (0f64, 0f64, 0f64, 0f64);
     let (mut non_finite, mut max_abs, mut worst) = (0usize, 0f64, 0usize);
     for (i, (&a, &e)) in actual.iter().zip(expected).enumerate() {
-        if a == e && !a.is_finite() {
+        let diff = a.distance(e);
+        let (a, e) = (a.to_f64(), e.to_f64());
+        if diff == 0.0 && !a.is_finite() {
             continue;
         }
-        let (a, e) = (f64::from(a), f64::from(e));
-        let diff = (a - e).abs();
         if !diff.is_finite() {
             if non_finite == 0 {
                 worst = i;
@@ -92,8 +93,50 @@ pub fn compare(actual: &[f32], expected: &[f32]) -> Comparison {
         rel_l2: ratio(diff2.sqrt(), expected2.sqrt()) + broken,
         cosine: cosine + broken,
         worst_index: worst,
-        actual_at_worst: actual.get(worst).copied().unwrap_or(0.0),
-        expected_at_worst: expected.get(worst).copied().unwrap_or(0.0),
+        actual_at_worst: actual.get(worst).map_or(0.0, |v| v.to_f64()),
+        expected_at_worst: expected.get(worst).map_or(0.0, |v| v.to_f64()),
+    }
+}
+
+/// A number in the fewest digits that give it back: those of f32 if it is one, else those of f64.
+pub fn shortest(value: f64) -> String {
+    let single = value as f32;
+    if f64::from(single) == value || value.is_nan() { format!("{single:?}") } else { format!("{value:?}") }
+}
+
+/// An elementwise bound, |actual − expected| ≤ `atol` + `rtol` · |expected|, as `numpy.isclose` has it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Elementwise {
+    /// Relative to the expected element.
+    pub rtol: f64,
+    /// Absolute.
+    pub atol: f64,
+}
+
+/// Elements beyond an [`Elementwise`] bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outliers {
+    /// Number of them.
+    pub count: usize,
+    /// Index of the first one.
+    pub first: Option<usize>,
+}
+
+impl Elementwise {
+    /// Finds the elements beyond the bound. NaN on either side and unequal infinities are always beyond it.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    #[track_caller]
+    pub fn outliers<T: Element>(&self, actual: &[T], expected: &[T]) -> Outliers {
+        assert_eq!(actual.len(), expected.len(), "outliers: actual and expected have different lengths");
+        let close = |(a, e): (&T, &T)| {
+            let diff = a.distance(*e);
+            diff == 0.0 || (diff.is_finite() && diff <= self.atol + self.rtol * e.to_f64().abs())
+        };
+        let mut beyond = actual.iter().zip(expected).enumerate().filter(|&(_, pair)| !close(pair));
+        let first = beyond.next().map(|(i, _)| i);
+        Outliers { count: beyond.count() + usize::from(first.is_some()), first }
     }
 }
 
@@ -192,8 +235,38 @@ mod tests {
     #[test]
     fn zeros_and_empties_are_equal() {
         assert!(Tolerance::EXACT.accepts(&compare(&[0.0, -0.0], &[0.0, 0.0])));
-        assert!(Tolerance::EXACT.accepts(&compare(&[], &[])));
+        assert!(Tolerance::EXACT.accepts(&compare::<f32>(&[], &[])));
         assert!(!Tolerance::rel_l2(1.0).accepts(&compare(&[1.0], &[0.0])));
+    }
+
+    #[test]
+    fn outliers_are_counted_as_numpy_counts_them() {
+        let (nan, inf) = (f32::NAN, f32::INFINITY);
+        let bound = Elementwise { rtol: 0.1, atol: 0.5 };
+        let find = |a: &[f32], e: &[f32]| bound.outliers(a, e);
+        // 10 allows 0.5 + 1.
+        assert_eq!(find(&[11.5, 8.5, 0.5], &[10.0, 10.0, 0.0]), Outliers::default());
+        assert_eq!(find(&[1.0, 11.6, 8.4], &[1.0, 10.0, 10.0]), Outliers { count: 2, first: Some(1) });
+        assert_eq!(find(&[nan, 0.0, nan], &[nan, nan, 0.0]), Outliers { count: 3, first: Some(0) });
+        assert_eq!(find(&[inf, -inf, 1.0], &[inf, inf, inf]), Outliers { count: 2, first: Some(1) });
+        assert_eq!(find(&[], &[]), Outliers::default());
+    }
+
+    #[test]
+    fn large_integers_are_compared_exactly() {
+        let (a, e) = ([i64::MAX, i64::MIN, 3], [i64::MAX - 1, i64::MIN, 3]);
+        let c = compare(&a, &e);
+        assert_eq!((c.max_abs, c.worst_index, c.non_finite), (1.0, 0, 0));
+        assert_eq!(Elementwise { rtol: 0.0, atol: 0.0 }.outliers(&a, &e).count, 1);
+        assert_eq!(compare(&[i64::MAX], &[i64::MIN]).max_abs, 2f64.powi(64));
+        assert_eq!(compare(&[200u8], &[100u8]).max_abs, 100.0);
+    }
+
+    #[test]
+    fn numbers_are_printed_in_the_digits_that_they_need() {
+        let shown = [0.1f32.into(), 0.1f64, 3.0, 1e-30, f64::NAN, f64::NEG_INFINITY].map(shortest);
+        assert_eq!(shown, ["0.1", "0.1", "3.0", "1e-30", "NaN", "-inf"]);
+        assert_eq!(shortest(0.1 + 0.2), "0.30000000000000004");
     }
 
     #[test]

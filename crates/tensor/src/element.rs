@@ -19,10 +19,16 @@ pub trait Element: Copy + Default + PartialEq + std::fmt::Debug + Send + Sync + 
     /// # Panics
     /// If `bytes` has another length.
     fn from_le_bytes(bytes: &[u8]) -> Self;
+
+    /// The value as f64; exact but for 64-bit integers beyond 2⁵³, which are rounded.
+    fn to_f64(self) -> f64;
+
+    /// |self − other|: 0 for equal values, infinities included; NaN if either is NaN. Integers are subtracted exactly.
+    fn distance(self, other: Self) -> f64;
 }
 
 macro_rules! element {
-    ($($t:ty, $descr:literal;)+) => {$(
+    ($($t:ty, $descr:literal, $to_f64:expr, $distance:expr;)+) => {$(
         impl Element for $t {
             const NPY_DESCR: &'static str = $descr;
             const SIZE: usize = size_of::<$t>();
@@ -34,17 +40,35 @@ macro_rules! element {
             fn from_le_bytes(bytes: &[u8]) -> Self {
                 <$t>::from_le_bytes(bytes.try_into().expect("the caller passes SIZE bytes"))
             }
+
+            fn to_f64(self) -> f64 {
+                $to_f64(self)
+            }
+
+            fn distance(self, other: Self) -> f64 {
+                if self == other { 0.0 } else { $distance(self, other) }
+            }
         }
     )+};
 }
 
+/// The distance of two floats, in f64.
+fn apart<T: Into<f64>>(a: T, b: T) -> f64 {
+    (a.into() - b.into()).abs()
+}
+
+/// The distance of two integers, rounded once.
+fn steps<T: Into<i128>>(a: T, b: T) -> f64 {
+    (a.into() - b.into()).abs() as f64
+}
+
 element! {
-    f32, "<f4";
-    f64, "<f8";
-    f16, "<f2";
-    bf16, "|V2";
-    u8, "|u1";
-    i8, "|i1";
-    i32, "<i4";
-    i64, "<i8";
+    f32, "<f4", f64::from, apart;
+    f64, "<f8", f64::from, apart;
+    f16, "<f2", f64::from, apart;
+    bf16, "|V2", f64::from, apart;
+    u8, "|u1", f64::from, steps;
+    i8, "|i1", f64::from, steps;
+    i32, "<i4", f64::from, steps;
+    i64, "<i8", |v| v as f64, steps;
 }

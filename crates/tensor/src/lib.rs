@@ -21,7 +21,7 @@ pub mod shape;
 mod tensor;
 mod view;
 
-pub use compare::{Comparison, Tolerance, assert_close, compare};
+pub use compare::{Comparison, Elementwise, Outliers, Tolerance, assert_close, compare};
 pub use element::Element;
 pub use error::ShapeError;
 pub use half::{bf16, f16};

@@ -4,6 +4,7 @@ mod common;
 
 mod bad_checkpoint;
 mod bad_input;
+mod compare;
 mod config;
 mod convert;
 mod eval;

@@ -1,6 +1,7 @@
 //! An array whose type is known only after reading its header.
 
 use super::{NpyError, header::Header, write_to};
+use crate::compare::{Comparison, Elementwise, Outliers, compare};
 use crate::element::Element;
 use crate::tensor::Tensor;
 use half::{bf16, f16};
@@ -36,6 +37,38 @@ macro_rules! npy_array {
             /// The name of the element type, as Rust spells it.
             pub fn dtype(&self) -> &'static str {
                 match self { $(Self::$Variant(_) => $name,)+ }
+            }
+
+            /// Compares element by element, after conversion to f64 where the types differ: the figures, and the
+            /// elements beyond `bound`.
+            ///
+            /// # Panics
+            /// If the numbers of elements differ.
+            #[track_caller]
+            pub fn compare(&self, expected: &Self, bound: &Elementwise) -> (Comparison, Outliers) {
+                match (self, expected) {
+                    $((Self::$Variant(a), Self::$Variant(e)) => {
+                        (compare(a.data(), e.data()), bound.outliers(a.data(), e.data()))
+                    })+
+                    _ => {
+                        let (a, e) = (self.to_f64(), expected.to_f64());
+                        (compare(a.data(), e.data()), bound.outliers(a.data(), e.data()))
+                    }
+                }
+            }
+
+            /// The values as f64; 64-bit integers beyond 2⁵³ are rounded.
+            pub fn to_f64(&self) -> Tensor<f64> {
+                match self { $(Self::$Variant(t) => t.map(|v| v.to_f64()),)+ }
+            }
+
+            /// Element `i` in row-major order, as f64.
+            ///
+            /// # Panics
+            /// If there is no such element.
+            #[track_caller]
+            pub fn value(&self, i: usize) -> f64 {
+                match self { $(Self::$Variant(t) => t.data()[i].to_f64(),)+ }
             }
 
             pub(super) fn read_data(header: &Header, reader: &mut impl Read) -> Result<Self, NpyError> {
