@@ -1,0 +1,72 @@
+//! Checks of this workspace: `cargo xtask STEP…`, and `cargo ci` for all of them.
+//!
+//! A step that finds nothing to check fails.
+
+mod dependencies;
+mod layers;
+mod shell;
+mod steps;
+mod text;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+type Step = fn() -> Result<(), String>;
+
+/// All steps, the quick ones first.
+const STEPS: &[(&str, &str, Step)] = &[
+    ("fmt", "formatting", steps::fmt),
+    ("layers", "imports run one way, between crates, modules and files", layers::run),
+    ("width", "code and comments have at most 110 columns", text::width),
+    ("links", "relative links of documents, length of the README", text::links),
+    ("deny", "licences, sources and double versions of dependencies", dependencies::check),
+    ("typos", "spelling", steps::typos),
+    ("test", "all tests", steps::test),
+    ("benches", "every benchmark once", steps::benches),
+    ("arm", "kernels on an emulated ARM processor", steps::arm),
+    ("clippy", "lints", steps::clippy),
+    ("doc", "documentation, private items too", steps::doc),
+    ("examples", "every example of the package sam2", steps::examples),
+    ("package", "packages, built from their packed files", steps::package),
+    ("msrv", "the oldest compiler that is supported", steps::msrv),
+    ("wasm", "sam2-model compiles for WebAssembly", steps::wasm),
+    ("demo", "the release binary: first run, size", steps::demo),
+    ("bare", "the release binary without the embedded model: size", steps::bare),
+];
+
+fn usage() -> String {
+    let lines = STEPS.iter().map(|(name, about, _)| format!("  {name:10}{about}\n"));
+    format!("usage: cargo xtask STEP…\n\n{}  ci        all of them\n", lines.collect::<String>())
+}
+
+fn main() -> ExitCode {
+    let names: Vec<String> = std::env::args().skip(1).collect();
+    let mut chosen = Vec::new();
+    for name in &names {
+        match STEPS.iter().find(|(step, ..)| step == name) {
+            Some(step) => chosen.push(step),
+            None if name == "ci" => chosen.extend(STEPS),
+            None => {
+                eprint!("error: no step {name:?}\n{}", usage());
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    if chosen.is_empty() {
+        eprint!("{}", usage());
+        return ExitCode::FAILURE;
+    }
+    let mut times = Vec::new();
+    for (name, about, step) in chosen {
+        println!("\n== {name}: {about}");
+        let start = Instant::now();
+        let result = step();
+        times.push(format!("{name} {}", start.elapsed().as_secs()));
+        if let Err(error) = result {
+            eprintln!("error: {name}: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    println!("\nseconds: {}", times.join(", "));
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,193 @@
+//! The steps that run cargo.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::shell::{self, cargo, program};
+
+/// The commands at the top of the README, which `ci` runs as they stand there.
+const TEST: &str = "cargo test --workspace";
+const DEMO: &str = "cargo run --release -- demo";
+
+/// Packages that are no use outside of this workspace: their code reads its goldens and its sources.
+const UNPACKAGED: [&str; 3] = ["sam2-tests", "sam2-benches", "xtask"];
+
+/// Bytes of the release binary with the embedded model and clip, and without.
+const SIZE: u64 = 19_000_000;
+const SIZE_BARE: u64 = 8_000_000;
+
+const ARM: &str = "aarch64-unknown-linux-musl";
+const WASM: &str = "wasm32-unknown-unknown";
+
+pub fn fmt() -> Result<(), String> {
+    shell::run(cargo().args(["fmt", "--all", "--check"]))
+}
+
+pub fn clippy() -> Result<(), String> {
+    shell::run(cargo().args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+pub fn doc() -> Result<(), String> {
+    let args = ["doc", "--workspace", "--no-deps", "--document-private-items"];
+    shell::run(cargo().args(args).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Runs a test command, whose output must have at least one line that `counts`.
+fn counted(command: &mut Command, counts: fn(&str) -> u64, of: &str) -> Result<(), String> {
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| format!("cargo: {error}"))?;
+    let mut count = 0;
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            count += counts(&line);
+            println!("{line}");
+        }
+    }
+    let status = child.wait().map_err(|error| format!("cargo: {error}"))?;
+    match (status.success(), count) {
+        (false, _) => Err(format!("{status}")),
+        (true, 0) => Err(format!("no {of} has run")),
+        (true, count) => {
+            println!("{count} {of}s");
+            Ok(())
+        }
+    }
+}
+
+/// `test result: ok. 12 passed; …` counts 12.
+fn passed(line: &str) -> u64 {
+    let rest = line.strip_prefix("test result: ok. ").unwrap_or("");
+    rest.split(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
+/// The arguments of a command of the README, which must still be there.
+fn from_readme(command: &'static str) -> Result<Vec<&'static str>, String> {
+    let readme = std::fs::read_to_string(shell::root().join("README.md"))
+        .map_err(|error| format!("README.md: {error}"))?;
+    if !readme.lines().any(|line| line.trim() == command || line.starts_with(&format!("{command} "))) {
+        return Err(format!("README.md has no line `{command}`"));
+    }
+    println!("$ {command}");
+    Ok(command.split(' ').skip(1).collect())
+}
+
+pub fn test() -> Result<(), String> {
+    counted(cargo().args(from_readme(TEST)?), passed, "test")
+}
+
+/// Runs every benchmark once. All packages at once: for one package alone, dependencies would have other
+/// features and be compiled again.
+pub fn benches() -> Result<(), String> {
+    let args = ["test", "--workspace", "--bench", "*"];
+    counted(cargo().args(args), |line| u64::from(line.trim() == "Success"), "benchmark")
+}
+
+/// Kernels under an emulator of an ARM processor.
+pub fn arm() -> Result<(), String> {
+    shell::target(ARM)?;
+    if shell::output(program("qemu-aarch64-static").arg("--version")).is_err() {
+        return Err("qemu-aarch64-static is missing: apt-get install qemu-user-static".to_owned());
+    }
+    let args = ["test", "-p", "sam2-kernels", "--target", ARM];
+    let tests = ["isa", "gemm", "int8", "attention_int8", "rows"].iter().flat_map(|test| ["--test", *test]);
+    let mut command = cargo();
+    command
+        .args(args)
+        .args(tests)
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld")
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER", "qemu-aarch64-static")
+        .env("SAM2_REQUIRE_ISA", "dotprod");
+    counted(&mut command, passed, "test")
+}
+
+pub fn wasm() -> Result<(), String> {
+    shell::target(WASM)?;
+    shell::run(cargo().args(["check", "-p", "sam2-model", "--target", WASM]))
+}
+
+/// The oldest compiler that the manifests promise.
+pub fn msrv() -> Result<(), String> {
+    let metadata = shell::metadata()?;
+    let packages = metadata["packages"].as_array().ok_or("cargo metadata lists no packages")?;
+    let version = packages
+        .iter()
+        .find(|package| package["name"] == "sam2-model")
+        .and_then(|package| package["rust_version"].as_str())
+        .ok_or("sam2-model has no rust-version")?;
+    let mut command = program("rustup");
+    command.args(["run", version, "cargo", "check", "--workspace", "--exclude", "sam2-benches"]);
+    // Benchmarks are excluded for their dependencies, which may ask for a newer compiler.
+    shell::run(&mut command).map_err(|error| {
+        format!("{error}; is it installed? rustup toolchain install {version} --profile minimal")
+    })
+}
+
+pub fn package() -> Result<(), String> {
+    let excluded = UNPACKAGED.iter().flat_map(|name| ["--exclude", *name]);
+    // The packed manifests have no profile. With the workspace's own, dependencies are not compiled again.
+    let mut command = cargo();
+    command
+        .args(["package", "--workspace", "--allow-dirty"])
+        .args(excluded)
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
+    shell::run(&mut command)
+}
+
+/// Runs every example of the package `sam2`; none reads arguments.
+pub fn examples() -> Result<(), String> {
+    let metadata = shell::metadata()?;
+    let empty = Vec::new();
+    let list = |value: &Value| value.as_array().unwrap_or(&empty).clone();
+    let names: Vec<String> = list(&metadata["packages"])
+        .iter()
+        .filter(|package| package["name"] == "sam2")
+        .flat_map(|package| list(&package["targets"]))
+        .filter(|target| target["kind"][0] == "example")
+        .filter_map(|target| target["name"].as_str().map(str::to_owned))
+        .collect();
+    if names.is_empty() {
+        return Err("the package sam2 has no example".to_owned());
+    }
+    for name in &names {
+        shell::run(cargo().args(["run", "-p", "sam2", "--all-features", "--example", name]))?;
+    }
+    println!("{} examples", names.len());
+    Ok(())
+}
+
+/// The release binary's first run, and its size with and without the embedded model.
+pub fn demo() -> Result<(), String> {
+    let folder = shell::root().join("target/demo");
+    let mut command = cargo();
+    command.args(from_readme(DEMO)?).arg("-o").arg(&folder);
+    shell::run(&mut command)?;
+    size("with the embedded model", SIZE)
+}
+
+pub fn bare() -> Result<(), String> {
+    shell::run(cargo().args(["build", "--release", "-p", "sam2-cli", "--no-default-features"]))?;
+    size("without it", SIZE_BARE)
+}
+
+fn size(which: &str, most: u64) -> Result<(), String> {
+    let path = shell::root().join("target/release/sam2");
+    let bytes = path.metadata().map_err(|error| format!("{}: {error}", path.display()))?.len();
+    println!("binary {which}: {bytes} bytes, at most {most}");
+    if bytes > most { Err("the binary is too large".to_owned()) } else { Ok(()) }
+}
+
+/// Spelling, by a program of that name.
+pub fn typos() -> Result<(), String> {
+    shell::run(program("typos").args(["--format", "brief"]))
+        .map_err(|error| format!("{error}; is it installed? pip install typos"))
+}
