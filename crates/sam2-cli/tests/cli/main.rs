@@ -9,6 +9,7 @@ mod config;
 mod convert;
 mod eval;
 mod everything;
+mod saved;
 mod segment;
 mod stream;
 mod stream_input;
