@@ -1,6 +1,7 @@
 //! Checkpoints of every naming and format: read, converted, refused.
 
 mod convert;
+mod fingerprint;
 mod hf;
 mod loader;
 mod pt;
