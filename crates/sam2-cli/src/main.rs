@@ -1,24 +1,14 @@
 //! `sam2`: segment a photo, track objects through a clip, on the CPU.
 #![forbid(unsafe_code)]
 
-mod args;
-mod bench;
+mod cli;
 mod commands;
 mod console;
-mod convert;
-mod demo;
-mod eval;
-mod everything;
-mod info;
-mod input;
 mod model;
-mod output;
-mod prompt;
-mod segment;
-mod stream;
+mod options;
+mod progress;
 mod system;
-mod track;
-mod vos;
+mod tracking;
 
 use std::process::ExitCode;
 
@@ -26,8 +16,8 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use args::{Cli, Command};
-use commands::compare;
+use cli::{Cli, Command};
+use commands::{bench, compare, convert, demo, eval, everything, info, segment, stream, track, vos};
 use console::Console;
 
 /// Exit code of a wrong command line; other failures exit with [`Command::failure`].
@@ -90,7 +80,7 @@ fn usage(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
     }
-    console::stderr_line(&format!("error: {} (see `sam2 --help`)", args::one_line(error)));
+    console::stderr_line(&format!("error: {} (see `sam2 --help`)", cli::one_line(error)));
     ExitCode::from(USAGE)
 }
 

@@ -4,16 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use sam2_model::{Config, Frame, ImagePredictor, Model, ModelOptions, Points};
+use sam2_model::{Config, Frame, ImagePredictor, Model, ModelOptions};
 
-use crate::args::{ModelArg, TradeArgs};
 use crate::console::Console;
-use crate::prompt::{BoxArg, Click};
+use crate::options::{ModelArgs, TradeArgs};
 
-/// The bundled checkpoint.
-const EMBEDDED: &[u8] = include_bytes!("../../../assets/sam2.1_micro.safetensors");
-/// Its name in messages.
-pub const EMBEDDED_NAME: &str = "embedded sam2.1_micro";
 /// What it is and is not.
 pub const EMBEDDED_NOTE: &str = "a 4 M parameter SAM 2.1 trained on synthetic shapes, made so that everything runs \
                                  out of the box; it is not meant for photos";
@@ -23,13 +18,13 @@ pub const PUBLISHED_NOTE: &str = "https://dl.fbaipublicfiles.com/segment_anythin
                                   (Hugging Face: facebook/sam2.1-hiera-*); -m takes them as they are";
 
 /// Opens a checkpoint, or the embedded one, and then says so.
-pub fn open(args: &ModelArg, console: &Console) -> Result<Arc<Model>> {
+pub fn open(args: &ModelArgs, console: &Console) -> Result<Arc<Model>> {
     match &args.model {
         Some(path) => open_file(path, args.config.as_deref(), args.trade),
         None => {
             console.note(&format!("note: no -m given, so this is the embedded model: {EMBEDDED_NOTE}"));
             console.note(&format!("note: published checkpoints: {PUBLISHED_NOTE}"));
-            Ok(Model::from_bytes_with(EMBEDDED, EMBEDDED_NAME, &with_config(None, args.trade))?)
+            Ok(sam2_micro::open(&with_config(None, args.trade))?)
         }
     }
 }
@@ -43,11 +38,6 @@ pub fn with_config(config: Option<Config>, trade: TradeArgs) -> ModelOptions {
 pub fn open_file(path: &Path, config: Option<&Path>, trade: TradeArgs) -> Result<Arc<Model>> {
     let config = config.map(Config::open).transpose()?;
     Ok(Model::open_with(path, &with_config(config, trade))?)
-}
-
-/// The embedded checkpoint.
-pub fn embedded() -> Result<Arc<Model>> {
-    Ok(Model::from_bytes(EMBEDDED, EMBEDDED_NAME)?)
 }
 
 /// Encodes the photo, or finds it in the file of embeddings; says which.
@@ -73,13 +63,4 @@ pub fn set_image(
         );
     }
     Ok(Some("loaded"))
-}
-
-/// Clicks and a box as the model takes them.
-pub fn points(clicks: &[Click], bbox: Option<BoxArg>) -> Points {
-    Points {
-        coords: clicks.iter().map(|click| [click.x, click.y]).collect(),
-        labels: clicks.iter().map(|click| click.label).collect(),
-        bbox: bbox.map(|BoxArg(corners)| corners),
-    }
 }

@@ -1,3 +1,13 @@
-//! One module per command.
+//! One module per command: its arguments and its `run`.
 
+pub mod bench;
 pub mod compare;
+pub mod convert;
+pub mod demo;
+pub mod eval;
+pub mod everything;
+pub mod info;
+pub mod segment;
+pub mod stream;
+pub mod track;
+pub mod vos;

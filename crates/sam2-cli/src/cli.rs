@@ -1,0 +1,128 @@
+//! What can be typed after `sam2`.
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::commands::bench::Bench;
+use crate::commands::compare::Compare;
+use crate::commands::convert::Convert;
+use crate::commands::demo::Demo;
+use crate::commands::eval::Eval;
+use crate::commands::everything::Everything;
+use crate::commands::info::Info;
+use crate::commands::segment::Segment;
+use crate::commands::stream::Stream;
+use crate::commands::track::Track;
+use crate::commands::vos::Vos;
+
+/// Segment Anything 2 on the CPU: cut an object out of a photo, track objects through a clip.
+///
+/// All coordinates are pixels of the original picture, origin at the top left; boxes are x0,y0,x1,y1.
+#[derive(Debug, Parser)]
+#[command(name = "sam2", version, arg_required_else_help = true, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+const COMMON: &str = "Common options";
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+pub struct Common {
+    /// Number of threads.
+    #[arg(
+        short,
+        long,
+        global = true,
+        help_heading = COMMON,
+        value_name = "N",
+        help = "Number of threads; results are the same for any number [default: one per core]",
+        value_parser = clap::value_parser!(u16).range(1..=1024)
+    )]
+    pub threads: Option<u16>,
+    /// Say nothing on stderr but errors
+    #[arg(short, long, global = true, help_heading = COMMON, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more on stderr
+    #[arg(short, long, global = true, help_heading = COMMON, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Cut out the object that a click, a box or a rough mask points at in a photo
+    Segment(Segment),
+    /// Find all masks of a photo
+    Everything(Everything),
+    /// Follow objects through a clip: a folder of images, an animated GIF or a video file
+    Track(Track),
+    /// Follow objects through frames as they come in, with prompts that may arrive on the way
+    Stream(Stream),
+    /// Track the objects of given masks through folders of videos, with the flags of Meta's vos_inference.py
+    Vos(Vos),
+    /// Measure predictions against ground truth: DAVIS, SA-V, LaSOT
+    Eval(Eval),
+    /// Segment and track in a bundled clip with the embedded model, and check the result against the truth
+    Demo(Demo),
+    /// Write a checkpoint as another kind of file
+    Convert(Convert),
+    /// Describe this machine and this build, or a checkpoint
+    Info(Info),
+    /// Time the parts of the model on this machine
+    Bench(Bench),
+    /// Compare two files of arrays element by element: .npy, .npz or .safetensors
+    Compare(Compare),
+}
+
+impl Command {
+    /// Exit code of a failure. A command that answers "no" with 1 fails with 2.
+    pub fn failure(&self) -> u8 {
+        if matches!(self, Self::Compare(_)) { 2 } else { 1 }
+    }
+}
+
+/// The first paragraph of clap's message on one line, without its `error: `.
+pub fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let paragraph = text.split("\n\n").next().unwrap_or_default();
+    let words: Vec<&str> = paragraph.split_whitespace().collect();
+    let line = words.join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn errors_fit_on_one_line() {
+        for line in [
+            "sam2 segment",
+            "sam2 segment a.png -p 1",
+            "sam2 track",
+            "sam2 nonsense",
+            "sam2 bench --repeat 0",
+        ] {
+            let error = Cli::try_parse_from(line.split(' ')).expect_err("must be refused");
+            let text = one_line(&error);
+            assert!(!text.contains('\n') && !text.starts_with("error") && text.len() > 10, "{text}");
+        }
+    }
+
+    #[test]
+    fn clicks_may_begin_with_a_minus() {
+        let cli =
+            Cli::try_parse_from(["sam2", "segment", "a.png", "-p", "-5,3", "-o", "b.png"]).expect("parses");
+        let Command::Segment(segment) = cli.command else { panic!("segment expected") };
+        assert_eq!((segment.points[0].x, segment.points[0].y), (-5.0, 3.0));
+    }
+}

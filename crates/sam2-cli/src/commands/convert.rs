@@ -1,0 +1,84 @@
+//! `sam2 convert`: a checkpoint as another kind of file.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use sam2_media::files;
+use sam2_model::{ConvertOptions, DType, Naming, convert};
+use serde_json::json;
+
+use crate::console::Console;
+use crate::progress;
+use crate::system::megabytes;
+
+/// `sam2 convert`
+#[derive(Args, Debug)]
+pub struct Convert {
+    /// The checkpoint (Meta's .pt, or .safetensors)
+    pub input: PathBuf,
+    /// The new file: .safetensors, or .pt as torch.save writes it
+    pub output: PathBuf,
+    /// Whose names the tensors get [default: as they are; in a .pt Meta's]
+    #[arg(long, value_name = "WHOSE", value_enum)]
+    pub to: Option<To>,
+    /// Store numbers as f32
+    #[arg(long, group = "precision")]
+    pub f32: bool,
+    /// Store numbers as f16, rounded to the nearest
+    #[arg(long, group = "precision")]
+    pub f16: bool,
+    /// Store numbers as bf16, rounded to the nearest
+    #[arg(long, group = "precision")]
+    pub bf16: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Names of tensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum To {
+    /// Meta's
+    Meta,
+    /// Those of the Hugging Face library
+    Hf,
+}
+
+/// Runs the command.
+pub fn run(args: &Convert, console: &Console) -> Result<()> {
+    let torch = args.output.extension().is_some_and(|e| e.eq_ignore_ascii_case("pt"));
+    files::prepare_file(&args.output, if torch { "pt" } else { "safetensors" })?;
+    let options = ConvertOptions {
+        naming: args.to.map(|to| match to {
+            To::Meta => Naming::Meta,
+            To::Hf => Naming::HuggingFace,
+        }),
+        precision: [(args.f32, DType::F32), (args.f16, DType::F16), (args.bf16, DType::BF16)]
+            .into_iter()
+            .find_map(|(chosen, precision)| chosen.then_some(precision)),
+    };
+    let bar = progress::bar(console, None, "{bar:30} {bytes} of {total_bytes}, {eta} left");
+    let converted = convert(&args.input, &args.output, options, |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    let converted = converted?;
+    let naming = match converted.naming {
+        Naming::Meta => "meta",
+        Naming::HuggingFace => "hf",
+    };
+    if args.json {
+        let file = args.output.display().to_string();
+        let value =
+            json!({"file": file, "naming": naming, "tensors": converted.tensors, "bytes": converted.bytes});
+        return console.result(&value.to_string());
+    }
+    console.result(&format!(
+        "{}: {} tensors, names of {naming}, {}",
+        args.output.display(),
+        converted.tensors,
+        megabytes(converted.bytes)
+    ))
+}

@@ -1,0 +1,199 @@
+//! `sam2 demo`: the embedded model on the bundled clip, measured against the clip's ground truth.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use image::RgbImage;
+use sam2_media::files;
+use sam2_media::frames::{Clip, gif};
+use sam2_media::pictures::{overlay, png, sheet};
+use sam2_media::prompts::{Prompt, Prompts, jsonl, to_points};
+use sam2_micro::{DEMO_CLIP, DEMO_PROMPTS, DEMO_TRUTH};
+use sam2_model::{Frame, ImagePredictor, ImagePrompt, Model};
+
+use super::eval::region::jaccard;
+use crate::console::Console;
+use crate::model;
+use crate::tracking::{self, Writer};
+
+/// Time between frames of the animated overlay, milliseconds.
+const DELAY: u32 = 100;
+/// Frames on the contact sheet, at most, and in a row.
+const SHEET: (usize, usize) = (12, 4);
+
+/// `sam2 demo`
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// Folder for the pictures
+    #[arg(short, long = "output", value_name = "DIR", default_value = "sam2-demo")]
+    pub output: PathBuf,
+}
+
+/// Runs the command.
+pub fn run(args: &Demo, console: &Console) -> Result<()> {
+    let folder = &args.output;
+    let start = Instant::now();
+    Writer::check(folder, true, None)?;
+    let clip = Clip::embedded(DEMO_CLIP)?;
+    let prompts = jsonl::parse(DEMO_PROMPTS, "the embedded prompts", Path::new(""))?;
+    let truth = read_truth(&clip)?;
+    let model = sam2_micro::model();
+    let side = model.low_res_size();
+    console.result(&format!("model    {}", model::EMBEDDED_NOTE))?;
+    console.result(&format!(
+        "clip     {} frames of {}x{} pixels",
+        clip.len(),
+        clip.size().0,
+        clip.size().1
+    ))?;
+    let loaded = start.elapsed();
+
+    let start = Instant::now();
+    segment(&model, &clip, &prompts, &truth, folder, console)?;
+    let segmented = start.elapsed();
+
+    let mut writer = Writer::begin(folder, true, None, Some(clip.len()), console)?;
+    let mut pictures = Vec::with_capacity(clip.len());
+    let mut scores = Vec::with_capacity(clip.len());
+    let stats = tracking::follow(model, &clip, &prompts, Default::default(), console, |frame, result| {
+        writer.frame(frame, result, &prompts, side)?;
+        let masks = result.masks();
+        scores.push((result.frame_idx, jaccard(masks[0].data(), &truth[result.frame_idx])));
+        pictures.push(tracking::draw(frame, result, &masks, &prompts)?);
+        Ok(())
+    })?;
+    writer.finish()?;
+    console.result(&format!("track    {}", summary(&scores)))?;
+    console.result(&format!(
+        "time     load {:.0} ms, segment {:.0} ms, track {}",
+        loaded.as_secs_f64() * 1e3,
+        segmented.as_secs_f64() * 1e3,
+        stats.describe()
+    ))?;
+
+    let animation = folder.join("overlay.gif");
+    files::write(&animation, |file| gif::write(file, &pictures, DELAY))?;
+    let overview = folder.join("sheet.png");
+    png::write_rgb(&overview, &contact_sheet(&pictures))?;
+    console.result(&format!("look at  {} and {}", overview.display(), animation.display()))?;
+    console.result(&format!(
+        "for your own photos and clips use a published checkpoint: {}",
+        model::PUBLISHED_NOTE
+    ))
+}
+
+/// One frame as a photo: the first with a prompt, and the first object on it.
+fn segment(
+    model: &Arc<Model>,
+    clip: &Clip,
+    prompts: &Prompts,
+    truth: &[Vec<bool>],
+    folder: &Path,
+    console: &Console,
+) -> Result<()> {
+    let (index, objects) = prompts.frames().next().context("the embedded prompts are empty")?;
+    let (&obj_id, (target, _)) = objects.iter().next().context("the embedded prompts are empty")?;
+    let Prompt::Points { clicks, bbox } = target else { bail!("the embedded prompts begin with a mask") };
+    let (_, photo) = clip.select([index].into())?.next().context("the embedded clip is empty")??;
+    let size = photo.dimensions();
+    let frame = Frame::new(size.0 as usize, size.1 as usize, photo.into_raw())?;
+    let mut predictor = ImagePredictor::new(model.clone());
+    predictor.set_image(&frame);
+    let prompt = ImagePrompt { points: to_points(clicks, *bbox), mask_logits: None };
+    let prediction = predictor.predict(&prompt, clicks.len() == 1 && bbox.is_none())?;
+    let mask = prediction.mask(prediction.best());
+
+    let mut drawn = overlay::picture(&frame)?;
+    let colour = overlay::colour(obj_id);
+    overlay::mask(&mut drawn, mask.data(), colour);
+    overlay::target(&mut drawn, target, colour);
+    png::write_rgb(&folder.join("segment_overlay.png"), &drawn)?;
+    png::write_mask(&folder.join("segment.png"), size, mask.data())?;
+    console.result(&format!(
+        "segment  frame {index}: IoU {:.3} with the truth, {:.3} predicted -> {}",
+        jaccard(mask.data(), &truth[index]),
+        prediction.ious()[prediction.best()],
+        folder.join("segment_overlay.png").display()
+    ))
+}
+
+/// For every frame, which pixels are the object.
+fn read_truth(clip: &Clip) -> Result<Vec<Vec<bool>>> {
+    let truth = Clip::embedded(DEMO_TRUTH)?;
+    if (truth.len(), truth.size()) != (clip.len(), clip.size()) {
+        bail!("the embedded clip and its truth differ in length or size");
+    }
+    truth.frames_from(0)?.map(|item| Ok(item?.1.pixels().map(|pixel| pixel.0[0] > 127).collect())).collect()
+}
+
+/// Mean and lowest of the IoU of every frame.
+fn summary(scores: &[(usize, f64)]) -> String {
+    let mean = scores.iter().map(|(_, iou)| iou).sum::<f64>() / scores.len().max(1) as f64;
+    let (frame, lowest) = scores.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
+    format!(
+        "mean IoU {mean:.3} with the truth over {} frames, lowest {lowest:.3} on frame {frame}",
+        scores.len()
+    )
+}
+
+/// Frames of the whole clip at even distances, each with its number.
+fn contact_sheet(pictures: &[RgbImage]) -> RgbImage {
+    let (count, columns) = (SHEET.0.min(pictures.len()), SHEET.1);
+    let last = pictures.len().saturating_sub(1);
+    let chosen = (0..count).map(|i| if count > 1 { (i * last + (count - 1) / 2) / (count - 1) } else { 0 });
+    let chosen: Vec<RgbImage> = chosen
+        .map(|index| {
+            let mut picture = pictures[index].clone();
+            sheet::number(&mut picture, index);
+            picture
+        })
+        .collect();
+    sheet::contact_sheet(&chosen, columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::Rgb;
+
+    #[test]
+    fn summary_names_the_worst_frame() {
+        let text = summary(&[(3, 0.5), (4, 0.25), (5, 0.75)]);
+        assert_eq!(text, "mean IoU 0.500 with the truth over 3 frames, lowest 0.250 on frame 4");
+    }
+
+    #[test]
+    fn sheets_take_the_first_and_the_last_frame() {
+        for len in [1, 2, 11, 12, 30, 31] {
+            let pictures: Vec<RgbImage> =
+                (0..len).map(|i| RgbImage::from_pixel(40, 30, Rgb([i as u8; 3]))).collect();
+            let sheet = contact_sheet(&pictures);
+            // The corner of a frame has no number on it.
+            let (width, height) = sheet.dimensions();
+            assert_eq!(sheet.get_pixel(4 + 39, 4 + 29).0, [0; 3]);
+            if len >= 12 {
+                assert_eq!(sheet.get_pixel(width - 5, height - 5).0, [len as u8 - 1; 3]);
+            }
+        }
+    }
+
+    #[test]
+    fn bundled_files_fit_together() {
+        let clip = Clip::embedded(DEMO_CLIP).expect("clip");
+        let truth = read_truth(&clip).expect("truth");
+        let prompts = jsonl::parse(DEMO_PROMPTS, "prompts", Path::new("")).expect("prompts");
+        prompts.check(Path::new("demo.gif"), clip.len(), clip.size()).expect("prompts fit the clip");
+        for (frame, objects) in prompts.frames() {
+            for (target, _) in objects.values() {
+                let Prompt::Points { clicks, .. } = target else { panic!("clicks expected") };
+                for click in clicks {
+                    let pixel = click.y as usize * clip.size().0 as usize + click.x as usize;
+                    assert_eq!(truth[frame][pixel], click.label == 1, "{click:?}");
+                }
+            }
+        }
+    }
+}

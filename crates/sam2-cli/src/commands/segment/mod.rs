@@ -1,0 +1,121 @@
+//! `sam2 segment`: one photo, one object, or one per box.
+
+mod args;
+mod files;
+mod report;
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use sam2_media::frames::photo;
+use sam2_media::prompts::{BoxPrompt, check_points, mask_file, to_points};
+use sam2_model::{Frame, ImageOptions, ImagePredictor, ImagePrompt, Mask, Prediction, mask_to_logits};
+
+use crate::console::Console;
+use crate::model;
+pub use args::Segment;
+use report::{Report, Timing};
+
+/// What was found for one prompt.
+struct Answer {
+    bbox: Option<BoxPrompt>,
+    prediction: Prediction,
+    masks: Vec<Mask>,
+}
+
+impl Answer {
+    fn best(&self) -> &Mask {
+        &self.masks[self.prediction.best()]
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Segment, console: &Console) -> Result<()> {
+    check(args)?;
+    files::prepare(args)?;
+    let photo = photo::read(&args.image)?;
+    let size = photo.dimensions();
+    if args.boxes.is_empty() && !args.points.is_empty() {
+        check_points(&args.points, None, size, &args.image)?;
+    }
+    for &bbox in &args.boxes {
+        check_points(&args.points, Some(bbox), size, &args.image)?;
+    }
+    let mask_prompt = args.mask_prompt.as_deref().map(|path| read_mask(path, size)).transpose()?;
+    let photo = Frame::new(size.0 as usize, size.1 as usize, photo.into_raw())?;
+
+    let start = Instant::now();
+    let model = model::open(&args.model, console)?;
+    let load = start.elapsed();
+    let mask_logits = mask_prompt.map(|mask| mask_to_logits(&mask, model.low_res_size()));
+    let single_click = args.points.len() == 1 && args.boxes.is_empty() && mask_logits.is_none();
+    let multimask = args.multimask || (single_click && !args.single_mask);
+    let boxes: Vec<Option<BoxPrompt>> =
+        if args.boxes.is_empty() { vec![None] } else { args.boxes.iter().copied().map(Some).collect() };
+    let prompt = |&bbox: &Option<BoxPrompt>| ImagePrompt {
+        points: to_points(&args.points, bbox),
+        mask_logits: mask_logits.clone(),
+    };
+    let prompts: Vec<ImagePrompt> = boxes.iter().map(prompt).collect();
+
+    let options = ImageOptions {
+        mask_threshold: args.mask_threshold,
+        max_hole_area: args.max_hole_area,
+        max_sprinkle_area: args.max_sprinkle_area,
+    };
+    let mut predictor = ImagePredictor::with_options(model, options)?;
+    let start = Instant::now();
+    let embeddings = model::set_image(&mut predictor, &photo, args.embeddings.as_deref())?;
+    let encode = start.elapsed();
+    let start = Instant::now();
+    let predictions = predictor.predict_batch(&prompts, multimask)?;
+    let decode = start.elapsed();
+
+    let answer = |(prediction, bbox): (Prediction, Option<BoxPrompt>)| {
+        let masks = (0..prediction.len()).map(|k| prediction.mask(k)).collect();
+        Answer { bbox, prediction, masks }
+    };
+    let answers: Vec<Answer> = predictions.into_iter().zip(boxes).map(answer).collect();
+    let written = files::write(args, &photo, &answers, console)?;
+    let several = answers.len() > 1;
+    let report = Report::new(&answers, several, Timing::new([load, encode, decode], embeddings));
+    if args.json {
+        console.result(&serde_json::to_string(&report)?)?;
+    } else {
+        let output = args.output.as_deref();
+        let file = |i: usize| {
+            output.map(|path| report::shown(&if several { files::of_box(path, i) } else { path.to_owned() }))
+        };
+        let to_stdout = output.is_some_and(files::is_stream);
+        for line in report.describe(size, file) {
+            // A picture on stdout stands alone.
+            if to_stdout { console.note(&line) } else { console.result(&line)? }
+        }
+    }
+    for path in written {
+        console.detail(&format!("wrote {}", path.display()));
+    }
+    console.detail(&report.timing_ms.describe());
+    Ok(())
+}
+
+fn check(args: &Segment) -> Result<()> {
+    if args.points.is_empty() && args.boxes.is_empty() && args.mask_prompt.is_none() {
+        bail!(
+            "nothing points at the object: give a click (-p x,y), a box (-b x0,y0,x1,y1) or --mask-prompt FILE.png"
+        );
+    }
+    if args.boxes.len() > 1 && (!args.points.is_empty() || args.mask_prompt.is_some()) {
+        bail!(
+            "several boxes are several objects, and a click or a mask would belong to one of them: give one box"
+        );
+    }
+    Ok(())
+}
+
+fn read_mask(path: &Path, size: (u32, u32)) -> Result<Mask> {
+    let inside = mask_file::read(path, size)?;
+    Mask::new(size.0 as usize, size.1 as usize, inside)
+        .with_context(|| format!("cannot use the mask {}", path.display()))
+}

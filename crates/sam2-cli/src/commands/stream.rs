@@ -1,0 +1,246 @@
+//! `sam2 stream`: frames come in, results go out, one line a frame.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use image::RgbImage;
+use sam2_media::files;
+use sam2_media::frames::{self, FrameIter, Input, RawSize};
+use sam2_media::pictures::png;
+use sam2_media::prompts::{Prompt, mask_file, to_points};
+use sam2_media::protocol::{Command, Commands, ObjectLine, Order};
+use sam2_model::{Frame, FrameOutput, Mask, ObjectEvent, Rle, Tracker};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::console::Console;
+use crate::model;
+use crate::options::{MemoryArgs, ModelArgs, parse_count};
+use crate::tracking::Stats;
+
+/// `sam2 stream`
+#[derive(Args, Debug)]
+pub struct Stream {
+    /// Frames: - for Y4M on stdin (or bare RGB with --raw), a pipe, or whatever `sam2 track` reads
+    pub input: PathBuf,
+    /// The input is bare RGB frames of this size, 3 bytes a pixel
+    #[arg(long, value_name = "WxH")]
+    pub raw: Option<RawSize>,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Prompts and commands as JSON lines; lines may be added while it runs.
+    #[arg(long, value_name = "FILE", help = PROMPTS_HELP)]
+    pub prompts: Option<PathBuf>,
+    /// Wait for the first line of the prompts before the first frame is read
+    #[arg(long, requires = "prompts")]
+    pub wait: bool,
+    /// Add every mask to the results, as COCO run lengths
+    #[arg(long)]
+    pub rle: bool,
+    /// Folder for the masks (00000.png ..., DAVIS palette, one colour per object)
+    #[arg(short, long = "output", value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub memory: MemoryArgs,
+    /// Go on from a session that was saved
+    #[arg(long, value_name = "SESSION")]
+    pub resume: Option<PathBuf>,
+    /// Save the session here when the frames end (safetensors); the line {"op":"save","path":...} saves it at any time
+    #[arg(long, value_name = "SESSION")]
+    pub save: Option<PathBuf>,
+    /// End after N frames
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    pub max_frames: Option<usize>,
+}
+
+const PROMPTS_HELP: &str = "Prompts and commands, one JSON object per line, from a file (lines may be appended while it \
+    runs), a pipe, or /dev/fd/N: {\"obj_id\":1,\"points\":[[x,y]],\"labels\":[1]} (or \"box\", or \"mask\") adds or \
+    corrects an object on the frame \"frame\" (default: the current one); {\"op\":\"more\",...} adds clicks; \
+    {\"op\":\"remove\",\"obj_id\":1}; {\"op\":\"reset\"}; {\"op\":\"save\",\"path\":FILE}; {\"op\":\"quit\"}";
+
+/// What is said of one frame.
+#[derive(Serialize)]
+struct Line {
+    frame: usize,
+    objects: Vec<Answer>,
+    /// From having the frame to having the masks.
+    ms: f64,
+}
+
+/// What is said of one object.
+#[derive(Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    object: ObjectLine,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rle: Option<Value>,
+}
+
+/// Frames from a source that may be read once or often.
+enum Frames {
+    Once(frames::Stream),
+    Clip(FrameIter),
+}
+
+impl Frames {
+    fn next(&mut self) -> Result<Option<RgbImage>> {
+        match self {
+            Self::Once(stream) => Ok(stream.next_frame()?.map(|(_, frame)| frame)),
+            Self::Clip(frames) => frames.next().transpose().map(|item| item.map(|(_, frame)| frame)),
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Stream, console: &Console) -> Result<()> {
+    if args.prompts.as_deref() == Some(Path::new("-")) {
+        bail!(
+            "stdin is for frames: give the prompts as a file, a pipe or /dev/fd/N (sam2 stream - --prompts /dev/fd/3 3<prompts)"
+        );
+    }
+    if let Some(folder) = &args.output {
+        files::prepare_folder(folder)?;
+    }
+    if let Some(path) = &args.save {
+        files::prepare_file(path, "safetensors")?;
+    }
+    let mut commands = args.prompts.as_deref().map_or_else(|| Ok(Commands::none()), Commands::open)?;
+    let model = model::open(&args.model, console)?;
+    let resumed = match &args.resume {
+        Some(path) => {
+            let bytes =
+                fs::read(path).with_context(|| format!("cannot read the session {}", path.display()))?;
+            Some(Tracker::resume_session(model.clone(), &bytes, &path.display().to_string())?)
+        }
+        None => None,
+    };
+    if args.wait {
+        commands.wait();
+    }
+    let input = Input::open(&args.input, args.raw, args.max_frames)?;
+    input.notes().for_each(|note| console.note(&format!("note: {note}")));
+    let (width, height) = (input.size().0 as usize, input.size().1 as usize);
+    let mut frames = match input {
+        Input::Stream(stream) => Frames::Once(stream),
+        Input::Clip(clip) => Frames::Clip(clip.frames_from(0)?),
+    };
+    let tracker = match resumed {
+        Some(tracker) => tracker,
+        None => Tracker::new(model, width, height, args.memory.options())?,
+    };
+    let mut session = Session { args, console, tracker, ended: false };
+    let start = Instant::now();
+    let mut count = 0;
+    while !session.ended && !console.reader_is_gone() {
+        let Some(picture) = frames.next()? else { break };
+        session.frame(Frame::new(width, height, picture.into_raw())?, &mut commands)?;
+        count += 1;
+    }
+    if let Some(path) = &args.save {
+        session.save(path)?;
+    }
+    console.note(&Stats { frames: count, elapsed: start.elapsed() }.describe());
+    Ok(())
+}
+
+struct Session<'a> {
+    args: &'a Stream,
+    console: &'a Console,
+    tracker: Tracker,
+    ended: bool,
+}
+
+impl Session<'_> {
+    /// Tracks into a frame, does what is due on it, and answers.
+    fn frame(&mut self, frame: Frame, commands: &mut Commands) -> Result<()> {
+        let start = Instant::now();
+        let tracked = self.tracker.push(frame)?;
+        let index = tracked.frame_idx;
+        let events: Vec<(u32, Option<ObjectEvent>)> =
+            tracked.objects.iter().map(|object| (object.obj_id, object.event)).collect();
+        let due = commands.due(index);
+        let mut result = if due.is_empty() {
+            tracked
+        } else {
+            for Order { frame, command } in due {
+                let done = match frame {
+                    Some(passed) if passed < index => {
+                        Err(anyhow!("frame {passed} has passed; this is frame {index}"))
+                    }
+                    _ => command.and_then(|command| self.obey(command)),
+                };
+                if let Err(e) = done {
+                    let reason = crate::console::flatten(&format!("{e:#}"));
+                    self.console.result(&json!({"frame": index, "error": reason}).to_string())?;
+                }
+            }
+            self.tracker.output()
+        };
+        for object in &mut result.objects {
+            object.event = events.iter().find(|(id, _)| *id == object.obj_id).and_then(|(_, event)| *event);
+        }
+        let mut answers = Vec::with_capacity(result.objects.len());
+        let masks = result.masks();
+        for (object, mask) in result.objects.iter().zip(&masks) {
+            let rle = self.args.rle.then(|| Rle::from(mask));
+            answers.push(Answer {
+                object: ObjectLine::new(object, mask),
+                rle: rle
+                    .map(|rle| json!({"size": [rle.height(), rle.width()], "counts": rle.to_coco_string()})),
+            });
+        }
+        if let Some(folder) = &self.args.output {
+            write(folder, &result, &masks)?;
+        }
+        let ms = (start.elapsed().as_secs_f64() * 1e5).round() / 100.0;
+        let line = Line { frame: index, objects: answers, ms };
+        self.console.result(&serde_json::to_string(&line)?)
+    }
+
+    fn obey(&mut self, command: Command) -> Result<()> {
+        match command {
+            Command::Prompt { obj_id, target: Prompt::Points { clicks, bbox }, more } => {
+                let points = to_points(&clicks, bbox);
+                if more {
+                    self.tracker.add_more_points(obj_id, &points)?;
+                } else {
+                    self.tracker.add_points(obj_id, &points)?;
+                }
+            }
+            Command::Prompt { obj_id, target: Prompt::Mask(path), .. } => {
+                let (width, height) = self.tracker.size();
+                let inside = mask_file::read(&path, (width as u32, height as u32))?;
+                self.tracker.add_mask(obj_id, &Mask::new(width, height, inside)?)?;
+            }
+            Command::Remove(obj_id) => {
+                if !self.tracker.remove_object(obj_id) {
+                    bail!("there is no object {obj_id}");
+                }
+            }
+            Command::Reset => self.tracker.reset(),
+            Command::Save(path) => {
+                files::prepare_file(&path, "safetensors")?;
+                self.save(&path)?;
+            }
+            Command::Quit => self.ended = true,
+        }
+        Ok(())
+    }
+
+    fn save(&self, path: &Path) -> Result<()> {
+        let bytes = self.tracker.save_session();
+        files::write(path, |file| Ok(std::io::Write::write_all(file, &bytes)?))
+    }
+}
+
+fn write(folder: &Path, result: &FrameOutput, masks: &[Mask]) -> Result<()> {
+    let Some(first) = masks.first() else { return Ok(()) };
+    let size = (first.width() as u32, first.height() as u32);
+    let named = result.objects.iter().zip(masks);
+    let named = named.map(|(object, mask)| (u8::try_from(object.obj_id).unwrap_or(u8::MAX), mask.data()));
+    let ids = png::merge_objects(first.data().len(), named);
+    png::write_indexed(&folder.join(format!("{:05}.png", result.frame_idx)), size, &ids)
+}

@@ -1,0 +1,90 @@
+//! `sam2 track`: objects through a clip.
+
+mod args;
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use sam2_media::files;
+use sam2_media::frames::Input;
+use sam2_media::prompts::{Prompt, Prompts, jsonl};
+use sam2_model::{Frame, FrameOutput};
+
+use args::PassArgs;
+pub use args::Track;
+
+use crate::console::Console;
+use crate::model;
+use crate::tracking::{self, Writer};
+
+/// Runs the command.
+pub fn run(args: &Track, console: &Console) -> Result<()> {
+    let prompts = read_prompts(args)?;
+    for folder in [args.output.clone(), args.output.join(tracking::OVERLAY)] {
+        if files::same_place(&args.input, &folder) {
+            bail!("the output folder {} is the input: choose another one for -o", folder.display());
+        }
+    }
+    let PassArgs { reverse, both, start, length } = args.pass;
+    let mut input = Input::open(&args.input, args.raw, args.max_frames)?;
+    input.notes().for_each(|note| console.note(&format!("note: {note}")));
+    if matches!(input, Input::Stream(_)) && (reverse || both || start.is_some() || length.is_some()) {
+        bail!(
+            "{} is read only once: --reverse, --both, --start and --length need a file",
+            args.input.display()
+        );
+    }
+    let size = input.size();
+    prompts.check(&args.input, input.len().unwrap_or(usize::MAX), size)?;
+    tracking::check_masks(&prompts, size)?;
+    let count = input.len().map(|len| format!("{len} ")).unwrap_or_default();
+    console.detail(&format!("{}: {count}frames of {}x{} pixels", args.input.display(), size.0, size.1));
+
+    let logits = args.save_logits.as_deref();
+    Writer::check(&args.output, args.overlay, logits)?;
+    let model = model::open(&args.model, console)?;
+    let mut writer = Writer::begin(&args.output, args.overlay, logits, input.len(), console)?;
+    let side = model.low_res_size();
+    let sink = |frame: &Frame, result: &FrameOutput| {
+        let lines = writer.frame(frame, result, &prompts, side)?;
+        if args.json { lines.iter().try_for_each(|line| console.result(line)) } else { Ok(()) }
+    };
+    let stats = match &mut input {
+        Input::Clip(clip) => {
+            tracking::follow(model, clip, &prompts, (args.pass.span(), args.memory.options()), console, sink)?
+        }
+        Input::Stream(stream) => {
+            tracking::once::follow(model, stream, &prompts, args.memory.options(), console, sink)?
+        }
+    };
+    let lines = writer.finish()?;
+    console.note(&stats.describe());
+    if !args.json {
+        console.result(&format!(
+            "{} masks of {} frames in {}, scores in {}",
+            lines,
+            stats.frames,
+            args.output.display(),
+            args.output.join("tracks.jsonl").display()
+        ))?;
+    }
+    Ok(())
+}
+
+fn read_prompts(args: &Track) -> Result<Prompts> {
+    if let Some(path) = &args.prompts {
+        if path == Path::new("-") && &args.input == path {
+            bail!("the clip and the prompts cannot both come from stdin");
+        }
+        return jsonl::read(path);
+    }
+    let (clicks, bbox) = (args.prompt.points.clone(), args.prompt.bbox);
+    if clicks.is_empty() && bbox.is_none() {
+        bail!(
+            "nothing points at an object: give a click (-p x,y), a box (-b x0,y0,x1,y1) or --prompts FILE.jsonl"
+        );
+    }
+    let mut prompts = Prompts::default();
+    prompts.add(args.frame, args.obj_id, Prompt::Points { clicks, bbox }, "-p/-b")?;
+    Ok(prompts)
+}

@@ -1,0 +1,144 @@
+//! Folders of masks of one video: a label map per frame, or a folder per object with a mask per frame.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use sam2_media::files::{self, list};
+use sam2_media::pictures::{label_map, png};
+
+/// Where the masks of a video are.
+#[derive(Debug)]
+pub struct Layout {
+    /// The folder of the video.
+    pub root: PathBuf,
+    /// Whether it holds a folder per object.
+    pub per_object: bool,
+    /// Those that there were in the beginning.
+    folders: BTreeMap<u32, PathBuf>,
+}
+
+/// The masks of a frame.
+pub struct FrameMasks {
+    /// By the object's number, row by row.
+    pub objects: BTreeMap<u32, Vec<bool>>,
+    /// The colours of a file, RGB triples; empty if it has none.
+    pub palette: Vec<u8>,
+}
+
+impl Layout {
+    /// Where masks will be written.
+    pub fn new(root: PathBuf, per_object: bool) -> Self {
+        Self { root, per_object, folders: BTreeMap::new() }
+    }
+
+    /// A folder of masks; lists its objects if they have folders of their own.
+    pub fn open(root: PathBuf, per_object: bool) -> Result<Self> {
+        let mut layout = Self::new(root, per_object);
+        let root = &layout.root;
+        let names = list(root, Path::is_dir)?;
+        for name in names.into_iter().filter(|_| per_object) {
+            let Ok(id) = name.parse() else {
+                bail!(
+                    "{} is not named by an object's number; --per_obj_png_file expects VIDEO/000, VIDEO/001 ...",
+                    root.join(name).display()
+                );
+            };
+            if let Some(other) = layout.folders.insert(id, root.join(&name)) {
+                bail!("{} and {name} are the same object", other.display());
+            }
+        }
+        Ok(layout)
+    }
+
+    /// The numbers of the objects that have folders.
+    pub fn objects(&self) -> impl Iterator<Item = u32> {
+        self.folders.keys().copied()
+    }
+
+    /// Whether there is a mask for the frame of this name.
+    pub fn has_frame(&self, stem: &str) -> bool {
+        let mut files = self.folders.values().map(|folder| folder.join(format!("{stem}.png")));
+        if self.per_object {
+            files.any(|file| file.is_file())
+        } else {
+            self.root.join(format!("{stem}.png")).is_file()
+        }
+    }
+
+    /// Reads the masks of a frame. An object whose folder lacks the frame is not in the result.
+    pub fn read(&self, stem: &str, size: (u32, u32)) -> Result<FrameMasks> {
+        let mut masks = FrameMasks { objects: BTreeMap::new(), palette: Vec::new() };
+        let name = format!("{stem}.png");
+        let read = |path: &Path| {
+            let found = label_map::read(path)?;
+            if found.size != size {
+                let (width, height) = found.size;
+                bail!(
+                    "{} has {width}x{height} pixels, but the video has {}x{}",
+                    path.display(),
+                    size.0,
+                    size.1
+                );
+            }
+            Ok(found)
+        };
+        if !self.per_object {
+            let found = read(&self.root.join(name))?;
+            let mut present = [false; 256];
+            found.data.iter().for_each(|&label| present[usize::from(label)] = true);
+            for id in (1..=u8::MAX).filter(|&id| present[usize::from(id)]) {
+                let inside = found.data.iter().map(|&label| label == id).collect();
+                masks.objects.insert(u32::from(id), inside);
+            }
+            masks.palette = found.palette.unwrap_or_default();
+            return Ok(masks);
+        }
+        for (&id, folder) in &self.folders {
+            let path = folder.join(&name);
+            if path.is_file() {
+                let found = read(&path)?;
+                masks.objects.insert(id, found.data.iter().map(|&label| label > 0).collect());
+                masks.palette = found.palette.unwrap_or_default();
+            }
+        }
+        Ok(masks)
+    }
+
+    /// Writes the masks of a frame; where objects share a label map the lower number wins.
+    pub fn write(
+        &self,
+        stem: &str,
+        size: (u32, u32),
+        masks: &[(u32, Vec<bool>)],
+        palette: &[u8],
+    ) -> Result<()> {
+        if !self.per_object {
+            let numbered =
+                masks.iter().map(|(id, inside)| (u8::try_from(*id).unwrap_or(u8::MAX), inside.as_slice()));
+            let ids = png::merge_objects(size.0 as usize * size.1 as usize, numbered);
+            return png::write_indexed_with(&self.file(stem, 0), size, &ids, palette);
+        }
+        for (id, inside) in masks {
+            let ids: Vec<u8> = inside.iter().map(|&inside| u8::from(inside)).collect();
+            png::write_indexed_with(&self.file(stem, *id), size, &ids, palette)?;
+        }
+        Ok(())
+    }
+
+    /// Creates the folders that [`Self::write`] writes into.
+    pub fn prepare(&self, objects: impl Iterator<Item = u32>) -> Result<()> {
+        if !self.per_object {
+            return files::prepare_folder(&self.root);
+        }
+        objects
+            .map(|id| self.root.join(format!("{id:03}")))
+            .try_for_each(|folder| files::prepare_folder(&folder))
+    }
+
+    /// The file of a frame, and of this object if there is one per object.
+    pub fn file(&self, stem: &str, object: u32) -> PathBuf {
+        let name = format!("{stem}.png");
+        if self.per_object { self.root.join(format!("{object:03}")).join(name) } else { self.root.join(name) }
+    }
+}

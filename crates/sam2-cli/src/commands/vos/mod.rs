@@ -1,0 +1,278 @@
+//! `sam2 vos`: masks of the first frames in, masks of all frames out, over folders of videos; with the flags, the
+//! folders and the rules of Meta's `tools/vos_inference.py` (<https://github.com/facebookresearch/sam2>).
+
+mod masks;
+mod video;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use sam2_media::files::{self, list};
+use sam2_media::frames::folder::Folder;
+use sam2_model::{Config, Model};
+use serde_json::json;
+
+use crate::console::Console;
+use crate::options::{ModelArgs, TradeArgs};
+use crate::{model, progress};
+use masks::Layout;
+use video::Video;
+
+/// `sam2 vos`. Every name may be written with dashes too.
+#[derive(Args, Debug)]
+pub struct Vos {
+    /// Configuration: a file, or one of Meta's names [default: found from the checkpoint]
+    #[arg(long = "sam2_cfg", alias = "sam2-cfg", value_name = "CFG", requires = "sam2_checkpoint")]
+    sam2_cfg: Option<String>,
+    /// Checkpoint (Meta's .pt, or .safetensors) [default: a small one embedded in this program]
+    #[arg(short = 'm', long = "sam2_checkpoint", aliases = ["sam2-checkpoint", "model"], value_name = "CKPT")]
+    sam2_checkpoint: Option<PathBuf>,
+    #[command(flatten)]
+    trade: TradeArgs,
+    /// Videos: one folder of pictures each
+    #[arg(long = "base_video_dir", alias = "base-video-dir", value_name = "DIR")]
+    base_video_dir: PathBuf,
+    /// Input masks: VIDEO/FRAME.png with object numbers, or VIDEO/OBJECT/FRAME.png with --per_obj_png_file
+    #[arg(long = "input_mask_dir", alias = "input-mask-dir", value_name = "DIR")]
+    input_mask_dir: PathBuf,
+    /// Names of the videos, one a line [default: every folder of base_video_dir]
+    #[arg(long = "video_list_file", alias = "video-list-file", value_name = "FILE")]
+    video_list_file: Option<PathBuf>,
+    /// Where the masks go, laid out like the input masks
+    #[arg(long = "output_mask_dir", alias = "output-mask-dir", value_name = "DIR")]
+    output_mask_dir: PathBuf,
+    /// Logits above this are inside a mask
+    #[arg(
+        long = "score_thresh",
+        alias = "score-thresh",
+        value_name = "X",
+        default_value_t = 0.0,
+        allow_hyphen_values = true
+    )]
+    score_thresh: f32,
+    /// Prompt with the masks of all frames that have one, not only with each object's first
+    #[arg(long = "use_all_masks", alias = "use-all-masks")]
+    use_all_masks: bool,
+    /// One folder of masks per object, in and out (SA-V); objects may then overlap
+    #[arg(long = "per_obj_png_file", alias = "per-obj-png-file")]
+    per_obj_png_file: bool,
+    /// Fill holes of up to 8 low-resolution pixels, and remember input masks binarised
+    #[arg(long = "apply_postprocessing", alias = "apply-postprocessing")]
+    apply_postprocessing: bool,
+    /// Track every object from the first frame that has a mask of it (LVOS, YouTube-VOS)
+    #[arg(long = "track_object_appearing_later_in_video", alias = "track-object-appearing-later-in-video")]
+    track_object_appearing_later_in_video: bool,
+    /// Accepted for the sake of Meta's scripts; it changes nothing here
+    #[arg(long = "use_vos_optimized_video_predictor", alias = "use-vos-optimized-video-predictor")]
+    use_vos_optimized_video_predictor: bool,
+    /// Track videos again whose masks are all there; by default they are skipped
+    #[arg(long)]
+    overwrite: bool,
+    /// Print one JSON object per video
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &Vos, console: &Console) -> Result<()> {
+    for input in [&args.base_video_dir, &args.input_mask_dir] {
+        if files::same_place(input, &args.output_mask_dir) {
+            bail!("the output folder {} is an input: choose another one", args.output_mask_dir.display());
+        }
+    }
+    let videos: Vec<Video> = names(args)?.iter().map(|name| plan(args, name)).collect::<Result<_>>()?;
+    files::prepare_folder(&args.output_mask_dir)?;
+    let (done, open): (Vec<&Video>, Vec<&Video>) =
+        videos.iter().partition(|video| !args.overwrite && video.is_complete());
+    for video in &done {
+        console
+            .note(&format!("note: {} has all its masks already (--overwrite makes them anew)", video.name));
+    }
+    if !open.is_empty() {
+        let model = open_model(args, console)?;
+        track_all(args, &open, &model, console)?;
+    }
+    if args.json {
+        return done.iter().try_for_each(|video| console.result(&describe(video, None)));
+    }
+    let skipped =
+        if done.is_empty() { String::new() } else { format!(", {} were there already", done.len()) };
+    console.result(&format!(
+        "{} videos tracked{skipped}; masks in {}",
+        open.len(),
+        args.output_mask_dir.display()
+    ))
+}
+
+fn track_all(args: &Vos, videos: &[&Video], model: &Arc<Model>, console: &Console) -> Result<()> {
+    let frames: usize = videos.iter().map(|video| video.frames()).sum();
+    let template = "{bar:32} {pos}/{len} frames, {per_sec}, {eta} left, {msg}";
+    let bar = progress::bar(console, Some(frames), template);
+    for (i, video) in videos.iter().enumerate() {
+        bar.set_message(format!("{} ({} of {})", video.name, i + 1, videos.len()));
+        let start = Instant::now();
+        video.clear()?;
+        video.track(model, args.apply_postprocessing, args.score_thresh, || bar.inc(1))?;
+        let seconds = start.elapsed().as_secs_f64();
+        bar.suspend(|| {
+            console.note(&format!(
+                "{}/{} {}: {} frames, {} objects in {seconds:.1} s",
+                i + 1,
+                videos.len(),
+                video.name,
+                video.frames(),
+                video.objects().count()
+            ));
+            if args.json { console.result(&describe(video, Some(seconds))) } else { Ok(()) }
+        })?;
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// One line of `--json`; without a time the video was not tracked now.
+fn describe(video: &Video, seconds: Option<f64>) -> String {
+    let objects: Vec<u32> = video.objects().collect();
+    json!({
+        "video": video.name, "frames": video.frames(), "objects": objects, "skipped": seconds.is_none(),
+        "seconds": seconds,
+    })
+    .to_string()
+}
+
+fn names(args: &Vos) -> Result<Vec<String>> {
+    let names: Vec<String> = match &args.video_list_file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read the list of videos {}", path.display()))?;
+            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+        }
+        None => list(&args.base_video_dir, Path::is_dir)?,
+    };
+    if names.is_empty() {
+        let place = args.video_list_file.as_ref().unwrap_or(&args.base_video_dir);
+        bail!("{} names no videos", place.display());
+    }
+    Ok(names)
+}
+
+/// Everything about a video that is known before tracking; reads the masks that are going to be prompts.
+fn plan(args: &Vos, name: &str) -> Result<Video> {
+    let folder = Folder::open(&args.base_video_dir.join(name), None)?;
+    let layout = Layout::open(args.input_mask_dir.join(name), args.per_obj_png_file)?;
+    let later = args.track_object_appearing_later_in_video;
+    let prompts = if later {
+        later_prompts(&folder, &layout, args.use_all_masks)?
+    } else {
+        first_prompts(&folder, &layout, args.use_all_masks)?
+    };
+    if prompts.is_empty() {
+        bail!("{} holds no mask of an object for a frame of the video {name}", layout.root.display());
+    }
+    let output = Layout::new(args.output_mask_dir.join(name), args.per_obj_png_file);
+    Ok(Video { name: name.to_owned(), folder, input: layout, output, prompts, separate: later })
+}
+
+/// Prompts where every object has to be there from the first input mask on: object -> frames.
+fn first_prompts(folder: &Folder, layout: &Layout, all: bool) -> Result<BTreeMap<u32, Vec<usize>>> {
+    const ADVICE: &str = "--track_object_appearing_later_in_video is for data sets whose objects do not all appear in the \
+                          first frame";
+    let with_masks = |&frame: &usize| layout.has_frame(folder.stem(frame));
+    let frames: Vec<usize> = if all {
+        (0..folder.len()).filter(with_masks).collect()
+    } else {
+        (0..1).filter(with_masks).collect()
+    };
+    let mut prompts: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (i, &frame) in frames.iter().enumerate() {
+        let stem = folder.stem(frame);
+        let found = layout.read(stem, folder.size())?;
+        if let Some(missing) = layout.objects().find(|id| i == 0 && !found.objects.contains_key(id)) {
+            bail!("object {missing:03} has no mask {stem}.png in {}; {ADVICE}", layout.root.display());
+        }
+        for id in found.objects.into_keys() {
+            if i > 0 && !prompts.contains_key(&id) {
+                bail!("object {id} first appears in {stem}.png of {}; {ADVICE}", layout.root.display());
+            }
+            prompts.entry(id).or_default().push(frame);
+        }
+    }
+    if prompts.is_empty() {
+        bail!("{} has no object on the first frame, {}.png; {ADVICE}", layout.root.display(), folder.stem(0));
+    }
+    Ok(prompts)
+}
+
+/// Prompts where every object begins at the first frame that shows it: object -> frames.
+fn later_prompts(folder: &Folder, layout: &Layout, all: bool) -> Result<BTreeMap<u32, Vec<usize>>> {
+    let mut prompts: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for frame in (0..folder.len()).filter(|&frame| layout.has_frame(folder.stem(frame))) {
+        for (id, inside) in layout.read(folder.stem(frame), folder.size())?.objects {
+            let known = prompts.contains_key(&id);
+            if inside.contains(&true) && (all || !known) {
+                prompts.entry(id).or_default().push(frame);
+            }
+        }
+    }
+    Ok(prompts)
+}
+
+/// The checkpoint, with the configuration that `--sam2_cfg` is or names; it must fit the tensors.
+fn open_model(args: &Vos, console: &Console) -> Result<Arc<Model>> {
+    let (Some(cfg), Some(checkpoint)) = (&args.sam2_cfg, &args.sam2_checkpoint) else {
+        let model = args.sam2_checkpoint.clone();
+        return model::open(&ModelArgs { model, config: None, trade: args.trade }, console);
+    };
+    if Path::new(cfg).is_file() {
+        return model::open_file(checkpoint, Some(Path::new(cfg)), args.trade);
+    }
+    let config = published(cfg).with_context(|| {
+        format!("--sam2_cfg {cfg} is neither a file nor the name of one of Meta's configurations")
+    })?;
+    let options = model::with_config(Some(config), args.trade);
+    Model::open_with(checkpoint, &options).with_context(|| format!("with --sam2_cfg {cfg}"))
+}
+
+/// What Meta calls `configs/sam2.1/sam2.1_hiera_b+.yaml` and the like.
+fn published(cfg: &str) -> Option<Config> {
+    let name = Path::new(cfg).file_name()?.to_str()?.strip_suffix(".yaml")?;
+    let (version, size) = name.split_once("_hiera_")?;
+    let size = match size {
+        "t" => "tiny",
+        "s" => "small",
+        "b+" => "base_plus",
+        "l" => "large",
+        _ => return None,
+    };
+    match version {
+        "sam2.1" => Config::published(size, true),
+        "sam2" => Config::published(size, false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metas_names_of_configurations_are_known() {
+        for (cfg, size, v21) in [
+            ("configs/sam2.1/sam2.1_hiera_b+.yaml", "base_plus", true),
+            ("sam2.1_hiera_t.yaml", "tiny", true),
+            ("configs/sam2/sam2_hiera_s.yaml", "small", false),
+            ("sam2_hiera_l.yaml", "large", false),
+        ] {
+            let expected = Config::published(size, v21);
+            assert!(expected.is_some());
+            assert_eq!(published(cfg), expected, "{cfg}");
+        }
+        for cfg in ["sam2.1_hiera_t", "sam2.1_hiera_x.yaml", "sam3_hiera_t.yaml", ""] {
+            assert_eq!(published(cfg), None, "{cfg}");
+        }
+    }
+}

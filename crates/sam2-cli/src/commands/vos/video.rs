@@ -1,0 +1,199 @@
+//! One video.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use sam2_media::frames::folder::Folder;
+use sam2_model::{Frame, FrameOutput, Mask, Model, VideoInfo, VideoOptions, VideoPredictor};
+
+use super::masks::Layout;
+
+/// Logit of an object that is not in view.
+const ABSENT: f32 = -1024.0;
+/// Where another object is stronger, logits are at most this.
+const SUPPRESSED: f32 = -10.0;
+/// Holes that `--apply_postprocessing` fills. Meta's script does so only with its CUDA extension; on a CPU it warns and
+/// leaves them.
+const FILL_HOLE_AREA: usize = 8;
+
+/// A video and what is to be tracked in it.
+pub struct Video {
+    /// The name of its folder.
+    pub name: String,
+    /// Its frames.
+    pub folder: Folder,
+    /// The masks that are given.
+    pub input: Layout,
+    /// The masks that are made.
+    pub output: Layout,
+    /// Object -> frames whose masks are prompts, in order.
+    pub prompts: BTreeMap<u32, Vec<usize>>,
+    /// Whether every object is tracked from its own first prompt, without the others.
+    pub separate: bool,
+}
+
+/// Objects that are tracked together, from one frame on.
+struct Group {
+    start: usize,
+    predictor: VideoPredictor,
+}
+
+impl Video {
+    /// The objects in order.
+    pub fn objects(&self) -> impl Iterator<Item = u32> {
+        self.prompts.keys().copied()
+    }
+
+    /// Number of frames that get masks.
+    pub fn frames(&self) -> usize {
+        self.folder.len() - self.first()
+    }
+
+    /// The first frame that gets masks: with objects that appear later all of them do, be it empty ones.
+    fn first(&self) -> usize {
+        if self.separate { 0 } else { self.starts().into_keys().next().unwrap_or(0) }
+    }
+
+    /// Objects by the frame from which they are tracked.
+    fn starts(&self) -> BTreeMap<usize, Vec<u32>> {
+        let mut starts: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
+        let together = self.prompts.values().flatten().min().copied().unwrap_or(0);
+        for (&id, frames) in &self.prompts {
+            let own = frames.first().copied().unwrap_or(0);
+            starts.entry(if self.separate { own } else { together }).or_default().push(id);
+        }
+        starts
+    }
+
+    fn files(&self) -> impl Iterator<Item = std::path::PathBuf> {
+        let objects: Vec<u32> = if self.output.per_object { self.objects().collect() } else { vec![0] };
+        let stems = (self.first()..self.folder.len()).map(|frame| self.folder.stem(frame));
+        stems.flat_map(move |stem| objects.clone().into_iter().map(move |id| self.output.file(stem, id)))
+    }
+
+    /// Whether all masks are there.
+    pub fn is_complete(&self) -> bool {
+        self.files().all(|file| file.is_file())
+    }
+
+    /// Removes masks of an earlier run, so that an interrupted one does not look complete.
+    pub fn clear(&self) -> Result<()> {
+        self.files().filter(|file| file.exists()).try_for_each(|file| {
+            std::fs::remove_file(&file).with_context(|| format!("cannot replace {}", file.display()))
+        })
+    }
+
+    /// Tracks all objects and writes their masks frame by frame; `progress` is called after each.
+    pub fn track(
+        &self,
+        model: &Arc<Model>,
+        postprocess: bool,
+        threshold: f32,
+        progress: impl Fn(),
+    ) -> Result<()> {
+        self.output.prepare(self.objects())?;
+        let (mut groups, palette) = self.begin(model, postprocess)?;
+        let size = self.folder.size();
+        let ids: Vec<u32> = self.objects().collect();
+        for index in self.first()..self.folder.len() {
+            let mut logits: BTreeMap<u32, Vec<f32>> = BTreeMap::new();
+            if groups.iter().any(|group| group.start <= index) {
+                let frame = self.frame(index)?;
+                for group in groups.iter_mut().filter(|group| group.start <= index) {
+                    let output: FrameOutput = group.predictor.track_frame(index, &frame)?;
+                    let numbered = output.objects.iter().enumerate();
+                    logits.extend(numbered.map(|(i, object)| (object.obj_id, output.mask_logits(i))));
+                }
+            }
+            let pixels = size.0 as usize * size.1 as usize;
+            let mut scores: Vec<Vec<f32>> =
+                ids.iter().map(|id| logits.remove(id).unwrap_or_else(|| vec![ABSENT; pixels])).collect();
+            if !self.output.per_object {
+                suppress_overlap(&mut scores);
+            }
+            let masks: Vec<(u32, Vec<bool>)> = ids
+                .iter()
+                .zip(scores)
+                .map(|(&id, scores)| (id, scores.iter().map(|&score| score > threshold).collect()))
+                .collect();
+            self.output.write(self.folder.stem(index), size, &masks, &palette)?;
+            progress();
+        }
+        Ok(())
+    }
+
+    /// Predictors that know all prompts, and the colours of the last input mask.
+    fn begin(&self, model: &Arc<Model>, postprocess: bool) -> Result<(Vec<Group>, Vec<u8>)> {
+        let (width, height) = self.folder.size();
+        let (width, height) = (width as usize, height as usize);
+        let info = VideoInfo { width, height, num_frames: self.folder.len() };
+        // Overlap is resolved here, over all groups.
+        let options = VideoOptions {
+            fill_hole_area: if postprocess { FILL_HOLE_AREA } else { 0 },
+            binarize_mask_from_pts_for_mem_enc: postprocess,
+            ..VideoOptions::default()
+        };
+        let mut groups = Vec::new();
+        let mut palette = Vec::new();
+        let frames: BTreeSet<usize> = self.prompts.values().flatten().copied().collect();
+        for (start, ids) in self.starts() {
+            let predictor = VideoPredictor::new(model.clone(), info, options)?;
+            let mut group = Group { start, predictor };
+            let prompted = |frame: usize, id: &u32| self.prompts[id].contains(&frame);
+            for &index in frames.iter().filter(|&&index| ids.iter().any(|id| prompted(index, id))) {
+                let mut masks = self.input.read(self.folder.stem(index), self.folder.size())?;
+                let frame = self.frame(index)?;
+                for &id in ids.iter().filter(|id| prompted(index, id)) {
+                    let inside =
+                        masks.objects.remove(&id).context("an input mask changed while it was read")?;
+                    group.predictor.add_mask(index, &frame, id, &Mask::new(width, height, inside)?)?;
+                }
+                palette = masks.palette;
+            }
+            groups.push(group);
+        }
+        Ok((groups, palette))
+    }
+
+    fn frame(&self, index: usize) -> Result<Frame> {
+        let picture = self.folder.frame(index)?;
+        Ok(Frame::new(picture.width() as usize, picture.height() as usize, picture.into_raw())?)
+    }
+}
+
+/// Every pixel belongs to the object with the highest score, to the first of equals. A single object keeps its scores.
+/// Meta: `_apply_non_overlapping_constraints` in `sam2/modeling/sam2_base.py`.
+fn suppress_overlap(scores: &mut [Vec<f32>]) {
+    let Some(pixels) = scores.first().map(Vec::len).filter(|_| scores.len() > 1) else { return };
+    for pixel in 0..pixels {
+        let mut best = 0;
+        for object in 1..scores.len() {
+            if scores[object][pixel] > scores[best][pixel] {
+                best = object;
+            }
+        }
+        for (object, scores) in scores.iter_mut().enumerate() {
+            if object != best {
+                scores[pixel] = scores[pixel].min(SUPPRESSED);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pixel_belongs_to_the_strongest_and_to_the_first_of_equals() {
+        let mut scores = [vec![1.0, 2.0, -20.0, 3.0], vec![2.0, 1.0, -5.0, 3.0], vec![0.0, 0.0, -30.0, 4.0]];
+        suppress_overlap(&mut scores);
+        assert_eq!(scores[0], [-10.0, 2.0, -20.0, -10.0]);
+        assert_eq!(scores[1], [2.0, -10.0, -5.0, -10.0]);
+        assert_eq!(scores[2], [-10.0, -10.0, -30.0, 4.0]);
+        let mut one = [vec![-3.0, 5.0]];
+        suppress_overlap(&mut one);
+        assert_eq!(one[0], [-3.0, 5.0]);
+    }
+}

@@ -1,0 +1,95 @@
+//! Options that several commands share, and their parsers.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use sam2_media::prompts::{BoxPrompt, Click};
+use sam2_model::{MemoryPolicyKind, Precision, VideoOptions};
+
+/// Which checkpoint to run.
+#[derive(Args, Clone, Debug)]
+pub struct ModelArgs {
+    /// The checkpoint; the embedded one if absent.
+    #[arg(
+        short,
+        long = "model",
+        value_name = "CKPT",
+        help = "Checkpoint (Meta's .pt, or .safetensors) [default: a small one embedded in this program]"
+    )]
+    pub model: Option<PathBuf>,
+    /// The configuration of a model that is not one of the published ones.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "model",
+        help = "Configuration of a fine-tuned or changed model: Meta's .yaml, or the same as .json [default: found from the checkpoint]"
+    )]
+    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub trade: TradeArgs,
+}
+
+/// Speed for accuracy.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct TradeArgs {
+    /// int8 runs linear layers in 8 bits: faster, and nearly the same masks
+    #[arg(long, value_name = "f32|int8", default_value_t)]
+    pub precision: Precision,
+    /// Side to which images are resized, a multiple of 64: smaller is faster and less accurate [default: the model's own, 1024 for the published ones]
+    #[arg(long, value_name = "N")]
+    pub image_size: Option<usize>,
+}
+
+/// Clicks and a box.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PointArgs {
+    /// A click: x,y or x,y,label with label 1 = the object (default), 0 = not the object; may be repeated
+    #[arg(short, long = "point", value_name = "X,Y[,LABEL]", allow_hyphen_values = true)]
+    pub points: Vec<Click>,
+    /// A box around the object
+    #[arg(short, long = "box", value_name = "X0,Y0,X1,Y1", allow_hyphen_values = true)]
+    pub bbox: Option<BoxPrompt>,
+}
+
+/// What is remembered, and how masks are cleaned up.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct MemoryArgs {
+    /// Memory policy: sam2 as published, samurai (motion), dam4sam (look-alikes), sam2long (three hypotheses)
+    #[arg(long = "memory", value_name = "POLICY", default_value = "sam2")]
+    pub policy: MemoryPolicyKind,
+    /// Look at the N closest prompted frames only [default: all of them]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..))]
+    pub max_cond_frames: Option<u16>,
+    /// When a prompted frame is passed, drop what was remembered of the frames around it
+    #[arg(long)]
+    pub clear_around_prompts: bool,
+    /// Fill holes of at most N pixels in the masks at low resolution; Meta does 8 on a GPU
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub fill_holes: usize,
+    /// Let every pixel belong to one object at most, the likeliest
+    #[arg(long)]
+    pub non_overlap: bool,
+}
+
+impl MemoryArgs {
+    /// The same for the library.
+    pub fn options(self) -> VideoOptions {
+        VideoOptions {
+            fill_hole_area: self.fill_holes,
+            non_overlap: self.non_overlap,
+            clear_non_cond_mem_around_input: self.clear_around_prompts,
+            max_cond_frames_in_attn: self.max_cond_frames.map(usize::from),
+            memory: self.policy,
+            ..VideoOptions::default()
+        }
+    }
+}
+
+/// At least one.
+pub fn parse_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1 frame is needed".to_owned()),
+        Ok(n) => Ok(n),
+        Err(_) => Err("not a whole number".to_owned()),
+    }
+}

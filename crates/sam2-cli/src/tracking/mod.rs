@@ -1,0 +1,12 @@
+//! Tracking through a clip, shared by `sam2 track` and `sam2 demo`.
+
+pub mod clip;
+pub mod once;
+pub mod prompted;
+pub mod stats;
+pub mod writer;
+
+pub use clip::{Span, follow};
+pub use prompted::check_masks;
+pub use stats::Stats;
+pub use writer::{OVERLAY, Writer, draw};

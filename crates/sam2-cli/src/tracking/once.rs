@@ -1,0 +1,58 @@
+//! Tracking through a clip that can be read only once, in bounded memory.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use sam2_media::frames::Stream;
+use sam2_media::prompts::Prompts;
+use sam2_model::{Frame, FrameOutput, Model, VideoInfo, VideoOptions, VideoPredictor};
+
+use super::prompted::give_prompts;
+use super::stats::Stats;
+use crate::console::Console;
+use crate::progress;
+
+/// As [`super::clip::follow`], but every frame's prompts are given right before it is tracked. With prompts on one frame only
+/// the results are the same; of several, tracking cannot look ahead to the later ones.
+pub fn follow(
+    model: Arc<Model>,
+    stream: &mut Stream,
+    prompts: &Prompts,
+    options: VideoOptions,
+    console: &Console,
+    mut sink: impl FnMut(&Frame, &FrameOutput) -> Result<()>,
+) -> Result<Stats> {
+    let start = Instant::now();
+    let name = stream.name().to_owned();
+    let (first, _) = prompts.frames().next().context("no prompt was given")?;
+    if prompts.frames().count() > 1 {
+        console.note(&format!(
+            "note: {name} is read only once, so prompts after frame {first} take effect from their own frame on; tracking \
+             from a file takes them into account from the beginning"
+        ));
+    }
+    // Short clips use fewer object pointers, so whether this is one must be known before the first frame is tracked.
+    stream.read_ahead(model.config().max_obj_ptrs_in_encoder)?;
+    let num_frames = stream.len().unwrap_or(usize::MAX);
+    prompts.check_frames(Path::new(&name), num_frames)?;
+    let (width, height) = (stream.size().0 as usize, stream.size().1 as usize);
+    let info = VideoInfo { width, height, num_frames };
+    let mut predictor = VideoPredictor::new(model, info, options)?;
+    let bar = progress::bar(console, None, "{spinner} {pos} frames, {per_sec}");
+    let mut frames = 0;
+    while let Some((index, picture)) = stream.next_frame()? {
+        if index < first {
+            continue;
+        }
+        let frame = Frame::new(width, height, picture.into_raw())?;
+        give_prompts(&mut predictor, index, &frame, prompts)?;
+        sink(&frame, &predictor.track_frame(index, &frame)?)?;
+        frames += 1;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    prompts.check_frames(Path::new(&name), stream.len().unwrap_or(first + frames))?;
+    Ok(Stats { frames, elapsed: start.elapsed() })
+}

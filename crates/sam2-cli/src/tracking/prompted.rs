@@ -1,0 +1,39 @@
+//! Prompts of a clip, given to a predictor.
+
+use anyhow::{Context, Result};
+use sam2_media::prompts::{Prompt, Prompts, mask_file, to_points};
+use sam2_model::{Frame, Mask, VideoPredictor};
+
+/// Reads every mask once, so that a bad one is named before the long part.
+pub fn check_masks(prompts: &Prompts, size: (u32, u32)) -> Result<()> {
+    for (_, objects) in prompts.frames() {
+        for (target, origin) in objects.values() {
+            if let Prompt::Mask(path) = target {
+                mask_file::read(path, size).with_context(|| origin.clone())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Gives the predictor what the user says about one frame.
+pub fn give_prompts(
+    predictor: &mut VideoPredictor,
+    index: usize,
+    frame: &Frame,
+    prompts: &Prompts,
+) -> Result<()> {
+    let (width, height) = (frame.width(), frame.height());
+    for (obj_id, target) in prompts.on(index) {
+        match target {
+            Prompt::Points { clicks, bbox } => {
+                predictor.add_points(index, frame, obj_id, &to_points(clicks, *bbox))?
+            }
+            Prompt::Mask(path) => {
+                let inside = mask_file::read(path, (width as u32, height as u32))?;
+                predictor.add_mask(index, frame, obj_id, &Mask::new(width, height, inside)?)?
+            }
+        };
+    }
+    Ok(())
+}

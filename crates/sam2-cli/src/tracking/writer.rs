@@ -1,0 +1,123 @@
+//! The files of a tracked clip: masks, overlays, logits and `tracks.jsonl`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use image::RgbImage;
+use sam2_media::files::{self, AtomicFile};
+use sam2_media::pictures::{overlay, png};
+use sam2_media::prompts::Prompts;
+use sam2_media::protocol::{ObjectLine, TrackLine};
+use sam2_model::{Frame, FrameOutput, Mask};
+
+use crate::console::Console;
+
+/// Folder of the overlays inside the output folder.
+pub const OVERLAY: &str = "overlay";
+
+/// A frame with its `masks` and prompts drawn on it.
+pub fn draw(frame: &Frame, result: &FrameOutput, masks: &[Mask], prompts: &Prompts) -> Result<RgbImage> {
+    let mut drawn = overlay::picture(frame)?;
+    // The highest number first, so that the lower one is on top, as in the palette PNGs.
+    let mut order: Vec<usize> = (0..result.objects.len()).collect();
+    order.sort_by_key(|&i| std::cmp::Reverse(result.objects[i].obj_id));
+    for i in order {
+        overlay::mask(&mut drawn, masks[i].data(), overlay::colour(result.objects[i].obj_id));
+    }
+    for (obj_id, target) in prompts.on(result.frame_idx) {
+        overlay::target(&mut drawn, target, overlay::colour(obj_id));
+    }
+    Ok(drawn)
+}
+
+/// The files of one run.
+pub struct Writer {
+    folder: PathBuf,
+    overlay: Option<PathBuf>,
+    logits: Option<PathBuf>,
+    tracks: AtomicFile,
+    lines: usize,
+}
+
+impl Writer {
+    /// Creates the folders and proves that they can be written.
+    pub fn check(folder: &Path, overlay: bool, logits: Option<&Path>) -> Result<()> {
+        files::prepare_folder(folder)?;
+        let overlay = overlay.then(|| folder.join(OVERLAY));
+        overlay.as_deref().into_iter().chain(logits).try_for_each(files::prepare_folder)
+    }
+
+    /// Begins a run in folders that were checked. `tracks.jsonl` appears when all frames are done, so a folder
+    /// without it holds an unfinished run; one of an earlier run is removed now for the same reason. `num_frames` is
+    /// that of the clip, if it is known.
+    pub fn begin(
+        folder: &Path,
+        overlay: bool,
+        logits: Option<&Path>,
+        num_frames: Option<usize>,
+        console: &Console,
+    ) -> Result<Self> {
+        let path = folder.join("tracks.jsonl");
+        if path.exists() {
+            fs::remove_file(&path).with_context(|| format!("cannot replace {}", path.display()))?;
+        }
+        let stale = num_frames.map(|frames| folder.join(format!("{frames:05}.png")));
+        if let Some(stale) = stale.filter(|stale| stale.exists()) {
+            console.note(&format!(
+                "note: {} already holds frames beyond this clip, from {} on; they stay as they are",
+                folder.display(),
+                stale.display()
+            ));
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            overlay: overlay.then(|| folder.join(OVERLAY)),
+            logits: logits.map(Path::to_owned),
+            tracks: AtomicFile::create(&path)?,
+            lines: 0,
+        })
+    }
+
+    /// Writes what belongs to one frame and returns its lines of `tracks.jsonl`. `side` is that of the logits.
+    pub fn frame(
+        &mut self,
+        frame: &Frame,
+        result: &FrameOutput,
+        prompts: &Prompts,
+        side: usize,
+    ) -> Result<Vec<String>> {
+        let (width, height) = (frame.width(), frame.height());
+        let index = result.frame_idx;
+        let masks = result.masks();
+        let mut lines = Vec::with_capacity(masks.len());
+        for (object, mask) in result.objects.iter().zip(&masks) {
+            if let Some(folder) = &self.logits {
+                let file = folder.join(format!("{index:05}_obj{}.npy", object.obj_id));
+                files::write_npy(&file, &tensor::TensorRef::new(&[side, side], &object.low_res))?;
+            }
+            let object = ObjectLine::new(object, mask);
+            lines.push(serde_json::to_string(&TrackLine { frame: index, object })?);
+        }
+        if let Some(folder) = &self.overlay {
+            png::write_rgb(&folder.join(format!("{index:05}.png")), &draw(frame, result, &masks, prompts)?)?;
+        }
+        let named = result.objects.iter().zip(&masks);
+        let named = named.map(|(object, mask)| (u8::try_from(object.obj_id).unwrap_or(u8::MAX), mask.data()));
+        let ids = png::merge_objects(width * height, named);
+        png::write_indexed(
+            &self.folder.join(format!("{index:05}.png")),
+            (width as u32, height as u32),
+            &ids,
+        )?;
+        lines.iter().try_for_each(|line| self.tracks.line(line))?;
+        self.lines += lines.len();
+        Ok(lines)
+    }
+
+    /// Ends the run; returns the number of lines written.
+    pub fn finish(self) -> Result<usize> {
+        self.tracks.commit()?;
+        Ok(self.lines)
+    }
+}

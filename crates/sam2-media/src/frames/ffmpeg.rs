@@ -1,0 +1,285 @@
+//! Video files, through one `ffmpeg` child per pass over the clip.
+//!
+//! The child decodes the whole clip and writes its frames as PPM pictures into a pipe. PPM rather than bare RGB
+//! because every frame then states its own size: what `ffprobe` reports is the size before rotation.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread::JoinHandle;
+
+use anyhow::{Context, Result, anyhow, bail};
+use image::RgbImage;
+
+use super::iter::FrameIter;
+use super::photo;
+use crate::one_line;
+
+/// How much of the child's stderr is kept, in bytes; the rest is read and dropped so that the child never blocks.
+const KEPT_STDERR: usize = 4096;
+
+/// A video file.
+#[derive(Debug)]
+pub struct Video {
+    path: PathBuf,
+    /// The option that makes every coded frame come out exactly once, as this ffmpeg spells it.
+    passthrough: &'static str,
+    size: (u32, u32),
+    len: usize,
+    note: Option<String>,
+}
+
+impl Video {
+    /// Counts the frames by decoding the clip once: containers do not reliably say how many there are.
+    pub fn open(path: &Path, max_frames: Option<usize>) -> Result<Self> {
+        let passthrough = passthrough_option(path)?;
+        let mut video = Self {
+            path: path.to_owned(),
+            passthrough,
+            size: (0, 0),
+            len: max_frames.unwrap_or(usize::MAX),
+            note: None,
+        };
+        let mut reader = video.spawn()?;
+        let mut len = 0;
+        while let Some(frame) = reader.next_frame()? {
+            if len == 0 {
+                video.size = frame.dimensions();
+            }
+            len += 1;
+        }
+        if len == 0 {
+            bail!("no video frames in {}{}", path.display(), reader.complaint());
+        }
+        if !reader.stderr_text.is_empty() {
+            let note = format!("{}: {len} frames read{}", path.display(), reader.complaint());
+            video.note = Some(note);
+        }
+        video.len = len;
+        Ok(video)
+    }
+
+    /// Width and height of every frame.
+    pub fn size(&self) -> (u32, u32) {
+        self.size
+    }
+
+    /// Number of frames.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Messages of an ffmpeg that read the whole clip but complained.
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
+    /// All frames in order, from a new child.
+    pub fn frames(&self) -> Result<FrameIter> {
+        let mut reader = self.spawn()?;
+        let mut index = 0;
+        Ok(Box::new(std::iter::from_fn(move || {
+            let frame = reader.next_frame().transpose()?;
+            index += 1;
+            Some(frame.map(|frame| (index - 1, frame)))
+        })))
+    }
+
+    fn spawn(&self) -> Result<Reader> {
+        // `file:` keeps a name like "concat:a|b" or "-" from meaning something else, and the protocol list keeps a
+        // playlist from opening the network.
+        let mut name = OsString::from("file:");
+        name.push(&self.path);
+        let mut command = Command::new("ffmpeg");
+        command.args(["-v", "error", "-nostdin", "-protocol_whitelist", "file,crypto,data", "-i"]).arg(name);
+        command.args(["-map", "0:v:0", self.passthrough, "passthrough"]);
+        if self.len != usize::MAX {
+            command.args(["-frames:v", &self.len.to_string()]);
+        }
+        command.args(["-c:v", "ppm", "-pix_fmt", "rgb24", "-f", "image2pipe", "pipe:1"]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("cannot start ffmpeg")?;
+        let stdout = child.stdout.take().expect("stdout was piped");
+        let stderr = child.stderr.take().expect("stderr was piped");
+        Ok(Reader {
+            name: self.path.display().to_string(),
+            child,
+            stdout: BufReader::with_capacity(1 << 20, stdout),
+            stderr: Some(std::thread::spawn(move || read_tail(stderr))),
+            stderr_text: String::new(),
+            done: false,
+        })
+    }
+}
+
+/// Checks that ffmpeg is there. Its versions before 5.1 call the option `-vsync`, later ones `-fps_mode`.
+fn passthrough_option(path: &Path) -> Result<&'static str> {
+    let output = Command::new("ffmpeg").arg("-version").stdin(Stdio::null()).output();
+    let output = match output {
+        Err(e) if e.kind() == ErrorKind::NotFound => bail!(
+            "{} is not a folder, GIF or picture, and reading it as a video needs ffmpeg, which is not installed: \
+             install it (Debian, Ubuntu: sudo apt install ffmpeg; macOS: brew install ffmpeg; \
+             Windows: winget install ffmpeg) or give a folder of images",
+            path.display()
+        ),
+        other => other.context("cannot start ffmpeg")?,
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    let old = version(&text).is_some_and(|version| version < (5, 1));
+    Ok(if old { "-vsync" } else { "-fps_mode" })
+}
+
+/// Major and minor number out of `ffmpeg version 4.4.2-0ubuntu0.22.04.1 Copyright ...`; development builds have none.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let word = text.strip_prefix("ffmpeg version ")?.split_whitespace().next()?;
+    let mut numbers = word.trim_start_matches('n').split(|c: char| !c.is_ascii_digit());
+    let major = numbers.next()?.parse().ok()?;
+    Some((major, numbers.next().and_then(|minor| minor.parse().ok()).unwrap_or(0)))
+}
+
+/// Reads to the end and keeps the last bytes.
+fn read_tail(mut stream: impl Read) -> String {
+    let mut tail = Vec::new();
+    let mut chunk = [0; 1024];
+    while let Ok(n @ 1..) = stream.read(&mut chunk) {
+        tail.extend_from_slice(&chunk[..n]);
+        let excess = tail.len().saturating_sub(KEPT_STDERR);
+        tail.drain(..excess);
+    }
+    one_line(&String::from_utf8_lossy(&tail))
+}
+
+/// The running child. Dropping it ends the child and waits for it, so no process is left behind.
+struct Reader {
+    name: String,
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    stderr: Option<JoinHandle<String>>,
+    stderr_text: String,
+    done: bool,
+}
+
+impl Reader {
+    fn next_frame(&mut self) -> Result<Option<RgbImage>> {
+        if self.done {
+            return Ok(None);
+        }
+        match read_ppm(&mut self.stdout) {
+            Ok(Some(frame)) => Ok(Some(frame)),
+            Ok(None) => {
+                self.done = true;
+                let status = self.child.wait().context("cannot wait for ffmpeg")?;
+                self.collect_stderr();
+                if !status.success() {
+                    bail!("ffmpeg cannot read {}{}", self.name, self.complaint());
+                }
+                Ok(None)
+            }
+            Err(e) => {
+                self.done = true;
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                self.collect_stderr();
+                Err(e.context(format!("reading {} through ffmpeg{}", self.name, self.complaint())))
+            }
+        }
+    }
+
+    fn collect_stderr(&mut self) {
+        if let Some(thread) = self.stderr.take() {
+            self.stderr_text = thread.join().unwrap_or_default();
+        }
+    }
+
+    fn complaint(&self) -> String {
+        if self.stderr_text.is_empty() {
+            String::new()
+        } else {
+            format!(" (ffmpeg says: {})", self.stderr_text)
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.collect_stderr();
+    }
+}
+
+/// One binary PPM picture with 8 bits a channel, or `None` at the end of the stream.
+fn read_ppm(reader: &mut impl BufRead) -> Result<Option<RgbImage>> {
+    if reader.fill_buf()?.is_empty() {
+        return Ok(None);
+    }
+    // "P6", width, height, 255, each followed by one white space.
+    let mut fields = [const { String::new() }; 4];
+    for field in &mut fields {
+        loop {
+            let mut byte = [0];
+            reader.read_exact(&mut byte).context("a frame's header is cut short")?;
+            if byte[0].is_ascii_whitespace() {
+                break;
+            }
+            field.push(char::from(byte[0]));
+            if field.len() > 10 {
+                bail!("a frame's header is not that of a PPM picture");
+            }
+        }
+    }
+    let [magic, width, height, depth] = &fields;
+    let (Ok(width), Ok(height), "P6", "255") =
+        (width.parse(), height.parse(), magic.as_str(), depth.as_str())
+    else {
+        bail!("a frame's header is not that of a PPM picture");
+    };
+    photo::check_size(width, height)?;
+    let mut pixels = vec![0; width as usize * height as usize * 3];
+    reader.read_exact(&mut pixels).context("a frame is cut short")?;
+    RgbImage::from_raw(width, height, pixels).map(Some).ok_or_else(|| anyhow!("a frame is cut short"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_understood() {
+        assert_eq!(version("ffmpeg version 4.4.2-0ubuntu0.22.04.1 Copyright (c)"), Some((4, 4)));
+        assert_eq!(version("ffmpeg version 5.1.9-0+deb12u1 Copyright"), Some((5, 1)));
+        assert_eq!(version("ffmpeg version n7.1 Copyright"), Some((7, 1)));
+        assert_eq!(version("ffmpeg version 8 Copyright"), Some((8, 0)));
+        assert_eq!(version("ffmpeg version N-112345-gdeadbeef Copyright"), None);
+        assert_eq!(version("something else"), None);
+    }
+
+    #[test]
+    fn ppm_frames_are_read_one_after_the_other() {
+        let stream =
+            [b"P6\n2 1\n255\n".as_slice(), &[1, 2, 3, 4, 5, 6], b"P6\n1 1\n255\n", &[7, 8, 9]].concat();
+        let mut reader = stream.as_slice();
+        let first = read_ppm(&mut reader).expect("read").expect("frame");
+        assert_eq!((first.dimensions(), first.as_raw().as_slice()), ((2, 1), [1, 2, 3, 4, 5, 6].as_slice()));
+        assert_eq!(read_ppm(&mut reader).expect("read").expect("frame").as_raw(), &[7, 8, 9]);
+        assert!(read_ppm(&mut reader).expect("end").is_none());
+
+        for broken in [
+            "P6\n2 1\n255\n12",
+            "P6\n2 1\n",
+            "P5\n2 1\n255\n123456",
+            "P6\n99999 99999\n255\n",
+            "P6 123456789012",
+        ] {
+            assert!(read_ppm(&mut broken.as_bytes()).is_err(), "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_end_of_a_long_complaint_is_kept() {
+        let text = format!("{}end", "x".repeat(10_000));
+        let tail = read_tail(text.as_bytes());
+        assert!(tail.ends_with("xend") && tail.len() == KEPT_STDERR);
+    }
+}

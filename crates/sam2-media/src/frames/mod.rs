@@ -1,0 +1,21 @@
+//! Frames of photos, folders, GIFs, Y4M, bare RGB and, through ffmpeg, videos.
+//!
+//! A [`Clip`] knows its size and length and can be read several times; it keeps no frames. A [`Stream`] is stdin or a
+//! pipe, which can be read once.
+
+pub mod clip;
+pub mod ffmpeg;
+pub mod folder;
+pub mod gif;
+pub mod iter;
+pub mod natural;
+pub mod photo;
+pub mod raw;
+#[cfg(test)]
+mod tests;
+pub mod y4m;
+pub mod yuv;
+
+pub use clip::{Clip, Input};
+pub use iter::{FrameIter, Walk};
+pub use raw::{RawSize, Stream};

@@ -1,0 +1,70 @@
+//! Damaged copies of clips and pictures are read or refused in one line; none makes a reader panic.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use anyhow::Result;
+use image::{Rgb, RgbImage};
+use sam2_tests::mutate::mutated;
+
+use super::{gif, photo, raw};
+
+const CASES: u64 = 200;
+
+fn attack(file: &[u8], extension: &str, read: impl Fn(&Path) -> Result<()>) {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let path = dir.path().join(format!("x.{extension}"));
+    fs::write(&path, file).expect("write");
+    read(&path).expect("the whole one is read");
+    for case in 0..CASES {
+        // Half of the copies are damaged near the beginning, where sizes are.
+        let reach = if case % 2 == 0 { 40 } else { file.len() };
+        fs::write(&path, mutated(file, reach, case)).expect("write");
+        if let Err(error) = read(&path) {
+            let message = crate::one_line(&format!("{error:#}"));
+            assert!(!message.is_empty() && message.len() < 1000, "case {case}: {message}");
+        }
+    }
+}
+
+fn picture(i: u8) -> RgbImage {
+    RgbImage::from_fn(12, 8, |x, y| Rgb([x as u8 * 20, y as u8 * 30, i * 60]))
+}
+
+#[test]
+fn damaged_gifs() {
+    let mut file = Vec::new();
+    gif::write(&mut file, &[picture(0), picture(1), picture(2)], 40).expect("encode");
+    attack(&file, "gif", |path| {
+        let clip = gif::Gif::open(path, Some(5))?;
+        clip.frames()?.try_for_each(|frame| frame.map(|_| ()))
+    });
+}
+
+#[test]
+fn damaged_y4m_files() {
+    let mut file = b"YUV4MPEG2 W12 H8 F30:1 Ip A1:1 C420jpeg XCOLORRANGE=FULL\n".to_vec();
+    for i in 0..3 {
+        file.extend(b"FRAME\n");
+        file.extend(std::iter::repeat_n(i * 50, 12 * 8 * 3 / 2));
+    }
+    attack(&file, "y4m", |path| {
+        let clip = raw::ByteFile::open(path, None, Some(5))?;
+        clip.frames()?.try_for_each(|frame| frame.map(|_| ()))
+    });
+}
+
+#[test]
+fn damaged_pictures() {
+    for extension in ["png", "jpg", "bmp", "webp", "tif"] {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let path = dir.path().join(format!("x.{extension}"));
+        picture(1).save(&path).expect("encode");
+        let mut file = Vec::new();
+        std::io::Read::read_to_end(&mut File::open(&path).expect("open"), &mut file).expect("read");
+        attack(&file, extension, |path| {
+            photo::dimensions(path)?;
+            photo::read(path).map(|_| ())
+        });
+    }
+}

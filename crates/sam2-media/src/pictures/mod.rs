@@ -1,0 +1,7 @@
+//! Pictures: masks, palette PNGs, cut-outs, and masks drawn on frames.
+
+pub mod draw;
+pub mod label_map;
+pub mod overlay;
+pub mod png;
+pub mod sheet;

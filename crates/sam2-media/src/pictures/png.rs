@@ -1,0 +1,168 @@
+//! Pictures as files: masks, palette PNGs, overlays and cut-outs.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Result;
+use image::RgbImage;
+use png::{BitDepth, ColorType, Compression, Encoder};
+
+use crate::files::write;
+
+/// Encodes one picture. `palette` belongs to [`ColorType::Indexed`].
+fn write_png(
+    path: &Path,
+    (width, height): (u32, u32),
+    color: ColorType,
+    palette: Option<Vec<u8>>,
+    data: &[u8],
+) -> Result<()> {
+    write(path, |file| encode(file, (width, height), color, palette, data))
+}
+
+fn encode(
+    sink: &mut impl Write,
+    (width, height): (u32, u32),
+    color: ColorType,
+    palette: Option<Vec<u8>>,
+    data: &[u8],
+) -> Result<()> {
+    let mut encoder = Encoder::new(sink, width, height);
+    encoder.set_color(color);
+    encoder.set_depth(BitDepth::Eight);
+    encoder.set_compression(Compression::Fast);
+    if let Some(palette) = palette {
+        encoder.set_palette(palette);
+    }
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(data)?;
+    writer.finish()?;
+    Ok(())
+}
+
+/// A mask as [`write_mask`] writes it, in memory.
+pub fn encode_mask(size: (u32, u32), inside: &[bool]) -> Result<Vec<u8>> {
+    let mut file = Vec::new();
+    encode(&mut file, size, ColorType::Grayscale, None, &grey(inside))?;
+    Ok(file)
+}
+
+fn grey(inside: &[bool]) -> Vec<u8> {
+    inside.iter().map(|&inside| if inside { 255 } else { 0 }).collect()
+}
+
+/// A mask: white inside, black outside.
+pub fn write_mask(path: &Path, size: (u32, u32), inside: &[bool]) -> Result<()> {
+    write_png(path, size, ColorType::Grayscale, None, &grey(inside))
+}
+
+/// A colour picture.
+pub fn write_rgb(path: &Path, picture: &RgbImage) -> Result<()> {
+    write_png(path, picture.dimensions(), ColorType::Rgb, None, picture.as_raw())
+}
+
+/// The picture, transparent outside the mask.
+pub fn write_cutout(path: &Path, size: (u32, u32), rgb: &[u8], inside: &[bool]) -> Result<()> {
+    let mut data = Vec::with_capacity(inside.len() * 4);
+    for (pixel, &inside) in rgb.chunks_exact(3).zip(inside) {
+        data.extend_from_slice(pixel);
+        data.push(if inside { 255 } else { 0 });
+    }
+    write_png(path, size, ColorType::Rgba, None, &data)
+}
+
+/// Object numbers as palette indices, 0 = background, with the colours of the DAVIS data set.
+pub fn write_indexed(path: &Path, size: (u32, u32), ids: &[u8]) -> Result<()> {
+    write_indexed_with(path, size, ids, &[])
+}
+
+/// The same with other colours, RGB triples for the first indices.
+pub fn write_indexed_with(path: &Path, size: (u32, u32), ids: &[u8], colours: &[u8]) -> Result<()> {
+    let mut palette = davis_palette();
+    palette.iter_mut().zip(colours).for_each(|(value, colour)| *value = *colour);
+    write_png(path, size, ColorType::Indexed, Some(palette), ids)
+}
+
+/// One picture of several masks. Where objects overlap, the lower number wins.
+pub fn merge_objects<'a>(len: usize, objects: impl IntoIterator<Item = (u8, &'a [bool])>) -> Vec<u8> {
+    let mut objects: Vec<_> = objects.into_iter().collect();
+    objects.sort_by_key(|&(id, _)| std::cmp::Reverse(id));
+    let mut ids = vec![0; len];
+    for (id, inside) in objects {
+        for (pixel, _) in ids.iter_mut().zip(inside).filter(|(_, inside)| **inside) {
+            *pixel = id;
+        }
+    }
+    ids
+}
+
+/// The palette of the VOC and DAVIS data sets, 256 RGB triples: the bits of the index, three at a time and the
+/// lowest first, become the bits of red, green and blue, the highest first.
+fn davis_palette() -> Vec<u8> {
+    let channel = |index: usize, channel: usize| {
+        (0..8).fold(0, |value, bit| {
+            let shift = 3 * bit + channel;
+            if shift < 8 { value | (((index >> shift) & 1) as u8) << (7 - bit) } else { value }
+        })
+    };
+    (0..256).flat_map(|index| (0..3).map(move |c| channel(index, c))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{DynamicImage, GenericImageView, Rgba};
+
+    #[test]
+    fn palette_is_that_of_davis() {
+        let palette = davis_palette();
+        let colour = |i: usize| &palette[3 * i..3 * i + 3];
+        assert_eq!(palette.len(), 768);
+        let first: [[u8; 3]; 9] = [
+            [0, 0, 0],
+            [128, 0, 0],
+            [0, 128, 0],
+            [128, 128, 0],
+            [0, 0, 128],
+            [128, 0, 128],
+            [0, 128, 128],
+            [128, 128, 128],
+            [64, 0, 0],
+        ];
+        for (index, expected) in first.iter().enumerate() {
+            assert_eq!(colour(index), expected, "{index}");
+        }
+        assert_eq!(colour(255), [224, 224, 192]);
+    }
+
+    #[test]
+    fn lower_numbers_win_where_objects_overlap() {
+        let (a, b) = ([true, true, false, false], [false, true, true, false]);
+        assert_eq!(merge_objects(4, [(7, &b[..]), (2, &a[..])]), [2, 2, 7, 0]);
+        assert_eq!(merge_objects(4, [(2, &b[..]), (7, &a[..])]), [7, 2, 2, 0]);
+    }
+
+    #[test]
+    fn files_read_back_as_they_were_meant() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let path = dir.path().join("x.png");
+        write_mask(&path, (2, 1), &[true, false]).expect("write");
+        assert_eq!(image::open(&path).expect("read").into_luma8().as_raw(), &[255, 0]);
+
+        write_cutout(&path, (2, 1), &[9, 8, 7, 9, 8, 7], &[true, false]).expect("write");
+        let cutout = image::open(&path).expect("read");
+        assert!(matches!(cutout, DynamicImage::ImageRgba8(_)));
+        assert_eq!(
+            (cutout.get_pixel(0, 0), cutout.get_pixel(1, 0)),
+            (Rgba([9, 8, 7, 255]), Rgba([9, 8, 7, 0]))
+        );
+
+        write_indexed(&path, (2, 1), &[1, 0]).expect("write");
+        let decoder = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(&path).expect("open")));
+        let mut reader = decoder.read_info().expect("header");
+        assert_eq!(reader.info().color_type, ColorType::Indexed);
+        let mut indices = vec![0; reader.output_buffer_size().expect("size")];
+        reader.next_frame(&mut indices).expect("pixels");
+        assert_eq!(indices, [1, 0]);
+    }
+}

@@ -1,0 +1,95 @@
+//! One prompt: clicks, a box, or a rough mask.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use sam2_model::Points;
+use serde::Deserialize;
+
+/// A click, in pixels of the original picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Click {
+    /// From the left edge.
+    pub x: f32,
+    /// From the top edge.
+    pub y: f32,
+    /// 1 = the object, 0 = not the object.
+    pub label: i32,
+}
+
+/// A box `x0,y0,x1,y1` in pixels of the original picture.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[serde(transparent)]
+pub struct BoxPrompt(pub [f32; 4]);
+
+impl FromStr for Click {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+        let (x, y, label) = match parts[..] {
+            [x, y] => (x, y, "1"),
+            [x, y, label] => (x, y, label),
+            _ => return Err("a click is x,y or x,y,label".to_owned()),
+        };
+        let label = label.parse().ok().filter(|label| matches!(label, 0 | 1));
+        let label = label.ok_or("a label is 1 (the object) or 0 (not the object)")?;
+        Ok(Self { x: number(x)?, y: number(y)?, label })
+    }
+}
+
+impl FromStr for BoxPrompt {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers: Vec<f32> = text.split(',').map(|part| number(part.trim())).collect::<Result<_, _>>()?;
+        let corners = numbers.try_into().map_err(|_| "a box is x0,y0,x1,y1")?;
+        Ok(Self(corners))
+    }
+}
+
+fn number(text: &str) -> Result<f32, String> {
+    let value: f32 = text.parse().map_err(|_| format!("{text:?} is not a number"))?;
+    if value.is_finite() { Ok(value) } else { Err(format!("{text:?} is not a finite number")) }
+}
+
+/// What was pointed at for one object on one frame.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Prompt {
+    /// Clicks, a box, or both.
+    Points {
+        /// The clicks.
+        clicks: Vec<Click>,
+        /// The box.
+        bbox: Option<BoxPrompt>,
+    },
+    /// A black and white picture.
+    Mask(PathBuf),
+}
+
+/// Clicks and a box as the predictors take them.
+pub fn to_points(clicks: &[Click], bbox: Option<BoxPrompt>) -> Points {
+    Points {
+        coords: clicks.iter().map(|click| [click.x, click.y]).collect(),
+        labels: clicks.iter().map(|click| click.label).collect(),
+        bbox: bbox.map(|BoxPrompt(corners)| corners),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clicks_and_boxes_parse() {
+        assert_eq!("3,4.5".parse(), Ok(Click { x: 3.0, y: 4.5, label: 1 }));
+        assert_eq!("3, 4, 0".parse(), Ok(Click { x: 3.0, y: 4.0, label: 0 }));
+        for bad in ["", "1", "1,2,3", "1,2,-1", "1,2,1,0", "a,2", "nan,1", "inf,1", "1,,2"] {
+            assert!(bad.parse::<Click>().is_err(), "{bad:?}");
+        }
+        assert_eq!("1,2,3,4".parse(), Ok(BoxPrompt([1.0, 2.0, 3.0, 4.0])));
+        for bad in ["1,2,3", "1,2,3,4,5", "1,2,3,nan", "1;2;3;4"] {
+            assert!(bad.parse::<BoxPrompt>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! A small SAM 2.1 as bytes in the program, so that tests, examples and first trials need no download.
+//!
+//! 4.16 M parameters in half precision, 256×256 pixels, trained on synthetic shapes; it is not meant for photos.
+//! Beside it is the clip of `sam2 demo`, with its prompt and ground truth.
+//!
+//! ```
+//! use sam2_model::{Frame, ImagePredictor, ImagePrompt, Points};
+//!
+//! let mut predictor = ImagePredictor::new(sam2_micro::model());
+//! predictor.set_image(&Frame::new(64, 64, vec![128; 64 * 64 * 3])?);
+//! let prompt = ImagePrompt { points: Points::click(32.0, 32.0), mask_logits: None };
+//! assert_eq!(predictor.predict(&prompt, true)?.len(), 3);
+//! # Ok::<(), sam2_model::PromptError>(())
+//! ```
+#![forbid(unsafe_code)]
+
+use std::sync::{Arc, OnceLock};
+
+use sam2_model::{LoadError, Model, ModelOptions};
+
+/// Name of the embedded checkpoint in error messages.
+pub const NAME: &str = "embedded sam2.1_micro";
+
+/// The checkpoint, a safetensors file of 8.4 MB.
+pub const CHECKPOINT: &[u8] = include_bytes!("../assets/sam2.1_micro.safetensors");
+
+/// Its configuration as one of Meta's YAML files. Loading does not need it: the tensors identify the model.
+pub const CONFIG: &str = include_str!("../assets/sam2.1_micro.yaml");
+
+/// An animated GIF in which a look-alike passes in front of the object.
+pub const DEMO_CLIP: &[u8] = include_bytes!("../assets/demo.gif");
+
+/// Ground truth of [`DEMO_CLIP`]: an animated GIF of the same size and length, white where the object is.
+pub const DEMO_TRUTH: &[u8] = include_bytes!("../assets/demo_truth.gif");
+
+/// The prompt for [`DEMO_CLIP`], a click on the object, as one JSON line.
+pub const DEMO_PROMPTS: &str = include_str!("../assets/demo_prompts.jsonl");
+
+/// The embedded model with default options, loaded once per process and shared.
+pub fn model() -> Arc<Model> {
+    static MODEL: OnceLock<Arc<Model>> = OnceLock::new();
+    let load = || open(&ModelOptions::default()).expect("a test loads the embedded checkpoint");
+    MODEL.get_or_init(load).clone()
+}
+
+/// Loads the embedded model with other options, for instance in 8 bits.
+///
+/// # Errors
+/// If the options do not fit the model, such as an image size that is no multiple of 64.
+pub fn open(options: &ModelOptions) -> Result<Arc<Model>, LoadError> {
+    Model::from_bytes_with(CHECKPOINT, NAME, options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sam2_model::Config;
+
+    #[test]
+    fn the_checkpoint_loads_once_and_fits_its_configuration() {
+        assert!(Arc::ptr_eq(&model(), &model()));
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/sam2.1_micro.yaml");
+        assert_eq!(&Config::open(path.as_ref()).expect("the configuration"), model().config());
+    }
+
+    #[test]
+    fn options_are_checked() {
+        let options = ModelOptions { image_size: Some(100), ..ModelOptions::default() };
+        assert!(open(&options).expect_err("not a multiple of 64").to_string().contains("multiple of 64"));
+    }
+}
