@@ -5,10 +5,10 @@ use half::bf16;
 use crate::heads::HeadOutput;
 use crate::image_encoder::Features;
 use crate::mask_decoder::Gate;
-use crate::memory::attention::MemoryTokens;
-use crate::memory::bank::{Direction, MemoryBank, Moment, StoredOutput};
+use crate::memory::bank::{Direction, FrameTime, MemoryBank, StoredOutput};
 use crate::memory::encoder::MaskInput;
 use crate::memory::policy::{Kalman, MemoryPolicyKind};
+use crate::memory::tokens::{MemoryTokens, Place};
 use crate::model::Model;
 use crate::prompt_encoder::ModelPoint;
 use crate::scores::argmax;
@@ -176,8 +176,9 @@ fn tokens(
 ) -> MemoryTokens {
     let direction = if reverse { Direction::Reverse } else { Direction::Forward };
     let policy = MemoryPolicyKind::Sam2.create(&model.config);
-    let knobs = crate::VideoOptions::default().knobs(&model.config);
-    bank(stored).tokens(run, model, Moment { frame, num_frames, direction }, &knobs, &*policy)
+    let options = crate::VideoOptions::default().recall_options(&model.config);
+    let at = FrameTime { frame, num_frames, direction };
+    model.recall.tokens(run, &bank(stored), at, &options, &*policy)
 }
 
 /// Values, positions and number of pointer tokens that `frame` attends to.
@@ -190,10 +191,13 @@ pub fn memory_tokens(
     let (mut workspace, mut tap) = (Workspace::default(), crate::NoTap);
     let mut run = model.run(&mut workspace, &mut tap);
     let tokens = tokens(&mut run, model, stored, frame, num_frames, false);
-    (tokens.values.to_vec(), tokens.positions.to_vec(), tokens.pointer_tokens)
+    let pointers = tokens.spans.iter().filter(|span| span.place == Place::Unplaced);
+    let pointer_tokens = pointers.map(|span| span.tokens).sum();
+    (tokens.values.to_vec(), tokens.positions.to_vec(), pointer_tokens)
 }
 
-/// Memory attention over the tokens that a frame attends to: its index, frames of the video, direction of the pass.
+/// Memory attention over the tokens that a frame attends to: its index, frames of the video, direction of the
+/// pass.
 pub fn memory_attention(
     model: &Model,
     workspace: &mut Workspace,
@@ -216,7 +220,10 @@ pub fn memory_attention_over(
     positions: Vec<f32>,
     pointer_tokens: usize,
 ) -> Vec<f32> {
-    let tokens = MemoryTokens { values: values.into(), positions: positions.into(), pointer_tokens };
+    let (d, m) = (model.config.d_model, model.config.mem_dim);
+    let memories = (values.len() - pointer_tokens * m) / model.recall.layout().spatial_len();
+    let spans = model.recall.layout().spans(memories, pointer_tokens / (d / m));
+    let tokens = MemoryTokens { values: values.into(), positions: positions.into(), spans };
     condition(model, &mut model.run(&mut Workspace::default(), tap), level2, tokens)
 }
 
@@ -260,8 +267,8 @@ pub fn remembered(
     Some((memory, output.obj_ptr.to_vec()))
 }
 
-/// The state of an object's memory policy, as sessions save it, and the tracked frames whose memories `frame` would look at
-/// in a forward pass, in their order.
+/// The state of an object's memory policy, as sessions save it, and the tracked frames whose memories `frame`
+/// would look at in a forward pass, in their order.
 pub fn memory_policy(
     predictor: &crate::VideoPredictor,
     obj_id: u32,
@@ -270,8 +277,9 @@ pub fn memory_policy(
     predictor.policy(obj_id, frame)
 }
 
-/// Runs the Kalman filter of the SAMURAI policy over boxes: a start, then per box a prediction and, where `seen` says so, an
-/// update. Mean, `[8]`, and covariance, `[8][8]`, after each, and the prediction's IoU with each of `compared`.
+/// Runs the Kalman filter of the SAMURAI policy over boxes: a start, then per box a prediction and, where
+/// `seen` says so, an update. Mean, `[8]`, and covariance, `[8][8]`, after each, and the prediction's IoU
+/// with each of `compared`.
 #[allow(clippy::type_complexity)]
 pub fn kalman(boxes: &[([f64; 4], bool, [[f64; 4]; 2])]) -> Vec<([f64; 8], [[f64; 8]; 8], [f64; 2])> {
     let mut filter: Option<Kalman> = None;
@@ -292,7 +300,8 @@ pub fn kalman(boxes: &[([f64; 4], bool, [[f64; 4]; 2])]) -> Vec<([f64; 8], [[f64
     boxes.iter().map(step).collect()
 }
 
-/// Position encoding of the memory attention's input, `[g, g, D]`, and of a spatial memory, `[g, g, mem_dim]`.
+/// Position encoding of the memory attention's input, `[g, g, D]`, and of a spatial memory,
+/// `[g, g, mem_dim]`.
 pub fn position_encodings(model: &Model) -> (Vec<f32>, &[f32]) {
-    (model.memory_attention.position(), &model.memory_position)
+    (model.memory_attention.position(), model.recall.position())
 }

@@ -12,8 +12,8 @@ use crate::image_encoder::{Features, ImageEncoder};
 use crate::mask_decoder::MaskDecoder;
 use crate::memory::attention::MemoryAttention;
 use crate::memory::encoder::MemoryEncoder;
-use crate::nn::position::sine_2d;
-use crate::nn::{Linear, RowMlp};
+use crate::memory::recall::Recall;
+use crate::nn::Mlp;
 use crate::precision::Precision;
 use crate::prompt_encoder::PromptEncoder;
 use crate::tap::Tap;
@@ -42,8 +42,8 @@ pub struct ModelOptions {
     pub config: Option<Config>,
     /// In which precision the linear layers run.
     pub precision: Precision,
-    /// Side to which images are resized, in place of the configuration's: a multiple of 32. Smaller is faster and less
-    /// accurate.
+    /// Side to which images are resized, in place of the configuration's: a multiple of 32. Smaller is faster
+    /// and less accurate.
     pub image_size: Option<usize>,
 }
 
@@ -61,18 +61,13 @@ pub struct Model {
     pub(crate) memory_encoder: MemoryEncoder,
     /// Learned 4×4/4 convolution of a 0/1 mask prompt.
     pub(crate) mask_downsample: Conv2d,
-    /// `(num_maskmem, mem_dim)`.
-    pub(crate) maskmem_tpos_enc: Vec<f32>,
-    /// `[D]`: added to the features of a frame that looks at no memory.
+    /// `[D]`: added to the features of a frame that attends to no memory.
     pub(crate) no_mem_embed: Vec<f32>,
     pub(crate) no_obj_ptr: Vec<f32>,
     /// 2.1: `[mem_dim]`, added to the memory of a frame where the object is absent.
     pub(crate) no_obj_embed_spatial: Option<Vec<f32>>,
-    pub(crate) obj_ptr_proj: RowMlp,
-    /// 2.1: D → `mem_dim`, for the temporal encoding of object pointers.
-    pub(crate) obj_ptr_tpos_proj: Option<Linear>,
-    /// `[grid, grid, mem_dim]`: position of every spatial memory.
-    pub(crate) memory_position: Vec<f32>,
+    pub(crate) obj_ptr_proj: Mlp,
+    pub(crate) recall: Recall,
 }
 
 impl std::fmt::Debug for Model {
@@ -83,9 +78,9 @@ impl std::fmt::Debug for Model {
 }
 
 impl Model {
-    /// Opens a checkpoint: Meta's `.pt` as published, or a safetensors file in Meta's or in the Hugging Face library's
-    /// naming; contents tell them apart. Weights may be F32, F16 or BF16. The file is memory-mapped while it is read and not kept open. Nothing
-    /// in a `.pt` is executed.
+    /// Opens a checkpoint: Meta's `.pt` as published, or a safetensors file in Meta's or in the Hugging Face
+    /// library's naming; contents tell them apart. Weights may be F32, F16 or BF16. The file is memory-mapped
+    /// while it is read and not kept open. Nothing in a `.pt` is executed.
     ///
     /// # Errors
     /// If the file cannot be read, is damaged, or does not hold exactly the tensors of a SAM 2 or 2.1 model.
@@ -182,19 +177,14 @@ impl Model {
             memory_attention,
             memory_encoder,
             mask_downsample: Conv2d::new(isa, &weight, &bias, 1, 4, 4, 0),
-            maskmem_tpos_enc: root.tensor("maskmem_tpos_enc", &[config.num_maskmem, 1, 1, m])?,
             no_mem_embed: root.tensor("no_mem_embed", &[1, 1, d])?,
             no_obj_ptr: root.tensor("no_obj_ptr", &[1, d])?,
             no_obj_embed_spatial: config
                 .no_obj_embed_spatial
                 .then(|| root.tensor("no_obj_embed_spatial", &[1, m]))
                 .transpose()?,
-            obj_ptr_proj: RowMlp::load(&root.at("obj_ptr_proj"), isa, &[d, d, d, d])?,
-            obj_ptr_tpos_proj: config
-                .proj_tpos_enc_in_obj_ptrs
-                .then(|| Linear::load(&root.at("obj_ptr_tpos_proj"), isa, m, d))
-                .transpose()?,
-            memory_position: sine_2d(config.grid(), m),
+            obj_ptr_proj: Mlp::load(&root.at("obj_ptr_proj"), isa, &[d, d, d, d])?,
+            recall: Recall::load(root, isa, &config)?,
             precision: root.precision(),
             config,
             summary,
@@ -217,8 +207,8 @@ impl Model {
         self.config.low_res_size()
     }
 
-    /// A number that two models share if they have the same weights, from whatever kind of file. What was computed with
-    /// another model (embeddings, a session) is refused.
+    /// A number that two models share if they have the same weights, from whatever kind of file. What was
+    /// computed with another model (embeddings, a session) is refused.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
@@ -228,7 +218,8 @@ impl Model {
         &self.summary
     }
 
-    /// The image encoder on a normalised image, `[S, S, 3]`; see [`crate::ImagePredictor`] for pixels in, masks out.
+    /// The image encoder on a normalised image, `[S, S, 3]`; see [`crate::ImagePredictor`] for pixels in,
+    /// masks out.
     ///
     /// # Panics
     /// If `image` has another size.

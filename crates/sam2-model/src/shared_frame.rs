@@ -1,6 +1,8 @@
-//! What the objects of a frame share: everything that depends on the frame alone, computed when the first of them needs it.
+//! What the objects of a frame share: everything that depends on the frame alone, computed when the first of
+//! them needs it.
 
-use crate::memory::attention::{MemoryTokens, SharedQueries};
+use crate::memory::attention::SharedQueries;
+use crate::memory::tokens::MemoryTokens;
 use crate::model::Model;
 use crate::workspace::{Buffer, Run};
 
@@ -79,7 +81,7 @@ mod tests {
             let tokens = MemoryTokens {
                 values: noise((grid * grid * (object + 1) + 2 * d / m) * m, object).into(),
                 positions: noise((grid * grid * (object + 1) + 2 * d / m) * m, object + 10).into(),
-                pointer_tokens: 2 * d / m,
+                spans: model.recall.layout().spans(object + 1, 2),
             };
             // The last object is absent.
             let logits = if object == 2 { vec![NO_OBJ_SCORE; low * low] } else { noise(low * low, object) };

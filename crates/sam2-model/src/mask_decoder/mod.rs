@@ -11,7 +11,7 @@ use kernels::{Isa, rows};
 use crate::config::Config;
 use crate::error::LoadError;
 use crate::image_encoder::Features;
-use crate::nn::RowMlp;
+use crate::nn::Mlp;
 use crate::scores::{argmax, stability_score};
 use crate::weights::Scope;
 use crate::workspace::Run;
@@ -31,9 +31,9 @@ pub(crate) struct MaskDecoder {
     /// `(6, D)`: object score, IoU and mask tokens, in this order.
     output_tokens: Vec<f32>,
     upscaling: Upscaling,
-    hypernetworks: [RowMlp; MASK_TOKENS],
-    iou_head: RowMlp,
-    object_score_head: RowMlp,
+    hypernetworks: [Mlp; MASK_TOKENS],
+    iou_head: Mlp,
+    object_score_head: Mlp,
 }
 
 /// A prompt as the prompt encoder hands it over.
@@ -100,14 +100,14 @@ impl MaskDecoder {
         output_tokens.extend(scope.at("iou_token").tensor("weight", &[1, d])?);
         output_tokens.extend(scope.at("mask_tokens").tensor("weight", &[MASK_TOKENS, d])?);
         let hyper =
-            |i: usize| RowMlp::load(&scope.at("output_hypernetworks_mlps").at(i), isa, &[d, d, d, d / 8]);
+            |i: usize| Mlp::load(&scope.at("output_hypernetworks_mlps").at(i), isa, &[d, d, d, d / 8]);
         Ok(Self {
             transformer: TwoWayTransformer::load(&scope.at("transformer"), isa, d)?,
             output_tokens,
             upscaling: Upscaling::load(&scope.at("output_upscaling"), isa, d)?,
             hypernetworks: [hyper(0)?, hyper(1)?, hyper(2)?, hyper(3)?],
-            iou_head: RowMlp::load(&scope.at("iou_prediction_head"), isa, &[d, 256, 256, MASK_TOKENS])?,
-            object_score_head: RowMlp::load(&scope.at("pred_obj_score_head"), isa, &[d, d, d, 1])?,
+            iou_head: Mlp::load(&scope.at("iou_prediction_head"), isa, &[d, 256, 256, MASK_TOKENS])?,
+            object_score_head: Mlp::load(&scope.at("pred_obj_score_head"), isa, &[d, d, d, 1])?,
         })
     }
 

@@ -5,3 +5,8 @@ pub(crate) mod attention;
 pub(crate) mod bank;
 pub(crate) mod encoder;
 pub(crate) mod policy;
+pub(crate) mod recall;
+pub(crate) mod tokens;
+
+#[cfg(test)]
+mod tests;

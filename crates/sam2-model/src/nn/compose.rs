@@ -3,7 +3,9 @@
 use kernels::{Isa, parallel};
 
 use super::Linear;
+use crate::error::LoadError;
 use crate::precision::Precision;
+use crate::weights::Scope;
 
 /// `outer ∘ inner` of two linear maps, summed in double precision.
 pub(crate) fn compose(
@@ -32,4 +34,12 @@ pub(crate) fn compose(
         bias[0] = sum as f32;
     });
     Linear::quantized(isa, precision, &weight, bias, k)
+}
+
+/// `out_proj ∘ v_proj` of an attention between `width` channels outside and `d` inside. The weights of a
+/// softmax sum to one, so this map of averaged inputs equals the averaged values, projected.
+pub(crate) fn fold_values(scope: &Scope, isa: Isa, d: usize, width: usize) -> Result<Linear, LoadError> {
+    let (value, value_bias) = scope.at("v_proj").linear(d, width)?;
+    let (out, out_bias) = scope.at("out_proj").linear(d, d)?;
+    Ok(compose(isa, scope.precision(), (&out, &out_bias), (&value, &value_bias)))
 }

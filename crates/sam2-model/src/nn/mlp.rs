@@ -7,17 +7,17 @@ use super::{LayerNorm, Linear};
 use crate::error::LoadError;
 use crate::weights::Scope;
 
-/// `x + W₂ · act(W₁ · norm(x))`: the second half of a transformer block, a few rows at a time so that the hidden
-/// activations stay in the cache.
+/// `x + W₂ · act(W₁ · norm(x))`: the second half of a transformer block, a few rows at a time so that the
+/// hidden activations stay in the cache.
 #[derive(Clone, Debug)]
-pub(crate) struct Mlp {
+pub(crate) struct FeedForward {
     pub norm: LayerNorm,
     pub first: Linear,
     pub second: Linear,
     pub activation: Activation,
 }
 
-impl Mlp {
+impl FeedForward {
     /// `x`, `(N, C)`, in place.
     pub fn forward(&self, isa: Isa, x: &mut [f32]) {
         parallel::for_each_chunk_mut(x, self.task(isa, x.len()), |_, x| {
@@ -65,11 +65,11 @@ impl Mlp {
 
 /// Linear layers with ReLU in between, for few rows. Meta: `sam2/modeling/sam2_utils.py`, class `MLP`.
 #[derive(Clone, Debug)]
-pub(crate) struct RowMlp {
+pub(crate) struct Mlp {
     layers: Vec<Linear>,
 }
 
-impl RowMlp {
+impl Mlp {
     /// `layers.0`, `layers.1`, … of widths `widths[0] → widths[1] → …`.
     pub fn load(scope: &Scope, isa: Isa, widths: &[usize]) -> Result<Self, LoadError> {
         let scope = scope.at("layers");

@@ -7,6 +7,6 @@ mod mlp;
 pub(crate) mod position;
 
 pub(crate) use attention::Attention;
-pub(crate) use compose::compose;
+pub(crate) use compose::{compose, fold_values};
 pub(crate) use layers::{LayerNorm, Linear};
-pub(crate) use mlp::{Mlp, RowMlp};
+pub(crate) use mlp::{FeedForward, Mlp};

@@ -5,7 +5,7 @@ use kernels::gemm::Activation;
 use kernels::{Isa, rows};
 
 use crate::error::LoadError;
-use crate::nn::{LayerNorm, Linear, Mlp};
+use crate::nn::{FeedForward, LayerNorm, Linear};
 use crate::weights::Scope;
 use crate::workspace::Run;
 
@@ -15,7 +15,7 @@ const KERNEL: usize = 7;
 #[derive(Clone, Debug)]
 pub(crate) struct CxBlock {
     depthwise: Depthwise,
-    mlp: Mlp,
+    feed_forward: FeedForward,
 }
 
 impl CxBlock {
@@ -31,7 +31,7 @@ impl CxBlock {
         }
         Ok(Self {
             depthwise: Depthwise::new(&weight, &dwconv.tensor("bias", &[d])?, KERNEL),
-            mlp: Mlp {
+            feed_forward: FeedForward {
                 norm: LayerNorm::load(&scope.at("norm"), d, 1e-6)?,
                 first: Linear::load_quantized(&scope.at("pwconv1"), isa, 4 * d, d)?,
                 second: Linear::quantized(isa, scope.precision(), &second, second_bias, 4 * d),
@@ -44,7 +44,7 @@ impl CxBlock {
     pub fn forward(&self, run: &mut Run, x: &mut [f32], side: usize) {
         let mixed = self.depthwise.forward(run.isa, x, (side, side));
         let mut branch = run.take(x.len());
-        self.mlp.branch(run.isa, &mixed, &mut branch);
+        self.feed_forward.branch(run.isa, &mixed, &mut branch);
         rows::add(run.isa, x, &branch);
         run.give(branch);
     }

@@ -1,30 +1,32 @@
 //! DAM4SAM: a distractor-aware memory (arXiv 2411.17576, section 3; arXiv 2509.13864).
 //!
-//! The recent appearance memory (RAM) holds a few spread-out recent frames on which the object was seen, for the outline; the
-//! distractor-resolving memory (DRM) holds frames on which a look-alike was near and told apart, so that it is told apart
-//! again. A look-alike shows in the masks that were not chosen: one of them reaches to where the chosen one does not.
-//! Frames of the DRM look like prompted ones to the model: they carry no distance in time.
+//! The recent appearance memory (RAM) holds a few spread-out recent frames with the object in view, for
+//! accurate outlines; the distractor-resolving memory (DRM) holds frames on which the object was
+//! distinguished from a look-alike nearby. A look-alike is detected from the candidate masks that were not
+//! selected: one of them extends beyond the selected one. Frames of the DRM have the temporal index of
+//! prompted frames: they carry no distance in time.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Candidates, Choice, MemoryPolicy, Offer, by_rank};
+use super::candidates::{Candidates, HypothesisMasks, Selection};
+use super::interface::{MemoryPolicy, by_rank};
 use crate::components::Components;
-use crate::memory::bank::{Moment, Spatial, StoredOutput, View};
+use crate::memory::bank::{FrameTime, RecallContext, SpatialMemory, StoredOutput};
 use crate::scores::argmax;
 
 /// Slots of either memory.
 const SLOTS: usize = 3;
 /// Frames between two entries of the same memory (Δ).
 const INTERVAL: u64 = 5;
-/// A look-alike is near if the box of the object is less than this share of the box around both (θ_anc).
+/// A look-alike is near if the object's box is less than this share of the box around both (θ_anc).
 const DISTRACTOR_RATIO: f64 = 0.7;
-/// Predicted IoU above which the chosen mask is trusted (θ_IoU).
+/// Predicted IoU above which the selected mask is trusted (θ_IoU).
 const TRUSTED_IOU: f32 = 0.8;
-/// Relative change of area, against the usual one, up to which it is (θ_area).
+/// Relative change of area from the median up to which a mask is trusted (θ_area).
 const AREA_CHANGE: f64 = 0.2;
-/// Frames that the usual area is the median of (N_med).
+/// Number of frames in the median of areas (N_med).
 const AREAS: usize = 10;
 
 #[derive(Clone, Debug, Default)]
@@ -39,15 +41,17 @@ struct State {
     resolving: VecDeque<usize>,
     /// Areas of the last masks of the object in view, newest last.
     areas: VecDeque<usize>,
-    /// Whether a look-alike was seen on the frame that is about to be stored.
+    /// Whether a look-alike was detected on the frame that is about to be stored.
     distractor: bool,
 }
 
-/// Whether one of the masks that were not chosen reaches to another object.
-fn shows_distractor(candidates: &Candidates, chosen: usize) -> bool {
+/// Whether a mask that was not selected extends to another object.
+fn shows_distractor(candidates: &Candidates, selected: usize) -> bool {
     let side = candidates.side();
-    let Some(object) = Area::of(candidates.mask(chosen).iter().map(|&x| x > 0.0), side) else { return false };
-    (0..candidates.ious.len()).filter(|&k| k != chosen).any(|k| {
+    let Some(object) = Area::of(candidates.mask(selected).iter().map(|&x| x > 0.0), side) else {
+        return false;
+    };
+    (0..candidates.ious.len()).filter(|&k| k != selected).any(|k| {
         let component = largest_component(candidates.mask(k), side);
         Area::of(component.into_iter(), side)
             .is_some_and(|other| object.size() / object.join(&other).size() < DISTRACTOR_RATIO)
@@ -88,7 +92,7 @@ impl Area {
 
 impl State {
     /// Whether enough frames have passed since the last entry.
-    fn is_due(entries: &VecDeque<usize>, at: Moment) -> bool {
+    fn is_due(entries: &VecDeque<usize>, at: FrameTime) -> bool {
         entries.back().is_none_or(|&frame| at.since(frame).unsigned_abs() >= INTERVAL)
     }
 
@@ -100,7 +104,7 @@ impl State {
         }
     }
 
-    /// Whether `area` is about what it was.
+    /// Whether `area` is close to the median of the last ones.
     fn is_usual(&self, area: usize) -> bool {
         let mut areas: Vec<usize> = self.areas.iter().copied().collect();
         areas.sort_unstable();
@@ -110,28 +114,28 @@ impl State {
 }
 
 impl MemoryPolicy for Dam4sam {
-    fn recent<'a>(&self, view: &View<'a>) -> Vec<Spatial<'a>> {
-        let resolving = self.state.resolving.iter().filter_map(|&frame| view.output(frame));
+    fn recent<'a>(&self, context: &RecallContext<'a>) -> Vec<SpatialMemory<'a>> {
+        let resolving = self.state.resolving.iter().filter_map(|&frame| context.output(frame));
         let mut memories: Vec<_> =
-            resolving.map(|output| Spatial { output, slot: view.slots, weight: 1.0 }).collect();
+            resolving.map(|output| SpatialMemory { output, slot: context.slots, weight: 1.0 }).collect();
         let mut recent: Vec<usize> = self.state.recent.iter().copied().collect();
-        let last = view.at.ago(1).filter(|f| !recent.contains(f));
-        recent.extend(last.filter(|&f| view.output(f).is_some_and(|output| output.object_score > 0.0)));
-        recent.sort_by_key(|&f| -view.at.since(f));
-        memories.extend(by_rank(view, &recent[recent.len().saturating_sub(SLOTS)..]));
+        let last = context.at.ago(1).filter(|f| !recent.contains(f));
+        recent.extend(last.filter(|&f| context.output(f).is_some_and(|output| output.object_score > 0.0)));
+        recent.sort_by_key(|&f| -context.at.since(f));
+        memories.extend(by_rank(context, &recent[recent.len().saturating_sub(SLOTS)..]));
         memories
     }
 
-    fn choose(&mut self, _at: Moment, offers: &[Offer]) -> Vec<Choice> {
-        let candidates = &offers[0].candidates;
+    fn select(&mut self, _at: FrameTime, hypotheses: &[HypothesisMasks]) -> Vec<Selection> {
+        let candidates = &hypotheses[0].candidates;
         let best = argmax(&candidates.ious);
         self.state.distractor = shows_distractor(candidates, best);
-        vec![Choice::single(best)]
+        vec![Selection::single(best)]
     }
 
-    fn stored(&mut self, at: Moment, output: &StoredOutput) {
+    fn on_stored(&mut self, at: FrameTime, output: &StoredOutput) {
         let area = output.low_res.iter().filter(|&&x| x > 0.0).count();
-        // What is out of sight teaches nothing about how it looks.
+        // A frame without the object carries no appearance.
         if output.object_score <= 0.0 || area == 0 {
             return;
         }
@@ -149,7 +153,7 @@ impl MemoryPolicy for Dam4sam {
         }
     }
 
-    fn keeps(&self, _view: &View) -> Vec<usize> {
+    fn frames_to_keep(&self, _context: &RecallContext) -> Vec<usize> {
         self.state.recent.iter().chain(&self.state.resolving).copied().collect()
     }
 
@@ -217,8 +221,8 @@ mod tests {
                 iou,
                 motion: None,
             };
-            let at = Moment { frame, num_frames: 100, direction: crate::Direction::Forward };
-            policy.stored(at, &output);
+            let at = FrameTime { frame, num_frames: 100, direction: crate::Direction::Forward };
+            policy.on_stored(at, &output);
             (policy.state.recent.clone(), policy.state.resolving.clone())
         };
         for frame in 1..=3 {

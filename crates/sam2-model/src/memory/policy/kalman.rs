@@ -1,5 +1,6 @@
-//! A Kalman filter over boxes with constant velocity: the motion model of SAMURAI (arXiv 2411.11922, section 4.1), with the
-//! noise model of DeepSORT (arXiv 1703.07402): deviations proportional to the height of the box.
+//! A Kalman filter over boxes with constant velocity: the motion model of SAMURAI (arXiv 2411.11922, section
+//! 4.1), with the noise model of DeepSORT (arXiv 1703.07402): deviations proportional to the height of the
+//! box.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,14 +19,15 @@ pub(crate) struct Kalman {
     pub covariance: Matrix<8, 8>,
 }
 
-/// Centre x, centre y, aspect, height of an inclusive box `x0, y0, x1, y1`. A box without height counts as one pixel high.
+/// Centre x, centre y, aspect, height of an inclusive box `x0, y0, x1, y1`. A box without height counts as
+/// one pixel high.
 fn measurement([x0, y0, x1, y1]: [f64; 4]) -> Vector<4> {
     let height = if y1 - y0 == 0.0 { 1.0 } else { y1 - y0 };
     [(x0 + x1) / 2.0, (y0 + y1) / 2.0, (x1 - x0) / height, height]
 }
 
 impl Kalman {
-    /// At rest where `bbox` is.
+    /// At rest at `bbox`.
     pub fn new(bbox: [f64; 4]) -> Self {
         let z = measurement(bbox);
         let (p, v) = (2.0 * POSITION * z[3], 10.0 * VELOCITY * z[3]);
@@ -54,7 +56,7 @@ impl Kalman {
         (0..8).for_each(|i| self.covariance[i][i] += deviations[i] * deviations[i]);
     }
 
-    /// Corrects the prediction by a box that was seen.
+    /// Corrects the prediction by an observed box.
     pub fn update(&mut self, bbox: [f64; 4]) {
         let z = measurement(bbox);
         let p = POSITION * self.mean[3];
@@ -102,7 +104,7 @@ fn dot<const N: usize>(a: &Vector<N>, b: &Vector<N>) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// Lower triangle L with L·Lᵀ = `a`, which is positive definite: a sum of squares on its diagonal sees to it.
+/// Lower triangle L with L·Lᵀ = `a`, which is positive definite: its diagonal has squares added to it.
 fn cholesky(a: &Matrix<4, 4>) -> Matrix<4, 4> {
     let mut l = [[0.0; 4]; 4];
     for i in 0..4 {

@@ -1,9 +1,9 @@
-//! Meta's memory: the prompted frames and the last six. `sam2/modeling/sam2_base.py`,
+//! Meta's policy: the prompted frames and the last six. `sam2/modeling/sam2_base.py`,
 //! `_prepare_memory_conditioned_features`.
 
-use super::MemoryPolicy;
+use super::interface::MemoryPolicy;
 
-/// Remembers what was last, whatever it was.
+/// The defaults of [`MemoryPolicy`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sam2;
 

@@ -1,22 +1,24 @@
 //! SAM2Long: a constrained tree of memories (arXiv 2410.16268, section 3.2).
 //!
-//! Up to three hypotheses about an object are followed side by side, each with memories of its own. On every frame each
-//! offers three masks; of the nine branches those are followed whose masks have the largest product of predicted IoUs since
-//! the object was prompted. A hypothesis looks back at frames with a good mask, the surer ones with more weight.
+//! Up to three hypotheses about an object are followed side by side, each with memories of its own. On every
+//! frame each has three candidate masks; of the nine branches, tracking continues with the three whose masks
+//! have the largest product of predicted IoUs since the object was prompted. A hypothesis attends to frames
+//! with a good mask, weighted by their object scores.
 //!
-//! The paper shows the masks of the hypothesis that has won when the video is over. Here a frame is answered when it is
-//! given, by the hypothesis that leads then.
+//! The paper reports the masks of the hypothesis that leads at the end of the video. Here the output of a
+//! frame is that of the hypothesis that leads on this frame, because frames are answered one by one.
 
 use std::cmp::Ordering;
 
-use super::{Choice, MemoryPolicy, Offer, by_rank, seen};
-use crate::memory::bank::{Moment, Spatial, StoredOutput, View};
+use super::candidates::{HypothesisMasks, Selection};
+use super::interface::{MemoryPolicy, by_rank, visited};
+use crate::memory::bank::{FrameTime, RecallContext, SpatialMemory, StoredOutput};
 
 /// Hypotheses (P).
 const PATHWAYS: usize = 3;
 /// If no object score is at least this far from 0, the frame is uncertain (δ_conf).
 const CONFIDENT_SCORE: f32 = 2.0;
-/// Predicted IoU above which a frame is looked at later (δ_IoU).
+/// Predicted IoU above which later frames attend to a frame (δ_IoU).
 const MEMORY_IOU: f32 = 0.3;
 /// Weights of the least and the most certain memory.
 const WEIGHTS: (f32, f32) = (0.95, 1.05);
@@ -31,16 +33,16 @@ fn is_good(output: &StoredOutput) -> bool {
 }
 
 /// The last good frames, in the order of the pass.
-fn good_frames(view: &View) -> Vec<usize> {
-    let good = seen(view).into_iter().filter(|(_, output)| is_good(output));
-    let mut frames: Vec<usize> = good.map(|(f, _)| f).take(view.slots).collect();
+fn good_frames(context: &RecallContext) -> Vec<usize> {
+    let good = visited(context).into_iter().filter(|(_, output)| is_good(output));
+    let mut frames: Vec<usize> = good.map(|(f, _)| f).take(context.slots).collect();
     frames.reverse();
     frames
 }
 
 impl MemoryPolicy for Sam2long {
-    fn recent<'a>(&self, view: &View<'a>) -> Vec<Spatial<'a>> {
-        let mut memories = by_rank(view, &good_frames(view));
+    fn recent<'a>(&self, context: &RecallContext<'a>) -> Vec<SpatialMemory<'a>> {
+        let mut memories = by_rank(context, &good_frames(context));
         let mut by_score: Vec<usize> = (0..memories.len()).collect();
         by_score
             .sort_by(|&a, &b| memories[a].output.object_score.total_cmp(&memories[b].output.object_score));
@@ -53,19 +55,19 @@ impl MemoryPolicy for Sam2long {
         memories
     }
 
-    fn choose(&mut self, _at: Moment, offers: &[Offer]) -> Vec<Choice> {
+    fn select(&mut self, _at: FrameTime, hypotheses: &[HypothesisMasks]) -> Vec<Selection> {
         let mut branches = Vec::new();
-        for (i, offer) in offers.iter().enumerate() {
-            for (candidate, &iou) in offer.candidates.ious.iter().enumerate() {
-                let score = offer.score + (f64::from(iou).max(0.0) + EPS).ln();
-                branches.push((Choice { offer: i, candidate, score, motion: None }, iou));
+        for (i, hypothesis) in hypotheses.iter().enumerate() {
+            for (candidate, &iou) in hypothesis.candidates.ious.iter().enumerate() {
+                let score = hypothesis.score + (f64::from(iou).max(0.0) + EPS).ln();
+                branches.push((Selection { hypothesis: i, candidate, score, motion: None }, iou));
             }
         }
-        // Stable: of equals the first offer's first candidate leads.
+        // A stable sort: among equals the first hypothesis's first candidate leads.
         branches.sort_by(|(a, _), (b, _)| b.score.partial_cmp(&a.score).unwrap_or(Ordering::Equal));
-        let uncertain = offers.iter().all(|offer| offer.candidates.object_score.abs() < CONFIDENT_SCORE);
+        let uncertain = hypotheses.iter().all(|h| h.candidates.object_score.abs() < CONFIDENT_SCORE);
         if uncertain {
-            // Different hypotheses: no two with the same IoU to two decimals.
+            // Keeps hypotheses diverse: no two with the same IoU to two decimals.
             let mut known = Vec::new();
             branches.retain(|(_, iou)| {
                 let rounded = (iou * 100.0).round() as i32;
@@ -74,11 +76,11 @@ impl MemoryPolicy for Sam2long {
                 new
             });
         }
-        branches.into_iter().map(|(choice, _)| choice).take(PATHWAYS).collect()
+        branches.into_iter().map(|(selection, _)| selection).take(PATHWAYS).collect()
     }
 
-    fn keeps(&self, view: &View) -> Vec<usize> {
-        good_frames(view)
+    fn frames_to_keep(&self, context: &RecallContext) -> Vec<usize> {
+        good_frames(context)
     }
 }
 
@@ -88,7 +90,7 @@ mod tests {
     use crate::memory::policy::Candidates;
     use kernels::Isa;
 
-    fn offer(score: f64, ious: [f32; 3], object_score: f32) -> Offer {
+    fn hypothesis(score: f64, ious: [f32; 3], object_score: f32) -> HypothesisMasks {
         let candidates = Candidates {
             masks: vec![0.0; 3],
             ious: ious.to_vec(),
@@ -98,27 +100,27 @@ mod tests {
             input_size: 64,
             isa: Isa::best(),
         };
-        Offer { candidates, score }
+        HypothesisMasks { candidates, score }
     }
 
-    fn choose(offers: &[Offer]) -> Vec<(usize, usize)> {
-        let at = Moment { frame: 1, num_frames: 9, direction: crate::Direction::Forward };
-        Sam2long.choose(at, offers).iter().map(|choice| (choice.offer, choice.candidate)).collect()
+    fn select(hypotheses: &[HypothesisMasks]) -> Vec<(usize, usize)> {
+        let at = FrameTime { frame: 1, num_frames: 9, direction: crate::Direction::Forward };
+        Sam2long.select(at, hypotheses).iter().map(|s| (s.hypothesis, s.candidate)).collect()
     }
 
     #[test]
     fn the_branches_with_the_best_scores_since_the_beginning_are_followed() {
-        let offers = [offer(-0.1, [0.5, 0.6, 0.4], 9.0), offer(-2.0, [0.99, 0.9, 0.95], 9.0)];
-        assert_eq!(choose(&offers), [(0, 1), (0, 0), (0, 2)]);
-        let offers = [offer(-0.1, [0.5, 0.1, 0.1], 9.0), offer(-0.2, [0.9, 0.8, 0.1], 9.0)];
-        assert_eq!(choose(&offers), [(1, 0), (1, 1), (0, 0)]);
+        let hypotheses = [hypothesis(-0.1, [0.5, 0.6, 0.4], 9.0), hypothesis(-2.0, [0.99, 0.9, 0.95], 9.0)];
+        assert_eq!(select(&hypotheses), [(0, 1), (0, 0), (0, 2)]);
+        let hypotheses = [hypothesis(-0.1, [0.5, 0.1, 0.1], 9.0), hypothesis(-0.2, [0.9, 0.8, 0.1], 9.0)];
+        assert_eq!(select(&hypotheses), [(1, 0), (1, 1), (0, 0)]);
     }
 
     #[test]
     fn uncertain_frames_are_answered_by_different_masks() {
-        let offers = [offer(-0.1, [0.8, 0.8, 0.4], 1.0), offer(-0.2, [0.801, 0.7, 0.1], -1.0)];
-        assert_eq!(choose(&offers), [(0, 0), (1, 1), (0, 2)]);
-        let certain = [offer(-0.1, [0.8, 0.8, 0.4], 3.0), offer(-0.2, [0.801, 0.7, 0.1], -1.0)];
-        assert_eq!(choose(&certain), [(0, 0), (0, 1), (1, 0)]);
+        let hypotheses = [hypothesis(-0.1, [0.8, 0.8, 0.4], 1.0), hypothesis(-0.2, [0.801, 0.7, 0.1], -1.0)];
+        assert_eq!(select(&hypotheses), [(0, 0), (1, 1), (0, 2)]);
+        let certain = [hypothesis(-0.1, [0.8, 0.8, 0.4], 3.0), hypothesis(-0.2, [0.801, 0.7, 0.1], -1.0)];
+        assert_eq!(select(&certain), [(0, 0), (0, 1), (1, 0)]);
     }
 }

@@ -1,19 +1,21 @@
 //! SAMURAI: motion-aware masks and memories (arXiv 2411.11922).
 //!
-//! Section 4.1: of the three masks the one is taken that is best by a mean of its predicted IoU and its overlap with
-//! where a Kalman filter expects the object. Section 4.2: of the past only frames with a good mask are looked at.
-//! Constants are in the configuration, by default as published with its code. Unlike there, every object has a filter of
-//! its own, and passes may begin at any prompted frame and go either way.
+//! Section 4.1: among three masks the policy selects by a weighted mean of predicted IoU and overlap with the
+//! box that a Kalman filter predicts. Section 4.2: frames attend to past frames with a good mask only.
+//! Constants are in the configuration, by default as published with its code. Unlike the published code,
+//! every object has a filter of its own, and passes may begin at any prompted frame and run in either
+//! direction.
 
 use serde::{Deserialize, Serialize};
 
+use super::candidates::{Candidates, HypothesisMasks, Selection};
+use super::interface::{MemoryPolicy, by_rank, visited};
 use super::kalman::Kalman;
-use super::{Candidates, Choice, MemoryPolicy, Offer, by_rank, seen};
 use crate::config::SamuraiConfig;
-use crate::memory::bank::{Moment, Spatial, StoredOutput, View};
+use crate::memory::bank::{FrameTime, RecallContext, SpatialMemory, StoredOutput};
 use crate::scores::argmax;
 
-/// The first frames after the one where the object was first seen are never looked at as memories, the last one apart.
+/// Number of frames after the first prompted one that are never memories, except as the last frame.
 const SKIPPED: i64 = 1;
 
 #[derive(Clone, Debug)]
@@ -33,8 +35,8 @@ impl Samurai {
         Self { config, state: State::default() }
     }
 
-    /// The mask, and its overlap with the expected place once that has a say.
-    fn decide(&mut self, candidates: &Candidates) -> Choice {
+    /// The mask, and its overlap with the predicted box once enough stable frames have passed.
+    fn decide(&mut self, candidates: &Candidates) -> Selection {
         let State { filter, stable_frames } = &mut self.state;
         let best = argmax(&candidates.ious);
         let filter = match filter {
@@ -42,7 +44,7 @@ impl Samurai {
             _ => {
                 *filter = Some(Kalman::new(candidates.bbox(best)));
                 *stable_frames += 1;
-                return Choice::single(best);
+                return Selection::single(best);
             }
         };
         filter.predict();
@@ -53,7 +55,7 @@ impl Samurai {
             } else {
                 *stable_frames = 0;
             }
-            return Choice::single(best);
+            return Selection::single(best);
         }
         let boxes: Vec<_> = (0..candidates.ious.len()).map(|k| candidates.bbox(k)).collect();
         let overlaps: Vec<f64> = boxes.iter().map(|&bbox| filter.iou(bbox)).collect();
@@ -65,28 +67,33 @@ impl Samurai {
         } else {
             filter.update(boxes[chosen]);
         }
-        Choice { motion: Some(overlaps[chosen]), ..Choice::single(chosen) }
+        Selection { motion: Some(overlaps[chosen]), ..Selection::single(chosen) }
     }
 
-    /// Whether a frame shows the object well enough to be looked at later.
+    /// Whether later frames may attend to a frame.
     fn is_good(&self, output: &StoredOutput) -> bool {
         output.iou > self.config.memory_bank_iou_threshold
             && output.object_score > self.config.memory_bank_obj_score_threshold
             && output.motion.is_none_or(|motion| motion > self.config.memory_bank_kf_score_threshold)
     }
 
-    /// The frames to look at, in the order of the pass: the last good ones, and the last one in any case.
-    fn good_frames(&self, view: &View) -> Vec<usize> {
-        // Where the pass has seen the object first.
-        let first =
-            view.bank.cond.iter().map(|(f, _)| view.at.since(*f)).filter(|&distance| distance > 0).max();
-        let is_skipped = |frame: usize| first.is_some_and(|first| view.at.since(frame) >= first - SKIPPED);
-        let seen = seen(view).into_iter();
+    /// The frames to attend to, in the order of the pass: the last good ones, and the last one in any case.
+    fn good_frames(&self, context: &RecallContext) -> Vec<usize> {
+        // Distance of the first prompted frame.
+        let first = context
+            .bank
+            .cond
+            .iter()
+            .map(|(f, _)| context.at.since(*f))
+            .filter(|&distance| distance > 0)
+            .max();
+        let is_skipped = |frame: usize| first.is_some_and(|first| context.at.since(frame) >= first - SKIPPED);
+        let visited = visited(context).into_iter();
         let good =
-            seen.filter(|(f, output)| !is_skipped(*f) && output.memory.is_some() && self.is_good(output));
-        let mut frames: Vec<usize> = good.map(|(f, _)| f).take(view.slots).collect();
+            visited.filter(|(f, output)| !is_skipped(*f) && output.memory.is_some() && self.is_good(output));
+        let mut frames: Vec<usize> = good.map(|(f, _)| f).take(context.slots).collect();
         frames.reverse();
-        if let Some(last) = view.at.ago(1).filter(|last| frames.last() != Some(last)) {
+        if let Some(last) = context.at.ago(1).filter(|last| frames.last() != Some(last)) {
             frames.push(last);
         }
         frames
@@ -98,20 +105,20 @@ impl MemoryPolicy for Samurai {
         self.config.min_obj_score_logits
     }
 
-    fn recent<'a>(&self, view: &View<'a>) -> Vec<Spatial<'a>> {
-        by_rank(view, &self.good_frames(view))
+    fn recent<'a>(&self, context: &RecallContext<'a>) -> Vec<SpatialMemory<'a>> {
+        by_rank(context, &self.good_frames(context))
     }
 
-    fn choose(&mut self, _at: Moment, offers: &[Offer]) -> Vec<Choice> {
-        vec![self.decide(&offers[0].candidates)]
+    fn select(&mut self, _at: FrameTime, hypotheses: &[HypothesisMasks]) -> Vec<Selection> {
+        vec![self.decide(&hypotheses[0].candidates)]
     }
 
-    fn choose_prompted(&mut self, candidates: &Candidates) -> Choice {
+    fn select_prompted(&mut self, candidates: &Candidates) -> Selection {
         self.decide(candidates)
     }
 
-    fn keeps(&self, view: &View) -> Vec<usize> {
-        self.good_frames(view)
+    fn frames_to_keep(&self, context: &RecallContext) -> Vec<usize> {
+        self.good_frames(context)
     }
 
     fn save(&self) -> serde_json::Value {

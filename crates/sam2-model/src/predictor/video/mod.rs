@@ -1,8 +1,9 @@
-//! Tracking objects through a video. Meta: `sam2/sam2_video_predictor.py`, class `SAM2VideoPredictor` (every object
-//! has a state of its own), and `track_step` in `sam2/modeling/sam2_base.py`.
+//! Tracking objects through a video. Meta: `sam2/sam2_video_predictor.py`, class `SAM2VideoPredictor` (every
+//! object has a state of its own), and `track_step` in `sam2/modeling/sam2_base.py`.
 //!
-//! Prompts name their frame and may come at any time; frames are given one by one, in passes. Of the frames nothing is
-//! kept but the features of the last one, while prompting of two; of every object, what a later frame can still read.
+//! Prompts name their frame and may come at any time; frames are given one by one, in passes. Of the frames
+//! nothing is kept but the features of the last one, while prompting of two; of every object, what a later
+//! frame can still read.
 
 mod objects;
 mod options;
@@ -18,7 +19,7 @@ pub use output::{FrameOutput, ObjectEvent, ObjectOutput};
 
 use crate::error::PromptError;
 use crate::image_encoder::Features;
-use crate::memory::bank::{Direction, Spatial, StoredOutput, View};
+use crate::memory::bank::{Direction, RecallContext, SpatialMemory, StoredOutput};
 use crate::model::Model;
 use crate::prompt_encoder::ModelPoint;
 use crate::shared_frame::SharedFrame;
@@ -107,9 +108,10 @@ impl VideoPredictor {
         self.objects.iter().flat_map(Object::prompted_frames).min()
     }
 
-    /// Clicks or a box on object `obj_id` in `frame`, which may be new at any time. They replace earlier ones of the same
-    /// object and frame, whose mask still guides the new one. On a frame that was tracked they correct the mask. Returns
-    /// the masks of all objects on this frame; to take effect on others, track them (again).
+    /// Clicks or a box on object `obj_id` in `frame`, which may be new at any time. They replace earlier ones
+    /// of the same object and frame, whose mask still guides the new one. On a frame that was tracked they
+    /// correct the mask. Returns the masks of all objects on this frame; to take effect on others, track them
+    /// (again).
     ///
     /// # Errors
     /// If the frame is not of this video, or the prompt is empty, off the image or malformed.
@@ -166,8 +168,8 @@ impl VideoPredictor {
         Ok(self.add(frame_idx, frame, obj_id, &Prompt::Mask(square)))
     }
 
-    /// Takes back the prompts of an object on a frame; the frame becomes one that can be tracked, and its last mask is
-    /// still remembered. Returns whether there were any prompts.
+    /// Takes back the prompts of an object on a frame; the frame becomes one that can be tracked, and its
+    /// last mask is still remembered. Returns whether there were any prompts.
     pub fn clear_prompts(&mut self, frame_idx: usize, obj_id: u32) -> bool {
         let object = self.objects.iter_mut().find(|object| object.id == obj_id);
         object.is_some_and(|object| object.clear(frame_idx))
@@ -190,9 +192,9 @@ impl VideoPredictor {
         self.next = None;
     }
 
-    /// Begins a pass and returns its frames, which [`Self::track_frame`] then expects in this order. By default from the
-    /// first prompted frame to the end of the video. With `max_frames`, the pass is over after the frame that is this far
-    /// from the first.
+    /// Begins a pass and returns its frames, which [`Self::track_frame`] then expects in this order. By
+    /// default from the first prompted frame to the end of the video. With `max_frames`, the pass is over
+    /// after the frame that is this far from the first.
     ///
     /// Prompts take part whatever their frame: a pass looks ahead to prompted frames that it has not reached.
     ///
@@ -222,8 +224,8 @@ impl VideoPredictor {
         Ok(pass)
     }
 
-    /// Tracks every object into the next frame. Without [`Self::begin`], the first call may name any frame, usually
-    /// [`Self::first_prompted_frame`], and begins a forward pass.
+    /// Tracks every object into the next frame. Without [`Self::begin`], the first call may name any frame,
+    /// usually [`Self::first_prompted_frame`], and begins a forward pass.
     ///
     /// # Errors
     /// If there is no object, one of them has no prompt, or the frame is not of this video or out of turn.
@@ -255,7 +257,7 @@ impl VideoPredictor {
         let known = self.objects.iter().all(|object| object.bank().cond(frame_idx).is_some());
         let features = if known { None } else { Some(self.features(frame_idx, frame, 1, tap)) };
         let setting = Setting { model: &self.model, info: self.info, options: self.options };
-        let at = setting.moment(frame_idx, self.direction);
+        let at = setting.time(frame_idx, self.direction);
         let mut shared = features.as_ref().map(|features| SharedFrame::new(&features.level2));
         let anchors: Vec<usize> = self.objects.iter().flat_map(Object::prompted_frames).collect();
         for object in &mut self.objects {
@@ -293,14 +295,14 @@ impl VideoPredictor {
         bank.cond(frame_idx).or_else(|| bank.non_cond.get(&frame_idx))
     }
 
-    /// The state of an object's memory policy, and the tracked frames whose memories `frame_idx` looks at in a forward
-    /// pass, in their order.
+    /// The state of an object's memory policy, and the tracked frames whose memories `frame_idx` looks at in
+    /// a forward pass, in their order.
     pub(crate) fn policy(&self, obj_id: u32, frame_idx: usize) -> Option<(serde_json::Value, Vec<usize>)> {
         let object = self.objects.iter().find(|object| object.id == obj_id)?;
         let setting = Setting { model: &self.model, info: self.info, options: self.options };
         let slots = self.model.config.num_maskmem - 1;
-        let view = View::new(object.bank(), setting.moment(frame_idx, Direction::Forward), slots, 1);
-        let frame = |spatial: &Spatial| {
+        let view = RecallContext::new(object.bank(), setting.time(frame_idx, Direction::Forward), slots, 1);
+        let frame = |spatial: &SpatialMemory| {
             let found =
                 object.bank().non_cond.iter().find(|(_, output)| std::ptr::eq(*output, spatial.output));
             found.map(|(frame, _)| *frame)
@@ -308,7 +310,8 @@ impl VideoPredictor {
         Some((object.policy.save(), object.policy.recent(&view).iter().filter_map(frame).collect()))
     }
 
-    /// What is known of all objects on a frame: an object is absent where nothing is known of it, or no longer.
+    /// What is known of all objects on a frame: an object is absent where nothing is known of it, or no
+    /// longer.
     pub fn output_on(&self, frame_idx: usize) -> FrameOutput {
         let side = self.model.low_res_size();
         self.output(frame_idx, self.objects.iter().map(|object| object.output(frame_idx, side)).collect())

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use super::{ObjectEvent, ObjectOutput, VideoInfo, VideoOptions};
 use crate::heads::{HeadOutput, NO_OBJ_SCORE};
 use crate::image_encoder::Features;
-use crate::memory::bank::{Direction, Kept, Knobs, MemoryBank, Moment, Spans, StoredOutput, View, to_bf16};
+use crate::memory::bank::{
+    Direction, FrameSet, FrameTime, Kept, MemoryBank, RecallContext, StoredOutput, to_bf16,
+};
 use crate::memory::encoder::MaskInput;
-use crate::memory::policy::{Choice, MemoryPolicy, Offer};
+use crate::memory::policy::{HypothesisMasks, MemoryPolicy, Selection};
+use crate::memory::recall::RecallOptions;
 use crate::model::Model;
 use crate::predictor::image::LOGIT_LIMIT;
 use crate::predictor::video::output::fill_holes;
@@ -36,18 +39,18 @@ pub(super) struct Setting<'a> {
 }
 
 impl Setting<'_> {
-    fn knobs(&self) -> Knobs {
-        self.options.knobs(&self.model.config)
+    fn recall_options(&self) -> RecallOptions {
+        self.options.recall_options(&self.model.config)
     }
 
-    pub fn moment(&self, frame: usize, direction: Direction) -> Moment {
-        Moment { frame, num_frames: self.info.num_frames, direction }
+    pub fn time(&self, frame: usize, direction: Direction) -> FrameTime {
+        FrameTime { frame, num_frames: self.info.num_frames, direction }
     }
 
     /// Drops what is remembered of the frames around a prompted one, if that is wished.
     fn clear_around(&self, bank: &mut MemoryBank, prompted: usize) {
         if self.options.clear_non_cond_mem_around_input {
-            let reach = self.model.config.num_maskmem * self.knobs().memory_temporal_stride_for_eval;
+            let reach = self.model.config.num_maskmem * self.recall_options().memory_temporal_stride_for_eval;
             bank.non_cond.retain(|&frame, _| frame == prompted || frame.abs_diff(prompted) > reach);
         }
     }
@@ -72,10 +75,10 @@ pub(super) struct Object {
     /// Clicks and boxes by frame.
     pub points: BTreeMap<usize, Vec<ModelPoint>>,
     /// Frames that tracking has passed last in either direction, prompted ones included.
-    pub forward: Spans,
-    pub reverse: Spans,
+    pub forward: FrameSet,
+    pub reverse: FrameSet,
     /// Tracked frames whose masks and memories were dropped.
-    pub lost: Spans,
+    pub lost: FrameSet,
     /// Whether the object was in view on the last tracked frame.
     pub in_view: Option<bool>,
 }
@@ -120,7 +123,7 @@ impl Object {
         }
     }
 
-    fn mark_tracked(&mut self, at: Moment) {
+    fn mark_tracked(&mut self, at: FrameTime) {
         let (now, other) = match at.direction {
             Direction::Forward => (&mut self.forward, &mut self.reverse),
             Direction::Reverse => (&mut self.reverse, &mut self.forward),
@@ -156,10 +159,11 @@ impl Object {
                 let embed = match tracked {
                     None => model.without_memory(run, &features.level2),
                     Some(direction) => {
-                        let at = setting.moment(frame, direction);
+                        let at = setting.time(frame, direction);
                         let mut shared = SharedFrame::new(&features.level2);
                         shared.share(model, run);
-                        let tokens = bank.tokens(run, model, at, &setting.knobs(), &*self.policy);
+                        let tokens =
+                            model.recall.tokens(run, bank, at, &setting.recall_options(), &*self.policy);
                         let embed = shared.condition(model, run, tokens);
                         shared.recycle(run);
                         embed
@@ -176,9 +180,9 @@ impl Object {
                     presence,
                 );
                 run.give(embed);
-                let choice =
-                    if ambiguous { self.policy.choose_prompted(&candidates) } else { Choice::single(0) };
-                (model.answer(run, &candidates, choice.candidate), choice.motion)
+                let selection =
+                    if ambiguous { self.policy.select_prompted(&candidates) } else { Selection::single(0) };
+                (model.answer(run, &candidates, selection.candidate), selection.motion)
             }
         };
         self.in_view = Some(head.object_score > presence);
@@ -226,14 +230,14 @@ impl Object {
         }
     }
 
-    /// The object on a frame: what a prompt has said, else from its memories. Without features if a prompt has spoken for
-    /// every object.
+    /// The object on a frame: what a prompt has said, else from its memories. Without features if a prompt
+    /// has spoken for every object.
     pub fn track(
         &mut self,
         setting: &Setting,
         run: &mut Run,
         features: Option<(&Features, &mut SharedFrame)>,
-        at: Moment,
+        at: FrameTime,
     ) {
         if self.bank().cond(at.frame).is_some() {
             self.hypotheses
@@ -251,60 +255,66 @@ impl Object {
         run: &mut Run,
         features: &Features,
         shared: &mut SharedFrame,
-        at: Moment,
+        at: FrameTime,
     ) {
         let model = setting.model;
         let presence = self.policy.presence_threshold();
         shared.share(model, run);
         run.tap.stage("memory_attention");
-        let mut offers = Vec::with_capacity(self.hypotheses.len());
+        let mut masks = Vec::with_capacity(self.hypotheses.len());
         for Hypothesis { bank, score } in &self.hypotheses {
-            let tokens = bank.tokens(run, model, at, &setting.knobs(), &*self.policy);
+            let tokens = model.recall.tokens(run, bank, at, &setting.recall_options(), &*self.policy);
             run.tap.stage("memory_tokens");
             let embed = shared.condition(model, run, tokens);
             run.tap.stage("memory_attention");
             let candidates = model.forward_sam_heads(run, &embed, features, &[], None, true, presence);
             run.give(embed);
             run.tap.stage("decode");
-            offers.push(Offer { candidates, score: *score });
+            masks.push(HypothesisMasks { candidates, score: *score });
         }
-        let choices = self.policy.choose(at, &offers);
-        let mut next = Vec::with_capacity(choices.len());
-        for choice in &choices {
-            let head = model.answer(run, &offers[choice.offer].candidates, choice.candidate);
+        let selections = self.policy.select(at, &masks);
+        let mut next = Vec::with_capacity(selections.len());
+        for selection in &selections {
+            let head = model.answer(run, &masks[selection.hypothesis].candidates, selection.candidate);
             let memory = model.encode_memory(run, shared, &head.low_res, head.object_score, MaskInput::Soft);
             run.tap.stage("memory_encoder");
-            let mut output = StoredOutput::new(head, choice.motion, Some(to_bf16(&memory)));
+            let mut output = StoredOutput::new(head, selection.motion, Some(to_bf16(&memory)));
             // After the memory: it is made from the mask as predicted.
             output.fill_holes(model.low_res_size(), setting.options.fill_hole_area);
             if next.is_empty() {
-                self.policy.stored(at, &output);
+                self.policy.on_stored(at, &output);
             }
             // Shares everything but the new entry.
-            let mut bank = self.hypotheses[choice.offer].bank.clone();
+            let mut bank = self.hypotheses[selection.hypothesis].bank.clone();
             bank.non_cond.insert(at.frame, output);
-            next.push(Hypothesis { bank, score: choice.score });
+            next.push(Hypothesis { bank, score: selection.score });
         }
         self.hypotheses = next;
     }
 
-    /// Drops what no later frame can read; see [`super::Keep::Needed`]. `anchors`: all prompted frames of the video.
-    pub fn forget(&mut self, setting: &Setting, at: Moment, anchors: &[usize]) {
+    /// Drops what no later frame can read; see [`super::Keep::Needed`]. `anchors`: all prompted frames of the
+    /// video.
+    pub fn forget(&mut self, setting: &Setting, at: FrameTime, anchors: &[usize]) {
         let config = &setting.model.config;
-        let stride = setting.knobs().memory_temporal_stride_for_eval;
+        let stride = setting.recall_options().memory_temporal_stride_for_eval;
         let (memories, pointers) = (config.num_maskmem * stride, config.max_obj_ptrs_in_encoder);
         let near = |frame: usize, reach: usize| {
             frame.abs_diff(at.frame) < reach || anchors.iter().any(|&f| frame.abs_diff(f) < reach)
         };
         for (i, hypothesis) in self.hypotheses.iter_mut().enumerate() {
-            let next = Moment {
+            let next = FrameTime {
                 frame: match at.direction {
                     Direction::Forward => at.frame.saturating_add(1),
                     Direction::Reverse => at.frame.saturating_sub(1),
                 },
                 ..at
             };
-            let kept = self.policy.keeps(&View::new(&hypothesis.bank, next, config.num_maskmem - 1, stride));
+            let kept = self.policy.frames_to_keep(&RecallContext::new(
+                &hypothesis.bank,
+                next,
+                config.num_maskmem - 1,
+                stride,
+            ));
             let lost = hypothesis.bank.retain(|frame| {
                 if near(frame, memories) || kept.contains(&frame) {
                     Kept::All

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::memory::bank::Knobs;
 use crate::memory::policy::MemoryPolicyKind;
+use crate::memory::recall::RecallOptions;
 
 /// The video that is going to be tracked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,8 +13,8 @@ pub struct VideoInfo {
     pub width: usize,
     /// Pixels.
     pub height: usize,
-    /// Number of frames. It matters: clips shorter than 16 frames use fewer object pointers. [`usize::MAX`] for a stream
-    /// without an end.
+    /// Number of frames. It matters: clips shorter than 16 frames use fewer object pointers. [`usize::MAX`]
+    /// for a stream without an end.
     pub num_frames: usize,
 }
 
@@ -22,17 +22,17 @@ pub struct VideoInfo {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Keep {
-    /// What tracking reads when it goes on, when it begins at a prompted frame, in either direction, and when the last
-    /// frame or a prompted one is corrected. A prompt on any other frame is a first prompt, as if the frame had not been
-    /// tracked. Memory does not grow with the length of the video.
+    /// What tracking reads when it goes on, when it begins at a prompted frame, in either direction, and when
+    /// the last frame or a prompted one is corrected. A prompt on any other frame is a first prompt, as if
+    /// the frame had not been tracked. Memory does not grow with the length of the video.
     #[default]
     Needed,
     /// Everything, as the reference does: about 0.8 MB per frame and object.
     Everything,
 }
 
-/// Choices that change results. [`VideoOptions::default`] differs from [`VideoOptions::reference`] where Meta's predictor
-/// loses something that the user has said; README.md has the table.
+/// Choices that change results. [`VideoOptions::default`] differs from [`VideoOptions::reference`] where
+/// Meta's predictor loses something that the user has said; README.md has the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VideoOptions {
     /// Holes in a mask of at most this many pixels of the low-resolution logits are filled. Meta fills 8 on a
@@ -40,17 +40,18 @@ pub struct VideoOptions {
     pub fill_hole_area: usize,
     /// Every pixel belongs to one object at most. Default false.
     pub non_overlap: bool,
-    /// Masks of prompted frames are binarised before they are remembered. So does Meta's builder by default; its
-    /// `vos_inference.py` does not, unless asked for post-processing. Default true.
+    /// Masks of prompted frames are binarised before they are remembered. So does Meta's builder by default;
+    /// its `vos_inference.py` does not, unless asked for post-processing. Default true.
     pub binarize_mask_from_pts_for_mem_enc: bool,
     /// A prompt on a frame that was tracked before is remembered like a first prompt. Without it, as in the
     /// reference, it is a correction that the next pass over the frame forgets. Default true.
     pub add_all_frames_to_correct_as_cond: bool,
-    /// When a prompt is taken in, and when tracking passes a prompted frame, memories of the tracked frames around it are
-    /// dropped: they may show what the prompt corrected. In the reference this crashes. Default false.
+    /// When a prompt is taken in, and when tracking passes a prompted frame, memories of the tracked frames
+    /// around it are dropped: they may show what the prompt corrected. In the reference this crashes. Default
+    /// false.
     pub clear_non_cond_mem_around_input: bool,
-    /// Of many prompted frames only the closest are looked at; at least 2. [`None`] is what the model's configuration
-    /// says, which is all of them for the published models.
+    /// Of many prompted frames only the closest are looked at; at least 2. [`None`] is what the model's
+    /// configuration says, which is all of them for the published models.
     pub max_cond_frames_in_attn: Option<usize>,
     /// Default [`Keep::Needed`].
     pub keep: Keep,
@@ -79,8 +80,8 @@ impl VideoOptions {
         Self { add_all_frames_to_correct_as_cond: false, keep: Keep::Everything, ..Self::default() }
     }
 
-    pub(crate) fn knobs(&self, config: &Config) -> Knobs {
-        Knobs {
+    pub(crate) fn recall_options(&self, config: &Config) -> RecallOptions {
+        RecallOptions {
             max_cond_frames_in_attn: self.max_cond_frames_in_attn.or(config.max_cond_frames_in_attn),
             memory_temporal_stride_for_eval: config.memory_temporal_stride_for_eval,
             only_obj_ptrs_in_the_past_for_eval: config.only_obj_ptrs_in_the_past_for_eval,

@@ -1,5 +1,5 @@
-//! A predictor's state as a safetensors file: tensors for what the model has computed, one JSON text in the metadata for the
-//! rest.
+//! A predictor's state as a safetensors file: tensors for what the model has computed, one JSON text in the
+//! metadata for the rest.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::objects::{Hypothesis, Object, Setting};
 use super::{VideoInfo, VideoOptions, VideoPredictor};
 use crate::error::SessionError;
-use crate::memory::bank::{Direction, MemoryBank, Spans, StoredOutput};
+use crate::memory::bank::{Direction, FrameSet, MemoryBank, StoredOutput};
 use crate::model::Model;
 use crate::predictor::tracker::Tracker;
 use crate::prompt_encoder::ModelPoint;
@@ -68,8 +68,8 @@ fn frames<'a>(list: impl IntoIterator<Item = &'a (usize, StoredOutput)>) -> Vec<
 }
 
 impl VideoPredictor {
-    /// Everything that later frames and prompts depend on, as the contents of a safetensors file: a predictor resumed
-    /// from it gives the same bits as one that was never stopped.
+    /// Everything that later frames and prompts depend on, as the contents of a safetensors file: a predictor
+    /// resumed from it gives the same bits as one that was never stopped.
     pub fn save_session(&self) -> Vec<u8> {
         self.session(None)
     }
@@ -299,7 +299,7 @@ impl File<'_> {
         let scores = self.floats(&format!("{name}.scores"), 2)?;
         let has = |part: &str| self.tensors.tensor(&format!("{name}.{part}")).is_ok();
         let memory = if has("memory") {
-            let len = config.grid().pow(2) * config.mem_dim;
+            let len = self.model.recall.layout().spatial_len();
             let bytes = self.bytes(&format!("{name}.memory"), Dtype::BF16, 2, &[len])?;
             Some(bytes.chunks_exact(2).map(|b| bf16::from_bits(u16::from_le_bytes([b[0], b[1]]))).collect())
         } else {
@@ -333,9 +333,9 @@ impl File<'_> {
             let points = points.into_iter().map(|(x, y, label)| ModelPoint { x, y, label }).collect();
             object.points.insert(frame, points);
         }
-        object.forward = Spans::from_pairs(header.forward);
-        object.reverse = Spans::from_pairs(header.reverse);
-        object.lost = Spans::from_pairs(header.lost);
+        object.forward = FrameSet::from_pairs(header.forward);
+        object.reverse = FrameSet::from_pairs(header.reverse);
+        object.lost = FrameSet::from_pairs(header.lost);
         object.in_view = header.in_view;
         object.fresh_cond = self.outputs(&format!("{name}.fresh_cond"), header.fresh_cond)?;
         object.fresh_non_cond = self.outputs(&format!("{name}.fresh_non_cond"), header.fresh_non_cond)?;

@@ -3,9 +3,10 @@
 //!
 //! H, W map · w window side · C channels · N = H·W tokens.
 //!
-//! Windows are gathered after the first norm. In the reference those at the bottom and right are zero-padded to whole
-//! windows: the query, key and value of a padded token are the biases of `qkv`, and its key and value take part in the softmax
-//! of its window. Here such a window gets one padded token, which counts as often as there are.
+//! Windows are gathered after the first norm. In the reference those at the bottom and right are zero-padded
+//! to whole windows: the query, key and value of a padded token are the biases of `qkv`, and its key and
+//! value take part in the softmax of its window. Here such a window gets one padded token, which counts as
+//! often as there are.
 
 use std::ops::Range;
 
@@ -14,15 +15,17 @@ use kernels::gemm::{Activation, Rows};
 use kernels::{Isa, image, parallel, rows};
 
 use crate::error::LoadError;
-use crate::nn::{LayerNorm, Linear, Mlp};
+use crate::nn::{FeedForward, LayerNorm, Linear};
 use crate::precision::Precision;
 use crate::weights::Scope;
 use crate::workspace::{Buffer, Run};
 
 const EPS: f32 = 1e-6;
-/// Tokens of the windows that go through attention together: few enough that their queries, keys and values stay in L2.
+/// Tokens of the windows that go through attention together: few enough that their queries, keys and values
+/// stay in L2.
 const TASK: usize = 512;
-/// Most floats of attention that wait to be added to the stream, as far as there are windows enough: the map of the first stage is 25 MB.
+/// Most floats of attention that wait to be added to the stream, as far as there are windows enough: the map
+/// of the first stage is 25 MB.
 const BAND: usize = 1 << 21;
 
 /// What a block attends over.
@@ -43,7 +46,7 @@ pub(crate) struct Block {
     proj: Linear,
     /// Of the shortcut, where the channels change.
     shortcut: Option<Linear>,
-    mlp: Mlp,
+    feed_forward: FeedForward,
     heads: usize,
     kind: Kind,
     /// Of the scores of global attention. Windows gain little.
@@ -70,7 +73,7 @@ impl Block {
             shortcut: (dim_in != dim)
                 .then(|| Linear::load_quantized(&scope.at("proj"), isa, dim, dim_in))
                 .transpose()?,
-            mlp: Mlp {
+            feed_forward: FeedForward {
                 norm: LayerNorm::load(&scope.at("norm2"), dim, EPS)?,
                 first: Linear::load_quantized(&layers.at(0), isa, 4 * dim, dim)?,
                 second: Linear::load_quantized(&layers.at(1), isa, dim, 4 * dim)?,
@@ -120,16 +123,16 @@ impl Block {
         source.into_iter().for_each(|source| run.give(source));
         if run.tap.enabled() {
             run.tap.tap(name(".attn"), &[out_h, out_w, c], &alone);
-            self.mlp.branch(isa, &x, &mut alone);
+            self.feed_forward.branch(isa, &x, &mut alone);
             run.tap.tap(name(".mlp"), &[out_h, out_w, c], &alone);
         }
-        self.mlp.forward(isa, &mut x);
+        self.feed_forward.forward(isa, &mut x);
         run.tap.tap(name(""), &[out_h, out_w, c], &x);
         (x, (out_h, out_w))
     }
 
-    /// Adds the attention in the windows of `source`, or of the stream itself, to the stream `x` (and to `alone`, if somebody
-    /// looks), a band of windows after the other: no window sees another's tokens.
+    /// Adds the attention in the windows of `source`, or of the stream itself, to the stream `x` (and to
+    /// `alone`, if somebody looks), a band of windows after the other: no window sees another's tokens.
     fn add_windows(
         &self,
         run: &mut Run,
@@ -189,7 +192,8 @@ impl Block {
         (Shape { batch, heads: self.heads, nq, nk, d, dv: d }, 1.0 / (d as f32).sqrt())
     }
 
-    /// The attention in the order of the windows, without padded tokens. A few windows at a time go through everything on one thread.
+    /// The attention in the order of the windows, without padded tokens. A few windows at a time go through
+    /// everything on one thread.
     fn attend_in_windows(&self, run: &mut Run, x: &[f32], windows: Windows, pool: bool) -> Buffer {
         let isa = run.isa;
         let c = self.proj.bias.len();
@@ -257,8 +261,8 @@ impl Block {
         });
     }
 
-    /// The tokens of window `i` that are inside the map through the first norm, rows of them `stride` tokens apart; what is between
-    /// them is left alone.
+    /// The tokens of window `i` that are inside the map through the first norm, rows of them `stride` tokens
+    /// apart; what is between them is left alone.
     fn gather(&self, isa: Isa, x: &[f32], windows: Windows, i: usize, stride: usize, out: &mut [f32]) {
         let LayerNorm { weight, bias, eps } = &self.norm1;
         let c = weight.len();
@@ -294,7 +298,8 @@ impl Block {
         run.give(qkv);
     }
 
-    /// The shortcut where the channels change: norm, projection and 2×2 maximum, two rows of the map at a time.
+    /// The shortcut where the channels change: norm, projection and 2×2 maximum, two rows of the map at a
+    /// time.
     fn pooled_shortcut(&self, run: &mut Run, layer: &Linear, x: &[f32], (h, w): Size) -> Buffer {
         let isa = run.isa;
         let (c_in, c) = (self.norm1.weight.len(), layer.bias.len());
@@ -313,8 +318,8 @@ impl Block {
     }
 }
 
-/// A map cut into square windows, row by row; those at the right and bottom may reach beyond it. Their tokens inside the map, window
-/// after window, are all tokens of the map in another order.
+/// A map cut into square windows, row by row; those at the right and bottom may reach beyond it. Their tokens
+/// inside the map, window after window, are all tokens of the map in another order.
 #[derive(Clone, Copy)]
 struct Windows {
     size: Size,
@@ -375,7 +380,8 @@ impl Windows {
         self.side * self.side - self.tokens(i)
     }
 
-    /// Tokens of window `i` that are attended to: those inside the map, and one padded token if there are any.
+    /// Tokens of window `i` that are attended to: those inside the map, and one padded token if there are
+    /// any.
     fn keys(&self, i: usize) -> usize {
         self.tokens(i) + self.padded(i).min(1)
     }

@@ -2,9 +2,9 @@
 
 /// Frame indices as disjoint, ascending, inclusive spans that do not touch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Spans(Vec<(usize, usize)>);
+pub(crate) struct FrameSet(Vec<(usize, usize)>);
 
-impl Spans {
+impl FrameSet {
     /// From spans in any order.
     pub fn from_pairs(pairs: impl IntoIterator<Item = (usize, usize)>) -> Self {
         let mut spans = Self::default();
@@ -63,7 +63,7 @@ mod tests {
     proptest! {
         #[test]
         fn spans_hold_what_a_set_holds(steps in prop::collection::vec((any::<bool>(), 0_usize..30), 0..80)) {
-            let (mut spans, mut set) = (Spans::default(), BTreeSet::new());
+            let (mut spans, mut set) = (FrameSet::default(), BTreeSet::new());
             for (add, frame) in steps {
                 if add {
                     spans.insert(frame);
@@ -79,13 +79,13 @@ mod tests {
             let pairs = spans.pairs();
             prop_assert!(pairs.iter().all(|(a, b)| a <= b));
             prop_assert!(pairs.windows(2).all(|w| w[0].1 + 1 < w[1].0));
-            prop_assert_eq!(&Spans::from_pairs(pairs.iter().copied().rev()), &spans);
+            prop_assert_eq!(&FrameSet::from_pairs(pairs.iter().copied().rev()), &spans);
         }
     }
 
     #[test]
     fn a_pass_in_either_direction_is_one_span() {
-        let mut spans = Spans::default();
+        let mut spans = FrameSet::default();
         (5..100).chain((0..5).rev()).for_each(|frame| spans.insert(frame));
         assert_eq!(spans.pairs(), [(0, 99)]);
     }

@@ -1,0 +1,139 @@
+//! Cross-attention over the memory tokens of one object.
+//!
+//! Values are linear in what is attended to, and the weights of a softmax sum to one, so the tokens
+//! themselves are averaged, at their own small width, and projected afterwards:
+//! `Σ pᵢ (Wv mᵢ + bv) = Wv (Σ pᵢ mᵢ) + bv`.
+
+use kernels::Isa;
+use kernels::attention::{self, GridKeys, Shape};
+use kernels::gemm::Rows;
+use kernels::rope::Rope;
+
+use super::memory::{Memory, MemoryCrossAttention};
+use crate::config::Config;
+use crate::error::LoadError;
+use crate::memory::tokens::Place;
+use crate::nn::{Linear, fold_values};
+use crate::precision::Precision;
+use crate::weights::Scope;
+use crate::workspace::{Buffer, Run};
+
+#[derive(Clone, Debug)]
+pub(super) struct CrossAttention {
+    q_proj: Linear,
+    k_proj: Linear,
+    /// The key projection with its rotation, for [`MemoryCrossAttention::UnprojectedKeys`].
+    grid_keys: GridKeys,
+    /// Value and output projection in one, m → D.
+    out: Linear,
+    /// Of the scores.
+    precision: Precision,
+}
+
+impl CrossAttention {
+    pub fn load(scope: &Scope, isa: Isa, config: &Config, rope: &Rope) -> Result<Self, LoadError> {
+        let (d, m) = (config.d_model, config.mem_dim);
+        let (key, key_bias) = scope.at("k_proj").linear(d, m)?;
+        Ok(Self {
+            q_proj: Linear::load_quantized(&scope.at("q_proj"), isa, d, d)?,
+            grid_keys: match scope.precision() {
+                Precision::F32 => GridKeys::new(&key, &key_bias, scale(d), rope),
+                Precision::Int8 => GridKeys::int16(&key, &key_bias, scale(d), rope),
+            },
+            k_proj: Linear::quantized(isa, scope.precision(), &key, key_bias, m),
+            out: fold_values(scope, isa, d, m)?,
+            precision: scope.precision(),
+        })
+    }
+
+    /// Channels of a memory token.
+    pub fn memory_width(&self) -> usize {
+        self.k_proj.inputs()
+    }
+
+    /// Writes the rotated queries of the normed stream `x`, both `(N, D)`, to `q`.
+    pub fn queries(&self, run: &mut Run, x: &[f32], rope: &Rope, index: usize, q: &mut [f32]) {
+        let d = self.q_proj.inputs();
+        let n = x.len() / d;
+        self.q_proj.forward(run.isa, x, n, q);
+        rope.apply(run.isa, q);
+        run.tap.tap(|| format!("memory_attention.layers.{index}.cross_attn.q_rope"), &[n, d], q);
+    }
+
+    /// The keys of all tokens, `(M, D)`.
+    fn keys(&self, run: &mut Run, memory: &Memory, rope: &Rope, index: usize) -> Buffer {
+        let (d, tokens) = (self.k_proj.bias.len(), memory.keys_in.len() / self.memory_width());
+        let mut keys = run.take(tokens * d);
+        self.k_proj.forward(run.isa, &memory.keys_in, tokens, &mut keys);
+        let mut rest = &mut keys[..];
+        for span in &memory.spans {
+            let (own, others) = rest.split_at_mut(span.tokens * d);
+            match span.place {
+                Place::Grid(_) => rope.apply(run.isa, own),
+                Place::Unplaced => {}
+            }
+            rest = others;
+        }
+        run.tap.tap(|| format!("memory_attention.layers.{index}.cross_attn.k_rope"), &[tokens, d], &keys);
+        keys
+    }
+
+    /// Writes `x` plus the attention of the queries `q` over `memory`, all `(N, D)`, to `out`.
+    pub fn forward_add(
+        &self,
+        run: &mut Run,
+        (x, q): (&[f32], &[f32]),
+        memory: &Memory,
+        rope: &Rope,
+        index: usize,
+        out: &mut [f32],
+    ) {
+        let (isa, d, m) = (run.isa, self.q_proj.inputs(), self.memory_width());
+        let n = x.len() / d;
+        let mut mixed = run.take(n * m);
+        match &memory.attention {
+            MemoryCrossAttention::UnprojectedKeys(grids) => {
+                if run.tap.enabled() {
+                    let keys = self.keys(run, memory, rope, index);
+                    run.give(keys);
+                }
+                let unplaced = memory.unplaced_keys_in(m);
+                let mut keys = run.take(unplaced.len() / m * d);
+                self.k_proj.forward(isa, unplaced, unplaced.len() / m, &mut keys);
+                self.grid_keys.attend(isa, q, grids, &keys, &mut mixed);
+                run.give(keys);
+            }
+            MemoryCrossAttention::Full => {
+                let keys = self.keys(run, memory, rope, index);
+                let shape = Shape { batch: 1, heads: 1, nq: n, nk: keys.len() / d, d, dv: m };
+                let (q, k, v) = (Rows::new(q, d), Rows::new(&keys, d), Rows::new(&memory.values, m));
+                attend(self.precision, isa, shape, q, k, v, &mut mixed);
+                run.give(keys);
+            }
+        }
+        self.out.forward_add(isa, &mixed, n, x, out);
+        run.give(mixed);
+        run.tap.tap(|| format!("memory_attention.layers.{index}.cross_attn"), &[n, d], out);
+    }
+}
+
+/// Attention with scores in `precision`.
+pub(super) fn attend(
+    precision: Precision,
+    isa: Isa,
+    shape: Shape,
+    q: Rows,
+    k: Rows,
+    v: Rows,
+    out: &mut [f32],
+) {
+    let attend = match precision {
+        Precision::F32 => attention::attention,
+        Precision::Int8 => attention::int8::attention,
+    };
+    attend(isa, shape, scale(shape.d), q, k, v, out);
+}
+
+fn scale(d: usize) -> f32 {
+    1.0 / (d as f32).sqrt()
+}

@@ -1,0 +1,83 @@
+//! Memory tokens prepared for all layers, and the form in which the layers attend to them.
+
+use kernels::attention::GridTokens;
+use kernels::rows;
+
+use crate::memory::tokens::{MemoryTokens, Place, Span};
+use crate::precision::Precision;
+use crate::workspace::Run;
+
+/// Smallest number of spatial memories for [`MemoryCrossAttention::UnprojectedKeys`], whose cost per memory
+/// is constant.
+const UNPROJECTED_FROM: usize = 2;
+
+/// Form of the cross-attention of one call; chosen by [`MemoryCrossAttention::new`] alone.
+pub(super) enum MemoryCrossAttention {
+    /// The keys of all tokens are projected and rotated.
+    Full,
+    /// The keys of spatial memories are neither projected nor rotated: their projection is applied to the
+    /// queries, see [`kernels::attention::GridKeys`]. The keys of unplaced tokens are projected.
+    UnprojectedKeys(GridTokens),
+}
+
+impl MemoryCrossAttention {
+    /// [`Self::UnprojectedKeys`] if `spans` are at least [`UNPROJECTED_FROM`] whole grids of `side`, then
+    /// unplaced tokens. `keys` and `values` are `(M, width)`. Also returns how many of the tokens are on
+    /// grids.
+    fn new(
+        run: &Run,
+        spans: &[Span],
+        side: usize,
+        (keys, values, width): (&[f32], &[f32], usize),
+        precision: Precision,
+    ) -> (Self, usize) {
+        let placed = spans.iter().take_while(|span| span.place == Place::Grid(side)).count();
+        let grids_first = spans[placed..].iter().all(|span| span.place == Place::Unplaced);
+        if placed < UNPROJECTED_FROM || !grids_first {
+            return (Self::Full, 0);
+        }
+        let arrange = match precision {
+            Precision::F32 => GridTokens::new,
+            Precision::Int8 => GridTokens::int16,
+        };
+        let cells = side * side;
+        let grids = arrange(run.isa, (placed, cells), (keys, width), (values, width));
+        (Self::UnprojectedKeys(grids), placed * cells)
+    }
+}
+
+/// [`MemoryTokens`] as every layer reads them.
+pub(super) struct Memory {
+    /// `(M, m)`: values plus positions. Without the tokens on grids where their keys are unprojected, unless
+    /// a tap records the keys of all tokens.
+    pub keys_in: Vec<f32>,
+    /// `(M, m)`, or likewise.
+    pub values: Vec<f32>,
+    /// Of all M tokens.
+    pub spans: Vec<Span>,
+    pub attention: MemoryCrossAttention,
+}
+
+impl Memory {
+    /// From tokens of `width` channels whose grids have this `side`.
+    pub fn new(run: &mut Run, tokens: MemoryTokens, width: usize, side: usize, precision: Precision) -> Self {
+        let MemoryTokens { values, positions: mut keys_in, spans } = tokens;
+        rows::add(run.isa, &mut keys_in, &values);
+        let all = (&keys_in[..], &values[..], width);
+        let (attention, arranged) = MemoryCrossAttention::new(run, &spans, side, all, precision);
+        // The copies are small then, and the layers need the large buffers.
+        let first = if run.tap.enabled() { 0 } else { arranged * width };
+        let rest = |all: &[f32]| all[first..].to_vec();
+        let memory = Self { keys_in: rest(&keys_in), values: rest(&values), spans, attention };
+        run.give(keys_in);
+        run.give(values);
+        memory
+    }
+
+    /// The inputs of the keys of the unplaced tokens at the end, `(n, m)`.
+    pub fn unplaced_keys_in(&self, width: usize) -> &[f32] {
+        let unplaced = self.spans.iter().rev().take_while(|span| span.place == Place::Unplaced);
+        let tokens: usize = unplaced.map(|span| span.tokens).sum();
+        &self.keys_in[self.keys_in.len() - tokens * width..]
+    }
+}
