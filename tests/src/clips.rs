@@ -1,4 +1,4 @@
-//! Clips and prompts as the scripts of `tools/scenarios.py` name them.
+//! Clips and prompts of the scripts in `tools/scenarios.py`.
 
 use image::AnimationDecoder;
 use sam2_model::{Frame, Points};
@@ -10,7 +10,7 @@ use crate::seeded;
 /// The frames of a GIF.
 ///
 /// # Panics
-/// If it is none.
+/// If `bytes` is not a GIF.
 #[must_use]
 pub fn gif(bytes: &[u8]) -> Vec<Frame> {
     let decoder = image::codecs::gif::GifDecoder::new(std::io::Cursor::new(bytes)).expect("a GIF");
@@ -23,10 +23,11 @@ pub fn gif(bytes: &[u8]) -> Vec<Frame> {
         .collect()
 }
 
-/// The frames of `{"gif": file under assets, "frames": [..]}` or `{"photo": [width, height], "frames": [[name, n], ..]}`.
+/// The frames of `{"gif": file under assets, "frames": [..]}` or of
+/// `{"photo": [width, height], "frames": [[name, n], ..]}`.
 ///
 /// # Panics
-/// If it is neither.
+/// If `script` has neither form.
 #[must_use]
 pub fn clip(script: &Value) -> Vec<Frame> {
     let frames = script["frames"].as_array().expect("a list of frames");
@@ -43,7 +44,7 @@ pub fn clip(script: &Value) -> Vec<Frame> {
     frames.iter().map(photo).collect()
 }
 
-/// The prompt of a step: `points`, `labels`, `box`, each of which may be absent.
+/// The prompt of a step: the optional keys `points`, `labels`, `box`.
 ///
 /// # Panics
 /// If one of them is malformed.

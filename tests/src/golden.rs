@@ -6,11 +6,11 @@ use sam2_model::Tap;
 
 use crate::probe::{Budget, Probes};
 
-/// How often the golden's own distance from float64 a result may be away from the golden, where that is
-/// more than the budget of its row: both are single precision, so neither is the truth.
+/// A result may differ from the golden by this factor times the golden's distance from float64, if that
+/// exceeds its row's budget: both are float32, so both have rounding errors.
 const REFERENCE_FACTOR: f64 = 4.0;
 
-/// Compares tensors with the probes of one file, under a prefix.
+/// Compares tensors with the probes of one file that have a prefix.
 pub struct Golden<'p> {
     probes: &'p Probes,
     prefix: String,
@@ -21,14 +21,13 @@ pub struct Golden<'p> {
 }
 
 impl<'p> Golden<'p> {
-    /// Probes whose name begins with `prefix`; `budget` tells what each tensor may deviate by (its name comes without
-    /// the prefix).
+    /// Probes whose name begins with `prefix`; `budget` maps a name without the prefix to the allowed error.
     pub fn new(probes: &'p Probes, prefix: impl Into<String>, budget: fn(&str) -> Budget) -> Self {
         let prefix = prefix.into();
         Self { probes, prefix, budget, seen: BTreeSet::new(), failures: Vec::new(), worst: 0.0 }
     }
 
-    /// Compares one tensor that the tap does not show.
+    /// Compares one tensor that no tap records.
     pub fn compare(&mut self, name: &str, shape: &[usize], data: &[f32]) {
         let full = format!("{}{name}", self.prefix);
         if !self.probes.has(&full) {
@@ -46,11 +45,10 @@ impl<'p> Golden<'p> {
         self.seen.insert(full);
     }
 
-    /// Fails if a comparison failed or a probe under the prefix was never compared (those for which `skip` holds
-    /// apart); reports in the order of computation, so that the first line is where it went wrong.
+    /// Reports failed comparisons in the order of computation, so that the first line locates the error.
     ///
     /// # Panics
-    /// If so.
+    /// If a comparison failed, or a probe with the prefix was not compared and `skip` is false for it.
     #[track_caller]
     pub fn finish(self, skip: impl Fn(&str) -> bool) {
         assert!(
@@ -88,7 +86,7 @@ impl Tap for Golden<'_> {
 }
 
 impl Budget {
-    /// This budget, or `rel_l2` where that is larger, with the single errors in proportion.
+    /// This budget, raised to at least `rel_l2`; `max_over_rms` is scaled by the same factor.
     #[must_use]
     pub fn at_least(self, rel_l2: f64) -> Self {
         if rel_l2 <= self.rel_l2 {

@@ -1,5 +1,5 @@
-//! What the parity tests share: seeded checkpoints and inputs that need no file, and the golden probes written by
-//! `tools/make_goldens.py` from Meta's code.
+//! Support for the tests: seeded checkpoints and inputs, generated without files, and readers of the golden
+//! probes that `tools/make_goldens.py` writes from Meta's code.
 
 pub mod clips;
 pub mod golden;

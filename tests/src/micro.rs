@@ -1,4 +1,4 @@
-//! Variants of the embedded checkpoint: its shape with seeded weights, other configurations, a shifted object score.
+//! Variants of the embedded checkpoint: seeded weights, other configurations, a shifted object score.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -24,21 +24,21 @@ pub fn asset(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// The embedded checkpoint, opened.
+/// The embedded model.
 ///
 /// # Panics
-/// If it cannot be.
+/// If the checkpoint does not load.
 #[must_use]
 pub fn model() -> Arc<Model> {
     Model::from_bytes(&asset(CHECKPOINT), "micro").expect("the embedded model loads")
 }
 
-/// What a copy of the embedded checkpoint has of its own.
+/// Changes to a copy of the embedded checkpoint.
 #[derive(Clone, Debug, Default)]
 pub struct Variant<'a> {
     /// The seeded model whose weights replace the trained ones.
     pub seeded: Option<&'a str>,
-    /// Keys of the configuration, on top of its own.
+    /// Configuration keys to override.
     pub config: Vec<(&'a str, Value)>,
     /// Added to the bias of the object score, then rounded to half precision.
     pub object_score_shift: f32,
@@ -47,7 +47,7 @@ pub struct Variant<'a> {
 /// The checkpoint of a variant, as a safetensors file in memory.
 ///
 /// # Panics
-/// If the embedded checkpoint is not what it should be.
+/// If the embedded checkpoint is malformed.
 #[must_use]
 pub fn checkpoint(variant: &Variant) -> Vec<u8> {
     let file = asset(CHECKPOINT);

@@ -1,8 +1,8 @@
-//! Damaged copies of a valid file, the same ones in every run.
+//! Deterministic mutations of a valid file.
 
 use crate::seeded::splitmix64;
 
-/// Numbers at which readers break.
+/// Boundary values for numbers in text.
 const NUMBERS: [&str; 12] = [
     "0",
     "-1",
@@ -43,7 +43,7 @@ pub fn mutated(file: &[u8], reach: usize, case: u64) -> Vec<u8> {
                 let copy = out[from..(from + below(40)).min(out.len())].to_vec();
                 out.splice(at..at, copy);
             }
-            // The rest go for numbers in text.
+            // The remaining cases replace numbers in text.
             _ => {
                 let digit = |b: &u8| b.is_ascii_digit();
                 let Some(start) = out[at..end].iter().position(digit).map(|i| at + i) else { continue };

@@ -1,7 +1,7 @@
 //! Reader of the golden probes: samples and statistics of tensors that Meta's code computed.
 //!
-//! The format is described in `tools/probes.py`. A probe holds all values of a small tensor, or samples at flat indices
-//! that follow from its name, together with the shape and the mean, standard deviation, largest absolute value and L2
+//! `tools/probes.py` describes the format. A probe holds all values of a small tensor, or samples at flat
+//! indices that depend on its name, and the shape, mean, standard deviation, largest absolute value and L2
 //! norm of the whole tensor.
 
 use std::fmt;
@@ -18,10 +18,8 @@ pub struct Probes {
     file: String,
 }
 
-/// How far a tensor may be from its golden.
-///
-/// The errors of the samples are relative to the golden: to the L2 norm of its samples, and to their root mean square
-/// (taken over the whole tensor).
+/// Allowed errors of a tensor against its golden, relative to the L2 norm of the golden's samples, or to the
+/// root mean square (RMS) of the whole tensor.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     /// Largest relative L2 error of the samples.
@@ -57,21 +55,21 @@ pub struct Deviation {
     pub max_over_rms: f64,
     /// Largest single error of the samples.
     pub max_abs: f64,
-    /// Largest error of mean, standard deviation and root mean square of the whole tensor, over its root mean square.
-    /// A fault that no sample hits shows here.
+    /// Largest error of mean, standard deviation and RMS of the whole tensor, over its RMS. Detects errors
+    /// outside the samples.
     pub stats: f64,
     /// Flat index, computed and golden value of the worst sample.
     pub worst: (usize, f32, f32),
-    /// Relative L2 distance of the golden (float32) from the same computation in float64, where it is known.
+    /// Relative L2 distance of the golden (float32) from float64, if known.
     pub reference: Option<f64>,
 }
 
 impl Deviation {
-    /// Whether every error is within the budget; errors of NaN are not.
+    /// Whether every error is within the budget. False for NaN.
     #[must_use]
     pub fn within(&self, budget: Budget) -> bool {
-        // No mean, deviation or root mean square can be further off than the whole tensor is in L2. (Against an infinite
-        // budget this still fails on NaN.)
+        // The errors of mean, standard deviation and RMS are bounded by the whole tensor's L2 error. With an
+        // infinite budget the comparison still fails on NaN.
         self.rel_l2 <= budget.rel_l2
             && self.max_over_rms <= budget.max_over_rms
             && self.max_abs <= budget.max_abs
@@ -84,7 +82,8 @@ impl fmt::Display for Deviation {
         let (index, actual, expected) = self.worst;
         write!(
             f,
-            "{}: rel L2 {:.2e}, max/rms {:.2e}, max abs {:.2e}, stats {:.2e}; worst at {index}: {actual} for {expected}",
+            "{}: rel L2 {:.2e}, max/rms {:.2e}, max abs {:.2e}, stats {:.2e}; \
+             worst at {index}: {actual} for {expected}",
             self.name, self.rel_l2, self.max_over_rms, self.max_abs, self.stats
         )?;
         self.reference.map_or(Ok(()), |r| write!(f, "; reference itself is {r:.1e} from float64"))
@@ -125,7 +124,7 @@ impl Probes {
         self.parsed().names().into_iter().map(str::to_owned).collect()
     }
 
-    /// Whether there is a tensor or fact of this key.
+    /// Whether the file has this key.
     #[must_use]
     pub fn has(&self, key: &str) -> bool {
         self.parsed().tensor(key).is_ok()
@@ -183,7 +182,7 @@ impl Probes {
     /// Compares a whole tensor, row-major, with its probe.
     ///
     /// # Panics
-    /// If there is no such probe or the shapes differ. Dimensions of size 1 at the front do not count.
+    /// If the probe is missing or the shapes differ. Leading dimensions of size 1 are ignored.
     #[must_use]
     #[track_caller]
     pub fn deviation(&self, name: &str, shape: &[usize], actual: &[f32]) -> Deviation {
@@ -206,7 +205,7 @@ impl Probes {
             let error = (f64::from(value) - f64::from(expected)).abs();
             error2 += error * error;
             golden2 += f64::from(expected) * f64::from(expected);
-            // A NaN must become the worst and stay it.
+            // NaN is the worst error.
             if error > max_abs || (error.is_nan() && !f64::is_nan(max_abs)) {
                 (max_abs, worst) = (error, (index(j), value, expected));
             }
@@ -246,7 +245,7 @@ pub fn rel_l2(actual: &[f32], golden: &[f32]) -> f64 {
     (error / square(&mut golden.iter().map(|&v| f64::from(v))).max(f64::MIN_POSITIVE)).sqrt()
 }
 
-/// `count` of the values, at the indices that follow from a name.
+/// `count` samples of the values, at indices that depend on a name.
 #[must_use]
 pub fn samples(name: &str, count: usize, values: &[f32]) -> Vec<f32> {
     let seed = fnv1a64(name.as_bytes());

@@ -1,7 +1,7 @@
-//! Checkpoints in the layout of `torch.save`, for tests of the reader: whole ones, and pieces to spoil.
+//! Checkpoints in the layout of `torch.save`, for tests of the reader: whole files, and parts to damage.
 
-/// A zip archive of stored entries: sizes only in the directory, payloads at multiples of 64 bytes, zip64 records at
-/// the end.
+/// A zip archive of uncompressed entries: sizes only in the central directory, payloads aligned to 64 bytes,
+/// zip64 records at the end.
 #[must_use]
 pub fn zip(entries: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut file = Vec::new();

@@ -1,34 +1,34 @@
-//! Drawn clips in which a thing meets its look-alike: everything about them follows from a number.
+//! Synthetic clips in which an object meets an identical distractor, as a function of a number.
 
 use sam2_model::Frame;
 
 use crate::seeded;
 
-/// Width and height, pixels: those of the embedded model's input.
+/// Width and height in pixels, equal to the embedded model's input.
 const SIDE: usize = 256;
-/// Length of a clip.
+/// Frames per clip.
 pub const FRAMES: usize = 24;
 
 type Point = [f32; 2];
 type Colour = [f32; 3];
 
-/// A clip and where its thing is to be seen.
+/// A clip with its ground truth.
 #[derive(Clone, Debug)]
 pub struct Scene {
     /// The frames.
     pub frames: Vec<Frame>,
-    /// Of each frame, row by row, which pixels show the thing.
+    /// Visible mask of the object on each frame, row-major.
     pub truth: Vec<Vec<bool>>,
-    /// The same of its look-alike.
+    /// Visible mask of the distractor on each frame.
     pub twin: Vec<Vec<bool>>,
-    /// A point of the thing on the first frame.
+    /// A point of the object on frame 0.
     pub click: Point,
 }
 
-/// A striped ellipse that goes straight.
+/// A striped ellipse that moves in a straight line.
 #[derive(Clone, Copy, Debug)]
 struct Body {
-    /// At the moment of the encounter.
+    /// At the time of the encounter.
     centre: Point,
     velocity: Point,
     radii: Point,
@@ -38,7 +38,7 @@ struct Body {
 }
 
 impl Body {
-    /// The colour that it has at a pixel, `t` frames after the encounter; nothing outside.
+    /// The colour at a pixel, `t` frames after the encounter; `None` outside.
     fn at(&self, t: f32, [x, y]: Point) -> Option<Colour> {
         let [dx, dy] = [x - self.centre[0] - self.velocity[0] * t, y - self.centre[1] - self.velocity[1] * t];
         let inside = (dx / self.radii[0]).powi(2) + (dy / self.radii[1]).powi(2) <= 1.0;
@@ -46,7 +46,7 @@ impl Body {
     }
 }
 
-/// Numbers in 0 .. 1 that follow from a seed.
+/// A seeded random number generator.
 struct Dice(u64, u64);
 
 impl Dice {
@@ -66,11 +66,11 @@ fn apart(a: Colour, b: Colour) -> f32 {
 }
 
 impl Scene {
-    /// The scene of this number: the thing crosses the picture, its look-alike comes the other way, and in the middle, where they meet,
-    /// there may be a pillar.
+    /// The scene of this number: the object crosses the image, the distractor comes the other way, and a
+    /// pillar may stand in the middle, where they meet.
     ///
     /// # Panics
-    /// Never: the frames are whole.
+    /// Never: the frames have the right size.
     #[must_use]
     pub fn new(number: u64) -> Self {
         let mut dice = Dice(seeded::fnv1a64(b"scene") ^ number, 0);

@@ -1,8 +1,8 @@
 //! Seeded weights and inputs, bit-identical to `tools/seeded.py`.
 //!
-//! A tensor is a pure function of its name and shape: SplitMix64 in counter form, seeded with the FNV-1a hash of the
-//! name. All arithmetic is on integers or on f64 values that are exact (one multiply and one add excepted, which
-//! IEEE 754 fixes), followed by one rounding to f32.
+//! A tensor is a pure function of its name and shape: SplitMix64 in counter mode, seeded with the FNV-1a hash
+//! of the name. All arithmetic is exact in integers or f64, except one f64 multiplication and one addition,
+//! which IEEE 754 defines, and one rounding to f32.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub fn splitmix64(seed: u64, counter: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// `count` uniform values of the given mean and standard deviation.
+/// `count` uniform values with the given mean and standard deviation.
 #[must_use]
 pub fn draw(name: &str, count: usize, mean: f64, std: f64) -> Vec<f32> {
     draws(name, count, mean, std).collect()
@@ -39,10 +39,10 @@ fn draws(name: &str, count: usize, mean: f64, std: f64) -> impl Iterator<Item = 
     })
 }
 
-/// A field `[height, width]` that interpolates a grid of draws bilinearly (half-pixel centres, clamped border).
+/// A field `[height, width]`: bilinear interpolation of a seeded grid (half-pixel centres, clamped border).
 ///
-/// `cell` is a power of two that divides both sides. `std` is that of the grid; the field's own is about two thirds
-/// of it.
+/// `cell` is a power of two that divides both sides. `std` is the grid's standard deviation; the field's is
+/// about two thirds of it.
 #[must_use]
 pub fn smooth(name: &str, height: usize, width: usize, cell: usize, mean: f64, std: f64) -> Vec<f32> {
     assert!(cell.is_power_of_two() && height.is_multiple_of(cell) && width.is_multiple_of(cell));
@@ -71,8 +71,8 @@ pub fn smooth(name: &str, height: usize, width: usize, cell: usize, mean: f64, s
     out
 }
 
-/// A synthetic RGB picture `[height, width, 3]`: value noise in three octaves under six shapes, which move with
-/// `frame` while the background stays. Integer arithmetic only.
+/// A synthetic RGB image `[height, width, 3]`: three octaves of value noise under six shapes that move with
+/// `frame`. Integer arithmetic only.
 #[must_use]
 pub fn photo(name: &str, width: usize, height: usize, frame: usize) -> Vec<u8> {
     let mut image = vec![0i64; height * width * 3];
@@ -145,8 +145,8 @@ impl Shape {
     }
 }
 
-/// The models that have goldens. `sam2.1_hiera_tiny_absent` is tiny with a biased object score: the object is absent
-/// on every frame.
+/// The models with goldens. `sam2.1_hiera_tiny_absent` is tiny with a lower object score: the object is
+/// absent on every frame.
 pub const MODELS: [&str; 6] = [
     "sam2.1_hiera_tiny",
     "sam2.1_hiera_tiny_absent",
@@ -170,7 +170,7 @@ const EMBEDDINGS: [&str; 11] = [
     "obj_score_token",
 ];
 const CONV_TRANSPOSE: [&str; 2] = ["output_upscaling.0.", "output_upscaling.3."];
-/// (parts of the name, gain on top of 1/sqrt(fan_in)); see `tools/seeded.py` for the reasons.
+/// (parts of the name, gain relative to 1/sqrt(fan_in)); reasons in `tools/seeded.py`.
 const GAINS: [(&[&str], f64); 9] = [
     (&["neck.convs."], 0.3),
     (&[".attn.qkv."], 1.3),
@@ -182,10 +182,10 @@ const GAINS: [(&[&str], f64); 9] = [
     (&["iou_prediction_head.layers.2."], 4.0),
     (&["pred_obj_score_head.layers.2."], 4.0),
 ];
-/// The tensor that decides how easily an object counts as present.
+/// The bias of the object score.
 pub const OBJECT_SCORE_BIAS: &str = "sam_mask_decoder.pred_obj_score_head.layers.2.bias";
 const SINGLE_MASK_HEAD: &str = "sam_mask_decoder.output_hypernetworks_mlps.0.layers.2.weight";
-/// (model or "" for all, tensor, mean, std), the last match wins.
+/// (model or "" for all, tensor, mean, std); the last match wins.
 const OVERRIDES: [(&str, &str, f64, f64); 8] = [
     ("", OBJECT_SCORE_BIAS, 3.0, 0.2),
     ("sam2.1_hiera_tiny_absent", OBJECT_SCORE_BIAS, -5.0, 0.2),
@@ -272,7 +272,7 @@ pub fn checkpoint_with(model: &str, config: Option<&str>) -> Vec<u8> {
         header.insert(name.clone(), entry);
     }
     let mut text = serde_json::to_string(&header).expect("a map of plain values");
-    // The data starts at a multiple of 8, as the format asks.
+    // The format requires that the data starts at a multiple of 8.
     text.extend(std::iter::repeat_n(' ', (8 - text.len() % 8) % 8));
     let mut file = Vec::with_capacity(8 + text.len() + end);
     file.extend_from_slice(&(text.len() as u64).to_le_bytes());
@@ -292,7 +292,7 @@ mod tests {
 
     use super::*;
 
-    /// Sum of `bits[i] * (2 i + 1)`, as `tools/golden_seeded.py` computes it.
+    /// Sum of `bits[i] * (2 i + 1)`, as in `tools/golden_seeded.py`.
     fn checksum(values: impl Iterator<Item = f32>) -> u64 {
         values.zip(0u64..).fold(0, |sum, (v, i)| {
             sum.wrapping_add(u64::from(v.to_bits()).wrapping_mul(i.wrapping_mul(2).wrapping_add(1)))

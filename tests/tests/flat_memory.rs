@@ -1,4 +1,4 @@
-//! Tracking holds a bounded amount of memory: nothing that is kept grows with the length of the clip.
+//! Tracking uses bounded memory, independent of the length of the clip.
 
 use std::alloc::System;
 
@@ -9,7 +9,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Bytes that are allocated and not yet freed.
+/// Bytes allocated and not yet freed.
 fn live() -> usize {
     let stats = ALLOCATOR.stats();
     stats.bytes_allocated - stats.bytes_deallocated
@@ -31,8 +31,8 @@ fn a_long_clip_holds_no_more_memory_than_a_short_one() {
         drop(predictor.track_frame(f, &frame(f)).expect("a valid frame"));
         held.push(live());
     }
-    // The bank is full after sixteen frames. What remains is a list of frame numbers; and, from the first frame on
-    // which an object is absent, the model's encoding of an empty mask: 128 channels of 16 by 16.
+    // The bank is full after 16 frames. Later allocations are a list of frame numbers and, once an object is
+    // absent, the encoding of an empty mask: 128 channels of 16x16.
     let (early, late) = (held[24], held[FRAMES - 1]);
     let empty_mask = size_of::<f32>() * 128 * 16 * 16;
     assert!(late <= early + empty_mask + 16 * 1024, "{early} bytes at frame 24, {late} at the end");

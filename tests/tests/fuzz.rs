@@ -1,5 +1,5 @@
-//! Damaged copies of every file that the library reads: each is either read or refused in one line, without a panic and
-//! without more memory than its size explains. (`.pt` and `.npy` files have such tests next to their readers.)
+//! Damaged copies of every file that the library reads: each is read, or refused in one line, without a panic
+//! and with bounded memory. (`.pt` and `.npy` have such tests next to their readers.)
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
@@ -17,11 +17,11 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
 
-/// One attack at a time, so that the allocations of others do not count.
+/// Serialises the attacks, so that each counts only its own allocations.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Runs `read` on damaged copies. It returns whether the copy was read, or the error. The limit is for attacks, not for
-/// waste.
+/// Runs `read` on `cases` damaged copies of `file`, edited within its first `reach` bytes. The memory limit
+/// is far above any valid use.
 fn attack(file: &[u8], reach: usize, cases: u64, read: impl Fn(&[u8]) -> Result<(), String>) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let (mut accepted, mut refused) = (0, 0);
@@ -43,8 +43,8 @@ fn attack(file: &[u8], reach: usize, cases: u64, read: impl Fn(&[u8]) -> Result<
     println!("{cases} damaged copies: {accepted} read, {refused} refused");
 }
 
-/// Runs `read` on copies of a safetensors file in which only the values of the metadata are damaged, so that what the
-/// library itself reads is reached.
+/// Runs `read` on copies of a safetensors file with damaged metadata values only, which the safetensors crate
+/// accepts and the library parses.
 fn attack_metadata(file: &[u8], cases: u64, read: impl Fn(&[u8]) -> Result<(), String>) {
     let (_, header) = SafeTensors::read_metadata(file).expect("a header");
     let metadata = header.metadata().clone().expect("it has metadata");
@@ -71,7 +71,7 @@ fn checkpoints() {
     attack_metadata(&file, 300, read);
 }
 
-/// As YAML, with every value that is no list or section in JSON.
+/// `value` as YAML; lists and scalars in JSON syntax.
 fn yaml(value: &Value, indent: usize) -> String {
     let section = value.as_object().expect("a section");
     let lines = section.iter().map(|(key, value)| match value {
@@ -112,7 +112,7 @@ fn sessions() {
     let read = |bytes: &[u8]| {
         let mut predictor =
             VideoPredictor::resume_session(model.clone(), bytes, "x").map_err(|e| e.to_string())?;
-        // What was accepted must not break later either.
+        // An accepted session must not fail later.
         let pass = predictor.begin(Some(2), Some(0), Direction::Forward).map_err(|e| e.to_string())?;
         pass.into_iter()
             .try_for_each(|f| predictor.track_frame(f, &frames[f]).map(|_| ()).map_err(|e| e.to_string()))

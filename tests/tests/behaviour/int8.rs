@@ -1,4 +1,4 @@
-//! 8-bit arithmetic against single precision: how far the parts move, and what it does to masks.
+//! Int8 against f32: relative errors of the modules, and IoU of the masks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ fn model(name: &str, precision: Precision) -> Arc<Model> {
     Model::from_bytes_with(&seeded::checkpoint(name), name, &options).expect("the seeded checkpoint loads")
 }
 
-/// Everything that is recorded, by name.
+/// All recorded tensors by name.
 #[derive(Default)]
 struct Everything(BTreeMap<String, Vec<f32>>);
 
@@ -27,7 +27,7 @@ impl Tap for Everything {
     }
 }
 
-/// `|a − b| / |b|`, Euclidean.
+/// Relative L2 error `|a − b| / |b|`.
 fn relative(a: &[f32], b: &[f32]) -> f64 {
     assert_eq!(a.len(), b.len());
     let square = |x: f32| f64::from(x) * f64::from(x);
@@ -35,7 +35,7 @@ fn relative(a: &[f32], b: &[f32]) -> f64 {
     (distance / b.iter().map(|&b| square(b)).sum::<f64>()).sqrt()
 }
 
-/// `f` with each precision: single, then 8 bits.
+/// Runs `f` with each precision: f32, then int8.
 fn both<R>(name: &str, f: impl Fn(&Model, &mut Everything) -> R) -> [(Everything, R); 2] {
     [Precision::F32, Precision::Int8].map(|precision| {
         let mut taps = Everything::default();
@@ -133,7 +133,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
-fn other_arithmetic_is_another_model_for_what_was_saved() {
+fn another_precision_has_another_fingerprint() {
     let options = ModelOptions { precision: Precision::Int8, ..ModelOptions::default() };
     let file = micro::asset(micro::CHECKPOINT);
     let int8 = Model::from_bytes_with(&file, "micro", &options).expect("it loads");

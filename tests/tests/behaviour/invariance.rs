@@ -1,4 +1,4 @@
-//! The same answer for any number of threads, to the bit; and on every instruction set, to rounding.
+//! Results are bit-identical for any number of threads, and equal up to rounding on every instruction set.
 
 use std::sync::Arc;
 

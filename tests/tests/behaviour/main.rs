@@ -1,7 +1,7 @@
-//! What holds whatever the weights: the same answer for any number of threads, on any instruction set and after a break; 8-bit arithmetic close
-//! to single precision; memory policies.
+//! Properties that do not depend on the weights: results are the same for any number of threads, on any
+//! instruction set and after a saved session; int8 is close to f32; memory policies.
 
+mod distractor;
 mod int8;
 mod invariance;
-mod look_alike;
 mod video_state;

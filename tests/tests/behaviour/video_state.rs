@@ -1,4 +1,5 @@
-//! What a predictor keeps and what it does not: bounded memory, saved sessions and streams change no bit of the masks.
+//! State of the video predictor: dropping old frames, saving sessions and streaming change no bit of the
+//! masks.
 
 use std::sync::Arc;
 
@@ -22,10 +23,10 @@ fn predictor(model: &Arc<Model>, options: VideoOptions) -> VideoPredictor {
     VideoPredictor::new(Arc::clone(model), info, options).expect("a video")
 }
 
-/// Of every object: id, score, IoU, logits.
+/// Id, object score, predicted IoU and logits of every object.
 type Bits = Vec<(u32, u32, u32, Vec<u32>)>;
 
-/// Everything that a caller sees, to the bit.
+/// The bits of an output.
 fn bits(output: &FrameOutput) -> Bits {
     let objects = output.objects.iter();
     objects
@@ -45,7 +46,7 @@ enum Step {
     Clear(usize, u32),
 }
 
-/// Runs the steps; `stop` saves and resumes the session after every so many frames.
+/// Runs the steps; with `stop`, saves and resumes the session every `stop` frames.
 fn play(model: &Arc<Model>, options: VideoOptions, steps: &[Step], stop: Option<usize>) -> Vec<Bits> {
     let mut predictor = predictor(model, options);
     let mut seen = Vec::new();
@@ -76,7 +77,8 @@ fn play(model: &Arc<Model>, options: VideoOptions, steps: &[Step], stop: Option<
     seen
 }
 
-/// Passes from prompted frames in both directions, corrections of prompted and of just tracked frames, late objects.
+/// Passes in both directions from prompted frames, corrections of prompted and of tracked frames, late
+/// objects.
 const STORY: [Step; 12] = [
     Step::Click(20, 1, 80.0, 70.0),
     Step::Box(22, 2, [20.0, 30.0, 120.0, 140.0]),
@@ -92,7 +94,7 @@ const STORY: [Step; 12] = [
     Step::Clear(45, 1),
 ];
 
-/// Enough of it to have something of everything in a session.
+/// The first steps, which leave every kind of state in a session.
 const SHORT_STORY: [Step; 5] = [
     Step::Click(20, 1, 80.0, 70.0),
     Step::Box(22, 2, [20.0, 30.0, 120.0, 140.0]),
@@ -102,7 +104,7 @@ const SHORT_STORY: [Step; 5] = [
 ];
 
 #[test]
-fn what_is_kept_is_enough() {
+fn dropping_old_frames_changes_no_bit() {
     let model = model();
     let keeping = |keep| VideoOptions { keep, ..VideoOptions::default() };
     let all = play(&model, keeping(Keep::Everything), &STORY, None);
@@ -114,7 +116,7 @@ fn what_is_kept_is_enough() {
 }
 
 #[test]
-fn a_resumed_session_goes_on_with_the_same_bits() {
+fn a_resumed_session_continues_with_the_same_bits() {
     let model = model();
     for memory in MemoryPolicyKind::ALL {
         let options = VideoOptions { memory, ..VideoOptions::default() };
@@ -153,7 +155,7 @@ fn a_session_that_cannot_be_resumed_is_refused() {
         refused(&swapped("hypotheses.0.cond.0.memory", "hypotheses.0.cond.0.mammon"))
             .contains("belong to nothing")
     );
-    // A clip's session is not a stream's.
+    // A stream cannot resume a clip's session.
     let error = Tracker::resume_session(Arc::clone(&model), &session, "s").expect_err("refused");
     assert!(error.to_string().contains("not of a stream"), "{error}");
 }
@@ -179,7 +181,7 @@ fn a_stream_gives_the_masks_of_a_clip_and_can_be_interrupted() {
         if f == 12 {
             let session = stream.save_session();
             stream = Tracker::resume_session(Arc::clone(&model), &session, "s").expect("the session resumes");
-            // A correction needs the frame that was given before the interruption.
+            // A correction needs the last frame before the interruption.
             output = stream.add_points(1, &Points::click(85.0, 75.0)).expect("a valid click");
             whole.track_frame(f, &frame(f)).expect("a valid frame");
             let expected =

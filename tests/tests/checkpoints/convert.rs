@@ -1,5 +1,5 @@
-//! Checkpoints converted between Meta's `.pt`, Meta's names and Hugging Face's: there and back the same bytes, and every file
-//! the same model.
+//! Conversion of checkpoints between Meta's `.pt`, Meta's names and Hugging Face's: round trips give the same
+//! bytes, and every file the same model.
 
 use std::path::{Path, PathBuf};
 
@@ -35,7 +35,7 @@ fn metadata(path: &Path, key: &str) -> Option<String> {
 }
 
 #[test]
-fn there_and_back_is_the_same_to_the_bit_and_every_file_is_the_same_model() {
+fn round_trips_give_the_same_bytes_and_every_file_the_same_model() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let at = |name: &str| folder.path().join(name);
     let start = micro();
@@ -67,7 +67,7 @@ fn there_and_back_is_the_same_to_the_bit_and_every_file_is_the_same_model() {
 }
 
 #[test]
-fn numbers_are_rounded_to_the_nearest_even() {
+fn weights_are_rounded_to_nearest_even() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let start = folder.path().join("tiny.safetensors");
     std::fs::write(&start, seeded::checkpoint("sam2.1_hiera_tiny")).expect("write");
@@ -94,7 +94,7 @@ fn numbers_are_rounded_to_the_nearest_even() {
                 .collect();
             assert_eq!(found.3, rounded, "{}", found.0);
         }
-        // Back to f32, in the other kinds of file: nothing more is lost.
+        // Converting back to f32 in the other formats loses nothing more.
         let (pt, wide) = (folder.path().join("x.pt"), folder.path().join("wide.safetensors"));
         convert(&to, &pt, ConvertOptions::default(), |_, _| ()).expect("it is converted");
         convert(&pt, &wide, options(Some(Naming::HuggingFace), Some(DType::F32)), |_, _| ())
@@ -105,7 +105,7 @@ fn numbers_are_rounded_to_the_nearest_even() {
 }
 
 #[test]
-fn what_cannot_be_done_is_refused_and_leaves_nothing() {
+fn impossible_conversions_are_refused_and_leave_no_file() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let at = |name: &str| folder.path().join(name);
     let copy = at("copy.safetensors");

@@ -1,4 +1,4 @@
-//! A checkpoint in the Hugging Face library's naming is the same model as in Meta's, to the bit.
+//! A checkpoint with Hugging Face names gives the same model as with Meta's names, to the bit.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,8 +10,8 @@ use sam2_model::{
 };
 use sam2_tests::{golden, seeded};
 
-/// From Meta's names to Hugging Face's: replacements of parts, in this order. The loader goes the other way by other
-/// means.
+/// Meta's names to Hugging Face's: replacements in this order. An independent implementation: the loader maps
+/// the other way.
 const PARTS: [(&str, &str); 44] = [
     ("sam_prompt_encoder", "prompt_encoder"),
     ("sam_mask_decoder", "mask_decoder"),
@@ -77,7 +77,7 @@ fn hf_name(meta: &str) -> String {
 
 type Tensors = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
 
-/// The same file in the other naming.
+/// The same checkpoint with Hugging Face names.
 fn renamed(file: &[u8]) -> Tensors {
     let parsed = SafeTensors::deserialize(file).expect("it is a safetensors file");
     let mut tensors = Tensors::new();
@@ -114,7 +114,7 @@ fn micro() -> Vec<u8> {
     std::fs::read(&path).expect("the embedded model is in assets/")
 }
 
-/// Three frames of tracking go through every module.
+/// Tracks three frames, which uses every module.
 fn tracked(file: &[u8]) -> Vec<String> {
     let model = Model::from_bytes(file, "micro").expect("it loads");
     let info = VideoInfo { width: 160, height: 120, num_frames: 3 };
@@ -146,14 +146,14 @@ fn a_seeded_model_has_the_published_names_and_loads() {
     }
 }
 
-/// Sum of `bits[i] · (2 i + 1)` over the numbers of a tensor, as `tools/golden_hf.py` has it.
+/// Sum of `bits[i] · (2 i + 1)` over the values of a tensor, as in `tools/golden_hf.py`.
 fn checksum(bytes: &[u8]) -> u64 {
     let bits = bytes.as_chunks().0.iter().map(|&b| u64::from(u32::from_le_bytes(b)));
     bits.zip(0_u64..).fold(0, |sum, (bits, i)| sum.wrapping_add(bits.wrapping_mul(2 * i + 1)))
 }
 
 #[test]
-fn what_save_pretrained_writes_is_the_same_model_to_the_bit() {
+fn a_save_pretrained_file_is_the_same_model_to_the_bit() {
     let text = std::fs::read_to_string(golden("hf_saved.json")).expect("facts");
     let facts: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     for name in ["sam2.1_hiera_tiny", "sam2_hiera_tiny"] {
@@ -165,7 +165,8 @@ fn what_save_pretrained_writes_is_the_same_model_to_the_bit() {
         convert(&at("meta.safetensors"), &at("hf.safetensors"), options, |_, _| ()).expect("it is converted");
         let converted = std::fs::read(at("hf.safetensors")).expect("it is there");
         let ours = SafeTensors::deserialize(&converted).expect("a safetensors file");
-        // The names by the other route, and the library's bytes: the file is the one that the library wrote.
+        // The test's own name mapping and the checksums of transformers: the file equals the one of
+        // transformers.
         let saved = facts[name]["tensors"].as_object().expect("name -> checksum");
         let twin = renamed(&meta);
         assert_eq!((ours.len(), twin.len()), (saved.len(), saved.len()), "{name}");
@@ -191,7 +192,7 @@ fn what_save_pretrained_writes_is_the_same_model_to_the_bit() {
 }
 
 #[test]
-fn files_with_more_or_less_are_refused() {
+fn files_with_extra_or_missing_tensors_are_refused() {
     let meta = micro();
     let refused = |edit: fn(&mut Tensors)| {
         let mut tensors = renamed(&meta);

@@ -60,7 +60,7 @@ fn a_flipped_bit_in_the_header_is_refused_and_never_panics() {
         for bit in [0, 3, 7] {
             let mut bytes = bytes.clone();
             bytes[at] ^= 1 << bit;
-            // A flip in the text of the configuration may leave a valid one, but nothing may panic.
+            // A flip in the configuration's text may leave it valid, but must not panic.
             let _ = Model::from_bytes(&bytes, "broken.safetensors")
                 .map_err(|e| assert!(!e.to_string().contains('\n')));
         }
@@ -73,7 +73,7 @@ fn a_flipped_bit_in_the_header_is_refused_and_never_panics() {
 }
 
 #[test]
-fn a_value_that_no_weight_has_is_refused() {
+fn a_weight_that_is_not_finite_is_refused() {
     for bits in [0x7c00_u16, 0x7e00, 0xfc00] {
         let bytes = edited(|tensors, _| tensors[10].3[..2].copy_from_slice(&bits.to_le_bytes()));
         assert!(matches!(refused(&bytes), LoadError::BadValue { .. }));
@@ -88,7 +88,7 @@ fn a_missing_tensor_is_named() {
 }
 
 #[test]
-fn a_left_over_tensor_is_named() {
+fn an_unexpected_tensor_is_named() {
     let bytes = edited(|tensors, _| tensors.push(("extra.weight".into(), Dtype::F32, vec![1], vec![0; 4])));
     let LoadError::UnexpectedTensors { count, names, .. } = refused(&bytes) else { panic!("another error") };
     assert_eq!((count, names.as_str()), (1, "extra.weight"));
@@ -107,7 +107,7 @@ fn a_wrong_shape_is_named() {
 }
 
 #[test]
-fn an_unread_type_is_named() {
+fn an_unsupported_type_is_refused() {
     let bytes = edited(|tensors, _| {
         let tensor = tensors.iter_mut().find(|t| t.0 == "no_obj_ptr").expect("it is there");
         tensor.1 = Dtype::I16;
@@ -163,7 +163,7 @@ fn another_model_is_refused() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn a_missing_file_is_named() {
     let message = Model::open("/nowhere/x.safetensors".as_ref()).expect_err("must not load").to_string();
     assert!(message.starts_with("/nowhere/x.safetensors: "), "{message}");
     let folder = Model::open(std::env::temp_dir().as_path()).expect_err("must not load").to_string();

@@ -1,4 +1,5 @@
-//! Meta's `.pt` files: the same model as from safetensors, to the bit; damaged and hostile ones are refused in a line.
+//! Meta's `.pt` files give the same model as safetensors, to the bit; damaged and hostile files are refused
+//! in one line.
 
 use std::path::PathBuf;
 
@@ -24,7 +25,7 @@ fn refused(bytes: &[u8], words: &[&str]) {
     assert!(words.iter().all(|word| message.contains(word)), "{words:?}: {message}");
 }
 
-/// One number that stands for every bit of every intermediate result.
+/// Hash of every bit of every recorded tensor.
 #[derive(Default)]
 struct Fingerprint(u64);
 
@@ -40,7 +41,7 @@ impl Tap for Fingerprint {
     }
 }
 
-/// Of the image encoder. That the reader hands out the values of the other tensors too is shown by its own tests.
+/// Compares the image encoder's results; the reader's own tests cover the other tensors.
 #[test]
 fn a_seeded_pt_equals_its_safetensors_twin() {
     let image = seeded::draw("image", 1024 * 1024 * 3, 0.0, 1.0);
@@ -100,18 +101,18 @@ fn tensors_that_do_not_fit_their_storage_are_refused() {
     }
 }
 
-/// Ten thousand names for one storage: fine for the format, not for the memory.
+/// 10,000 views of one storage: valid in the format, but 10,000 times its memory.
 #[test]
-fn overlapping_views_may_not_outgrow_the_file() {
+fn overlapping_views_larger_than_the_file_are_refused() {
     let values: Vec<_> =
         (0..10_000).map(|i| (format!("t{i}"), pt::view("0", 1024, 0, &[1024, 8], &[1, 0]))).collect();
     refused(&pt::archive(pt::pickle(&values), vec![vec![0; 4096]]), &["bytes in a file of"]);
 }
 
 #[test]
-fn entries_that_torch_never_writes_are_refused() {
+fn entries_that_pytorch_never_writes_are_refused() {
     let file = one(pt::view("0", 6, 0, &[6], &[1]), 24);
-    // Loads as far as the format goes.
+    // Valid in format; only the tensors are missing.
     let error = Model::from_bytes(&file, "x").expect_err("one tensor is no model");
     assert!(matches!(error, LoadError::UnknownModel { .. }), "{error}");
     let find = |what: &[u8]| file.windows(what.len()).position(|w| w == what).expect("it is there");
@@ -136,7 +137,7 @@ fn entries_that_torch_never_writes_are_refused() {
     ] {
         refused(&spoiled(at, value), &words);
     }
-    // A storage that reaches into the next one, as the pickle says too.
+    // A storage whose size, also in the pickle, extends into the next one.
     let values = ["0", "1"].map(|key| (key.to_owned(), pt::view(key, 6, 0, &[6], &[1])));
     let mut file = pt::archive(pt::pickle(&values), vec![vec![0; 20], vec![0; 24]]);
     let record = file.windows(8).rposition(|w| w == b"m/data/0").expect("it is in the directory") - 46;
@@ -156,7 +157,7 @@ fn entries_that_torch_never_writes_are_refused() {
 }
 
 #[test]
-fn nothing_but_the_model_dict_counts() {
+fn only_the_model_dict_is_read() {
     let storage = || vec![vec![0; 24]];
     for pickle in [
         b"\x80\x02}.".to_vec(),
@@ -165,7 +166,7 @@ fn nothing_but_the_model_dict_counts() {
     ] {
         refused(&pt::archive(pickle, storage()), &["no dict \"model\""]);
     }
-    // A parameter in a parameter, which contains itself through the memo, and a dict that is its own model.
+    // A parameter that contains itself through the memo, and a dict that is its own model.
     let view = pt::view("0", 6, 0, &[6], &[1]);
     let parameter = |inner: Vec<u8>| {
         [b"ctorch._utils\n_rebuild_parameter\n(".to_vec(), inner, b"\x89NtR".to_vec()].concat()

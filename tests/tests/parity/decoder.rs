@@ -1,4 +1,4 @@
-//! Prompt encoder, mask decoder and heads of tiny against Meta's code, from given features: rows E1 to H1.
+//! Prompt encoder, mask decoder and heads of tiny against Meta's code, from given features.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ fn budget(name: &str) -> Budget {
     if part("sam_prompt_encoder.sparse") {
         Budget::absolute(2e-5)
     } else if part("sam_prompt_encoder") {
-        // The dense encoding is sines of large angles: its budget is that of the sparse one where rounding of the angle
-        // decides, as the golden's own distance from float64 shows.
+        // The dense encoding is a sine of large angles: where rounding of the angle dominates, its budget is
+        // that of the sparse one, as the golden's distance from float64 shows.
         Budget::relative(1e-6, 1e-5)
     } else if part("sam_mask_decoder.transformer") {
         Budget::relative(5e-6, 1e-4)
@@ -78,7 +78,7 @@ fn a_mask_prompt_alone_matches_meta() {
 }
 
 #[test]
-fn a_mask_prompt_of_a_video_is_taken_as_it_is() {
+fn a_mask_prompt_of_a_video_is_the_output() {
     let probes = Probes::open("decoder_tiny.safetensors");
     let mask: Vec<f32> = seeded::smooth("input.mask", 1024, 1024, 128, 0.0, 1.0)
         .iter()
@@ -97,11 +97,11 @@ fn a_mask_prompt_of_a_video_is_taken_as_it_is() {
 
     let empty = inspect::mask_as_output(&model(), &mut NoTap, &features(), &vec![0.0; 1024 * 1024]);
     assert_eq!(empty.object_score, -10.0, "an empty mask means that the object is absent");
-    // The weights of the resize sum to one but for rounding.
+    // The weights of the resize sum to 1 up to rounding.
     assert!(empty.low_res.iter().all(|&x| (x + 10.0).abs() <= 1e-5));
 }
 
-/// The decoder inside has heads of its own, which only make the pointer.
+/// Ignores the heads' taps: for a mask prompt the decoder runs its heads only for the pointer.
 struct WithoutHeads<'a, 'p>(&'a mut Golden<'p>);
 
 impl Tap for WithoutHeads<'_, '_> {

@@ -1,5 +1,5 @@
-//! The embedded trained model on the bundled clip, in which a look-alike passes in front of the object, against Meta's code: from
-//! the bytes of the GIF to the mask of every frame.
+//! The embedded model on the bundled clip, in which a distractor passes in front of the object, against
+//! Meta's code: from the bytes of the GIF to the mask of every frame.
 
 use sam2_model::{Points, VideoInfo, VideoOptions, VideoPredictor, inspect};
 use sam2_tests::golden::Golden;
@@ -15,7 +15,7 @@ fn iou(a: &[bool], b: &[bool]) -> f64 {
     if either == 0 { 1.0 } else { both as f64 / either as f64 }
 }
 
-/// Lengths of alternating runs of background and object, row by row, to a mask.
+/// Decodes row-major run lengths, background first, to a mask.
 fn from_runs(runs: &[i32]) -> Vec<bool> {
     runs.iter().enumerate().flat_map(|(i, &n)| std::iter::repeat_n(i % 2 == 1, n as usize)).collect()
 }
@@ -40,7 +40,7 @@ fn masks_of_the_embedded_model_match_meta_on_every_frame() {
         .add_points(0, &frames[0], 1, &Points::click(coordinate(0), coordinate(1)))
         .expect("a valid prompt");
 
-    // A clip of accumulated rounding, bf16 memories included.
+    // Rounding errors accumulate over the clip, bf16 memories included.
     let budget = |name: &str| match name {
         "object_score" => Budget::absolute(1e-2),
         _ => Budget::relative(1e-2, 1e-1),

@@ -1,4 +1,4 @@
-//! The image encoder of tiny against Meta's code: rows T0 to N2 of the parity tables, end to end and block by block.
+//! The image encoder of tiny against Meta's code, end to end and block by block.
 
 use sam2_model::{Model, NoTap, Workspace, inspect};
 use sam2_tests::golden::Golden;
@@ -7,7 +7,7 @@ use sam2_tests::seeded;
 
 const TINY: &str = "sam2.1_hiera_tiny";
 
-/// Through all layers before.
+/// Budget end to end.
 fn end_to_end(name: &str) -> Budget {
     if name.ends_with("patch_embed") || name.ends_with("pos_embed") {
         Budget::relative(1e-6, 1e-5)
@@ -18,7 +18,7 @@ fn end_to_end(name: &str) -> Budget {
     }
 }
 
-/// From a given input.
+/// Budget of one module from a given input.
 fn module(_: &str) -> Budget {
     Budget::relative(2e-6, 1e-4)
 }
@@ -32,7 +32,7 @@ fn every_stage_matches_meta_end_to_end() {
     let tapped = model.encode(&mut Workspace::default(), &mut golden, &image);
     golden.finish(|name| !name.starts_with("image_encoder"));
 
-    // Without the tap the work is cut into other pieces; the result must be the same to the bit.
+    // Without a tap the work is split differently; the result must be the same to the bit.
     let plain = model.encode(&mut Workspace::default(), &mut NoTap, &image);
     assert!(plain.level2() == tapped.level2(), "level 2 depends on whether anybody listens");
 }
@@ -62,7 +62,7 @@ fn constant_tables_match_meta() {
     golden.compare("memory", &[64, 64, 64], memory);
     golden.finish(|_| false);
 
-    // Turning (1, 0) gives cosine and sine.
+    // Rotating (1, 0) gives cosine and sine.
     let mut turned = [1.0, 0.0].repeat(4096 * 128);
     kernels::rope::Rope::new(64, 256, 10_000.0).apply(kernels::Isa::best(), &mut turned);
     let mut golden = Golden::new(&probes, "rope.", |_| Budget::absolute(4e-6));

@@ -1,4 +1,5 @@
-//! The automatic mask generator with the embedded model against Meta's: which masks are kept, in which order, to the pixel.
+//! The automatic mask generator with the embedded model against Meta's: the kept masks, their order, every
+//! pixel.
 
 use sam2_model::{AutomaticMaskGenerator, AutomaticOptions, Frame, ImagePredictor, Mask, PromptError};
 use sam2_tests::clips;
@@ -78,7 +79,8 @@ fn records_match_meta() {
             let here = format!("{case}, mask {i}");
             assert_eq!(record.crop_box, ints("crop_box")[4 * i..][..4], "{here}: crop");
             assert_eq!(record.point_coords, floats("point")[2 * i..][..2], "{here}: point");
-            // Of the pixels that are compared for the stability, and of the mask, how many rounding decides.
+            // Number of pixels that rounding decides: at the thresholds of the stability score, and of the
+            // mask.
             let [of_score, of_mask] = [0, 1].map(|k| ints("undecided")[2 * i + k]);
             let mask = record.segmentation.mask();
             assert_eq!(mask.area() as u64, record.segmentation.area(), "{here}: decoded");
@@ -96,7 +98,7 @@ fn records_match_meta() {
             }
             let (iou, stability) = (floats("iou")[i], floats("stability")[i]);
             assert!((record.predicted_iou - iou).abs() <= 1e-5, "{here}: {} for {iou}", record.predicted_iou);
-            // One more or less of at least as many as the mask has.
+            // One pixel changes the stability score by at most 1 / area.
             let undecided = of_score as f32 / ints("area")[i] as f32;
             assert!(
                 (record.stability_score - stability).abs() <= 1e-5 + undecided,
@@ -111,7 +113,7 @@ fn records_match_meta() {
 }
 
 #[test]
-fn parameters_that_find_nothing_are_refused() {
+fn invalid_options_are_refused() {
     let model = micro::model();
     let refused = |options| AutomaticMaskGenerator::new(model.clone(), options).is_err();
     let default = AutomaticOptions::default;

@@ -1,4 +1,4 @@
-//! The image predictor against Meta's, from pixels to masks, for every size of 2.1 and for 2.0.
+//! The image predictor against Meta's, from pixels to masks, for every size of SAM 2.1 and for 2.0 tiny.
 
 use sam2_model::{Frame, ImagePredictor, ImagePrompt, Model, Points, inspect};
 use sam2_tests::golden::Golden;
@@ -101,7 +101,7 @@ fn preprocessing_matches_meta() {
         golden.compare(&format!("{width}x{height}"), &[1024, 1024, 3], &inspect::image_input(&tiny, &frame));
     }
     golden.finish(|_| false);
-    // Pillow's bicubic on bytes: exact.
+    // Pillow's bicubic resize of bytes: exact.
     for ((width, height), side) in
         [((480, 270), 1024), ((1280, 720), 1024), ((60, 40), 1024), ((1024, 600), 1024), ((320, 240), 256)]
     {

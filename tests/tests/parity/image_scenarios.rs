@@ -1,5 +1,5 @@
-//! The image predictor against Meta's: every kind of prompt, alone and in batches, on images of every shape
-//! (`tools/golden_image_scenarios.py`).
+//! The image predictor against Meta's: every kind of prompt, alone and in batches, on images of several
+//! shapes (`tools/golden_image_scenarios.py`).
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ fn picture(name: &str, width: usize, height: usize) -> Frame {
     if !name.starts_with("demo.") {
         return Frame::new(width, height, seeded::photo(name, width, height, 0)).expect("it fills the frame");
     }
-    // The first frame of the clip, stretched by nearest neighbour.
+    // Frame 0 of the clip, stretched by nearest neighbour.
     let frame = &clips::gif(&micro::asset("balloon.gif"))[0];
     let (w, h) = (frame.width(), frame.height());
     let rows = (0..height).map(|y| y * h / height);
@@ -21,7 +21,7 @@ fn picture(name: &str, width: usize, height: usize) -> Frame {
     Frame::new(width, height, rgb).expect("it fills the frame")
 }
 
-/// The prompts of one call of Meta's predictor, which takes lists of boxes and of lists of points.
+/// The prompts of one call of Meta's predictor, which accepts lists of boxes and lists of point lists.
 fn prompts(script: &Value, mask: &[f32]) -> Vec<ImagePrompt> {
     let number = |value: &Value| value.as_f64().expect("a number") as f32;
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The modules, the predictors and whole sessions against what Meta's code gave for the same weights. One binary, so that what all of these
-//! need is compiled once.
+//! Modules, predictors and whole sessions against results of Meta's code with the same weights. One binary,
+//! so that shared code is compiled once.
 
 mod decoder;
 mod demo_clip;

@@ -1,4 +1,4 @@
-//! Memory encoder and memory attention of tiny against Meta's code, from given inputs: rows M1 to A3.
+//! Memory encoder and memory attention of tiny against Meta's code, from given inputs.
 
 use std::sync::Arc;
 
@@ -49,8 +49,9 @@ fn memory_encoder_matches_meta() {
         }
         golden.finish(|name| name == "memory_encoder.stored");
 
-        // As stored: equal but where a value lay so close to the middle of two neighbours that rounding errors decide. Close to zero
-        // neighbours are closer than these: there a value may be off by what the budget allows in the mean.
+        // As stored in bf16: equal, except where a value is so close to a rounding boundary that f32 errors
+        // decide. Near zero the spacing of bf16 is below the f32 error: there a value may differ by the
+        // budget's mean error.
         let stored = format!("{case}/memory_encoder.stored");
         let rounded: Vec<f32> = memory.iter().map(|&x| bf16::from_f32(x).to_f32()).collect();
         let golden = probes.f32s(&stored);
@@ -120,7 +121,7 @@ fn a_tracked_frame_over_given_memories_matches_meta() {
         let mut golden = Golden::new(&probes, format!("{case}/"), |name| match name {
             "sam_mask_decoder.iou" => Budget::absolute(1e-4),
             "sam_mask_decoder.object_score" => Budget::absolute(1e-3),
-            // Rounded to bf16: half a unit in the last place where rounding went the other way.
+            // bf16: values whose rounding went the other way differ by one unit in the last place.
             "memory" => Budget::relative(1e-3, 2e-2),
             _ => Budget::relative(1e-4, 1e-2),
         });

@@ -1,4 +1,4 @@
-//! Everything that the image predictor takes and does, against Meta's, with the embedded model on the bundled clip.
+//! Every input and option of the image predictor against Meta's, with the embedded model on the bundled clip.
 
 use sam2_model::{
     EmbeddingError, Frame, ImageBatch, ImageOptions, ImagePredictor, ImagePrompt, Model, Points, Prediction,
@@ -22,7 +22,7 @@ fn budget(name: &str) -> Budget {
     if name.ends_with("/iou") { Budget::absolute(1e-5) } else { Budget::relative(1e-4, 1e-2) }
 }
 
-/// Compares the answers to a batch; `batched` says whether Meta's arrays have an axis for it.
+/// Compares the predictions of a batch; `batched` tells whether Meta's arrays have a batch axis.
 fn compare(golden: &mut Golden, case: &str, predictions: &[Prediction], batched: bool) {
     let k = predictions[0].len();
     let shape = |rest: &[usize]| {
@@ -106,7 +106,7 @@ fn every_kind_of_prompt_and_clean_up_matches_meta() {
     let changed = |(a, b, k): (&Prediction, &Prediction, usize)| {
         a.mask_logits(k).iter().zip(b.mask_logits(k)).filter(|(x, y)| **x != *y).count() as i64
     };
-    // Interpolation spreads every change; whether it reaches a pixel may hang on the last bit.
+    // Interpolation spreads every change; rounding may decide whether a pixel changes.
     for (found, expected) in pairs().map(changed).zip(probes.i64s("cleaned#changed")) {
         assert!(expected > 0 && 100 * (found - expected).abs() <= expected, "{found} pixels for {expected}");
     }
@@ -151,7 +151,7 @@ fn embeddings_of_another_model_and_damaged_ones_are_refused() {
     let mut predictor = ImagePredictor::new(model());
     predictor.set_image(&frame(0));
     predictor.save_embeddings(&path).expect("it is written");
-    // One weight by its lowest bit.
+    // Flips the lowest bit of one weight.
     let mut other = asset(CHECKPOINT);
     *other.last_mut().expect("bytes") ^= 1;
     let at = other.len() - 2;
@@ -183,7 +183,7 @@ fn embeddings_of_another_model_and_damaged_ones_are_refused() {
 }
 
 #[test]
-fn a_batch_is_refused_before_any_of_it_is_answered() {
+fn an_invalid_prompt_refuses_the_whole_batch() {
     let mut predictor = ImagePredictor::new(model());
     let click: ImagePrompt = Points::click(5.0, 5.0).into();
     assert!(matches!(predictor.predict_batch(std::slice::from_ref(&click), true), Err(PromptError::NoImage)));
@@ -200,7 +200,7 @@ fn a_batch_is_refused_before_any_of_it_is_answered() {
 
 #[test]
 fn the_fingerprint_is_of_the_weights_and_not_of_the_file() {
-    // The same tensors in another order of bytes: as a file without metadata, with the configuration given.
+    // The same tensors in another file: without metadata, with the configuration passed as an option.
     let micro = model();
     let tiny =
         |name: &str| Model::from_bytes(&seeded::checkpoint(name), name).expect("it loads").fingerprint();

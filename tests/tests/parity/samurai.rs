@@ -1,4 +1,5 @@
-//! The SAMURAI memory policy against its published code, decision by decision over 40 frames, and its Kalman filter alone.
+//! The SAMURAI memory policy against its published code: every decision over 40 frames, and its Kalman filter
+//! alone.
 
 use sam2_model::{MemoryPolicyKind, Model, VideoInfo, VideoOptions, VideoPredictor, inspect};
 use sam2_tests::clips;
@@ -6,11 +7,11 @@ use sam2_tests::micro::{self, Variant};
 use sam2_tests::probe::{Probes, rel_l2, samples};
 use serde_json::Value;
 
-/// Largest difference over the largest golden value, or absolutely where that is below 1.
+/// Largest difference, relative to the largest golden value if that exceeds 1.
 fn off(actual: &[f64], golden: &[f64]) -> f64 {
     assert_eq!(actual.len(), golden.len());
     let scale = golden.iter().fold(1.0, |m: f64, x| m.max(x.abs()));
-    // A NaN must stay one.
+    // NaN is the worst error.
     let worst = |m: f64, e: f64| if e > m || e.is_nan() { e } else { m };
     actual.iter().zip(golden).map(|(a, b)| (a - b).abs() / scale).fold(0.0, worst)
 }
@@ -47,7 +48,7 @@ fn check(case: &str, logits_budget: f64) {
         assert_eq!(looked_at, golden, "{case}, frame {f}: memories");
         let output = predictor.track_frame(f, frame).expect("a frame");
         let object = &output.objects[0];
-        // The chosen mask: its estimate is unlike those of the others.
+        // Identifies the selected candidate: the predicted IoUs of the candidates differ.
         assert!(
             (object.predicted_iou - best[f]).abs() <= 1e-3,
             "{case}, frame {f}: {}",

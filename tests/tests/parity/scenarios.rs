@@ -1,5 +1,5 @@
-//! Whole sessions with the video predictor against Meta's: every kind of prompt, pass, correction and edit, replayed from
-//! the scripts in the goldens (`tools/scenarios.py`).
+//! Whole sessions with the video predictor against Meta's: every kind of prompt, pass, correction and edit.
+//! The scripts are in the goldens (`tools/scenarios.py`).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,23 +13,24 @@ use sam2_tests::probe::{Probes, rel_l2, samples};
 use sam2_tests::seeded;
 use serde_json::{Value, json};
 
-/// Where the program deliberately shows something else than Meta's: session, step, object. After a prompt on a frame
-/// Meta looks for the other objects only in the storage that this prompt went to, so that a correction of another object
-/// on this frame is not shown; here it is. What is stored is the same.
+/// Intended differences from Meta's output: session, step, object. After a prompt Meta returns the other
+/// objects only from the dictionary of that prompt's output, so a correction of another object on the frame
+/// is missing; here it is returned. The stored state is the same.
 const DEVIATIONS: [(&str, usize, u32); 2] = [("correction_beside_a_new_object", 3, 1), ("session", 3, 1)];
 
-/// How far the numbers of a session may be from Meta's.
+/// Allowed errors of a session.
 struct Tolerance {
-    /// Relative L2 of samples and norm of logits; four times the reference's own distance from float64 if that is more.
+    /// Relative L2 of the logits' samples, and of their norm; at least 4 times the reference's distance from
+    /// float64.
     logits: f64,
     /// Object score and predicted IoU.
     scores: f32,
-    /// Pixels of the mask over its area, besides those within 1e-3 of the threshold.
+    /// Differing pixels over the mask's area, not counting those within 1e-3 of the threshold.
     area: f64,
 }
 
 const TIGHT: Tolerance = Tolerance { logits: 1e-4, scores: 1e-3, area: 0.0 };
-/// Random weights make larger errors of the same rounding.
+/// Seeded weights amplify rounding errors.
 const SEEDED: Tolerance = Tolerance { logits: 1e-2, scores: 1e-2, area: 1e-3 };
 
 fn ellipse(step: &Value, width: usize, height: usize) -> Mask {
@@ -40,14 +41,14 @@ fn ellipse(step: &Value, width: usize, height: usize) -> Mask {
     Mask::new(width, height, data.map(|(x, y)| inside(x, y)).collect()).expect("it fills the frame")
 }
 
-/// A session under way.
+/// A running session.
 struct Session<'a> {
     predictor: VideoPredictor,
     frames: &'a [Frame],
 }
 
 impl Session<'_> {
-    /// The masks that a step gives, or `None` for those that give some in Meta's but not here.
+    /// The outputs of a step; `None` for steps that return masks in Meta's code but not here.
     fn step(&mut self, step: &Value) -> Option<Vec<FrameOutput>> {
         let index = |key: &str| step[key].as_u64().map(|n| n as usize);
         let frame = || index("frame").expect("a frame");
@@ -129,7 +130,7 @@ fn compare(
         }
         let logits = output.mask_logits(i);
         if scores[row].is_nan() {
-            // Nothing is known of the object on this frame.
+            // The object has no output on this frame.
             if object.low_res.iter().chain(&logits).any(|&x| x != -1024.0) {
                 faults.push(format!("{here}: not absent"));
             }
@@ -148,14 +149,15 @@ fn compare(
         let allowed = f64::from(near[row]) + tolerance.area * f64::from(areas[row]);
         let score = (object.object_score - scores[row]).abs();
         let iou = (object.predicted_iou - ious[row]).abs();
-        // Written so that NaN fails.
+        // NaN must fail.
         let fine = errors.iter().all(|&e| e <= budget)
             && off <= allowed
             && score <= tolerance.scores
             && iou <= tolerance.scores;
         if !fine {
             faults.push(format!(
-                "{here}: logits {errors:?} (budget {budget:.1e}), area {area} for {}, score {} for {}, IoU {} for {}",
+                "{here}: logits {errors:?} (budget {budget:.1e}), area {area} for {}, \
+                 score {} for {}, IoU {} for {}",
                 areas[row], object.object_score, scores[row], object.predicted_iou, ious[row]
             ));
         }
@@ -234,9 +236,9 @@ fn sessions_with_the_embedded_model_match_meta() {
     replay("scenarios_demo.safetensors", |_, _| true, embedded, reference, &TIGHT);
 }
 
-/// Keeping only what is needed, and remembering corrections, is what a user gets by default.
+/// The default options drop old frames and keep corrections as memories.
 #[test]
-fn default_options_match_meta_where_corrections_are_remembered_there() {
+fn default_options_match_meta_with_corrections_as_memories() {
     let corrections_last = |_: &str, options: &Value| {
         options["add_all_frames_to_correct_as_cond"] == true
             && options["clear_non_cond_mem_around_input"].is_null()
@@ -268,7 +270,7 @@ fn sessions_with_tiny_match_meta() {
     tiny("scenarios_tiny.safetensors");
 }
 
-/// The reference divides by zero here: a correction on the only frame looks at pointers 0 of 0 frames away.
+/// The reference divides by zero: the time of a pointer is 0 of 0 frames on the only frame.
 #[test]
 fn a_clip_of_one_frame_can_be_corrected() {
     let frames = clips::clip(&json!({"gif": "balloon.gif", "frames": [0]}));

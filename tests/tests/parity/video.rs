@@ -7,7 +7,7 @@ use sam2_tests::golden::Golden;
 use sam2_tests::probe::{Budget, Probes};
 use sam2_tests::seeded;
 
-/// Errors add up over the frames: logits within 1e-2 after ten.
+/// Errors accumulate over the frames: logits within 1e-2 after ten.
 fn budget(name: &str) -> Budget {
     if name.ends_with("/object_score") { Budget::absolute(2e-2) } else { Budget::relative(1e-2, 1e-1) }
 }
@@ -32,7 +32,7 @@ fn check(clip: &str, file: &str) {
         }
         let [f, object, keep] = probes.i64s(&key("frame_object_keep"))[..] else { panic!("prompt {n}") };
         let (f, object) = (f as usize, object as u32);
-        // Keeping earlier points is the same as giving all of them.
+        // Adding points to earlier ones equals giving all of them.
         let points = given.entry((f, object)).or_default();
         if keep == 0 {
             *points = Points::default();
@@ -65,7 +65,7 @@ fn check(clip: &str, file: &str) {
                 sam2_model::inspect::remembered(&predictor, object.obj_id, f).expect("remembered");
             golden.compare(&format!("{prefix}memory"), &[64, 64, 64], &memory);
             golden.compare(&format!("{prefix}obj_ptr"), &[256], &pointer);
-            // Meta reports all candidates, we the chosen one, which has the largest.
+            // Meta returns the IoUs of all candidates; the selected one has the largest.
             let golden_iou = probes.f32s(&format!("{clip}/{prefix}iou")).into_iter().fold(f32::MIN, f32::max);
             let error = (object.predicted_iou - golden_iou).abs();
             assert!(error <= 1e-3, "{clip}/{prefix}iou: {} for {golden_iou}", object.predicted_iou);
@@ -80,6 +80,6 @@ fn a_clip_with_two_objects_matches_meta() {
 }
 
 #[test]
-fn mask_prompt_and_an_object_that_comes_later_match_meta() {
+fn a_mask_prompt_and_an_object_added_later_match_meta() {
     check("late", "video_late_tiny.safetensors");
 }

@@ -1,17 +1,17 @@
-//! Clips with a look-alike in which the plain memory loses the object and other policies do not, with the embedded model.
+//! Clips with an identical distractor: SAM 2's memory policy loses the object, the other policies do not.
 
 use sam2_model::{MemoryPolicyKind, Points, VideoInfo, VideoOptions, VideoPredictor};
 use sam2_tests::micro;
 use sam2_tests::scene::{FRAMES, Scene};
 
-/// What became of a clip.
+/// Result of tracking one clip.
 #[derive(Debug)]
 struct Outcome {
-    /// Mean IoU with the thing over those of the last six frames that show it.
+    /// Mean IoU with the object over those of the last six frames on which it is visible.
     kept: f64,
-    /// The same with its look-alike, 0 if that is gone by then.
+    /// The same with the distractor; 0 if it is not visible.
     on_twin: f64,
-    /// Frames on which the mask was rather that of the look-alike.
+    /// Number of frames whose mask is closer to the distractor's.
     taken: usize,
 }
 
@@ -37,22 +37,23 @@ fn follow(scene: &Scene, memory: MemoryPolicyKind) -> Outcome {
     Outcome { kept: mean(&on_thing), on_twin: mean(&on_twin), taken: taken.count() }
 }
 
-/// With something that is to be seen.
+/// IoU of a mask with a non-empty truth; `None` if the truth is empty.
 fn iou(mask: &[bool], truth: &[bool]) -> Option<f64> {
     let both = mask.iter().zip(truth).filter(|&(&a, &b)| a && b).count();
     let either = mask.iter().zip(truth).filter(|&(&a, &b)| a || b).count();
     truth.contains(&true).then(|| both as f64 / either as f64)
 }
 
-/// A scene in which the object is hidden for a while, its look-alike near by, and plain memory goes over to that.
+/// A scene with a temporary occlusion next to the distractor, after which SAM 2's policy tracks the
+/// distractor.
 const NUMBER: u64 = 198;
-/// At most what is kept of an object that was lost.
+/// Largest mean IoU that counts as lost.
 const LOST: f64 = 0.2;
 const OTHERS: [MemoryPolicyKind; 3] =
     [MemoryPolicyKind::Samurai, MemoryPolicyKind::Dam4sam, MemoryPolicyKind::Sam2long];
 
 #[test]
-fn policies_keep_the_object_where_plain_memory_loses_it() {
+fn other_policies_keep_the_object_where_sam2_loses_it() {
     let scene = Scene::new(NUMBER);
     let plain = follow(&scene, MemoryPolicyKind::Sam2);
     println!("sam2 {plain:.2?}");
@@ -65,10 +66,10 @@ fn policies_keep_the_object_where_plain_memory_loses_it() {
     }
 }
 
-/// For whoever trains the checkpoint anew: which scenes tell the policies apart.
+/// Lists scenes that separate the policies, for use after the checkpoint is retrained.
 #[test]
 #[ignore = "takes minutes; prints scenes like the one above"]
-fn scenes_that_tell_the_policies_apart() {
+fn scenes_that_separate_the_policies() {
     for number in 0..500 {
         let scene = Scene::new(number);
         let plain = follow(&scene, MemoryPolicyKind::Sam2);
