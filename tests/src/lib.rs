@@ -2,6 +2,7 @@
 //! probes that `tools/make_goldens.py` writes from Meta's code.
 
 pub mod clips;
+pub mod documents;
 pub mod golden;
 pub mod micro;
 pub mod mutate;
