@@ -1,4 +1,4 @@
-//! Damaged, foreign and missing checkpoints are named in one line and nothing is written.
+//! Damaged, foreign and missing checkpoints are refused in one line, without output.
 
 use crate::common::{Place, asset, refused, run, sam2, stderr};
 
@@ -6,12 +6,12 @@ fn embedded() -> Vec<u8> {
     std::fs::read(asset("sam2.1_micro.safetensors")).expect("the bundled checkpoint is there")
 }
 
-/// Length of the JSON header, which follows the 8 bytes that state it.
+/// Length of the JSON header, from the 8 bytes before it.
 fn header_len(checkpoint: &[u8]) -> usize {
     u64::from_le_bytes(checkpoint[..8].try_into().expect("8 bytes")) as usize
 }
 
-/// `segment` with this checkpoint must be refused, name the file, and leave no output.
+/// `segment` must refuse this checkpoint, name the file and leave no output.
 #[track_caller]
 fn refused_as_model(place: &Place, file: &str, words: &[&str]) {
     let photo = place.photo("photo.png");
@@ -35,13 +35,13 @@ fn truncated_checkpoints_are_refused() {
 }
 
 #[test]
-fn bits_flipped_in_the_header_are_found() {
+fn bits_flipped_in_the_header_are_detected() {
     let place = Place::new();
     let whole = embedded();
     let find = |what: &str| {
         whole.windows(what.len()).position(|window| window == what.as_bytes()).expect("the header has it")
     };
-    // The stated length, the opening brace, a tensor's name, type, shape and place.
+    // The header's length, the opening brace, a tensor's name, type, shape and offset.
     for (offset, bit) in [
         (0, 0),
         (1, 7),
@@ -60,11 +60,11 @@ fn bits_flipped_in_the_header_are_found() {
 }
 
 #[test]
-fn a_weight_that_became_infinite_is_found() {
+fn an_infinite_weight_is_detected() {
     let place = Place::new();
     let mut bytes = embedded();
     let data = 8 + header_len(&bytes);
-    // Little-endian f16 between 1 and 2: one flipped bit in its exponent makes it infinite or NaN.
+    // A little-endian f16 between 1 and 2: one flipped bit of its exponent makes it infinite or NaN.
     let high = (data..bytes.len())
         .skip(1)
         .step_by(2)
@@ -75,14 +75,14 @@ fn a_weight_that_became_infinite_is_found() {
     refused_as_model(&place, "flipped.safetensors", &["damaged"]);
 }
 
-/// Where a flipped bit happens to leave a valid model, running it is right; all else is refused in one line.
+/// A flipped bit may leave a valid model, which runs; any other file is refused in one line.
 #[test]
 fn no_flipped_bit_makes_it_panic() {
     let place = Place::new();
     let whole = embedded();
     let end = 8 + header_len(&whole) + 4096;
     for step in 0..40 {
-        // Steps by a prime spread over the header and the first weights, each with another bit.
+        // Steps of a prime number cover the header and the first weights; the bit changes with every step.
         let offset = (step * 7919) % end;
         let mut flipped = whole.clone();
         flipped[offset] ^= 1 << (step % 8);
@@ -94,7 +94,7 @@ fn no_flipped_bit_makes_it_panic() {
     }
 }
 
-/// A safetensors file with the given tensors, each of one float.
+/// A safetensors file with the given tensors of one float each.
 fn safetensors(names: &[&str]) -> Vec<u8> {
     let entries: Vec<String> = names
         .iter()
@@ -115,7 +115,7 @@ fn checkpoints_of_other_models_are_refused() {
     let place = Place::new();
     place.write("bert.safetensors", safetensors(&["bert.embeddings.word_embeddings.weight", "cls.bias"]));
     refused_as_model(&place, "bert.safetensors", &["SAM 2"]);
-    // The names that the Hugging Face library gives to the same model.
+    // Hugging Face's names of the same model.
     place.write(
         "hf.safetensors",
         safetensors(&["vision_encoder.backbone.patch_embed.projection.weight", "no_memory_embedding"]),
@@ -126,14 +126,14 @@ fn checkpoints_of_other_models_are_refused() {
 }
 
 #[test]
-fn files_that_are_no_checkpoints_are_refused() {
+fn files_that_are_not_checkpoints_are_refused() {
     let place = Place::new();
     place.write(
         "notes.safetensors",
         "a shopping list, long enough to be taken for a header by its first bytes",
     );
     refused_as_model(&place, "notes.safetensors", &[]);
-    // A .pt file is a zip archive; this one has nothing but its beginning.
+    // A .pt file is a zip archive; this one has only its first bytes.
     place.write("model.pt", [b"PK\x03\x04".as_slice(), &[0; 200]].concat());
     refused_as_model(&place, "model.pt", &["PyTorch", "zip archive"]);
     std::fs::create_dir(place.join("folder")).expect("folder");

@@ -1,11 +1,11 @@
-//! Wrong pictures, prompts and output places: one line, a non-zero exit, and no file that looks whole.
+//! Invalid images, prompts and output paths: one line, a non-zero exit code, and no partial file.
 
 use std::io::BufWriter;
 
 use crate::common::{Place, accepted, list, refused, run, sam2};
 use image::RgbImage;
 
-/// A valid PNG of 20,000 x 20,000 black pixels, in a few kilobytes.
+/// A valid PNG of 20,000x20,000 black pixels in a few kilobytes.
 fn enormous_png(place: &Place, name: &str) -> String {
     let file = BufWriter::new(std::fs::File::create(place.join(name)).expect("create"));
     let mut encoder = png::Encoder::new(file, 20_000, 20_000);
@@ -19,7 +19,7 @@ fn enormous_png(place: &Place, name: &str) -> String {
 }
 
 #[test]
-fn pictures_that_are_none_are_refused() {
+fn files_that_are_not_images_are_refused() {
     let place = Place::new();
     let whole = std::fs::read(place.photo("photo.png")).expect("read");
     place.write("text.png", "not a picture");
@@ -36,7 +36,7 @@ fn pictures_that_are_none_are_refused() {
 }
 
 #[test]
-fn an_enormous_picture_is_refused_with_the_limit() {
+fn an_oversized_image_is_refused_with_the_limit() {
     let place = Place::new();
     let picture = enormous_png(&place, "huge.png");
     let output = run(&["segment", &picture, "-p", "1,1", "-o", &place.arg("mask.png")]);
@@ -49,7 +49,7 @@ fn an_enormous_picture_is_refused_with_the_limit() {
 }
 
 #[test]
-fn a_picture_of_one_pixel_works() {
+fn an_image_of_one_pixel_works() {
     let place = Place::new();
     RgbImage::new(1, 1).save(place.join("one.png")).expect("save");
     let args = [
@@ -67,7 +67,7 @@ fn a_picture_of_one_pixel_works() {
 }
 
 #[test]
-fn prompts_off_the_photo_are_refused() {
+fn prompts_outside_the_photo_are_refused() {
     let place = Place::new();
     let photo = place.photo("photo.png");
     let before = place.list();
@@ -128,7 +128,7 @@ fn a_wrong_prompts_file_is_refused_by_line() {
 }
 
 #[test]
-fn places_that_cannot_be_written_are_refused_before_the_work() {
+fn unwritable_paths_are_refused_before_the_model_runs() {
     let place = Place::new();
     let photo = place.photo("photo.png");
     let frames = place.frames("frames");
@@ -161,7 +161,7 @@ fn places_that_cannot_be_written_are_refused_before_the_work() {
     locked.set_readonly(true);
     std::fs::create_dir(place.join("locked")).expect("folder");
     std::fs::set_permissions(place.join("locked"), locked).expect("lock");
-    // The administrator may write anywhere; everybody else is told.
+    // Root may write anywhere; other users must get an error.
     if std::fs::write(place.join("locked/probe"), "").is_err() {
         refused(&run(&["track", &frames, "-p", "80,64", "-o", &place.arg("locked")]), &["locked"]);
     }
@@ -183,7 +183,7 @@ fn inputs_are_never_overwritten() {
 }
 
 #[test]
-fn clips_that_are_none_are_refused() {
+fn files_that_are_not_clips_are_refused() {
     let place = Place::new();
     let photo = place.photo("photo.png");
     let out = place.arg("out");
@@ -222,7 +222,7 @@ fn wrong_command_lines_are_refused_in_one_line() {
     }
 }
 
-/// A limit on the size of files acts like a full disk: the write fails, and what was begun must not stay.
+/// A limit on file sizes acts like a full disk: the write fails, and the partial file must be removed.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_leaves_no_partial_file() {
@@ -230,7 +230,7 @@ fn a_full_disk_leaves_no_partial_file() {
     let photo = place.photo("photo.png");
     let frames = place.frames("frames");
     let limited = |args: &[&str]| {
-        // 2 blocks of 512 bytes; the signal that goes with the limit is ignored so that the write itself fails.
+        // 2 blocks of 512 bytes; the limit's signal is ignored, so that the write fails instead.
         let script = r#"trap "" XFSZ; ulimit -f 2; exec "$@""#;
         let mut command = std::process::Command::new("sh");
         command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_sam2"), "-q"]).args(args);
@@ -248,7 +248,7 @@ fn a_full_disk_leaves_no_partial_file() {
 /// `sam2 ... | head` closes stdout early.
 #[cfg(unix)]
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn a_closed_stdout_is_not_an_error() {
     let place = Place::new();
     let frames = place.frames("frames");
     let script = r#""$@" | true; test "${PIPESTATUS[0]}" = 0"#;

@@ -1,4 +1,4 @@
-//! Runs the built `sam2` and judges how it ends.
+//! Runs the built `sam2` and checks its exit code and output.
 
 use std::ffi::OsStr;
 use std::ops::Range;
@@ -11,12 +11,12 @@ use tempfile::TempDir;
 /// The program under test.
 pub fn sam2() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sam2"));
-    // With a backtrace wanted, a panic would be reported in the usual many lines.
+    // A backtrace would turn the one-line report of a panic into many lines.
     command.env_remove("RUST_BACKTRACE").stdin(Stdio::null());
     command
 }
 
-/// Runs it with these arguments.
+/// Runs `sam2` with these arguments.
 pub fn run<S: AsRef<OsStr>>(args: &[S]) -> Output {
     sam2().args(args).output().expect("sam2 starts")
 }
@@ -29,14 +29,14 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("stderr is UTF-8")
 }
 
-/// It ended well; returns stdout.
+/// Requires success; returns stdout.
 #[track_caller]
 pub fn accepted(output: &Output) -> String {
     assert!(output.status.success(), "{}: {}", output.status, stderr(output));
     stdout(output)
 }
 
-/// It refused: one line on stderr that holds all these words, nothing on stdout, an exit code that is not zero.
+/// Requires a refusal: one line on stderr with all these words, nothing on stdout, a non-zero exit code.
 #[track_caller]
 pub fn refused(output: &Output, words: &[&str]) {
     let text = stderr(output);
@@ -50,7 +50,7 @@ pub fn refused(output: &Output, words: &[&str]) {
     assert_eq!(stdout(output), "");
 }
 
-/// A folder that goes away with the test.
+/// A temporary folder, removed after the test.
 pub struct Place(TempDir);
 
 impl Place {
@@ -76,18 +76,19 @@ impl Place {
         self.join(name).to_str().expect("temporary paths are UTF-8").to_owned()
     }
 
-    /// Names of everything in it, sorted.
+    /// Sorted names of all its entries.
     pub fn list(&self) -> Vec<String> {
         list(self.path())
     }
 
-    /// A photo of a bright disc; it lies at (96, 64) with radius 36 in 192x128 pixels.
+    /// A photo of a bright disc with centre (96, 64) and radius 36, 192x128 pixels.
     pub fn photo(&self, name: &str) -> String {
         disc(96.0).save(self.join(name)).expect("save");
         self.arg(name)
     }
 
-    /// A folder of four frames of the disc moving right by 6 pixels a frame; names need natural order.
+    /// A folder of four frames of the disc, moving right by 6 pixels a frame; the names require natural
+    /// order.
     pub fn frames(&self, name: &str) -> String {
         std::fs::create_dir(self.join(name)).expect("folder");
         for (index, file) in ["f8.png", "f9.png", "f10.png", "f11.png"].iter().enumerate() {
@@ -106,7 +107,7 @@ pub fn list(folder: &Path) -> Vec<String> {
     names
 }
 
-/// The disc at some place along the middle of 192x128 pixels.
+/// The disc at column `cx` of the middle row, 192x128 pixels.
 pub fn disc(cx: f32) -> RgbImage {
     RgbImage::from_fn(192, 128, |x, y| {
         let inside = (x as f32 + 0.5 - cx).hypot(y as f32 + 0.5 - 64.0) < 36.0;
@@ -114,12 +115,12 @@ pub fn disc(cx: f32) -> RgbImage {
     })
 }
 
-/// The disc on its way, frame by frame, as bare RGB.
+/// Frames of the moving disc as raw RGB.
 pub fn rgb(frames: Range<usize>) -> Vec<u8> {
     frames.flat_map(|i| disc(80.0 + 2.0 * i as f32).into_raw()).collect()
 }
 
-/// A file that the project bundles.
+/// The path of a bundled file.
 pub fn asset(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets").join(name)
 }

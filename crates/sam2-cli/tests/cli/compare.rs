@@ -1,4 +1,4 @@
-//! `sam2 compare`: figures, names that only one file has, and exit codes.
+//! `sam2 compare`: errors, names that only one file has, and exit codes.
 
 use serde_json::{Value, json};
 use std::process::Output;
@@ -16,7 +16,7 @@ fn save(place: &Place, name: &str, arrays: &[(&str, NpyArray)]) -> String {
     place.arg(name)
 }
 
-/// Exit code 1, and the answer.
+/// Requires exit code 1; returns stdout.
 #[track_caller]
 fn differs(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1), "{}", stdout(output));

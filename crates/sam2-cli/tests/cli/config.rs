@@ -1,4 +1,4 @@
-//! `--config`: a checkpoint that says nothing about itself, with its configuration in a file.
+//! `--config`: a checkpoint without metadata, with its configuration in a file.
 
 use crate::common::{Place, accepted, asset, refused, run};
 use serde_json::Value;

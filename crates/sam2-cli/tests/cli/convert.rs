@@ -4,7 +4,7 @@ use crate::common::{Place, accepted, asset, refused, run};
 use serde_json::Value;
 
 #[test]
-fn every_kind_of_file_gives_the_same_masks() {
+fn every_format_gives_the_same_masks() {
     let place = Place::new();
     let photo = place.photo("photo.png");
     let micro = asset("sam2.1_micro.safetensors").to_str().expect("UTF-8").to_owned();

@@ -1,4 +1,4 @@
-//! `sam2 eval` against what the public evaluators say of the same folders (`tools/eval_fixtures.py`).
+//! `sam2 eval` against the public evaluators' scores of the same folders (`tools/eval_fixtures.py`).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,9 +9,9 @@ use png::{BitDepth, ColorType, Encoder};
 use serde_json::Value;
 use tensor::{Tensor, npy::NpyArray};
 
-/// Of numbers that the evaluators compute in float64.
+/// Tolerance of scores that the evaluators compute in float64.
 const EXACT: f64 = 1e-9;
-/// pytracking averages in float32, in percent.
+/// Tolerance of pytracking's scores: it averages in float32, in percent.
 const FLOAT32: f64 = 1e-4;
 
 struct Fixtures(BTreeMap<String, NpyArray>);
@@ -98,7 +98,7 @@ fn davis_numbers_are_those_of_the_public_evaluator() {
     }
     assert_eq!(fs::read_to_string(&csv).expect("CSV").lines().count(), lines);
 
-    // The folders themselves do as well, in a table, and for any number of threads.
+    // The annotation folder itself also works; the table is the same for any number of threads.
     let gt = place.arg("davis/Annotations/480p");
     let table = |threads| accepted(&run(&["eval", "davis", "--gt", &gt, "--pred", &pred, "-t", threads]));
     assert!(
@@ -108,7 +108,7 @@ fn davis_numbers_are_those_of_the_public_evaluator() {
     );
     assert_eq!(table("1"), table("3"));
 
-    // Pixels that were not annotated make a difference only where they are.
+    // Void pixels change the score only in sequences that have them.
     let without = json(&["eval", "davis", "--gt", &gt, "--pred", &pred, "--ignore-void", "--json"]);
     let changed = |name: &str| {
         let of = |report: &Value| {
@@ -179,7 +179,7 @@ fn lasot_numbers_are_those_of_pytracking() {
         fs::write(folder.join("groundtruth.txt"), of("truth").join("\n")).expect("truth");
         fs::write(folder.join("full_occlusion.txt"), of("occluded").join(",")).expect("flags");
         fs::write(folder.join("out_of_view.txt"), of("out_of_view").join(",")).expect("flags");
-        // More boxes than frames happen; what is beyond does not count.
+        // Boxes beyond the last frame are ignored.
         fs::write(place.join(&format!("found/{sequence}.txt")), of("found").join("\n") + "\n1,2,3,4\n")
             .expect("found");
     }
@@ -205,7 +205,7 @@ fn lasot_numbers_are_those_of_pytracking() {
 }
 
 #[test]
-fn boxes_are_taken_from_masks() {
+fn boxes_are_computed_from_masks() {
     let place = Place::new();
     fs::create_dir_all(place.join("gt/disc")).expect("folder");
     fs::create_dir_all(place.join("masks/disc")).expect("folder");
@@ -216,13 +216,13 @@ fn boxes_are_taken_from_masks() {
         mask.save(place.join(&format!("masks/disc/{i}.png"))).expect("save");
     }
     fs::write(place.join("gt/disc/groundtruth.txt"), "10,5,10,7\n10,5,10,7\n10,5,10,7\n").expect("truth");
-    // The empty mask of frame 1 takes the box before it.
+    // The empty mask of frame 1 gets the previous box.
     let report = json(&["eval", "lasot", "--gt", &place.arg("gt"), "--pred", &place.arg("masks"), "--json"]);
     assert_eq!((report["precision"].as_f64(), report["OP75"].as_f64()), (Some(100.0), Some(100.0)));
 }
 
 #[test]
-fn what_does_not_fit_is_refused() {
+fn mismatched_folders_are_refused() {
     let (fixtures, place) = (Fixtures::read(), Place::new());
     fixtures.write_davis(&place.join("gt"), &place.join("found"));
     let (gt, pred) = (place.arg("gt"), place.arg("found"));

@@ -58,7 +58,7 @@ fn the_list_has_masks_in_every_form() {
         assert_eq!(counts.iter().sum::<u64>(), 128 * 192);
         let rows = rows[k]["segmentation"].as_array().expect("rows");
         assert_eq!((rows.len(), rows.iter().flat_map(numbers).sum::<u64>()), (128, area));
-        // The shoelace formula over all loops: holes run the other way round.
+        // Shoelace formula over all loops: holes have the opposite orientation.
         let loops = mask["polygons"].as_array().expect("pieces").iter().flat_map(|piece| {
             std::iter::once(&piece["outer"]).chain(piece["holes"].as_array().expect("holes"))
         });
@@ -81,7 +81,7 @@ fn the_list_has_masks_in_every_form() {
 }
 
 #[test]
-fn a_search_that_can_find_nothing_is_refused() {
+fn options_that_find_nothing_are_refused() {
     let place = Place::new();
     let photo = place.photo("photo.png");
     refused(&run(&["everything", "-q", &photo, "--points-per-side", "0", "--json"]), &["points per side"]);

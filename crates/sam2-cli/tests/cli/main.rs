@@ -1,4 +1,4 @@
-//! The program as its users run it. One binary, so that what all of these need is compiled once.
+//! The program as its users run it. One binary, so that shared code is compiled once.
 
 mod common;
 

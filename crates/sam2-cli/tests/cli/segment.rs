@@ -8,7 +8,7 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).expect("JSON")
 }
 
-/// Share of the disc of [`Place::photo`] and of the mask that both have.
+/// IoU of a mask with the disc of [`Place::photo`].
 fn iou_with_disc(mask: &std::path::Path) -> f64 {
     let mask = image::open(mask).expect("mask").into_luma8();
     assert_eq!(mask.dimensions(), (192, 128));
@@ -102,7 +102,7 @@ fn number_of_masks_follows_prompt_and_flags() {
     let bytes = |name: &str| std::fs::read(place.join(name)).expect("read");
     assert!(["m_0.png", "m_1.png", "m_2.png"].iter().any(|name| bytes(name) == bytes("m.png")));
 
-    // A result may be refined.
+    // A result can be a mask prompt.
     assert_eq!(count(&["--mask-prompt", &mask]), 1);
     assert_eq!(count(&["--mask-prompt", &mask, "-p", "96,64"]), 1);
 }
@@ -184,7 +184,7 @@ fn several_boxes_are_several_objects() {
     let pairs = inside("m_0.png").into_iter().zip(inside("m_1.png"));
     assert_eq!(inside("m.png"), pairs.map(|(a, b)| a.max(b)).collect::<Vec<_>>(), "all of them in one");
 
-    // The first box alone is the same object.
+    // The first box alone gives the same mask.
     let alone = json(&accepted(&run(&["segment", &photo, "-b", "60,28,132,100", "--json"])));
     assert_eq!(alone["masks"], objects[0]["masks"]);
     let text = accepted(&run(&[&["segment", &photo, "-o", &mask], &boxes[..]].concat()));

@@ -1,4 +1,4 @@
-//! `sam2 stream`: the masks of `sam2 track`, one line a frame, prompts on the way, sessions.
+//! `sam2 stream`: masks of `sam2 track`, one line per frame, prompts while it runs, sessions.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 const RAW: [&str; 3] = ["--raw", "192x128", "-q"];
 
-/// The lines of a run without the time that they took.
+/// The lines of a run without their times.
 fn lines(text: &str) -> Vec<Value> {
     let line = |line: &str| {
         let mut value: Value = serde_json::from_str(line).expect("a line of JSON");
@@ -46,7 +46,7 @@ fn a_stream_gives_the_masks_of_track() {
 }
 
 #[test]
-fn a_stream_goes_on_from_a_session_as_if_it_had_not_been_stopped() {
+fn a_stream_continues_from_a_session_with_the_same_results() {
     let place = Place::new();
     let prompts = place.write("p.jsonl", r#"{"obj_id":1,"frame":0,"points":[[80,64]]}"#);
     let session = place.arg("s.safetensors");
@@ -69,7 +69,7 @@ fn a_stream_goes_on_from_a_session_as_if_it_had_not_been_stopped() {
 }
 
 #[test]
-fn what_makes_no_sense_is_answered_and_does_not_end_the_stream() {
+fn invalid_lines_give_an_error_and_do_not_end_the_stream() {
     let place = Place::new();
     let clip = place.write("clip.rgb", rgb(0..6));
     let prompts = place.write(
@@ -106,7 +106,7 @@ fn what_makes_no_sense_is_answered_and_does_not_end_the_stream() {
 }
 
 #[test]
-fn prompts_may_come_while_frames_do() {
+fn prompts_may_be_added_while_the_stream_runs() {
     let place = Place::new();
     let prompts = place.write("p.jsonl", "");
     let mut child = sam2()
@@ -117,7 +117,7 @@ fn prompts_may_come_while_frames_do() {
         .expect("sam2 starts");
     let mut stdin = child.stdin.take().expect("piped");
     let mut answers = BufReader::new(child.stdout.take().expect("piped")).lines();
-    // One answer for each frame, before the next frame is there.
+    // One line per frame, before the next frame is written.
     let mut next = |f: usize| {
         stdin.write_all(&rgb(f..f + 1)).and_then(|()| stdin.flush()).expect("a frame is taken");
         let line = answers.next().expect("an answer").expect("stdout is readable");
@@ -129,7 +129,7 @@ fn prompts_may_come_while_frames_do() {
         writeln!(file, "{line}").expect("append");
     };
     say(r#"{"obj_id":3,"points":[[90,64]]}"#);
-    // When the line is seen is up to the system.
+    // The system decides when the appended line becomes readable.
     let seen = (1..2000).find(|&f| next(f.min(8)) == [3]).expect("the prompt is seen");
     say(r#"{"op":"reset"}"#);
     assert!((seen + 1..seen + 2000).any(|f| next(f.min(8)).is_empty()), "the reset is seen");

@@ -1,4 +1,4 @@
-//! `sam2 track` on frames without a container: bare RGB and Y4M, from files, stdin and named pipes.
+//! `sam2 track` on uncompressed frames: raw RGB and Y4M, from files, stdin and named pipes.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::{Output, Stdio};
 
 use crate::common::{Place, accepted, disc, list, refused, rgb, run, sam2, stderr};
 
-/// The same as Y4M with 4:4:4 in full range.
+/// The same frames as Y4M, 4:4:4, full range.
 fn y4m(frames: usize) -> Vec<u8> {
     let mut bytes = b"YUV4MPEG2 W192 H128 F25:1 Ip A1:1 C444 XCOLORRANGE=FULL\n".to_vec();
     for frame in rgb(0..frames).chunks_exact(192 * 128 * 3) {
@@ -32,14 +32,14 @@ fn run_with(input: Vec<u8>, args: &[&str]) -> Output {
         .spawn()
         .expect("sam2 starts");
     let mut stdin = child.stdin.take().expect("piped");
-    // A program that refuses early does not read to the end.
+    // A program that refuses early does not read all of stdin.
     let writer = std::thread::spawn(move || stdin.write_all(&input).is_ok());
     let output = child.wait_with_output().expect("sam2 ends");
     writer.join().expect("writer");
     output
 }
 
-/// Names and bytes of everything in a folder.
+/// Names and bytes of all files in a folder.
 fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
     list(folder)
         .into_iter()
@@ -50,7 +50,7 @@ fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn a_stream_gives_the_same_files_as_a_folder() {
     let place = Place::new();
-    // Clips of fewer than 16 frames use fewer object pointers, which a stream must find out.
+    // Clips of fewer than 16 frames use fewer object pointers; a stream does not have the length in advance.
     for frames in [4, 19] {
         let name = |name: &str| format!("{name}{frames}");
         std::fs::create_dir(place.join(&name("frames"))).expect("folder");
@@ -110,11 +110,12 @@ fn y4m_from_a_file_stdin_and_a_named_pipe_is_the_same() {
 }
 
 #[test]
-fn later_prompts_of_a_stream_take_effect_from_their_frame_on() {
+fn prompts_on_later_frames_of_a_stream_apply_from_their_frame_on() {
     let place = Place::new();
     let prompts = place.write(
         "prompts.jsonl",
-        "{\"frame\":0,\"obj_id\":1,\"box\":[44,28,116,100]}\n{\"frame\":2,\"obj_id\":4,\"points\":[[84,64]]}\n",
+        "{\"frame\":0,\"obj_id\":1,\"box\":[44,28,116,100]}\n\
+         {\"frame\":2,\"obj_id\":4,\"points\":[[84,64]]}\n",
     );
     let output = run_with(y4m(4), &["track", "-", "--prompts", &prompts, "-o", &place.arg("out"), "--json"]);
     let text = accepted(&output);
@@ -142,7 +143,7 @@ fn prompts_come_from_stdin_too() {
 }
 
 #[test]
-fn streams_that_do_not_fit_are_refused() {
+fn malformed_streams_are_refused() {
     let place = Place::new();
     let track = |bytes: Vec<u8>, extra: &[&str]| {
         let out = place.arg("out");

@@ -76,7 +76,7 @@ fn a_folder_in_natural_order_gives_the_documented_files() {
             indices.iter().filter(|&&id| id == 7).count() as u64,
             line["area"].as_u64().expect("area")
         );
-        // The disc moves right only if the files were read in natural order.
+        // The disc moves right only if the files are read in natural order.
         let columns = indices.iter().enumerate().filter(|(_, id)| **id == 7).map(|(i, _)| i % 192);
         let (sum, count) = columns.fold((0, 0), |(sum, count), x| (sum + x, count + 1));
         assert!(sum / count > last_left, "frame {index}: {} after {last_left}", sum / count);
@@ -131,11 +131,12 @@ fn prompts_of_several_objects_frames_and_kinds() {
     ]));
     let prompts = place.write(
         "prompts.jsonl",
-        "{\"frame\":1,\"obj_id\":3,\"mask\":\"mask.png\"}\n{\"frame\":2,\"obj_id\":1,\"points\":[[92,64],[5,5]],\"labels\":[1,0]}\n\
+        "{\"frame\":1,\"obj_id\":3,\"mask\":\"mask.png\"}\n\
+         {\"frame\":2,\"obj_id\":1,\"points\":[[92,64],[5,5]],\"labels\":[1,0]}\n\
          {\"frame\":2,\"obj_id\":1,\"box\":[56,28,128,100]}\n",
     );
     accepted(&run(&["track", &frames, "--prompts", &prompts, "-o", &place.arg("out")]));
-    // Tracking begins at the first frame with a prompt.
+    // Tracking starts at the first frame with a prompt.
     assert_eq!(list(&place.join("out")), ["00001.png", "00002.png", "00003.png", "tracks.jsonl"]);
     let lines = read_lines(&place.join("out/tracks.jsonl"));
     let on_last: Vec<_> =
@@ -144,7 +145,7 @@ fn prompts_of_several_objects_frames_and_kinds() {
 }
 
 #[test]
-fn an_earlier_result_is_replaced_as_a_whole() {
+fn an_earlier_result_is_replaced_completely() {
     let place = Place::new();
     let frames = place.frames("frames");
     let track = |extra: &[&str]| {
@@ -169,7 +170,7 @@ fn an_earlier_result_is_replaced_as_a_whole() {
     assert_eq!(read_lines(&place.join("out/tracks.jsonl")).len(), 2);
 }
 
-/// Peak memory that a run printed, in megabytes.
+/// Peak memory printed by a run, in megabytes.
 fn peak_memory(output: &std::process::Output) -> Option<f64> {
     let text = stderr(output);
     let (_, after) = text.split_once("peak memory ")?;
@@ -199,7 +200,7 @@ fn memory_does_not_grow_with_the_clip() {
     assert!(long - short < 5.0, "{short} MB for 20 frames, {long} MB for 60");
 }
 
-/// A run that is killed leaves whole frames and no tracks.jsonl.
+/// A killed run leaves complete frames and no tracks.jsonl.
 #[test]
 fn a_killed_run_does_not_look_finished() {
     let place = Place::new();
@@ -238,7 +239,7 @@ fn a_killed_run_does_not_look_finished() {
 fn a_video_is_read_through_ffmpeg() {
     let place = Place::new();
     let frames = place.frames("frames");
-    // Names that ffmpeg counts on.
+    // File names of ffmpeg's image sequence.
     for (index, name) in ["f8.png", "f9.png", "f10.png", "f11.png"].iter().enumerate() {
         std::fs::rename(place.join("frames").join(name), place.join("frames").join(format!("{index}.png")))
             .expect("rename");
@@ -254,13 +255,13 @@ fn a_video_is_read_through_ffmpeg() {
     accepted(&run(&["track", &video, "-p", "92,64", "--frame", "2", "-o", &place.arg("out")]));
     assert_eq!(list(&place.join("out")), ["00002.png", "00003.png", "tracks.jsonl"]);
 
-    // Lossless video and the pictures themselves give the same masks but for the colour conversion.
+    // Lossless video and the images give the same masks up to the colour conversion.
     accepted(&run(&["track", &frames, "-p", "92,64", "--frame", "2", "-o", &place.arg("pictures")]));
     let masks = ["out", "pictures"].map(|folder| read_indexed(&place.join(folder).join("00003.png")).0);
     let differing = masks[0].iter().zip(&masks[1]).filter(|(a, b)| a != b).count();
     assert!(differing < 192 * 128 / 50, "{differing} pixels differ");
 
-    // A clip that is cut short is read as far as it goes or refused, in one line, and never panics.
+    // A truncated clip is read up to its end or refused in one line, without a panic.
     let bytes = std::fs::read(&video).expect("read");
     let cut = place.write("cut.mkv", &bytes[..bytes.len() / 2]);
     let output = run(&["track", &cut, "-p", "80,64", "-o", &place.arg("cut")]);
@@ -289,7 +290,7 @@ fn the_demo_measures_itself() {
     {
         assert!(names.iter().any(|n| n == name), "{name} is missing");
     }
-    // What the bundled model reaches on the bundled clip.
+    // J of the bundled model on the bundled clip.
     let after = text.split("mean IoU ").nth(1).expect("mean");
     let mean: f64 = after.split_whitespace().next().and_then(|word| word.parse().ok()).expect("number");
     assert!(mean > 0.8, "{text}");

@@ -1,4 +1,5 @@
-//! `sam2 vos` against Meta's `vos_inference.py` on a few frames of the bundled clip (`tools/vos_fixtures.py`), and in use.
+//! `sam2 vos` against Meta's `vos_inference.py` on 8 frames of the bundled clip (`tools/vos_fixtures.py`),
+//! and its files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,7 +10,7 @@ use image::AnimationDecoder;
 use png::{BitDepth, ColorType, Encoder};
 use tensor::{Tensor, npy::NpyArray};
 
-/// Frames of the clip that the fixtures are about: the first and how many.
+/// Frames of the clip in the fixtures: the first, and their number.
 const CLIP: (usize, usize) = (7, 8);
 
 fn frames(name: &str) -> Vec<image::RgbImage> {
@@ -55,7 +56,7 @@ impl Fixtures {
         Self(tensor::npz::read(path).expect("vos.npz"))
     }
 
-    /// Arrays below a name, with the rest of their names.
+    /// Arrays whose names begin with `prefix`, with the rest of their names.
     fn below(&self, prefix: &str) -> Vec<(String, Tensor<u8>)> {
         let matching = self.0.iter().filter_map(|(name, array)| Some((name.strip_prefix(prefix)?, array)));
         matching.map(|(name, array)| (name.to_owned(), array.clone().try_into().expect("u8"))).collect()
@@ -125,7 +126,7 @@ fn masks_are_those_of_metas_script() {
     }
 }
 
-/// The bundled clip and, on its first frame, the truth as an input mask; all truths in `truth`.
+/// Writes the bundled clip, the truth of frame 0 as input mask, and all truths to `truth`.
 fn clip(place: &Place, count: usize) {
     write_frames(&frames("balloon.gif")[..count], &place.join("videos/demo"));
     for (i, truth) in frames("balloon_truth.gif")[..count].iter().enumerate() {
@@ -144,7 +145,7 @@ fn vos(place: &Place, extra: &[&str]) -> std::process::Output {
 }
 
 #[test]
-fn the_balloon_is_tracked_from_its_mask_as_well_as_from_a_click() {
+fn a_mask_prompt_tracks_the_balloon_as_well_as_a_click() {
     const FRAMES: usize = 30;
     let place = Place::new();
     clip(&place, FRAMES);
@@ -155,7 +156,8 @@ fn the_balloon_is_tracked_from_its_mask_as_well_as_from_a_click() {
     let j = report["J"].as_f64().expect("J");
     assert!((j - 93.0).abs() < 1.0, "a click reaches 93.0, behind the tower and after: {j}");
 
-    // The same mask as a prompt of `sam2 track`, which binarises it too; post-processing fills holes of 8 pixels.
+    // The same mask as a prompt of `sam2 track`, which also binarises it; post-processing fills holes of 8
+    // pixels.
     let prompts =
         place.write("prompts.jsonl", "{\"frame\":0,\"obj_id\":1,\"mask\":\"masks/demo/00000.png\"}\n");
     let (gif, tracked) = (asset("balloon.gif"), place.arg("tracked"));
@@ -180,7 +182,7 @@ fn the_balloon_is_tracked_from_its_mask_as_well_as_from_a_click() {
 }
 
 #[test]
-fn a_run_goes_on_where_it_was_cut_off() {
+fn an_interrupted_run_is_continued() {
     let place = Place::new();
     clip(&place, 3);
     for (from, to) in [("videos/demo", "videos/other"), ("masks/demo", "masks/other")] {
@@ -217,7 +219,7 @@ fn a_run_goes_on_where_it_was_cut_off() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused_before_the_model_runs() {
+fn mismatched_inputs_are_refused_before_the_model_runs() {
     let place = Place::new();
     clip(&place, 3);
     let advice = "--track_object_appearing_later_in_video";
