@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use sam2_benches::noise;
+use sam2_model::advanced::{NoTap, Workspace};
+use sam2_model::image::{ImagePrompt, Multimask};
 use sam2_model::inspect::{self, Stored};
-use sam2_model::{
-    Frame, ImagePredictor, ImagePrompt, Model, NoTap, Points, VideoInfo, VideoOptions, VideoPredictor,
-    Workspace,
-};
+use sam2_model::video::{VideoInfo, VideoOptions};
+use sam2_model::{Frame, ImagePredictor, Model, Points, VideoPredictor};
 use sam2_tests::seeded;
 
 const TINY: &str = "sam2.1_hiera_tiny";
@@ -31,9 +31,8 @@ fn bench(c: &mut Criterion) {
     let image = frame(0);
     group.bench_function("encode", |bencher| bencher.iter(|| predictor.set_image(&image)));
     predictor.set_image(&image);
-    let prompt = ImagePrompt { points: Points::click(140.0, 90.0), mask_logits: None };
-    group
-        .bench_function("click", |bencher| bencher.iter(|| predictor.predict(&prompt, true).expect("valid")));
+    let prompt = ImagePrompt::from(Points::click(140.0, 90.0)).multimask(Multimask::Three);
+    group.bench_function("click", |bencher| bencher.iter(|| predictor.predict(&prompt).expect("valid")));
     drop(predictor);
 
     let bank: Vec<Stored> = (0..FULL)

@@ -52,9 +52,8 @@ pub fn clip(script: &Value) -> Vec<Frame> {
 pub fn points(step: &Value) -> Points {
     let number = |value: &Value| value.as_f64().expect("a number") as f32;
     let list = |key: &str| step[key].as_array().map_or(&[][..], Vec::as_slice);
-    Points {
-        coords: list("points").iter().map(|p| [number(&p[0]), number(&p[1])]).collect(),
-        labels: list("labels").iter().map(|l| l.as_i64().expect("a label") as i32).collect(),
-        bbox: step["box"].as_array().map(|b| std::array::from_fn(|i| number(&b[i]))),
-    }
+    let coords: Vec<[f32; 2]> = list("points").iter().map(|p| [number(&p[0]), number(&p[1])]).collect();
+    let labels: Vec<i32> = list("labels").iter().map(|l| l.as_i64().expect("a label") as i32).collect();
+    let corners = step["box"].as_array().map(|b| std::array::from_fn(|i| number(&b[i])));
+    Points::labelled(&coords, &labels).expect("labels that are known").within(corners)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sam2_model::Tap;
+use sam2_model::advanced::Tap;
 
 use crate::probe::{Budget, Probes};
 

@@ -2,7 +2,8 @@
 
 use std::alloc::System;
 
-use sam2_model::{Frame, Points, VideoInfo, VideoOptions, VideoPredictor};
+use sam2_model::video::{VideoInfo, VideoOptions};
+use sam2_model::{Frame, Points, VideoPredictor};
 use sam2_tests::{micro, seeded};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 

@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
 use safetensors::tensor::{SafeTensors, serialize};
-use sam2_model::{
-    Config, Direction, ImagePredictor, ImagePrompt, Model, Points, VideoInfo, VideoOptions, VideoPredictor,
-};
+use sam2_model::config::Config;
+use sam2_model::video::{Direction, VideoInfo, VideoOptions};
+use sam2_model::{ImagePredictor, Model, Points, VideoPredictor};
 use sam2_tests::mutate::mutated;
 use sam2_tests::probe::Probes;
 use sam2_tests::{clips, micro};
@@ -137,8 +137,8 @@ fn embeddings() {
         std::fs::write(&path, bytes).expect("it is written");
         let mut predictor = ImagePredictor::new(model.clone());
         predictor.load_embeddings(&path).map_err(|e| e.to_string())?;
-        let prompt = ImagePrompt { points: Points::click(1.0, 1.0), mask_logits: None };
-        predictor.predict(&prompt, true).map(|_| ()).map_err(|e| e.to_string())
+        let prompt = Points::click(1.0, 1.0).into();
+        predictor.predict(&prompt).map(|_| ()).map_err(|e| e.to_string())
     };
     read(&file).expect("the whole one is read");
     attack(&file, header_len(&file), 150, read);

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use sam2_model::{Config, Frame, ImagePredictor, Model, ModelOptions};
+use sam2_model::config::Config;
+use sam2_model::{Frame, ImagePredictor, Model, ModelOptions};
 
 use crate::console::Console;
 use crate::options::{ModelArgs, TradeArgs};
@@ -31,7 +32,7 @@ pub fn open(args: &ModelArgs, console: &Console) -> Result<Arc<Model>> {
 
 /// The options with a configuration, or none for that of the checkpoint.
 pub fn with_config(config: Option<Config>, trade: TradeArgs) -> ModelOptions {
-    ModelOptions { config, precision: trade.precision, image_size: trade.image_size }
+    ModelOptions::default().config(config).precision(trade.precision).image_size(trade.image_size)
 }
 
 /// Opens a checkpoint with the configuration in a file, or with its own.

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use sam2_media::prompts::{BoxPrompt, Click};
-use sam2_model::{MemoryPolicyKind, Precision, VideoOptions};
+use sam2_model::models::Precision;
+use sam2_model::video::{MemoryPolicyKind, VideoOptions};
 
 /// Which checkpoint to run.
 #[derive(Args, Clone, Debug)]
@@ -74,14 +75,12 @@ pub struct MemoryArgs {
 impl MemoryArgs {
     /// The same for the library.
     pub fn options(self) -> VideoOptions {
-        VideoOptions {
-            fill_hole_area: self.fill_holes,
-            non_overlap: self.non_overlap,
-            clear_non_cond_mem_around_input: self.clear_around_prompts,
-            max_cond_frames_in_attn: self.max_cond_frames.map(usize::from),
-            memory: self.policy,
-            ..VideoOptions::default()
-        }
+        VideoOptions::default()
+            .fill_hole_area(self.fill_holes)
+            .non_overlap(self.non_overlap)
+            .clear_non_cond_mem_around_input(self.clear_around_prompts)
+            .max_cond_frames_in_attn(self.max_cond_frames.map(usize::from))
+            .memory(self.policy)
     }
 }
 

@@ -4,19 +4,19 @@
 //! Beside it is the clip of `sam2 demo`, with its prompt and ground truth.
 //!
 //! ```
-//! use sam2_model::{Frame, ImagePredictor, ImagePrompt, Points};
+//! use sam2_model::{Frame, ImagePredictor, Points};
 //!
 //! let mut predictor = ImagePredictor::new(sam2_micro::model());
 //! predictor.set_image(&Frame::new(64, 64, vec![128; 64 * 64 * 3])?);
-//! let prompt = ImagePrompt { points: Points::click(32.0, 32.0), mask_logits: None };
-//! assert_eq!(predictor.predict(&prompt, true)?.len(), 3);
-//! # Ok::<(), sam2_model::PromptError>(())
+//! assert_eq!(predictor.predict(&Points::click(32.0, 32.0).into())?.len(), 3);
+//! # Ok::<(), sam2_model::error::PromptError>(())
 //! ```
 #![forbid(unsafe_code)]
 
 use std::sync::{Arc, OnceLock};
 
-use sam2_model::{LoadError, Model, ModelOptions};
+use sam2_model::error::LoadError;
+use sam2_model::{Model, ModelOptions};
 
 /// Name of the embedded checkpoint in error messages.
 pub const NAME: &str = "embedded sam2.1_micro";
@@ -54,18 +54,18 @@ pub fn open(options: &ModelOptions) -> Result<Arc<Model>, LoadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sam2_model::Config;
+    use sam2_model::config::Config;
 
     #[test]
     fn the_checkpoint_loads_once_and_fits_its_configuration() {
         assert!(Arc::ptr_eq(&model(), &model()));
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/sam2.1_micro.yaml");
-        assert_eq!(&Config::open(path.as_ref()).expect("the configuration"), model().config());
+        assert_eq!(&Config::open(path).expect("the configuration"), model().config());
     }
 
     #[test]
     fn options_are_checked() {
-        let options = ModelOptions { image_size: Some(100), ..ModelOptions::default() };
+        let options = ModelOptions::default().image_size(100);
         assert!(open(&options).expect_err("not a multiple of 64").to_string().contains("multiple of 64"));
     }
 }

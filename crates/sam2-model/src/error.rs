@@ -178,6 +178,9 @@ pub enum EmbeddingError {
         /// What is wrong.
         reason: String,
     },
+    /// There is nothing to save.
+    #[error("{}: no image was set, so there are no embeddings to save; set an image first", .0.display())]
+    NoImage(PathBuf),
     /// Another model made it.
     #[error(
         "{}: a {found} model with other weights made these embeddings, this is {expected}; use that model or encode the image again",
@@ -193,17 +196,55 @@ pub enum EmbeddingError {
     },
 }
 
+/// Run lengths are not those of a mask.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RleError {
+    /// The runs do not fill the mask.
+    #[error("the runs are {found} pixels together, a mask of {width}x{height} has another number of them")]
+    Length {
+        /// Pixels.
+        width: usize,
+        /// Pixels.
+        height: usize,
+        /// Pixels.
+        found: usize,
+    },
+    /// Not a compressed string of COCO.
+    #[error(
+        "byte {at} does not belong into the compressed run lengths of COCO; give the counts as they were written"
+    )]
+    Text {
+        /// Offset of the byte; the length of the text if it ends too early.
+        at: usize,
+    },
+}
+
 /// A frame or a prompt cannot be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PromptError {
     /// The pixels do not fill the frame.
-    #[error("a {width}x{height} RGB frame needs {expected} bytes, got {found}")]
+    #[error("a {width}x{height} {format} frame needs {expected} bytes, got {found}")]
     FrameSize {
         /// Pixels.
         width: usize,
         /// Pixels.
         height: usize,
+        /// Of the pixels, such as `RGB`.
+        format: &'static str,
+        /// Bytes.
+        expected: usize,
+        /// Bytes.
+        found: usize,
+    },
+    /// Rows that do not fit into their stride.
+    #[error("a row of {width} {format} pixels needs a stride of at least {expected} bytes, got {found}")]
+    FrameStride {
+        /// Pixels.
+        width: usize,
+        /// Of the pixels, such as `RGB`.
+        format: &'static str,
         /// Bytes.
         expected: usize,
         /// Bytes.
@@ -242,8 +283,8 @@ pub enum PromptError {
     /// A box whose corners are not top left and bottom right.
     #[error("box {0:?} is empty or inverted; give x0,y0,x1,y1 with x0 < x1 and y0 < y1")]
     BadBox([f32; 4]),
-    /// A label that is neither background nor foreground.
-    #[error("label {0} is neither 1 (object) nor 0 (not the object)")]
+    /// A label without a meaning.
+    #[error("label {0} is unknown: 1 is on the object, 0 off it, 2 and 3 corners of a box, -1 padding")]
     BadLabel(i32),
     /// Not one label per point.
     #[error("{points} points but {labels} labels")]

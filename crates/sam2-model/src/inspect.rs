@@ -10,10 +10,12 @@ use crate::memory::encoder::MaskInput;
 use crate::memory::policy::{Kalman, MemoryPolicyKind};
 use crate::memory::tokens::{MemoryTokens, Place};
 use crate::model::Model;
+use crate::predictor::video::{VideoOptions, VideoPredictor};
 use crate::prompt_encoder::ModelPoint;
 use crate::scores::argmax;
 use crate::shared_frame::SharedFrame;
-use crate::tap::Tap;
+use crate::tap::{NoTap, Tap};
+use crate::types::Frame;
 use crate::workspace::{Run, Workspace};
 
 /// A stored output of one frame, for [`memory_tokens`] and [`track`].
@@ -52,18 +54,18 @@ impl Heads {
 }
 
 /// The pixels of the video path, normalised.
-pub fn video_input(model: &Model, frame: &crate::Frame) -> Vec<f32> {
+pub fn video_input(model: &Model, frame: &Frame) -> Vec<f32> {
     let side = model.config.image_size;
     let mut pixels = vec![0.0; side * side * 3];
-    crate::transforms::video(frame, side, &mut pixels);
+    crate::transforms::video(frame.into(), side, &mut pixels);
     pixels
 }
 
 /// The pixels of the image path, normalised.
-pub fn image_input(model: &Model, frame: &crate::Frame) -> Vec<f32> {
+pub fn image_input(model: &Model, frame: &Frame) -> Vec<f32> {
     let side = model.config.image_size;
     let mut pixels = vec![0.0; side * side * 3];
-    crate::transforms::image(model.isa, frame, side, &mut pixels);
+    crate::transforms::image(model.isa, frame.into(), side, &mut pixels);
     pixels
 }
 
@@ -176,7 +178,7 @@ fn tokens(
 ) -> MemoryTokens {
     let direction = if reverse { Direction::Reverse } else { Direction::Forward };
     let policy = MemoryPolicyKind::Sam2.create(&model.config);
-    let options = crate::VideoOptions::default().recall_options(&model.config);
+    let options = VideoOptions::default().recall_options(&model.config);
     let at = FrameTime { frame, num_frames, direction };
     model.recall.tokens(run, &bank(stored), at, &options, &*policy)
 }
@@ -188,7 +190,7 @@ pub fn memory_tokens(
     frame: usize,
     num_frames: usize,
 ) -> (Vec<f32>, Vec<f32>, usize) {
-    let (mut workspace, mut tap) = (Workspace::default(), crate::NoTap);
+    let (mut workspace, mut tap) = (Workspace::default(), NoTap);
     let mut run = model.run(&mut workspace, &mut tap);
     let tokens = tokens(&mut run, model, stored, frame, num_frames, false);
     let pointers = tokens.spans.iter().filter(|span| span.place == Place::Unplaced);
@@ -257,11 +259,7 @@ pub fn track(
 }
 
 /// Memory, `[g, g, mem_dim]`, and pointer, `[D]`, that are stored of a frame.
-pub fn remembered(
-    predictor: &crate::VideoPredictor,
-    obj_id: u32,
-    frame: usize,
-) -> Option<(Vec<f32>, Vec<f32>)> {
+pub fn remembered(predictor: &VideoPredictor, obj_id: u32, frame: usize) -> Option<(Vec<f32>, Vec<f32>)> {
     let output = predictor.stored(obj_id, frame)?;
     let memory = output.memory.as_ref()?.iter().map(|x| x.to_f32()).collect();
     Some((memory, output.obj_ptr.to_vec()))
@@ -270,7 +268,7 @@ pub fn remembered(
 /// The state of an object's memory policy, as sessions save it, and the tracked frames whose memories `frame`
 /// would look at in a forward pass, in their order.
 pub fn memory_policy(
-    predictor: &crate::VideoPredictor,
+    predictor: &VideoPredictor,
     obj_id: u32,
     frame: usize,
 ) -> Option<(serde_json::Value, Vec<usize>)> {

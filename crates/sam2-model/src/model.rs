@@ -17,12 +17,14 @@ use crate::nn::Mlp;
 use crate::precision::Precision;
 use crate::prompt_encoder::PromptEncoder;
 use crate::tap::Tap;
+use crate::types::setters;
 use crate::weights::{Checkpoint, Scope, fingerprint, map_file};
 use crate::workspace::{Run, Workspace};
 
-/// What a checkpoint holds.
+/// Contents of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Summary {
+#[non_exhaustive]
+pub struct ModelSummary {
     /// Such as `SAM 2.1 tiny`.
     pub variant: String,
     /// Number of tensors.
@@ -35,16 +37,45 @@ pub struct Summary {
     pub bytes: u64,
 }
 
-/// How a checkpoint becomes a model. The default is the published model in single precision.
+/// Choices when a checkpoint is loaded. The default is the published model in single precision.
+///
+/// ```
+/// use sam2_model::models::{ModelOptions, Precision};
+///
+/// let options = ModelOptions::default().precision(Precision::Int8).image_size(512);
+/// assert_eq!(options.image_size, Some(512));
+/// ```
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct ModelOptions {
-    /// Another configuration than the file says or than the published models have; see [`Config::open`].
+    /// Another configuration than that of the file or of the published models; see [`Config::open`].
     pub config: Option<Config>,
-    /// In which precision the linear layers run.
+    /// Precision of the linear layers.
     pub precision: Precision,
-    /// Side to which images are resized, in place of the configuration's: a multiple of 32. Smaller is faster
-    /// and less accurate.
+    /// Side to which images are resized, pixels, in place of the configuration's: a multiple of 64. Smaller
+    /// is faster and less accurate.
     pub image_size: Option<usize>,
+    /// Instruction set of the kernels, in place of the best one of this processor: for tests of the others.
+    #[doc(hidden)]
+    pub isa: Option<Isa>,
+}
+
+setters! {
+    ModelOptions {
+        config: impl Into<Option<Config>>,
+        precision: Precision,
+        image_size: impl Into<Option<usize>>,
+    }
+}
+
+impl ModelOptions {
+    /// Sets `isa`.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn isa(mut self, isa: Isa) -> Self {
+        self.isa = Some(isa);
+        self
+    }
 }
 
 /// A SAM 2 or SAM 2.1 model. Immutable; predictors share it.
@@ -52,7 +83,7 @@ pub struct Model {
     pub(crate) isa: Isa,
     pub(crate) config: Config,
     precision: Precision,
-    summary: Summary,
+    summary: ModelSummary,
     fingerprint: u64,
     pub(crate) image_encoder: ImageEncoder,
     pub(crate) prompt_encoder: PromptEncoder,
@@ -82,9 +113,15 @@ impl Model {
     /// library's naming; contents tell them apart. Weights may be F32, F16 or BF16. The file is memory-mapped
     /// while it is read and not kept open. Nothing in a `.pt` is executed.
     ///
+    /// ```no_run
+    /// let model = sam2_model::Model::open("sam2.1_hiera_tiny.pt")?;
+    /// println!("{}", model.summary().variant);
+    /// # Ok::<(), sam2_model::error::LoadError>(())
+    /// ```
+    ///
     /// # Errors
     /// If the file cannot be read, is damaged, or does not hold exactly the tensors of a SAM 2 or 2.1 model.
-    pub fn open(path: &Path) -> Result<Arc<Self>, LoadError> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Arc<Self>, LoadError> {
         Self::open_with(path, &ModelOptions::default())
     }
 
@@ -92,9 +129,10 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::open`], and if there is no model of this configuration.
-    pub fn open_with(path: &Path, options: &ModelOptions) -> Result<Arc<Self>, LoadError> {
+    pub fn open_with(path: impl AsRef<Path>, options: &ModelOptions) -> Result<Arc<Self>, LoadError> {
+        let path = path.as_ref();
         let file = map_file(path)?;
-        Self::load(Isa::best(), Checkpoint::of_file(&file, &path.display().to_string())?, options)
+        Self::load(Checkpoint::of_file(&file, &path.display().to_string())?, options)
     }
 
     /// As [`Model::open`], from memory; `origin` names the source in errors.
@@ -102,15 +140,7 @@ impl Model {
     /// # Errors
     /// As [`Model::open`].
     pub fn from_bytes(bytes: &[u8], origin: &str) -> Result<Arc<Self>, LoadError> {
-        Self::from_bytes_on(Isa::best(), bytes, origin)
-    }
-
-    /// As [`Model::from_bytes`], for a given instruction set.
-    ///
-    /// # Errors
-    /// As [`Model::open`].
-    pub fn from_bytes_on(isa: Isa, bytes: &[u8], origin: &str) -> Result<Arc<Self>, LoadError> {
-        Self::load(isa, Checkpoint::parse(bytes, origin)?, &ModelOptions::default())
+        Self::from_bytes_with(bytes, origin, &ModelOptions::default())
     }
 
     /// As [`Model::open_with`], from memory; `origin` names the source in errors.
@@ -122,10 +152,11 @@ impl Model {
         origin: &str,
         options: &ModelOptions,
     ) -> Result<Arc<Self>, LoadError> {
-        Self::load(Isa::best(), Checkpoint::parse(bytes, origin)?, options)
+        Self::load(Checkpoint::parse(bytes, origin)?, options)
     }
 
-    fn load(isa: Isa, mut checkpoint: Checkpoint, options: &ModelOptions) -> Result<Arc<Self>, LoadError> {
+    fn load(mut checkpoint: Checkpoint, options: &ModelOptions) -> Result<Arc<Self>, LoadError> {
+        let isa = options.isa.unwrap_or_else(Isa::best);
         let mut config = match &options.config {
             Some(config) => config.clone(),
             None => Config::of(&checkpoint)?,
@@ -140,7 +171,7 @@ impl Model {
         let dtypes: Vec<String> = types.iter().map(|(name, count)| format!("{name} {count}")).collect();
         let variant = config.variant.clone();
         let summary =
-            Summary { variant, tensors, parameters, dtypes: dtypes.join(", "), bytes: checkpoint.size };
+            ModelSummary { variant, tensors, parameters, dtypes: dtypes.join(", "), bytes: checkpoint.size };
         let mut model = Self::build(&checkpoint.root(), isa, config, summary)?;
         checkpoint.finish()?;
         // Windows and heads leave no trace in the tensors.
@@ -152,7 +183,7 @@ impl Model {
         Ok(Arc::new(model))
     }
 
-    fn build(root: &Scope, isa: Isa, config: Config, summary: Summary) -> Result<Self, LoadError> {
+    fn build(root: &Scope, isa: Isa, config: Config, summary: ModelSummary) -> Result<Self, LoadError> {
         let (d, m) = (config.d_model, config.mem_dim);
         let (weight, bias) = root.at("mask_downsample").conv(1, 1, 4)?;
         // Only the reference's training code reads this one.
@@ -192,12 +223,12 @@ impl Model {
         })
     }
 
-    /// Its configuration.
+    /// Configuration: sizes, layers, limits.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// In which its linear layers run.
+    /// Precision of the linear layers.
     pub fn precision(&self) -> Precision {
         self.precision
     }
@@ -207,14 +238,14 @@ impl Model {
         self.config.low_res_size()
     }
 
-    /// A number that two models share if they have the same weights, from whatever kind of file. What was
-    /// computed with another model (embeddings, a session) is refused.
+    /// A number that two models share if they have the same weights, from whatever kind of file. Embeddings
+    /// and sessions of a model with another one are refused.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
 
-    /// What its checkpoint holds.
-    pub fn summary(&self) -> &Summary {
+    /// Contents of the checkpoint.
+    pub fn summary(&self) -> &ModelSummary {
         &self.summary
     }
 

@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn shared_parts_change_no_bit() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/sam2.1_micro.safetensors");
-        let model = Model::open(path.as_ref()).expect("the embedded model loads");
+        let model = Model::open(path).expect("the embedded model loads");
         let (d, m, grid) = (model.config.d_model, model.config.mem_dim, model.config.grid());
         let (mut workspace, mut tap, mut everything) = (Workspace::default(), NoTap, Everything);
         let level2 = noise(grid * grid * d, 1);

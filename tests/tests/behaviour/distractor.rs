@@ -1,6 +1,7 @@
 //! Clips with an identical distractor: SAM 2's memory policy loses the object, the other policies do not.
 
-use sam2_model::{MemoryPolicyKind, Points, VideoInfo, VideoOptions, VideoPredictor};
+use sam2_model::video::{MemoryPolicyKind, VideoInfo, VideoOptions};
+use sam2_model::{Points, VideoPredictor};
 use sam2_tests::micro;
 use sam2_tests::scene::{FRAMES, Scene};
 
@@ -18,7 +19,7 @@ struct Outcome {
 fn follow(scene: &Scene, memory: MemoryPolicyKind) -> Outcome {
     let (width, height) = (scene.frames[0].width(), scene.frames[0].height());
     let info = VideoInfo { width, height, num_frames: FRAMES };
-    let options = VideoOptions { memory, ..VideoOptions::default() };
+    let options = VideoOptions::default().memory(memory);
     let mut predictor = VideoPredictor::new(micro::model(), info, options).expect("a video");
     let [x, y] = scene.click;
     predictor.add_points(0, &scene.frames[0], 1, &Points::click(x, y)).expect("a valid prompt");

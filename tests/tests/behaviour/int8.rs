@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sam2_model::{
-    Model, ModelOptions, NoTap, Points, Precision, Tap, VideoInfo, VideoOptions, VideoPredictor, Workspace,
-    inspect,
-};
+use sam2_model::advanced::{NoTap, Tap, Workspace};
+use sam2_model::models::Precision;
+use sam2_model::video::{VideoInfo, VideoOptions};
+use sam2_model::{Model, ModelOptions, Points, VideoPredictor, inspect};
 use sam2_tests::{clips, micro, seeded};
 
 fn model(name: &str, precision: Precision) -> Arc<Model> {
-    let options = ModelOptions { precision, ..ModelOptions::default() };
+    let options = ModelOptions::default().precision(precision);
     Model::from_bytes_with(&seeded::checkpoint(name), name, &options).expect("the seeded checkpoint loads")
 }
 
@@ -95,7 +95,7 @@ fn masks_of_the_bundled_clip_are_nearly_the_same() {
     let click = Points::click(coordinate(0), coordinate(1));
     let info = VideoInfo { width: frames[0].width(), height: frames[0].height(), num_frames: frames.len() };
     let [single, int8] = [Precision::F32, Precision::Int8].map(|precision| {
-        let options = ModelOptions { precision, ..ModelOptions::default() };
+        let options = ModelOptions::default().precision(precision);
         let model =
             Model::from_bytes_with(&micro::asset(micro::CHECKPOINT), "micro", &options).expect("it loads");
         let mut predictor = VideoPredictor::new(model, info, VideoOptions::default()).expect("a video");
@@ -120,7 +120,7 @@ fn iou(a: &[bool], b: &[bool]) -> f64 {
 
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
-    let options = ModelOptions { precision: Precision::Int8, ..ModelOptions::default() };
+    let options = ModelOptions::default().precision(Precision::Int8);
     let model =
         Model::from_bytes_with(&micro::asset(micro::CHECKPOINT), "micro", &options).expect("it loads");
     let side = model.config().image_size;
@@ -134,7 +134,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
 
 #[test]
 fn another_precision_has_another_fingerprint() {
-    let options = ModelOptions { precision: Precision::Int8, ..ModelOptions::default() };
+    let options = ModelOptions::default().precision(Precision::Int8);
     let file = micro::asset(micro::CHECKPOINT);
     let int8 = Model::from_bytes_with(&file, "micro", &options).expect("it loads");
     assert_ne!(int8.fingerprint(), micro::model().fingerprint());

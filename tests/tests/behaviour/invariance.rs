@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use kernels::Isa;
-use sam2_model::{
-    Frame, ImagePredictor, ImagePrompt, Model, Points, VideoInfo, VideoOptions, VideoPredictor,
-};
+use sam2_model::video::{VideoInfo, VideoOptions};
+use sam2_model::{Frame, ImagePredictor, Model, ModelOptions, Points, VideoPredictor};
 use sam2_tests::micro::{CHECKPOINT, asset};
 use sam2_tests::seeded;
 use tensor::compare::compare;
@@ -13,7 +12,7 @@ use tensor::compare::compare;
 const FRAMES: usize = 5;
 
 fn micro(isa: Isa) -> Arc<Model> {
-    Model::from_bytes_on(isa, &asset(CHECKPOINT), "micro").expect("it loads")
+    Model::from_bytes_with(&asset(CHECKPOINT), "micro", &ModelOptions::default().isa(isa)).expect("it loads")
 }
 
 fn frame(f: usize) -> Frame {
@@ -28,9 +27,8 @@ fn everything(isa: Isa, threads: usize) -> Vec<f32> {
         let mut out = Vec::new();
         let mut image = ImagePredictor::new(Arc::clone(&model));
         image.set_image(&frame(0));
-        let prompt = ImagePrompt { points: Points::click(80.0, 70.0), mask_logits: None };
-        let prediction = image.predict(&prompt, true).expect("a valid prompt");
-        out.extend_from_slice(prediction.low_res().data());
+        let prediction = image.predict(&Points::click(80.0, 70.0).into()).expect("a valid prompt");
+        out.extend_from_slice(prediction.low_res());
         out.extend_from_slice(prediction.ious());
         let info = VideoInfo { width: 200, height: 150, num_frames: FRAMES };
         let mut video = VideoPredictor::new(model, info, VideoOptions::default()).expect("a video");

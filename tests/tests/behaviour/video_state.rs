@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use sam2_model::{
-    Direction, Frame, FrameOutput, Keep, MemoryPolicyKind, Model, Points, PromptError, Tracker, VideoInfo,
-    VideoOptions, VideoPredictor,
-};
+use sam2_model::error::PromptError;
+use sam2_model::video::{Direction, FrameOutput, MemoryPolicyKind, Retention, VideoInfo, VideoOptions};
+use sam2_model::{Frame, Model, Points, Tracker, VideoPredictor};
 use sam2_tests::micro::model;
 use sam2_tests::seeded;
 
@@ -106,9 +105,9 @@ const SHORT_STORY: [Step; 5] = [
 #[test]
 fn dropping_old_frames_changes_no_bit() {
     let model = model();
-    let keeping = |keep| VideoOptions { keep, ..VideoOptions::default() };
-    let all = play(&model, keeping(Keep::Everything), &STORY, None);
-    let needed = play(&model, keeping(Keep::Needed), &STORY, None);
+    let keeping = |keep| VideoOptions::default().keep(keep);
+    let all = play(&model, keeping(Retention::Everything), &STORY, None);
+    let needed = play(&model, keeping(Retention::Needed), &STORY, None);
     assert_eq!(all.len(), needed.len());
     for (i, (all, needed)) in all.iter().zip(&needed).enumerate() {
         assert!(all == needed, "output {i} differs");
@@ -119,7 +118,7 @@ fn dropping_old_frames_changes_no_bit() {
 fn a_resumed_session_continues_with_the_same_bits() {
     let model = model();
     for memory in MemoryPolicyKind::ALL {
-        let options = VideoOptions { memory, ..VideoOptions::default() };
+        let options = VideoOptions::default().memory(memory);
         let play = |stop| play(&model, options, &SHORT_STORY, stop);
         assert!(play(None) == play(Some(3)), "{memory:?}");
     }
@@ -169,7 +168,7 @@ fn a_stream_gives_the_masks_of_a_clip_and_can_be_interrupted() {
         Tracker::new(Arc::clone(&model), SIZE.0, SIZE.1, VideoOptions::default()).expect("a stream");
     assert!(matches!(stream.add_points(1, &Points::click(1.0, 1.0)), Err(PromptError::NoFrame)));
     for f in 0..24 {
-        let mut output = stream.push(frame(f)).expect("a valid frame");
+        let mut output = stream.push(&frame(f)).expect("a valid frame");
         if f == 2 {
             output = stream.add_points(1, &Points::click(80.0, 70.0)).expect("a valid click");
         }
@@ -193,7 +192,7 @@ fn a_stream_gives_the_masks_of_a_clip_and_can_be_interrupted() {
         assert!(bits(&output) == bits(&expected), "frame {f}");
     }
     assert!(stream.remove_object(1) && !stream.remove_object(1));
-    assert!(stream.push(frame(24)).expect("a valid frame").objects.is_empty());
+    assert!(stream.push(&frame(24)).expect("a valid frame").objects.is_empty());
 }
 
 #[test]
@@ -218,7 +217,7 @@ fn calls_out_of_order_are_refused() {
     predictor.add_points(3, &frame(3), 1, &Points::click(80.0, 70.0)).expect("a valid click");
     let pass = predictor.begin(None, None, Direction::Forward).expect("a pass");
     assert!(pass.take(2).eq([3, 4]), "a pass without an end");
-    let options = VideoOptions { max_cond_frames_in_attn: Some(1), ..VideoOptions::default() };
+    let options = VideoOptions::default().max_cond_frames_in_attn(1);
     let info = VideoInfo { width: 9, height: 9, num_frames: 1 };
     assert!(matches!(VideoPredictor::new(model, info, options), Err(PromptError::TooFewFrames(1))));
 }

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use safetensors::SafeTensors;
-use sam2_model::{ConvertError, ConvertOptions, DType, Model, Naming, convert};
+use sam2_model::Model;
+use sam2_model::convert::{ConvertOptions, DType, Naming, convert};
+use sam2_model::error::ConvertError;
 use sam2_tests::seeded;
 
 fn micro() -> PathBuf {
@@ -13,7 +15,7 @@ fn micro() -> PathBuf {
 }
 
 fn options(naming: Option<Naming>, precision: Option<DType>) -> ConvertOptions {
-    ConvertOptions { naming, precision }
+    ConvertOptions::default().naming(naming).precision(precision)
 }
 
 /// Name, type, shape and bytes of every tensor.

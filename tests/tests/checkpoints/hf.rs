@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
-use sam2_model::{
-    ConvertOptions, Frame, LoadError, Model, Naming, Points, VideoInfo, VideoOptions, VideoPredictor, convert,
-};
+use sam2_model::convert::{ConvertOptions, Naming, convert};
+use sam2_model::error::LoadError;
+use sam2_model::video::{VideoInfo, VideoOptions};
+use sam2_model::{Frame, Model, Points, VideoPredictor};
 use sam2_tests::{golden, seeded};
 
 /// Meta's names to Hugging Face's: replacements in this order. An independent implementation: the loader maps
@@ -161,7 +162,7 @@ fn a_save_pretrained_file_is_the_same_model_to_the_bit() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let at = |file: &str| folder.path().join(file);
         std::fs::write(at("meta.safetensors"), &meta).expect("write");
-        let options = ConvertOptions { naming: Some(Naming::HuggingFace), precision: None };
+        let options = ConvertOptions::default().naming(Naming::HuggingFace).precision(None);
         convert(&at("meta.safetensors"), &at("hf.safetensors"), options, |_, _| ()).expect("it is converted");
         let converted = std::fs::read(at("hf.safetensors")).expect("it is there");
         let ours = SafeTensors::deserialize(&converted).expect("a safetensors file");

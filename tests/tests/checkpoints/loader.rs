@@ -1,7 +1,8 @@
 //! Checkpoints that cannot be used are refused with an error that names the file, the cause and the remedy.
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use sam2_model::{LoadError, Model};
+use sam2_model::Model;
+use sam2_model::error::LoadError;
 use sam2_tests::micro::{CHECKPOINT, asset};
 use sam2_tests::seeded;
 
@@ -164,9 +165,9 @@ fn another_model_is_refused() {
 
 #[test]
 fn a_missing_file_is_named() {
-    let message = Model::open("/nowhere/x.safetensors".as_ref()).expect_err("must not load").to_string();
+    let message = Model::open("/nowhere/x.safetensors").expect_err("must not load").to_string();
     assert!(message.starts_with("/nowhere/x.safetensors: "), "{message}");
-    let folder = Model::open(std::env::temp_dir().as_path()).expect_err("must not load").to_string();
+    let folder = Model::open(std::env::temp_dir()).expect_err("must not load").to_string();
     assert!(folder.contains("not a regular file"), "{folder}");
 }
 

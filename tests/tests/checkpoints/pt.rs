@@ -4,7 +4,9 @@
 use std::path::PathBuf;
 
 use safetensors::SafeTensors;
-use sam2_model::{LoadError, Model, Tap, Workspace};
+use sam2_model::Model;
+use sam2_model::advanced::{Tap, Workspace};
+use sam2_model::error::LoadError;
 use sam2_tests::{pt, seeded};
 
 const TINY: &str = "sam2.1_hiera_tiny";

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use sam2_model::{Features, Model, NoTap, Tap, inspect};
+use sam2_model::advanced::{Features, NoTap, Tap};
+use sam2_model::{Model, inspect};
 use sam2_tests::golden::Golden;
 use sam2_tests::probe::{Budget, Probes};
 use sam2_tests::seeded;

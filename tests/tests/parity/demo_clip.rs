@@ -1,7 +1,8 @@
 //! The embedded model on the bundled clip, in which a distractor passes in front of the object, against
 //! Meta's code: from the bytes of the GIF to the mask of every frame.
 
-use sam2_model::{Points, VideoInfo, VideoOptions, VideoPredictor, inspect};
+use sam2_model::video::{VideoInfo, VideoOptions};
+use sam2_model::{Points, VideoPredictor, inspect};
 use sam2_tests::golden::Golden;
 use sam2_tests::micro::{self, asset};
 use sam2_tests::probe::{Budget, Probes};

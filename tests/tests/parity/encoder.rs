@@ -1,6 +1,7 @@
 //! The image encoder of tiny against Meta's code, end to end and block by block.
 
-use sam2_model::{Model, NoTap, Workspace, inspect};
+use sam2_model::advanced::{NoTap, Workspace};
+use sam2_model::{Model, inspect};
 use sam2_tests::golden::Golden;
 use sam2_tests::probe::{Budget, Probes};
 use sam2_tests::seeded;

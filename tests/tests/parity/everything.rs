@@ -1,7 +1,9 @@
 //! The automatic mask generator with the embedded model against Meta's: the kept masks, their order, every
 //! pixel.
 
-use sam2_model::{AutomaticMaskGenerator, AutomaticOptions, Frame, ImagePredictor, Mask, PromptError};
+use sam2_model::automatic::{AutomaticMaskGenerator, AutomaticOptions};
+use sam2_model::error::PromptError;
+use sam2_model::{Frame, ImagePredictor, Mask};
 use sam2_tests::clips;
 use sam2_tests::micro::{self, asset};
 use sam2_tests::probe::Probes;
@@ -12,51 +14,36 @@ fn first_frame() -> Frame {
 
 /// The cases of `tools/golden_everything.py`.
 fn cases() -> [(&'static str, AutomaticOptions); 7] {
-    let sharp = || AutomaticOptions {
-        pred_iou_thresh: 0.1,
-        stability_score_thresh: 0.5,
-        stability_score_offset: 0.1,
-        ..AutomaticOptions::default()
+    let sharp = || {
+        AutomaticOptions::default()
+            .pred_iou_thresh(0.1)
+            .stability_score_thresh(0.5)
+            .stability_score_offset(0.1)
     };
     [
-        ("plain", AutomaticOptions { points_per_side: 5, box_nms_thresh: 1.0, ..sharp() }),
-        ("suppressed", AutomaticOptions { points_per_side: 5, ..sharp() }),
+        ("plain", sharp().points_per_side(5).box_nms_thresh(1.0)),
+        ("suppressed", sharp().points_per_side(5)),
         (
             "crops",
-            AutomaticOptions {
-                points_per_side: 4,
-                crop_n_layers: 1,
-                crop_n_points_downscale_factor: 2,
-                box_nms_thresh: 0.95,
-                crop_nms_thresh: 0.5,
-                ..sharp()
-            },
+            sharp()
+                .points_per_side(4)
+                .crop_n_layers(1)
+                .crop_n_points_downscale_factor(2)
+                .box_nms_thresh(0.95)
+                .crop_nms_thresh(0.5),
         ),
         (
             "grids",
-            AutomaticOptions {
-                point_grids: Some(vec![vec![[0.18, 0.42], [0.7, 0.5], [0.5, 0.99]], vec![[0.3, 0.6]]]),
-                points_per_batch: 2,
-                box_nms_thresh: 1.0,
-                crop_n_layers: 1,
-                crop_nms_thresh: 1.0,
-                ..sharp()
-            },
+            sharp()
+                .point_grids(vec![vec![[0.18, 0.42], [0.7, 0.5], [0.5, 0.99]], vec![[0.3, 0.6]]])
+                .points_per_batch(2)
+                .box_nms_thresh(1.0)
+                .crop_n_layers(1)
+                .crop_nms_thresh(1.0),
         ),
-        (
-            "regions",
-            AutomaticOptions {
-                points_per_side: 4,
-                min_mask_region_area: 150,
-                box_nms_thresh: 1.0,
-                ..sharp()
-            },
-        ),
-        ("refined", AutomaticOptions { points_per_side: 3, use_m2m: true, box_nms_thresh: 1.0, ..sharp() }),
-        (
-            "single",
-            AutomaticOptions { points_per_side: 4, multimask_output: false, box_nms_thresh: 1.0, ..sharp() },
-        ),
+        ("regions", sharp().points_per_side(4).min_mask_region_area(150).box_nms_thresh(1.0)),
+        ("refined", sharp().points_per_side(3).use_m2m(true).box_nms_thresh(1.0)),
+        ("single", sharp().points_per_side(4).multimask_output(false).box_nms_thresh(1.0)),
     ]
 }
 
@@ -117,16 +104,16 @@ fn invalid_options_are_refused() {
     let model = micro::model();
     let refused = |options| AutomaticMaskGenerator::new(model.clone(), options).is_err();
     let default = AutomaticOptions::default;
-    assert!(refused(AutomaticOptions { points_per_side: 0, ..default() }));
-    assert!(refused(AutomaticOptions { points_per_side: 1_000_000, ..default() }));
-    assert!(refused(AutomaticOptions { crop_n_layers: 60, crop_n_points_downscale_factor: 2, ..default() }));
-    assert!(refused(AutomaticOptions { crop_n_points_downscale_factor: 0, crop_n_layers: 1, ..default() }));
-    assert!(refused(AutomaticOptions { points_per_batch: 0, ..default() }));
-    assert!(refused(AutomaticOptions { point_grids: Some(vec![]), ..default() }));
-    assert!(refused(AutomaticOptions { point_grids: Some(vec![vec![[0.5, 1.5]]]), ..default() }));
+    assert!(refused(default().points_per_side(0)));
+    assert!(refused(default().points_per_side(1_000_000)));
+    assert!(refused(default().crop_n_layers(60).crop_n_points_downscale_factor(2)));
+    assert!(refused(default().crop_n_points_downscale_factor(0).crop_n_layers(1)));
+    assert!(refused(default().points_per_batch(0)));
+    assert!(refused(default().point_grids(vec![])));
+    assert!(refused(default().point_grids(vec![vec![[0.5, 1.5]]])));
     let one_for_two = Some(vec![vec![[0.5, 0.5]]]);
-    assert!(refused(AutomaticOptions { point_grids: one_for_two, crop_n_layers: 1, ..default() }));
-    assert!(refused(AutomaticOptions { pred_iou_thresh: f32::NAN, ..default() }));
+    assert!(refused(default().point_grids(one_for_two).crop_n_layers(1)));
+    assert!(refused(default().pred_iou_thresh(f32::NAN)));
 }
 
 #[test]
@@ -144,7 +131,7 @@ fn an_encoded_image_gives_the_same_masks() {
 #[test]
 fn images_of_a_few_pixels_do_not_panic() {
     let model = micro::model();
-    let options = AutomaticOptions { points_per_side: 2, crop_n_layers: 2, ..AutomaticOptions::default() };
+    let options = AutomaticOptions::default().points_per_side(2).crop_n_layers(2);
     let mut generator = AutomaticMaskGenerator::new(model, options).expect("valid parameters");
     for (width, height) in [(1, 1), (3, 2), (1, 40)] {
         let image = Frame::new(width, height, vec![90; width * height * 3]).expect("a frame");

@@ -1,6 +1,7 @@
 //! The image predictor against Meta's, from pixels to masks, for every size of SAM 2.1 and for 2.0 tiny.
 
-use sam2_model::{Frame, ImagePredictor, ImagePrompt, Model, Points, inspect};
+use sam2_model::image::{ImagePrompt, Multimask};
+use sam2_model::{Frame, ImagePredictor, Model, Points, inspect};
 use sam2_tests::golden::Golden;
 use sam2_tests::probe::{Budget, Probes};
 use sam2_tests::seeded;
@@ -34,27 +35,23 @@ fn check(model_name: &str, file: &str, photos: &[&str]) {
         golden.finish(|name| !name.starts_with("image_encoder"));
         for case in ["click", "clicks", "box", "box_click", "mask"] {
             let has = |key: &str| probes.has(&format!("{case}#{key}"));
-            let mut points = Points::default();
+            let mut points = Points::new();
             if has("points") {
-                points.coords =
-                    probes.f32s(&format!("{case}#points")).chunks_exact(2).map(|p| [p[0], p[1]]).collect();
-                points.labels = probes.i32s(&format!("{case}#labels"));
+                let coords = probes.f32s(&format!("{case}#points"));
+                let labels = probes.i32s(&format!("{case}#labels"));
+                points = Points::labelled(coords.as_chunks().0, &labels).expect("known labels");
             }
             if has("box") {
-                points.bbox =
-                    Some(probes.f32s(&format!("{case}#box")).try_into().expect("a box has four numbers"));
+                let corners = probes.f32s(&format!("{case}#box"));
+                points = points.within(<[f32; 4]>::try_from(corners).expect("a box has four numbers"));
             }
-            let prompt = ImagePrompt { points, mask_logits: has("mask").then(|| logits.clone()) };
+            let prompt = ImagePrompt::from(points).mask_logits(has("mask").then(|| logits.clone()));
             let mut golden = Golden::new(&probes, format!("{photo}/{case}/"), budget);
-            for (multimask, kind) in [(true, "multi"), (false, "single")] {
-                let prediction =
-                    predictor.predict_tapped(&prompt, multimask, &mut golden).expect("a valid prompt");
+            for (multimask, kind) in [(Multimask::Three, "multi"), (Multimask::One, "single")] {
+                let prompt = prompt.clone().multimask(multimask);
+                let prediction = predictor.predict_tapped(&prompt, &mut golden).expect("a valid prompt");
                 let k = prediction.len();
-                golden.compare(
-                    &format!("{kind}/low_res"),
-                    prediction.low_res().shape(),
-                    prediction.low_res().data(),
-                );
+                golden.compare(&format!("{kind}/low_res"), &prediction.low_res_shape(), prediction.low_res());
                 golden.compare(&format!("{kind}/iou"), &[k], prediction.ious());
                 let masks: Vec<f32> = (0..k).flat_map(|i| prediction.mask_logits(i)).collect();
                 golden.compare(&format!("{kind}/logits"), &[k, height, width], &masks);

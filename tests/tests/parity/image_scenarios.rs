@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use sam2_model::{Frame, ImagePredictor, ImagePrompt, Model, Points};
+use sam2_model::image::{ImagePrompt, Multimask};
+use sam2_model::{Frame, ImagePredictor, Model, Points};
 use sam2_tests::probe::{Probes, rel_l2, samples};
 use sam2_tests::{clips, micro, seeded};
 use serde_json::Value;
@@ -22,21 +23,20 @@ fn picture(name: &str, width: usize, height: usize) -> Frame {
 }
 
 /// The prompts of one call of Meta's predictor, which accepts lists of boxes and lists of point lists.
-fn prompts(script: &Value, mask: &[f32]) -> Vec<ImagePrompt> {
+fn prompts(script: &Value, mask: &[f32], multimask: Multimask) -> Vec<ImagePrompt> {
     let number = |value: &Value| value.as_f64().expect("a number") as f32;
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let (boxes, points, labels) = (list(&script["box"]), list(&script["points"]), list(&script["labels"]));
-    let prompt = |i: usize| ImagePrompt {
-        points: Points {
-            coords: points
-                .get(i)
-                .map_or(Vec::new(), |p| list(p).iter().map(|p| [number(&p[0]), number(&p[1])]).collect()),
-            labels: labels.get(i).map_or(Vec::new(), |l| {
-                list(l).iter().map(|l| l.as_i64().expect("a label") as i32).collect()
-            }),
-            bbox: boxes.get(i).map(|b| std::array::from_fn(|k| number(&b[k]))),
-        },
-        mask_logits: (script["mask"] == true).then(|| mask.to_vec()),
+    let prompt = |i: usize| {
+        let coords = points.get(i).map_or(Vec::new(), list);
+        let coords: Vec<[f32; 2]> = coords.iter().map(|p| [number(&p[0]), number(&p[1])]).collect();
+        let labels = labels.get(i).map_or(Vec::new(), list);
+        let labels: Vec<i32> = labels.iter().map(|l| l.as_i64().expect("a label") as i32).collect();
+        let corners = boxes.get(i).map(|b| std::array::from_fn(|k| number(&b[k])));
+        let points = Points::labelled(&coords, &labels).expect("known labels").within(corners);
+        ImagePrompt::from(points)
+            .mask_logits((script["mask"] == true).then(|| mask.to_vec()))
+            .multimask(multimask)
     };
     (0..boxes.len().max(points.len()).max(1)).map(prompt).collect()
 }
@@ -55,10 +55,10 @@ fn check(file: &str, model: Arc<Model>, budget: f64) {
             if !key.starts_with(&format!("{name}/")) {
                 continue;
             }
-            for (multimask, kind) in [(true, "multi"), (false, "single")] {
+            for (multimask, kind) in [(Multimask::Three, "multi"), (Multimask::One, "single")] {
                 let key = format!("{key}/{kind}");
                 let batch =
-                    predictor.predict_batch(&prompts(prompt, &mask), multimask).expect("valid prompts");
+                    predictor.predict_batch(&prompts(prompt, &mask, multimask)).expect("valid prompts");
                 let (low, full) = (probes.f32s(&format!("{key}#low")), probes.f32s(&format!("{key}#full")));
                 let (ious, reference) =
                     (probes.f32s(&format!("{key}#iou")), probes.f32s(&format!("{key}#f64")));
@@ -71,7 +71,7 @@ fn check(file: &str, model: Arc<Model>, budget: f64) {
                 let mut row = 0;
                 for (prediction, i) in masks {
                     let here = format!("{key}/{row}");
-                    let logits = &prediction.low_res().data()[i * side * side..][..side * side];
+                    let logits = prediction.low_res_mask(i);
                     let large = prediction.mask_logits(i);
                     let norm = logits.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
                     let errors = [

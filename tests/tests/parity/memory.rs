@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use half::bf16;
-use sam2_model::{Model, Workspace, inspect};
+use sam2_model::advanced::Workspace;
+use sam2_model::{Model, inspect};
 use sam2_tests::golden::Golden;
 use sam2_tests::probe::{Budget, Probes};
 use sam2_tests::seeded;
@@ -116,7 +117,7 @@ fn a_tracked_frame_over_given_memories_matches_meta() {
     for (case, name) in [("a", TINY), ("b", TINY), ("absent", "sam2.1_hiera_tiny_absent")] {
         let model = Model::from_bytes(&seeded::checkpoint(name), name).expect("the seeded checkpoint loads");
         let input = inspect::video_input(&model, &frame);
-        let features = model.encode(&mut workspace, &mut sam2_model::NoTap, &input);
+        let features = model.encode(&mut workspace, &mut sam2_model::advanced::NoTap, &input);
         let stored = bank(&probes, case, &format!("forced.{case}"));
         let mut golden = Golden::new(&probes, format!("{case}/"), |name| match name {
             "sam_mask_decoder.iou" => Budget::absolute(1e-4),

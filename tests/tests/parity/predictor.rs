@@ -1,9 +1,8 @@
 //! Every input and option of the image predictor against Meta's, with the embedded model on the bundled clip.
 
-use sam2_model::{
-    EmbeddingError, Frame, ImageBatch, ImageOptions, ImagePredictor, ImagePrompt, Model, Points, Prediction,
-    PromptError,
-};
+use sam2_model::error::{EmbeddingError, PromptError};
+use sam2_model::image::{ImageBatch, ImageOptions, ImagePrompt, Multimask, Prediction};
+use sam2_model::{Frame, ImagePredictor, Model, Points};
 use sam2_tests::golden::Golden;
 use sam2_tests::micro::{CHECKPOINT, asset, model};
 use sam2_tests::probe::{Budget, Probes};
@@ -30,14 +29,19 @@ fn compare(golden: &mut Golden, case: &str, predictions: &[Prediction], batched:
         [batch, rest.to_vec()].concat()
     };
     let mask = predictions[0].mask(0);
-    let side = predictions[0].low_res().shape()[1];
+    let side = predictions[0].low_res_shape()[1];
     let all =
         |part: &dyn Fn(&Prediction) -> Vec<f32>| predictions.iter().flat_map(part).collect::<Vec<f32>>();
     let logits = all(&|p| (0..k).flat_map(|i| p.mask_logits(i)).collect());
     golden.compare(&format!("{case}/logits"), &shape(&[mask.height(), mask.width()]), &logits);
     golden.compare(&format!("{case}/iou"), &shape(&[]), &all(&|p| p.ious().to_vec()));
-    let low_res = all(&|p| p.low_res().data().to_vec());
+    let low_res = all(&|p| p.low_res().to_vec());
     golden.compare(&format!("{case}/low_res"), &shape(&[side, side]), &low_res);
+}
+
+/// The prompts with a number of masks.
+fn all(prompts: &[ImagePrompt], multimask: Multimask) -> Vec<ImagePrompt> {
+    prompts.iter().map(|prompt| prompt.clone().multimask(multimask)).collect()
 }
 
 #[test]
@@ -54,7 +58,7 @@ fn every_kind_of_prompt_and_clean_up_matches_meta() {
         .zip(probes.i32s("prompt#labels"))
         .zip(&boxes)
         .map(|((p, label), b)| {
-            Points { coords: vec![[p[0], p[1]]], labels: vec![label], bbox: Some(*b) }.into()
+            Points::labelled(&[[p[0], p[1]]], &[label]).expect("a known label").within(*b).into()
         })
         .collect();
     let clicks: Vec<ImagePrompt> =
@@ -64,44 +68,43 @@ fn every_kind_of_prompt_and_clean_up_matches_meta() {
     let first = frame(0);
     let mut predictor = ImagePredictor::new(model());
     predictor.set_image(&first);
-    for (multimask, kind) in [(true, "multi"), (false, "single")] {
+    for (multimask, kind) in [(Multimask::Three, "multi"), (Multimask::One, "single")] {
         for (case, prompts) in [("boxes", &boxed), ("boxes_points", &with_points), ("clicks", &clicks)] {
-            let found = predictor.predict_batch(prompts, multimask).expect("valid prompts");
+            let found = predictor.predict_batch(&all(prompts, multimask)).expect("valid prompts");
             compare(&mut golden, &format!("{case}/{kind}"), &found, true);
         }
     }
-    let again = |prompt: &ImagePrompt, before: &Prediction| ImagePrompt {
-        points: prompt.points.clone(),
-        mask_logits: Some(before.low_res().index(before.best()).data().to_vec()),
+    let again = |prompt: &ImagePrompt, before: &Prediction| {
+        prompt.clone().mask_logits(before.low_res_mask(before.best()).to_vec()).multimask(Multimask::One)
     };
-    let before = predictor.predict(&clicks[0], true).expect("a click");
-    let refined = predictor.predict(&again(&clicks[0], &before), false).expect("a click and a mask");
+    let before = predictor.predict(&clicks[0]).expect("a click");
+    let refined = predictor.predict(&again(&clicks[0], &before)).expect("a click and a mask");
     compare(&mut golden, "refined", &[refined], false);
-    let before = predictor.predict_batch(&boxed, false).expect("boxes");
+    let before = predictor.predict_batch(&all(&boxed, Multimask::One)).expect("boxes");
     let prompts: Vec<ImagePrompt> = boxed.iter().zip(&before).map(|(p, b)| again(p, b)).collect();
-    let refined = predictor.predict_batch(&prompts, false).expect("boxes and masks");
+    let refined = predictor.predict_batch(&prompts).expect("boxes and masks");
     compare(&mut golden, "boxes_refined", &refined, true);
 
     let second = cut(&frame(probes.i64s("prompt#second_frame")[0] as usize), 180, 200);
-    let mut batch =
+    let batch =
         ImageBatch::new(model(), ImageOptions::default(), [&first, &second]).expect("default options");
     let mut both = clicks[0].clone();
-    both.points.bbox = Some(boxes[0]);
-    let found = batch.predict_all(&[vec![clicks[0].clone()], vec![both]], true).expect("valid prompts");
+    both.points = both.points.within(boxes[0]);
+    let prompts = [vec![clicks[0].clone()], vec![both.multimask(Multimask::Three)]];
+    let found = batch.predict_all(&prompts).expect("valid prompts");
     compare(&mut golden, "image0", &found[0], false);
     compare(&mut golden, "image1", &found[1], false);
 
     let option = |name: &str| probes.f32s(&format!("cleaned#{name}"))[0];
-    let options = ImageOptions {
-        mask_threshold: option("mask_threshold"),
-        max_hole_area: option("max_hole_area") as usize,
-        max_sprinkle_area: option("max_sprinkle_area") as usize,
-    };
+    let options = ImageOptions::default()
+        .mask_threshold(option("mask_threshold"))
+        .max_hole_area(option("max_hole_area") as usize)
+        .max_sprinkle_area(option("max_sprinkle_area") as usize);
     let mut cleaned = ImagePredictor::with_options(model(), options).expect("valid options");
     cleaned.set_embedding(predictor.embedding().expect("an image is set").clone()).expect("the same model");
-    let found = cleaned.predict_batch(&boxed, true).expect("boxes");
+    let found = cleaned.predict_batch(&all(&boxed, Multimask::Three)).expect("boxes");
     compare(&mut golden, "cleaned", &found, true);
-    let plain = predictor.predict_batch(&boxed, true).expect("boxes");
+    let plain = predictor.predict_batch(&all(&boxed, Multimask::Three)).expect("boxes");
     let pairs = || found.iter().zip(&plain).flat_map(|(a, b)| (0..3).map(move |k| (a, b, k)));
     let changed = |(a, b, k): (&Prediction, &Prediction, usize)| {
         a.mask_logits(k).iter().zip(b.mask_logits(k)).filter(|(x, y)| **x != *y).count() as i64
@@ -122,7 +125,7 @@ fn saved_embeddings_give_the_same_bits() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let path = folder.path().join("frame.safetensors");
     let mut predictor = ImagePredictor::new(model());
-    assert!(predictor.save_embeddings(&path).is_err(), "there is no image yet");
+    assert!(matches!(predictor.save_embeddings(&path), Err(EmbeddingError::NoImage(_))));
     predictor.set_image(&frame(0));
     predictor.save_embeddings(&path).expect("it is written");
     let bytes = std::fs::read(&path).expect("it is there");
@@ -136,8 +139,9 @@ fn saved_embeddings_give_the_same_bits() {
     assert_eq!(embedding.image_embed(), predictor.embedding().expect("it is set").image_embed());
     for prompt in [Points::click(58.0, 100.0), Points::bbox(4.0, 40.0, 110.0, 180.0)] {
         let answer = |p: &mut ImagePredictor| {
-            let found = p.predict(&prompt.clone().into(), true).expect("a valid prompt");
-            (found.ious().to_vec(), found.low_res().data().to_vec(), found.mask_logits(1))
+            let prompt = ImagePrompt::from(prompt.clone()).multimask(Multimask::Three);
+            let found = p.predict(&prompt).expect("a valid prompt");
+            (found.ious().to_vec(), found.low_res().to_vec(), found.mask_logits(1))
         };
         assert_eq!(answer(&mut predictor), answer(&mut other));
     }
@@ -186,15 +190,15 @@ fn embeddings_of_another_model_and_damaged_ones_are_refused() {
 fn an_invalid_prompt_refuses_the_whole_batch() {
     let mut predictor = ImagePredictor::new(model());
     let click: ImagePrompt = Points::click(5.0, 5.0).into();
-    assert!(matches!(predictor.predict_batch(std::slice::from_ref(&click), true), Err(PromptError::NoImage)));
+    assert!(matches!(predictor.predict_batch(std::slice::from_ref(&click)), Err(PromptError::NoImage)));
     predictor.set_image(&frame(0));
-    assert!(predictor.predict_batch(&[], true).expect("nothing to do").is_empty());
-    let error = predictor.predict_batch(&[click, Points::click(5.0, 999.0).into()], true);
+    assert!(predictor.predict_batch(&[]).expect("nothing to do").is_empty());
+    let error = predictor.predict_batch(&[click, Points::click(5.0, 999.0).into()]);
     assert!(matches!(error, Err(PromptError::OutsideImage { .. })));
-    let mut batch = ImageBatch::new(model(), ImageOptions::default(), [&frame(0)]).expect("default options");
-    let error = batch.predict_all(&[], true);
+    let batch = ImageBatch::new(model(), ImageOptions::default(), [&frame(0)]).expect("default options");
+    let error = batch.predict_all(&[]);
     assert!(matches!(error, Err(PromptError::BatchSize { images: 1, prompts: 0 })));
-    let options = ImageOptions { mask_threshold: f32::NAN, ..ImageOptions::default() };
+    let options = ImageOptions::default().mask_threshold(f32::NAN);
     assert!(ImagePredictor::with_options(model(), options).is_err());
 }
 

@@ -1,7 +1,8 @@
 //! The SAMURAI memory policy against its published code: every decision over 40 frames, and its Kalman filter
 //! alone.
 
-use sam2_model::{MemoryPolicyKind, Model, VideoInfo, VideoOptions, VideoPredictor, inspect};
+use sam2_model::video::{MemoryPolicyKind, VideoInfo, VideoOptions};
+use sam2_model::{Model, VideoPredictor, inspect};
 use sam2_tests::clips;
 use sam2_tests::micro::{self, Variant};
 use sam2_tests::probe::{Probes, rel_l2, samples};
@@ -29,7 +30,7 @@ fn check(case: &str, logits_budget: f64) {
     let model = Model::from_bytes(&file, case).expect("it loads");
     let side = model.low_res_size();
     let info = VideoInfo { width: frames[0].width(), height: frames[0].height(), num_frames: frames.len() };
-    let options = VideoOptions { memory: MemoryPolicyKind::Samurai, ..VideoOptions::default() };
+    let options = VideoOptions::default().memory(MemoryPolicyKind::Samurai);
     let mut predictor = VideoPredictor::new(model, info, options).expect("a video");
     predictor.add_points(0, &frames[0], 1, &clips::points(&script["prompt"])).expect("a valid prompt");
 

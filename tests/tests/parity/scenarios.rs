@@ -4,9 +4,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use sam2_model::{
-    Direction, Frame, FrameOutput, Mask, Model, Points, VideoInfo, VideoOptions, VideoPredictor,
-};
+use sam2_model::video::{Direction, FrameOutput, VideoInfo, VideoOptions};
+use sam2_model::{Frame, Mask, Model, Points, VideoPredictor};
 use sam2_tests::clips;
 use sam2_tests::micro::{self, Variant};
 use sam2_tests::probe::{Probes, rel_l2, samples};
@@ -177,14 +176,12 @@ fn names(file: &Probes) -> BTreeSet<String> {
 /// Meta's behaviour with the options of a script.
 fn reference(options: &Value) -> VideoOptions {
     let flag = |key: &str| options[key] == true;
-    VideoOptions {
-        add_all_frames_to_correct_as_cond: flag("add_all_frames_to_correct_as_cond"),
-        non_overlap: flag("non_overlap"),
-        clear_non_cond_mem_around_input: flag("clear_non_cond_mem_around_input"),
-        fill_hole_area: options["fill_hole_area"].as_u64().unwrap_or(0) as usize,
-        max_cond_frames_in_attn: options["max_cond_frames_in_attn"].as_u64().map(|n| n as usize),
-        ..VideoOptions::reference()
-    }
+    VideoOptions::reference()
+        .add_all_frames_to_correct_as_cond(flag("add_all_frames_to_correct_as_cond"))
+        .non_overlap(flag("non_overlap"))
+        .clear_non_cond_mem_around_input(flag("clear_non_cond_mem_around_input"))
+        .fill_hole_area(options["fill_hole_area"].as_u64().unwrap_or(0) as usize)
+        .max_cond_frames_in_attn(options["max_cond_frames_in_attn"].as_u64().map(|n| n as usize))
 }
 
 fn replay(

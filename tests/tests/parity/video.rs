@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use sam2_model::{Frame, Mask, Model, Points, VideoInfo, VideoOptions, VideoPredictor};
+use sam2_model::types::Label;
+use sam2_model::video::{VideoInfo, VideoOptions};
+use sam2_model::{Frame, Mask, Model, Points, VideoPredictor};
 use sam2_tests::golden::Golden;
 use sam2_tests::probe::{Budget, Probes};
 use sam2_tests::seeded;
@@ -35,14 +37,17 @@ fn check(clip: &str, file: &str) {
         // Adding points to earlier ones equals giving all of them.
         let points = given.entry((f, object)).or_default();
         if keep == 0 {
-            *points = Points::default();
+            *points = Points::new();
         }
         if probes.has(&key("points")) {
-            points.coords.extend(probes.f32s(&key("points")).chunks_exact(2).map(|p| [p[0], p[1]]));
-            points.labels.extend(probes.i32s(&key("labels")));
+            let (coords, labels) = (probes.f32s(&key("points")), probes.i32s(&key("labels")));
+            let more = Points::labelled(coords.as_chunks().0, &labels).expect("known labels");
+            let add = |all: Points, &([x, y], label): &([f32; 2], Label)| all.point(x, y, label);
+            *points = more.points().iter().fold(points.clone(), add);
         }
         if probes.has(&key("box")) {
-            points.bbox = Some(probes.f32s(&key("box")).try_into().expect("a box has four numbers"));
+            let corners = probes.f32s(&key("box"));
+            *points = points.clone().within(<[f32; 4]>::try_from(corners).expect("a box has four numbers"));
         }
         if points.is_empty() {
             let field = seeded::smooth("input.clip_mask", 512, 512, 128, 0.0, 1.0);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use sam2_media::files;
-use sam2_model::{ConvertOptions, DType, Naming, convert};
+use sam2_model::convert::{ConvertOptions, DType, Naming, convert};
 use serde_json::json;
 
 use crate::console::Console;
@@ -49,15 +49,16 @@ pub enum To {
 pub fn run(args: &Convert, console: &Console) -> Result<()> {
     let torch = args.output.extension().is_some_and(|e| e.eq_ignore_ascii_case("pt"));
     files::prepare_file(&args.output, if torch { "pt" } else { "safetensors" })?;
-    let options = ConvertOptions {
-        naming: args.to.map(|to| match to {
+    let options = ConvertOptions::default()
+        .naming(args.to.map(|to| match to {
             To::Meta => Naming::Meta,
             To::Hf => Naming::HuggingFace,
-        }),
-        precision: [(args.f32, DType::F32), (args.f16, DType::F16), (args.bf16, DType::BF16)]
-            .into_iter()
-            .find_map(|(chosen, precision)| chosen.then_some(precision)),
-    };
+        }))
+        .precision(
+            [(args.f32, DType::F32), (args.f16, DType::F16), (args.bf16, DType::BF16)]
+                .into_iter()
+                .find_map(|(chosen, precision)| chosen.then_some(precision)),
+        );
     let bar = progress::bar(console, None, "{bar:30} {bytes} of {total_bytes}, {eta} left");
     let converted = convert(&args.input, &args.output, options, |done, total| {
         bar.set_length(total);

@@ -12,7 +12,7 @@ use sam2_media::frames::{Clip, gif};
 use sam2_media::pictures::{overlay, png, sheet};
 use sam2_media::prompts::{Prompt, Prompts, jsonl, to_points};
 use sam2_micro::{DEMO_CLIP, DEMO_PROMPTS, DEMO_TRUTH};
-use sam2_model::{Frame, ImagePredictor, ImagePrompt, Model};
+use sam2_model::{Frame, ImagePredictor, Model};
 
 use super::eval::region::jaccard;
 use crate::console::Console;
@@ -102,8 +102,8 @@ fn segment(
     let frame = Frame::new(size.0 as usize, size.1 as usize, photo.into_raw())?;
     let mut predictor = ImagePredictor::new(model.clone());
     predictor.set_image(&frame);
-    let prompt = ImagePrompt { points: to_points(clicks, *bbox), mask_logits: None };
-    let prediction = predictor.predict(&prompt, clicks.len() == 1 && bbox.is_none())?;
+    let prompt = to_points(clicks, *bbox).into();
+    let prediction = predictor.predict(&prompt)?;
     let mask = prediction.mask(prediction.best());
 
     let mut drawn = overlay::picture(&frame)?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use kernels::Isa;
-use sam2_model::Summary;
+use sam2_model::models::ModelSummary;
 use serde_json::{Value, json};
 
 use crate::console::Console;
@@ -116,7 +116,7 @@ fn machine(as_json: bool, console: &Console) -> Result<()> {
     table(&rows, console)
 }
 
-fn summary_json(summary: &Summary) -> Value {
+fn summary_json(summary: &ModelSummary) -> Value {
     json!({
         "variant": summary.variant,
         "tensors": summary.tensors,

@@ -12,7 +12,8 @@ use sam2_media::frames::{self, FrameIter, Input, RawSize};
 use sam2_media::pictures::png;
 use sam2_media::prompts::{Prompt, mask_file, to_points};
 use sam2_media::protocol::{Command, Commands, ObjectLine, Order};
-use sam2_model::{Frame, FrameOutput, Mask, ObjectEvent, Rle, Tracker};
+use sam2_model::video::{FrameOutput, ObjectEvent};
+use sam2_model::{Frame, Mask, Rle, Tracker};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -157,7 +158,7 @@ impl Session<'_> {
     /// Tracks into a frame, does what is due on it, and answers.
     fn frame(&mut self, frame: Frame, commands: &mut Commands) -> Result<()> {
         let start = Instant::now();
-        let tracked = self.tracker.push(frame)?;
+        let tracked = self.tracker.push(&frame)?;
         let index = tracked.frame_idx;
         let events: Vec<(u32, Option<ObjectEvent>)> =
             tracked.objects.iter().map(|object| (object.obj_id, object.event)).collect();

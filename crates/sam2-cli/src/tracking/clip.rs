@@ -6,7 +6,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use sam2_media::frames::Clip;
 use sam2_media::prompts::Prompts;
-use sam2_model::{Direction, Frame, FrameOutput, Model, VideoInfo, VideoOptions, VideoPredictor};
+use sam2_model::video::{Direction, FrameOutput, VideoInfo, VideoOptions};
+use sam2_model::{Frame, Model, VideoPredictor};
 
 use super::prompted::give_prompts;
 use super::stats::Stats;

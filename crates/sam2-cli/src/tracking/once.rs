@@ -7,7 +7,8 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use sam2_media::frames::Stream;
 use sam2_media::prompts::Prompts;
-use sam2_model::{Frame, FrameOutput, Model, VideoInfo, VideoOptions, VideoPredictor};
+use sam2_model::video::{FrameOutput, VideoInfo, VideoOptions};
+use sam2_model::{Frame, Model, VideoPredictor};
 
 use super::prompted::give_prompts;
 use super::stats::Stats;

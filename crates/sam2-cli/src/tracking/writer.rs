@@ -9,7 +9,8 @@ use sam2_media::files::{self, AtomicFile};
 use sam2_media::pictures::{overlay, png};
 use sam2_media::prompts::Prompts;
 use sam2_media::protocol::{ObjectLine, TrackLine};
-use sam2_model::{Frame, FrameOutput, Mask};
+use sam2_model::video::FrameOutput;
+use sam2_model::{Frame, Mask};
 
 use crate::console::Console;
 

@@ -69,11 +69,11 @@ pub enum Prompt {
 
 /// Clicks and a box as the predictors take them.
 pub fn to_points(clicks: &[Click], bbox: Option<BoxPrompt>) -> Points {
-    Points {
-        coords: clicks.iter().map(|click| [click.x, click.y]).collect(),
-        labels: clicks.iter().map(|click| click.label).collect(),
-        bbox: bbox.map(|BoxPrompt(corners)| corners),
-    }
+    let add = |points: Points, &Click { x, y, label }: &Click| match label {
+        1 => points.on(x, y),
+        _ => points.off(x, y),
+    };
+    clicks.iter().fold(Points::new(), add).within(bbox.map(|BoxPrompt(corners)| corners))
 }
 
 #[cfg(test)]

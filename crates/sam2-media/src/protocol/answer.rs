@@ -1,6 +1,7 @@
 //! The answers of `sam2 stream` and the lines of `tracks.jsonl`.
 
-use sam2_model::{Mask, ObjectEvent, ObjectOutput};
+use sam2_model::Mask;
+use sam2_model::video::{ObjectEvent, ObjectOutput};
 use serde::Serialize;
 
 /// One line of `tracks.jsonl`.
@@ -33,7 +34,7 @@ impl ObjectLine {
             obj_id: object.obj_id,
             object_score: object.object_score,
             predicted_iou: object.predicted_iou,
-            stability_score: object.stability,
+            stability_score: object.stability_score,
             event: object.event.map(ObjectEvent::name),
             area: mask.area(),
             bbox_xyxy: mask.bbox_xyxy(),

@@ -1,7 +1,8 @@
 //! What differs between the published models, and between them and a custom one.
 //!
 //! Constants that are the same in all of Meta's configurations are not here but where they are used; a custom
-//! configuration that sets one of them to something else, or has keys that Meta's has not, is refused by name.
+//! configuration that sets one of them to something else, or has keys that Meta's has not, is refused by
+//! name.
 
 mod check;
 mod reader;
@@ -57,7 +58,8 @@ pub struct Config {
     pub num_maskmem: usize,
     /// Object pointers per object at most.
     pub max_obj_ptrs_in_encoder: usize,
-    /// How many prompted frames a frame looks at, at most (2 or more): the closest ones. `None`, Meta's −1, is all.
+    /// How many prompted frames a frame looks at, at most (2 or more): the closest ones. `None`, Meta's −1,
+    /// is all.
     pub max_cond_frames_in_attn: Option<usize>,
     /// Distance in frames between the recent memories that a frame looks at, the last one aside; 1 or more.
     pub memory_temporal_stride_for_eval: usize,
@@ -154,7 +156,8 @@ impl Config {
     ///
     /// # Errors
     /// If the file cannot be read, or as [`Self::from_json`].
-    pub fn open(path: &Path) -> Result<Self, LoadError> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, LoadError> {
+        let path = path.as_ref();
         let io = |source| LoadError::Io { path: path.to_owned(), source };
         if std::fs::metadata(path).map_err(io)?.len() > LONGEST {
             return Err(io(std::io::Error::other("too long for a configuration; is it the checkpoint?")));
@@ -177,8 +180,8 @@ impl Config {
         Self::from_value(&root, origin)
     }
 
-    /// From the JSON form of one of Meta's YAML files, the whole of it or its `model` section. A key that is absent means
-    /// the default of Meta's class.
+    /// From the JSON form of one of Meta's YAML files, the whole of it or its `model` section. A key that is
+    /// absent means the default of Meta's class.
     ///
     /// # Errors
     /// If a key has a value of the wrong kind or one that this program does not support, or is not known.

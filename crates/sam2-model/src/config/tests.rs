@@ -200,7 +200,7 @@ fn the_bundled_example_is_what_the_bundled_model_says() {
     let model = crate::Model::open(&assets.join("sam2.1_micro.safetensors")).expect("it loads");
     assert_eq!(&config, model.config());
     let other = Config { num_maskmem: 3, ..config };
-    let options = crate::ModelOptions { config: Some(other), ..Default::default() };
+    let options = crate::ModelOptions::default().config(other);
     let error = crate::Model::open_with(&assets.join("sam2.1_micro.safetensors"), &options);
     assert!(matches!(error, Err(LoadError::ShapeMismatch { name, .. }) if name == "maskmem_tpos_enc"));
     assert!(matches!(Config::open(&assets.join("sam2.1_micro.safetensors")), Err(LoadError::Io { .. })));

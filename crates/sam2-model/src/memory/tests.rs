@@ -21,7 +21,7 @@ fn tokens(bank: &MemoryBank, model: &Model, at: FrameTime, max_cond: Option<usiz
 
 fn model() -> std::sync::Arc<Model> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/sam2.1_micro.safetensors");
-    Model::open(path.as_ref()).expect("the embedded model loads")
+    Model::open(path).expect("the embedded model loads")
 }
 
 fn output(model: &Model, frame: usize) -> StoredOutput {

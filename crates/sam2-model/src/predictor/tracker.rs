@@ -5,11 +5,28 @@ use std::sync::Arc;
 use super::video::{FrameOutput, VideoInfo, VideoOptions, VideoPredictor};
 use crate::error::{PromptError, SessionError};
 use crate::model::Model;
-use crate::types::Mask;
-use crate::types::{Frame, Points};
+use crate::types::{Frame, FrameView, Mask, Points};
 
-/// Tracks objects through a stream. A [`VideoPredictor`] that only ever sees the next frame; prompts are about the frame that
-/// was given last.
+/// Tracks objects through a stream. A [`VideoPredictor`] that is only ever given the next frame; prompts are
+/// about the frame that was given last.
+///
+/// ```
+/// use sam2_model::video::VideoOptions;
+/// use sam2_model::{FrameView, PixelFormat, Points, Tracker};
+///
+/// let model = sam2_micro::model(); // or Model::open("sam2.1_hiera_tiny.pt")?
+/// let mut tracker = Tracker::new(model, 96, 64, VideoOptions::default())?;
+/// for frame_idx in 0..3 {
+///     let pixels = vec![90; 96 * 64 * 4]; // from a camera
+///     let output = tracker.push(FrameView::new(&pixels, 96, 64, PixelFormat::Bgra8)?)?;
+///     if frame_idx == 0 {
+///         tracker.add_points(1, &Points::click(48.0, 32.0))?; // may come at any time
+///     } else {
+///         println!("frame {frame_idx}: {} pixels", output.mask(0).area());
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Tracker {
     pub(super) predictor: VideoPredictor,
@@ -19,8 +36,8 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// A tracker without objects, for frames of `width` × `height` pixels. As many object pointers are used as in a clip of
-    /// 16 frames or more.
+    /// A tracker without objects, for frames of `width` × `height` pixels. As many object pointers are used
+    /// as in a clip of 16 frames or more.
     ///
     /// # Errors
     /// If there is no pixel, or an option is out of range.
@@ -44,19 +61,25 @@ impl Tracker {
         self.predictor.object_ids()
     }
 
-    /// The next frame. All objects are tracked into it; without objects it is only remembered, for prompts to come.
+    /// The next frame. All objects are tracked into it; without objects it is only remembered, for prompts to
+    /// come. Its pixels are copied into a buffer of the tracker's, for prompts on it.
     ///
     /// # Errors
-    /// If the frame is of another size, or an object's prompts were all taken back; the frame then does not count.
-    pub fn push(&mut self, frame: Frame) -> Result<FrameOutput, PromptError> {
-        let frame_idx = self.frames;
+    /// If the frame is of another size, or an object's prompts were all taken back; the frame then does not
+    /// count.
+    pub fn push<'f>(&mut self, frame: impl Into<FrameView<'f>>) -> Result<FrameOutput, PromptError> {
+        let (frame_idx, frame) = (self.frames, frame.into());
         let output = if self.predictor.object_ids().is_empty() {
-            self.predictor.check(frame_idx, &frame)?;
+            self.predictor.check(frame_idx, frame)?;
             self.predictor.output_on(frame_idx)
         } else {
-            self.predictor.track_frame(frame_idx, &frame)?
+            self.predictor.track_frame(frame_idx, frame)?
         };
-        (self.last, self.frames) = (Some(frame), self.frames + 1);
+        match &mut self.last {
+            Some(last) => last.copy_from(frame),
+            None => self.last = Some(frame.into()),
+        }
+        self.frames += 1;
         Ok(output)
     }
 
@@ -66,8 +89,8 @@ impl Tracker {
     /// # Errors
     /// If no frame was given, or the prompt is empty, off the image or malformed.
     pub fn add_points(&mut self, obj_id: u32, points: &Points) -> Result<FrameOutput, PromptError> {
-        let (frame_idx, frame) = self.current()?;
-        self.predictor.add_points(frame_idx, &frame, obj_id, points)
+        let (frame_idx, frame) = current(&self.last, self.frames)?;
+        self.predictor.add_points(frame_idx, frame, obj_id, points)
     }
 
     /// [`Self::add_points`] with more clicks besides those that were given before on this frame.
@@ -75,17 +98,17 @@ impl Tracker {
     /// # Errors
     /// As [`Self::add_points`], and if there is a box.
     pub fn add_more_points(&mut self, obj_id: u32, points: &Points) -> Result<FrameOutput, PromptError> {
-        let (frame_idx, frame) = self.current()?;
-        self.predictor.add_more_points(frame_idx, &frame, obj_id, points)
+        let (frame_idx, frame) = current(&self.last, self.frames)?;
+        self.predictor.add_more_points(frame_idx, frame, obj_id, points)
     }
 
-    /// The mask of an object on the frame that was given last.
+    /// The mask of an object on the frame that was given last, of any size; see [`VideoPredictor::add_mask`].
     ///
     /// # Errors
-    /// If no frame was given, or the mask is of another size.
+    /// If no frame was given.
     pub fn add_mask(&mut self, obj_id: u32, mask: &Mask) -> Result<FrameOutput, PromptError> {
-        let (frame_idx, frame) = self.current()?;
-        self.predictor.add_mask(frame_idx, &frame, obj_id, mask)
+        let (frame_idx, frame) = current(&self.last, self.frames)?;
+        self.predictor.add_mask(frame_idx, frame, obj_id, mask)
     }
 
     /// Width and height of the frames.
@@ -109,14 +132,14 @@ impl Tracker {
         self.predictor.reset();
     }
 
-    /// Everything that later frames and prompts depend on, as the contents of a safetensors file; see
+    /// All state that later frames and prompts depend on, as the contents of a safetensors file; see
     /// [`VideoPredictor::save_session`].
     pub fn save_session(&self) -> Vec<u8> {
         self.predictor.session(Some(self))
     }
 
-    /// A tracker from what [`Self::save_session`] has given: it goes on with the same bits as one that was never stopped.
-    /// `origin` names the source in errors.
+    /// A tracker from the bytes of [`Self::save_session`]: it goes on with the same bits as one that was
+    /// never stopped. `origin` names the source in errors.
     ///
     /// # Errors
     /// If the contents are damaged, of another model or program, or not of a stream.
@@ -128,9 +151,10 @@ impl Tracker {
         })?;
         Ok(Self { predictor, last, frames })
     }
+}
 
-    fn current(&self) -> Result<(usize, Frame), PromptError> {
-        let frame_idx = self.frame_idx().ok_or(PromptError::NoFrame)?;
-        Ok((frame_idx, self.last.clone().ok_or(PromptError::NoFrame)?))
-    }
+/// The frame that was given last, and its index.
+fn current(last: &Option<Frame>, frames: usize) -> Result<(usize, &Frame), PromptError> {
+    let frame_idx = frames.checked_sub(1).ok_or(PromptError::NoFrame)?;
+    Ok((frame_idx, last.as_ref().ok_or(PromptError::NoFrame)?))
 }

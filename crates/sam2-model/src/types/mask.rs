@@ -1,10 +1,20 @@
-//! Masks as people use them.
+//! Binary masks at the size of an image.
 
 use kernels::{Isa, image};
 
+use super::Rle;
 use crate::error::PromptError;
 
-/// A yes or no for every pixel, row-major.
+/// One bit of object or background for every pixel, row-major.
+///
+/// ```
+/// use sam2_model::Mask;
+///
+/// let mask = Mask::new(3, 2, vec![false, true, true, false, true, false])?;
+/// assert_eq!((mask.area(), mask.bbox_xyxy()), (3, Some([1, 0, 2, 1])));
+/// assert_eq!(mask.rle().mask(), mask);
+/// # Ok::<(), sam2_model::error::PromptError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
     width: usize,
@@ -50,17 +60,17 @@ impl Mask {
         }
     }
 
-    /// Pixels.
+    /// Width, pixels.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Pixels.
+    /// Height, pixels.
     pub fn height(&self) -> usize {
         self.height
     }
 
-    /// The values.
+    /// The values, `[height, width]`.
     pub fn data(&self) -> &[bool] {
         &self.data
     }
@@ -81,7 +91,13 @@ impl Mask {
         })
     }
 
-    /// The mask as 0 and 1 in a square of `side` pixels: resized with antialiasing, then halved at one half.
+    /// The mask as run lengths, as COCO has them.
+    pub fn rle(&self) -> Rle {
+        Rle::from(self)
+    }
+
+    /// The mask as 0 and 1 in a square of `side` pixels: resized with antialiasing, then 1 from one half on.
+    /// Meta: `add_new_mask` in `sam2/sam2_video_predictor.py`, which takes masks of any size.
     pub(crate) fn to_square(&self, isa: Isa, side: usize) -> Vec<f32> {
         let mut square: Vec<f32> = self.data.iter().map(|&x| f32::from(u8::from(x))).collect();
         if (self.width, self.height) != (side, side) {
@@ -91,12 +107,10 @@ impl Mask {
         }
         square
     }
-}
 
-/// Logits of a mask prompt for the image predictor, `[side, side]`: +10 inside and −10 outside, resized with
-/// antialiasing. The model was trained on its own logits, so a hand-made mask works best together with a point
-/// or a box.
-pub fn mask_to_logits(mask: &Mask, side: usize) -> Vec<f32> {
-    let logits: Vec<f32> = mask.data.iter().map(|&x| if x { 10.0 } else { -10.0 }).collect();
-    image::resize_bilinear_antialias(Isa::best(), &logits, (mask.height, mask.width), 1, (side, side))
+    /// Logits `[side, side]`: +10 inside and −10 outside, resized with antialiasing.
+    pub(crate) fn to_logits(&self, isa: Isa, side: usize) -> Vec<f32> {
+        let logits: Vec<f32> = self.data.iter().map(|&x| if x { 10.0 } else { -10.0 }).collect();
+        image::resize_bilinear_antialias(isa, &logits, (self.height, self.width), 1, (side, side))
+    }
 }

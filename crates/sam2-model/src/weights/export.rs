@@ -12,6 +12,7 @@ use super::stored::Stored;
 use super::{Checkpoint, hf_names, map_file, torch_writer};
 use crate::atomic;
 use crate::error::{ConvertError, LoadError};
+use crate::types::setters;
 
 /// How tensors are called in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +34,16 @@ pub enum DType {
     BF16,
 }
 
-/// What to write.
+/// Names and types of the new file.
+///
+/// ```
+/// use sam2_model::convert::{ConvertOptions, DType, Naming};
+///
+/// let options = ConvertOptions::default().naming(Naming::HuggingFace).precision(DType::BF16);
+/// assert_eq!(options.precision, Some(DType::BF16));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConvertOptions {
     /// `None` leaves the names as they are.
     pub naming: Option<Naming>,
@@ -42,9 +51,14 @@ pub struct ConvertOptions {
     pub precision: Option<DType>,
 }
 
-/// What was written.
+setters! {
+    ConvertOptions { naming: impl Into<Option<Naming>>, precision: impl Into<Option<DType>> }
+}
+
+/// Contents of the file that was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Converted {
+#[non_exhaustive]
+pub struct ConvertReport {
     /// Number of tensors in the new file.
     pub tensors: usize,
     /// Its names.
@@ -109,18 +123,30 @@ impl Output<'_, '_> {
     }
 }
 
-/// Reads the checkpoint `input`, of any kind that [`crate::Model::open`] reads, and writes `output`: a `.pt` as `torch.save`
-/// writes it if the name ends so, else a safetensors file. Metadata is carried over. At no time is more than one tensor held,
-/// and the file is complete or absent. `progress` gets the bytes of tensors written and those in all.
+/// Reads the checkpoint `input`, of any kind that [`crate::Model::open`] reads, and writes `output`: a `.pt`
+/// as `torch.save` writes it if the name ends so, else a safetensors file. Metadata is carried over. At no
+/// time is more than one tensor held, and the file is complete or absent. `progress` gets the bytes of
+/// tensors written and those in all.
+///
+/// ```no_run
+/// use sam2_model::convert::{ConvertOptions, convert};
+///
+/// convert("sam2.1_hiera_tiny.pt", "tiny.safetensors", ConvertOptions::default(), |done, total| {
+///     eprintln!("{done} of {total} bytes");
+/// })?;
+/// # Ok::<(), sam2_model::error::ConvertError>(())
+/// ```
 ///
 /// # Errors
-/// If `input` is not a SAM 2 checkpoint, if `output` is the same file or cannot be written, or if a number does not fit.
+/// If `input` is not a SAM 2 checkpoint, if `output` is the same file or cannot be written, or if a number
+/// does not fit.
 pub fn convert(
-    input: &Path,
-    output: &Path,
+    input: impl AsRef<Path>,
+    output: impl AsRef<Path>,
     options: ConvertOptions,
     mut progress: impl FnMut(u64, u64),
-) -> Result<Converted, ConvertError> {
+) -> Result<ConvertReport, ConvertError> {
+    let (input, output) = (input.as_ref(), output.as_ref());
     let same = |a: &Path, b: &Path| matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b);
     if same(input, output) {
         return Err(ConvertError::SameFile(output.to_owned()));
@@ -160,7 +186,7 @@ pub fn convert(
         (Err(source), None) => Err(ConvertError::Write { path: output.to_owned(), source }),
         (Ok(()), None) => {
             let bytes = std::fs::metadata(output).map_or(total, |m| m.len());
-            Ok(Converted { tensors: outputs.len(), naming, bytes })
+            Ok(ConvertReport { tensors: outputs.len(), naming, bytes })
         }
     }
 }

@@ -10,7 +10,7 @@ mod torch;
 mod torch_writer;
 mod zip;
 
-pub use export::{ConvertOptions, Converted, DType, Naming, convert};
+pub use export::{ConvertOptions, ConvertReport, DType, Naming, convert};
 pub(crate) use mmap::{MappedFile, map_file};
 pub(crate) use scope::{Checkpoint, Scope, fingerprint};
 

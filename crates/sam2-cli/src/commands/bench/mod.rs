@@ -9,11 +9,11 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use kernels::Isa;
+use sam2_model::advanced::{NoTap, Tap, Workspace};
+use sam2_model::automatic::{AutomaticMaskGenerator, AutomaticOptions};
 use sam2_model::inspect::{self, Stored};
-use sam2_model::{
-    AutomaticMaskGenerator, AutomaticOptions, Frame, ImagePredictor, ImagePrompt, Model, NoTap, Points, Tap,
-    VideoInfo, VideoOptions, VideoPredictor, Workspace,
-};
+use sam2_model::video::{VideoInfo, VideoOptions};
+use sam2_model::{Frame, ImagePredictor, Model, Points, VideoPredictor};
 
 use crate::console::Console;
 use crate::model;
@@ -122,9 +122,9 @@ fn measure(model: &Arc<Model>, parts: &[Part], record: &mut Record) -> Result<()
     }
     if wanted(Part::Click) {
         let [x, y] = centre(0);
-        let prompt = ImagePrompt { points: Points::click(x, y), mask_logits: None };
-        let mut answer = |_| {
-            let prediction = predictor.predict(&prompt, true)?;
+        let prompt = Points::click(x, y).into();
+        let answer = |_| {
+            let prediction = predictor.predict(&prompt)?;
             (0..prediction.len()).for_each(|k| drop(prediction.mask(k)));
             Ok(())
         };

@@ -10,7 +10,8 @@ use anyhow::{Context, Result, bail};
 use sam2_media::files;
 use sam2_media::frames::photo;
 use sam2_media::pictures::{overlay, png};
-use sam2_model::{AutomaticMaskGenerator, AutomaticOptions, Frame, ImagePredictor, Record};
+use sam2_model::automatic::{AutomaticMaskGenerator, AutomaticOptions, MaskRecord};
+use sam2_model::{Frame, ImagePredictor};
 use serde_json::{Value, json};
 
 pub use args::Everything;
@@ -89,27 +90,26 @@ fn options(args: &Everything) -> Result<AutomaticOptions> {
         .as_ref()
         .map(|path| grids(path).with_context(|| format!("cannot read the clicks in {}", path.display())))
         .transpose()?;
-    Ok(AutomaticOptions {
-        points_per_side: args.points_per_side,
-        point_grids,
-        points_per_batch: args.points_per_batch,
-        min_mask_region_area: args.min_mask_region_area,
-        pred_iou_thresh: args.pred_iou_thresh,
-        stability_score_thresh: args.stability_score_thresh,
-        stability_score_offset: args.stability_score_offset,
-        mask_threshold: args.mask_threshold,
-        box_nms_thresh: args.box_nms_thresh,
-        crop_n_layers: args.crop_n_layers,
-        crop_nms_thresh: args.crop_nms_thresh,
-        crop_overlap_ratio: args.crop_overlap_ratio,
-        crop_n_points_downscale_factor: args.crop_n_points_downscale_factor,
-        use_m2m: args.use_m2m,
-        multimask_output: !args.single_mask,
-    })
+    Ok(AutomaticOptions::default()
+        .points_per_side(args.points_per_side)
+        .point_grids(point_grids)
+        .points_per_batch(args.points_per_batch)
+        .min_mask_region_area(args.min_mask_region_area)
+        .pred_iou_thresh(args.pred_iou_thresh)
+        .stability_score_thresh(args.stability_score_thresh)
+        .stability_score_offset(args.stability_score_offset)
+        .mask_threshold(args.mask_threshold)
+        .box_nms_thresh(args.box_nms_thresh)
+        .crop_n_layers(args.crop_n_layers)
+        .crop_nms_thresh(args.crop_nms_thresh)
+        .crop_overlap_ratio(args.crop_overlap_ratio)
+        .crop_n_points_downscale_factor(args.crop_n_points_downscale_factor)
+        .use_m2m(args.use_m2m)
+        .multimask_output(!args.single_mask))
 }
 
 /// A record under the names and in the types of Meta's.
-fn describe(record: &Record, args: &Everything) -> Value {
+fn describe(record: &MaskRecord, args: &Everything) -> Value {
     let rle = &record.segmentation;
     let size = [rle.height(), rle.width()];
     let segmentation = match args.output_mode {
@@ -138,7 +138,7 @@ fn describe(record: &Record, args: &Everything) -> Value {
 }
 
 /// One PNG per mask, an overlay of all, largest first so that small ones stay visible, and the list.
-fn write(folder: &Path, photo: &Frame, records: &[Record], list: &Value) -> Result<()> {
+fn write(folder: &Path, photo: &Frame, records: &[MaskRecord], list: &Value) -> Result<()> {
     let size = (photo.width() as u32, photo.height() as u32);
     for (k, record) in records.iter().enumerate() {
         png::write_mask(&folder.join(format!("{k:03}.png")), size, record.segmentation.mask().data())?;

@@ -123,9 +123,8 @@ fn union(answers: &[Answer]) -> Vec<bool> {
 
 /// `[K, s, s]` of one object, `[B, K, s, s]` of several.
 fn logits(answers: &[Answer]) -> Tensor {
-    let parts = answers.iter().map(|answer| answer.prediction.low_res());
-    let data: Vec<f32> = parts.clone().flat_map(|part| part.data().iter().copied()).collect();
-    let one: Vec<usize> = parts.clone().next().map(|part| part.shape().to_vec()).unwrap_or_default();
+    let data = answers.iter().flat_map(|answer| answer.prediction.low_res()).copied().collect();
+    let one = answers.first().map_or(Vec::new(), |answer| answer.prediction.low_res_shape().to_vec());
     let shape = if answers.len() == 1 { one } else { [vec![answers.len()], one].concat() };
     Tensor::from_vec(&shape, data)
 }

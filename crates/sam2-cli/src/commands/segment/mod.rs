@@ -10,7 +10,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use sam2_media::frames::photo;
 use sam2_media::prompts::{BoxPrompt, check_points, mask_file, to_points};
-use sam2_model::{Frame, ImageOptions, ImagePredictor, ImagePrompt, Mask, Prediction, mask_to_logits};
+use sam2_model::image::{ImageOptions, ImagePrompt, Multimask, Prediction};
+use sam2_model::{Frame, ImagePredictor, Mask};
 
 use crate::console::Console;
 use crate::model;
@@ -48,28 +49,30 @@ pub fn run(args: &Segment, console: &Console) -> Result<()> {
     let start = Instant::now();
     let model = model::open(&args.model, console)?;
     let load = start.elapsed();
-    let mask_logits = mask_prompt.map(|mask| mask_to_logits(&mask, model.low_res_size()));
-    let single_click = args.points.len() == 1 && args.boxes.is_empty() && mask_logits.is_none();
-    let multimask = args.multimask || (single_click && !args.single_mask);
+    let mask_logits = mask_prompt.map(|mask| model.mask_logits(&mask));
+    let multimask = match (args.multimask, args.single_mask) {
+        (true, _) => Multimask::Three,
+        (_, true) => Multimask::One,
+        _ => Multimask::Auto,
+    };
     let boxes: Vec<Option<BoxPrompt>> =
         if args.boxes.is_empty() { vec![None] } else { args.boxes.iter().copied().map(Some).collect() };
-    let prompt = |&bbox: &Option<BoxPrompt>| ImagePrompt {
-        points: to_points(&args.points, bbox),
-        mask_logits: mask_logits.clone(),
+    let prompt = |&bbox: &Option<BoxPrompt>| {
+        let prompt = ImagePrompt::from(to_points(&args.points, bbox));
+        prompt.mask_logits(mask_logits.clone()).multimask(multimask)
     };
     let prompts: Vec<ImagePrompt> = boxes.iter().map(prompt).collect();
 
-    let options = ImageOptions {
-        mask_threshold: args.mask_threshold,
-        max_hole_area: args.max_hole_area,
-        max_sprinkle_area: args.max_sprinkle_area,
-    };
+    let options = ImageOptions::default()
+        .mask_threshold(args.mask_threshold)
+        .max_hole_area(args.max_hole_area)
+        .max_sprinkle_area(args.max_sprinkle_area);
     let mut predictor = ImagePredictor::with_options(model, options)?;
     let start = Instant::now();
     let embeddings = model::set_image(&mut predictor, &photo, args.embeddings.as_deref())?;
     let encode = start.elapsed();
     let start = Instant::now();
-    let predictions = predictor.predict_batch(&prompts, multimask)?;
+    let predictions = predictor.predict_batch(&prompts)?;
     let decode = start.elapsed();
 
     let answer = |(prediction, bbox): (Prediction, Option<BoxPrompt>)| {

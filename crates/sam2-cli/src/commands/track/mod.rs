@@ -8,7 +8,8 @@ use anyhow::{Result, bail};
 use sam2_media::files;
 use sam2_media::frames::Input;
 use sam2_media::prompts::{Prompt, Prompts, jsonl};
-use sam2_model::{Frame, FrameOutput};
+use sam2_model::Frame;
+use sam2_model::video::FrameOutput;
 
 use args::PassArgs;
 pub use args::Track;

@@ -13,7 +13,8 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use sam2_media::files::{self, list};
 use sam2_media::frames::folder::Folder;
-use sam2_model::{Config, Model};
+use sam2_model::Model;
+use sam2_model::config::Config;
 use serde_json::json;
 
 use crate::console::Console;

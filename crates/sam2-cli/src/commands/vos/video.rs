@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use sam2_media::frames::folder::Folder;
-use sam2_model::{Frame, FrameOutput, Mask, Model, VideoInfo, VideoOptions, VideoPredictor};
+use sam2_model::video::{FrameOutput, VideoInfo, VideoOptions};
+use sam2_model::{Frame, Mask, Model, VideoPredictor};
 
 use super::masks::Layout;
 
@@ -129,11 +130,9 @@ impl Video {
         let (width, height) = (width as usize, height as usize);
         let info = VideoInfo { width, height, num_frames: self.folder.len() };
         // Overlap is resolved here, over all groups.
-        let options = VideoOptions {
-            fill_hole_area: if postprocess { FILL_HOLE_AREA } else { 0 },
-            binarize_mask_from_pts_for_mem_enc: postprocess,
-            ..VideoOptions::default()
-        };
+        let options = VideoOptions::default()
+            .fill_hole_area(if postprocess { FILL_HOLE_AREA } else { 0 })
+            .binarize_mask_from_pts_for_mem_enc(postprocess);
         let mut groups = Vec::new();
         let mut palette = Vec::new();
         let frames: BTreeSet<usize> = self.prompts.values().flatten().copied().collect();

@@ -221,7 +221,7 @@ mod tests {
                 iou,
                 motion: None,
             };
-            let at = FrameTime { frame, num_frames: 100, direction: crate::Direction::Forward };
+            let at = FrameTime { frame, num_frames: 100, direction: crate::memory::bank::Direction::Forward };
             policy.on_stored(at, &output);
             (policy.state.recent.clone(), policy.state.resolving.clone())
         };

@@ -104,7 +104,7 @@ mod tests {
     }
 
     fn select(hypotheses: &[HypothesisMasks]) -> Vec<(usize, usize)> {
-        let at = FrameTime { frame: 1, num_frames: 9, direction: crate::Direction::Forward };
+        let at = FrameTime { frame: 1, num_frames: 9, direction: crate::memory::bank::Direction::Forward };
         Sam2long.select(at, hypotheses).iter().map(|s| (s.hypothesis, s.candidate)).collect()
     }
 

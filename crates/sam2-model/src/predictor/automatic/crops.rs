@@ -1,8 +1,6 @@
-//! Where to look: crops of the image and grids of clicks. Meta: `sam2/utils/amg.py`.
+//! Crops of the image and grids of clicks. Meta: `sam2/utils/amg.py`.
 
 use super::EDGE;
-use crate::error::PromptError;
-use crate::types::Frame;
 
 /// A crop, pixels of the image; `x1` and `y1` lie outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,14 +26,8 @@ impl CropBox {
         (self.x1 - self.x0) * (self.y1 - self.y0)
     }
 
-    /// Its pixels.
-    pub fn cut(self, image: &Frame) -> Result<Frame, PromptError> {
-        let (width, height) = self.size();
-        let row = |y: usize| &image.rgb()[(y * image.width() + self.x0) * 3..][..width * 3];
-        Frame::new(width, height, (self.y0..self.y1).flat_map(row).copied().collect())
-    }
-
-    /// Whether a box, in pixels of the image, ends near an edge of the crop that is not near the same edge of the image.
+    /// Whether a box, in pixels of the image, ends near an edge of the crop that is not near the same edge of
+    /// the image.
     pub fn cuts(self, bbox: [i64; 4], (width, height): (usize, usize)) -> bool {
         let crop = [self.x0, self.y0, self.x1, self.y1].map(|x| x as i64);
         let image = [0, 0, width as i64, height as i64];

@@ -1,5 +1,6 @@
 //! Everything in an image: a grid of clicks, the masks that are good and stable, without duplicates. Meta:
-//! `sam2/automatic_mask_generator.py`, class `SAM2AutomaticMaskGenerator`; parameters have its names and defaults.
+//! `sam2/automatic_mask_generator.py`, class `SAM2AutomaticMaskGenerator`; parameters have its names and
+//! defaults.
 
 mod crops;
 mod nms;
@@ -9,23 +10,31 @@ use std::sync::Arc;
 
 use kernels::parallel;
 
-use super::image::{ImageEmbedding, ImagePredictor, ImagePrompt, Prediction};
+use super::image::{ImageEmbedding, ImagePredictor, ImagePrompt, Multimask, Prediction};
 use crate::error::PromptError;
 use crate::model::Model;
 use crate::scores::stability_score;
-use crate::types::{Frame, Mask, Points, Rle};
+use crate::types::{FrameView, Mask, Points, Rle, setters};
 use crops::CropBox;
 
 /// Masks this close to the edge of a crop, pixels, are cut off by it and dropped.
 const EDGE: i64 = 20;
 
 /// Parameters of the search.
+///
+/// ```
+/// use sam2_model::automatic::AutomaticOptions;
+///
+/// let options = AutomaticOptions::default().points_per_side(16).min_mask_region_area(100);
+/// assert_eq!((options.points_per_side, options.points_per_batch), (16, 64));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct AutomaticOptions {
     /// Clicks per side of the grid over the image.
     pub points_per_side: usize,
-    /// Clicks, `[x, y]` as shares of width and height, in place of the regular grids: a list for the image and one for
-    /// every layer of crops.
+    /// Clicks, `[x, y]` as shares of width and height, in place of the regular grids: a list for the image
+    /// and one for every layer of crops.
     pub point_grids: Option<Vec<Vec<[f64; 2]>>>,
     /// Clicks that are decoded in one go, with a report of progress after each. Changes no result.
     pub points_per_batch: usize,
@@ -47,10 +56,11 @@ pub struct AutomaticOptions {
     pub crop_overlap_ratio: f64,
     /// The grid of layer `i` has `points_per_side / factor^i` clicks per side.
     pub crop_n_points_downscale_factor: usize,
-    /// Holes and islands of fewer pixels than this are removed from the finished masks; masks that this made alike are
-    /// dropped as in [`Self::box_nms_thresh`]. 0 leaves all as they are. This is what SAM did. Meta's SAM 2 instead hands the
-    /// number to its predictor, which cleans up the low-resolution logits, on GPUs only: see
-    /// [`crate::ImageOptions::max_hole_area`].
+    /// Holes and islands of fewer pixels than this are removed from the finished masks; masks that this made
+    /// alike are dropped as in [`Self::box_nms_thresh`]. 0 leaves all as they are. This is what SAM did.
+    /// Meta's SAM 2 instead hands the number to its predictor, which cleans up the low-resolution logits, on
+    /// GPUs only: see
+    /// [`crate::image::ImageOptions::max_hole_area`].
     pub min_mask_region_area: usize,
     /// Every mask is predicted a second time with itself as a prompt.
     pub use_m2m: bool,
@@ -80,9 +90,30 @@ impl Default for AutomaticOptions {
     }
 }
 
+setters! {
+    AutomaticOptions {
+        points_per_side: usize,
+        point_grids: impl Into<Option<Vec<Vec<[f64; 2]>>>>,
+        points_per_batch: usize,
+        pred_iou_thresh: f32,
+        stability_score_thresh: f32,
+        stability_score_offset: f32,
+        mask_threshold: f32,
+        box_nms_thresh: f64,
+        crop_n_layers: usize,
+        crop_nms_thresh: f64,
+        crop_overlap_ratio: f64,
+        crop_n_points_downscale_factor: usize,
+        min_mask_region_area: usize,
+        use_m2m: bool,
+        multimask_output: bool,
+    }
+}
+
 /// One mask that was found.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Record {
+#[non_exhaustive]
+pub struct MaskRecord {
     /// The mask at the size of the image.
     pub segmentation: Rle,
     /// `[x, y, w, h]`, where `w` and `h` are differences of inclusive coordinates, as in the reference.
@@ -108,6 +139,20 @@ struct Candidate {
 }
 
 /// Finds all masks of an image.
+///
+/// ```
+/// use sam2_model::automatic::{AutomaticMaskGenerator, AutomaticOptions};
+/// use sam2_model::Frame;
+///
+/// let model = sam2_micro::model(); // or Model::open("sam2.1_hiera_tiny.pt")?
+/// let picture = Frame::new(96, 64, vec![90; 96 * 64 * 3])?;
+/// let options = AutomaticOptions::default().points_per_side(2);
+/// let records = AutomaticMaskGenerator::new(model, options)?.generate(&picture, |_, _| ())?;
+/// for record in records {
+///     println!("{} pixels, predicted IoU {}", record.segmentation.area(), record.predicted_iou);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct AutomaticMaskGenerator {
     predictor: ImagePredictor,
@@ -126,16 +171,17 @@ impl AutomaticMaskGenerator {
         Ok(Self { predictor: ImagePredictor::new(model), options })
     }
 
-    /// All masks of `image`, best first (with crops: those of smaller crops first). `progress` is called after every batch
-    /// of clicks with the number done and the number in all.
+    /// All masks of `image`, best first (with crops: those of smaller crops first). `progress` is called
+    /// after every batch of clicks with the number done and the number in all.
     ///
     /// # Errors
-    /// Never for an image of at least one pixel; the type leaves room.
-    pub fn generate(
+    /// None today: the grid lies on the image. The type leaves room for options that can fail.
+    pub fn generate<'f>(
         &mut self,
-        image: &Frame,
+        image: impl Into<FrameView<'f>>,
         mut progress: impl FnMut(usize, usize),
-    ) -> Result<Vec<Record>, PromptError> {
+    ) -> Result<Vec<MaskRecord>, PromptError> {
+        let image = image.into();
         let size = (image.width(), image.height());
         let crops = crops::boxes(size, self.options.crop_n_layers, self.options.crop_overlap_ratio);
         let grids: Vec<Vec<[f64; 2]>> =
@@ -144,7 +190,7 @@ impl AutomaticMaskGenerator {
         let mut done = 0;
         let mut found = Vec::new();
         for (crop, layer) in &crops {
-            self.predictor.set_image(&crop.cut(image)?);
+            self.predictor.set_image(image.crop((crop.x0, crop.y0), crop.size()));
             let tick = |clicks| {
                 done += clicks;
                 progress(done, total);
@@ -167,7 +213,7 @@ impl AutomaticMaskGenerator {
         &mut self,
         image: &Arc<ImageEmbedding>,
         mut progress: impl FnMut(usize, usize),
-    ) -> Result<Vec<Record>, PromptError> {
+    ) -> Result<Vec<MaskRecord>, PromptError> {
         if self.options.crop_n_layers > 0 {
             return Err(PromptError::CropsOfEmbedding);
         }
@@ -182,7 +228,7 @@ impl AutomaticMaskGenerator {
         Ok(self.finish(found))
     }
 
-    fn finish(&self, mut found: Vec<Candidate>) -> Vec<Record> {
+    fn finish(&self, mut found: Vec<Candidate>) -> Vec<MaskRecord> {
         let area = self.options.min_mask_region_area;
         if area > 0 {
             // Masks that were changed fall before those that were not.
@@ -224,11 +270,12 @@ impl AutomaticMaskGenerator {
         crop: CropBox,
         size: (usize, usize),
     ) -> Result<Vec<Candidate>, PromptError> {
-        let prompt = ImagePrompt { points: Points::click(point[0], point[1]), mask_logits: None };
+        let multimask = if self.options.multimask_output { Multimask::Three } else { Multimask::One };
+        let prompt = ImagePrompt::from(Points::click(point[0], point[1])).multimask(multimask);
         // Refinement needs every mask, else those that cannot pass are not even formed.
         let every = self.options.use_m2m || self.options.pred_iou_thresh <= 0.0;
         let least = if every { f32::NEG_INFINITY } else { self.options.pred_iou_thresh };
-        let prediction = self.predictor.predict_above(&prompt, self.options.multimask_output, least)?;
+        let prediction = self.predictor.predict_above(&prompt, least)?;
         let mut found = Vec::new();
         for (prediction, k) in prediction.iter().flat_map(|p| (0..p.len()).map(move |k| (p, k))) {
             let refined = if self.options.use_m2m { self.refine(&prompt, prediction, k)? } else { None };
@@ -244,9 +291,9 @@ impl AutomaticMaskGenerator {
         prediction: &Prediction,
         k: usize,
     ) -> Result<Option<Prediction>, PromptError> {
-        let logits = prediction.low_res().index(k).data().to_vec();
-        let prompt = ImagePrompt { points: prompt.points.clone(), mask_logits: Some(logits) };
-        self.predictor.predict_above(&prompt, false, f32::NEG_INFINITY)
+        let logits = prediction.low_res_mask(k).to_vec();
+        let prompt = prompt.clone().mask_logits(logits).multimask(Multimask::One);
+        self.predictor.predict_above(&prompt, f32::NEG_INFINITY)
     }
 
     /// Mask `k` of a click, if it is good, stable and not cut off by the crop.
@@ -330,10 +377,10 @@ impl Candidate {
         changed
     }
 
-    fn into_record(self) -> Record {
+    fn into_record(self) -> MaskRecord {
         let [x0, y0, x1, y1] = self.bbox;
         let (width, height) = self.crop.size();
-        Record {
+        MaskRecord {
             segmentation: self.rle,
             bbox: [x0, y0, x1 - x0, y1 - y0],
             predicted_iou: self.iou,
@@ -344,7 +391,7 @@ impl Candidate {
     }
 }
 
-/// What non-maximum suppression leaves, in its order.
+/// The candidates that non-maximum suppression keeps, in its order.
 fn keep(candidates: Vec<Candidate>, scores: &[f32], threshold: f64) -> Vec<Candidate> {
     let boxes: Vec<[i64; 4]> = candidates.iter().map(|c| c.bbox).collect();
     let mut slots: Vec<Option<Candidate>> = candidates.into_iter().map(Some).collect();

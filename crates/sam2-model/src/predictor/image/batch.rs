@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::{ImageEmbedding, ImageOptions, ImagePredictor, ImagePrompt, Prediction};
 use crate::error::PromptError;
 use crate::model::Model;
-use crate::types::Frame;
+use crate::types::FrameView;
 
-/// Images of any sizes, all encoded, each to be asked about at any time. An image of the published models takes 20 MB.
+/// Images of any sizes, all encoded, each ready for prompts at any time. An image of the published models
+/// takes 20 MB.
 #[derive(Debug)]
 pub struct ImageBatch {
     predictor: ImagePredictor,
@@ -15,16 +16,16 @@ pub struct ImageBatch {
 }
 
 impl ImageBatch {
-    /// Encodes all images.
+    /// Encodes all images, `&Frame` or [`FrameView`] each.
     ///
     /// # Errors
     /// As [`ImagePredictor::with_options`].
-    pub fn new<'f>(
+    pub fn new<'f, F: Into<FrameView<'f>>>(
         model: Arc<Model>,
         options: ImageOptions,
-        images: impl IntoIterator<Item = &'f Frame>,
+        images: impl IntoIterator<Item = F>,
     ) -> Result<Self, PromptError> {
-        let mut predictor = ImagePredictor::with_options(model, options)?;
+        let predictor = ImagePredictor::with_options(model, options)?;
         let images = images.into_iter().map(|image| predictor.encode(image)).collect();
         Ok(Self { predictor, images })
     }
@@ -41,29 +42,19 @@ impl ImageBatch {
     ///
     /// # Panics
     /// If there is no image `index`.
-    pub fn predict(
-        &mut self,
-        index: usize,
-        prompts: &[ImagePrompt],
-        multimask: bool,
-    ) -> Result<Vec<Prediction>, PromptError> {
-        self.predictor.set_embedding(Arc::clone(&self.images[index]))?;
-        self.predictor.predict_batch(prompts, multimask)
+    pub fn predict(&self, index: usize, prompts: &[ImagePrompt]) -> Result<Vec<Prediction>, PromptError> {
+        self.predictor.batch(&self.images[index], prompts)
     }
 
     /// Masks for the prompts of all images: `prompts[i]` are about image `i`.
     ///
     /// # Errors
     /// If there are not as many lists of prompts as images, or as [`Self::predict`].
-    pub fn predict_all(
-        &mut self,
-        prompts: &[Vec<ImagePrompt>],
-        multimask: bool,
-    ) -> Result<Vec<Vec<Prediction>>, PromptError> {
+    pub fn predict_all(&self, prompts: &[Vec<ImagePrompt>]) -> Result<Vec<Vec<Prediction>>, PromptError> {
         let images = self.images.len();
         if prompts.len() != images {
             return Err(PromptError::BatchSize { images, prompts: prompts.len() });
         }
-        (0..images).map(|i| self.predict(i, &prompts[i], multimask)).collect()
+        (0..images).map(|i| self.predict(i, &prompts[i])).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! What the encoder found in one image, in memory or in a file.
+//! One encoded image, in memory or in a file.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -8,18 +8,19 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic;
-use crate::error::EmbeddingError;
+use crate::error::{EmbeddingError, LoadError};
 use crate::image_encoder::Features;
 use crate::model::Model;
 use crate::tap::NoTap;
-use crate::types::Frame;
+use crate::types::FrameView;
 use crate::weights::{fingerprint, map_file};
 use crate::workspace::Workspace;
 
 /// The one entry of the metadata: several would be written in no fixed order.
 const HEADER: &str = "sam2.image_embedding";
 
-/// Which model made a file, of which image. Hashes are text, because JSON numbers are not that long everywhere.
+/// Which model made a file, of which image. Hashes are text, because JSON numbers are not that long
+/// everywhere.
 #[derive(Debug, Serialize, Deserialize)]
 struct Header {
     model: String,
@@ -44,41 +45,46 @@ pub struct ImageEmbedding {
 }
 
 /// A number that tells images apart.
-pub(super) fn hash_of(image: &Frame) -> u64 {
-    let pixels: Vec<f32> =
-        image.rgb().chunks(3).map(|p| p.iter().fold(0.0, |sum, &x| sum * 256.0 + f32::from(x))).collect();
+pub(super) fn hash_of(image: FrameView) -> u64 {
+    let mut pixels = Vec::with_capacity(image.width() * image.height());
+    let mut row = vec![0_u8; image.width() * 3];
+    for y in 0..image.height() {
+        image.read_row(y, &mut row, |x| x);
+        pixels.extend(row.chunks(3).map(|p| p.iter().fold(0.0, |sum, &x| sum * 256.0 + f32::from(x))));
+    }
     fingerprint("image", &[image.width(), image.height()], &pixels)
 }
 
 impl ImageEmbedding {
-    /// Of the image, pixels.
+    /// Width of the image, pixels.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Of the image, pixels.
+    /// Height of the image, pixels.
     pub fn height(&self) -> usize {
         self.height
     }
 
     /// Whether this is the image that was encoded.
-    pub fn is_of(&self, image: &Frame) -> bool {
-        self.image == hash_of(image)
+    pub fn is_of<'f>(&self, image: impl Into<FrameView<'f>>) -> bool {
+        self.image == hash_of(image.into())
     }
 
-    /// `[grid, grid, D]`, channels last: what Meta's predictor calls `image_embed`; a grid cell is 16 pixels of the model's
-    /// input.
+    /// `[grid, grid, D]`, channels last: what Meta's predictor calls `image_embed`; a grid cell is 16 pixels
+    /// of the model's input.
     pub fn image_embed(&self) -> &[f32] {
         &self.image_embed
     }
 
-    /// Writes a safetensors file: `level2`, `[grid, grid, D]`, `high_res0`, `[4·grid, 4·grid, D/8]`, `high_res1`,
-    /// `[2·grid, 2·grid, D/4]`, all F32 and channels last, and in the metadata the size and a hash of the image and the
-    /// fingerprint of the model. The file is complete or absent.
+    /// Writes a safetensors file: `level2`, `[grid, grid, D]`, `high_res0`, `[4·grid, 4·grid, D/8]`,
+    /// `high_res1`, `[2·grid, 2·grid, D/4]`, all F32 and channels last, and in the metadata the size and a
+    /// hash of the image and the fingerprint of the model. The file is complete or absent.
     ///
     /// # Errors
     /// If the file cannot be written, or `model` did not encode the image.
-    pub fn save(&self, path: &Path, model: &Model) -> Result<(), EmbeddingError> {
+    pub fn save(&self, path: impl AsRef<Path>, model: &Model) -> Result<(), EmbeddingError> {
+        let path = path.as_ref();
         if self.fingerprint != model.fingerprint() {
             let (path, expected) = (path.to_owned(), model.summary().variant.clone());
             return Err(EmbeddingError::OtherModel { path, expected, found: "different".to_owned() });
@@ -117,10 +123,11 @@ impl ImageEmbedding {
     ///
     /// # Errors
     /// If the file cannot be read, is damaged, or another model made it.
-    pub fn load(path: &Path, model: &Model) -> Result<Self, EmbeddingError> {
+    pub fn load(path: impl AsRef<Path>, model: &Model) -> Result<Self, EmbeddingError> {
+        let path = path.as_ref();
         let format = |reason: String| EmbeddingError::Format { path: path.to_owned(), reason };
         let file = map_file(path).map_err(|e| match e {
-            crate::LoadError::Io { path, source } => EmbeddingError::Io { path, source },
+            LoadError::Io { path, source } => EmbeddingError::Io { path, source },
             other => format(other.to_string()),
         })?;
         let foreign = |e: safetensors::SafeTensorError| format(e.to_string().escape_debug().to_string());

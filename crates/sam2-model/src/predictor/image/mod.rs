@@ -11,7 +11,8 @@ use crate::model::Model;
 use crate::prompt_encoder::ModelPoint;
 use crate::tap::{NoTap, Tap};
 use crate::transforms;
-use crate::types::{Frame, Points};
+use crate::types::{FrameView, Mask, Points, setters};
+
 use crate::workspace::Workspaces;
 
 mod batch;
@@ -23,42 +24,114 @@ pub use embedding::ImageEmbedding;
 pub(crate) use prediction::LOGIT_LIMIT;
 pub use prediction::Prediction;
 
-/// What is done to the masks, under the names that Meta gives the parameters.
+/// Choices about the masks, under the names that Meta gives the parameters.
+///
+/// ```
+/// use sam2_model::image::ImageOptions;
+///
+/// let options = ImageOptions::default().max_hole_area(8);
+/// assert_eq!(options.max_hole_area, 8);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct ImageOptions {
     /// Logits above this are inside a mask.
     pub mask_threshold: f32,
-    /// Holes of at most this many pixels of the low-resolution logits, a quarter of the model's input a side, are filled; 0
-    /// fills none. Meta's code does this on GPUs only.
+    /// Holes of at most this many pixels of the low-resolution logits, a quarter of the model's input a side,
+    /// are filled; 0 fills none. Meta's code does this on GPUs only.
     pub max_hole_area: usize,
     /// Likewise, specks of at most this many pixels are removed.
     pub max_sprinkle_area: usize,
 }
 
-/// What to segment.
+setters! { ImageOptions { mask_threshold: f32, max_hole_area: usize, max_sprinkle_area: usize } }
+
+/// Number of masks that answer a prompt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Multimask {
+    /// [`Self::Three`] for one click without box or mask, which may mean a part or the whole, else [`Self::One`].
+    #[default]
+    Auto,
+    /// Three candidates of different sizes. Meta: `multimask_output=True`.
+    Three,
+    /// The decoder's single mask, or the best candidate where it is unstable. Meta: `multimask_output=False`.
+    One,
+}
+
+/// The object to segment.
+///
+/// ```
+/// use sam2_model::image::{ImagePrompt, Multimask};
+/// use sam2_model::Points;
+///
+/// let prompt = ImagePrompt::from(Points::click(120.0, 80.0)).multimask(Multimask::One);
+/// assert!(prompt.mask_logits.is_none());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct ImagePrompt {
     /// Clicks and a box.
     pub points: Points,
-    /// Logits of an earlier prediction, `[s, s]` with s = [`Model::low_res_size`], to refine.
+    /// Logits of an earlier prediction, `[s, s]` with s = [`Model::low_res_size`], to refine:
+    /// [`Prediction::low_res_mask`]. Of a mask from elsewhere: [`Model::mask_logits`].
     pub mask_logits: Option<Vec<f32>>,
+    /// Number of masks in the answer.
+    pub multimask: Multimask,
 }
+
+setters! { ImagePrompt { points: Points, mask_logits: impl Into<Option<Vec<f32>>>, multimask: Multimask } }
 
 impl ImagePrompt {
     /// One prompt per box, `[x0, y0, x1, y1]` each, for [`ImagePredictor::predict_batch`].
+    ///
+    /// ```
+    /// use sam2_model::image::ImagePrompt;
+    ///
+    /// assert_eq!(ImagePrompt::boxes(&[[0.0, 0.0, 9.0, 9.0], [5.0, 5.0, 20.0, 20.0]]).len(), 2);
+    /// ```
     pub fn boxes(boxes: &[[f32; 4]]) -> Vec<Self> {
-        let prompt = |&[x0, y0, x1, y1]: &[f32; 4]| Points::bbox(x0, y0, x1, y1).into();
-        boxes.iter().map(prompt).collect()
+        boxes.iter().map(|&corners| Points::new().within(corners).into()).collect()
+    }
+
+    /// Whether three masks answer.
+    fn is_multimask(&self) -> bool {
+        match self.multimask {
+            Multimask::Auto => {
+                self.points.len() == 1 && self.points.corners().is_none() && self.mask_logits.is_none()
+            }
+            Multimask::Three => true,
+            Multimask::One => false,
+        }
     }
 }
 
 impl From<Points> for ImagePrompt {
     fn from(points: Points) -> Self {
-        Self { points, mask_logits: None }
+        Self { points, ..Self::default() }
     }
 }
 
-/// Segments one image at a time: [`ImagePredictor::set_image`] is slow, every [`ImagePredictor::predict`] quick.
+/// Segments one image at a time: [`ImagePredictor::set_image`] is slow, every [`ImagePredictor::predict`]
+/// quick. Predictions borrow the predictor, so several threads can predict at once.
+///
+/// ```
+/// use sam2_model::image::ImagePrompt;
+/// use sam2_model::{Frame, ImagePredictor, Points};
+///
+/// let model = sam2_micro::model(); // or Model::open("sam2.1_hiera_tiny.pt")?
+/// let picture = Frame::new(96, 64, vec![90; 96 * 64 * 3])?;
+/// let mut predictor = ImagePredictor::new(model);
+/// predictor.set_image(&picture);
+/// let prediction = predictor.predict(&Points::click(48.0, 32.0).into())?;
+/// assert_eq!(prediction.len(), 3); // one click may mean a part or the whole
+/// let best = prediction.best();
+/// println!("{} pixels, predicted IoU {}", prediction.mask(best).area(), prediction.ious()[best]);
+/// // The best mask, refined by a second click.
+/// let prompt = ImagePrompt::from(Points::new().on(48.0, 32.0).off(90.0, 5.0));
+/// let refined = predictor.predict(&prompt.mask_logits(prediction.low_res_mask(best).to_vec()))?;
+/// assert_eq!(refined.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct ImagePredictor {
     model: Arc<Model>,
@@ -67,8 +140,8 @@ pub struct ImagePredictor {
     image: Option<Arc<ImageEmbedding>>,
 }
 
-/// Why a prediction is there.
-const FORMED: &str = "without conditions masks are always formed";
+/// Reason why a prediction is there.
+const ALWAYS_DECODED: &str = "without thresholds masks are always decoded";
 
 impl ImagePredictor {
     /// A predictor without an image.
@@ -92,22 +165,22 @@ impl ImagePredictor {
         &self.model
     }
 
-    /// Encodes `image`; later predictions are about it.
-    pub fn set_image(&mut self, image: &Frame) {
+    /// Encodes `image`, a `&Frame` or a [`FrameView`]; later predictions are about it.
+    pub fn set_image<'f>(&mut self, image: impl Into<FrameView<'f>>) {
         self.set_image_tapped(image, &mut NoTap);
     }
 
-    /// Encodes `image`, for [`Self::set_embedding`]; the predictor stays with its own.
-    pub fn encode(&mut self, image: &Frame) -> Arc<ImageEmbedding> {
-        self.encode_tapped(image, &mut NoTap)
+    /// Encodes `image`, for [`Self::set_embedding`] or [`Self::predict_on`]; the predictor keeps its own.
+    pub fn encode<'f>(&self, image: impl Into<FrameView<'f>>) -> Arc<ImageEmbedding> {
+        self.encode_tapped(image.into(), &mut NoTap)
     }
 
     /// [`Self::set_image`] with a tap on the intermediate results.
-    pub fn set_image_tapped(&mut self, image: &Frame, tap: &mut dyn Tap) {
-        self.image = Some(self.encode_tapped(image, tap));
+    pub fn set_image_tapped<'f>(&mut self, image: impl Into<FrameView<'f>>, tap: &mut dyn Tap) {
+        self.image = Some(self.encode_tapped(image.into(), tap));
     }
 
-    fn encode_tapped(&mut self, image: &Frame, tap: &mut dyn Tap) -> Arc<ImageEmbedding> {
+    fn encode_tapped(&self, image: FrameView, tap: &mut dyn Tap) -> Arc<ImageEmbedding> {
         let side = self.model.config.image_size;
         let (features, image_embed) = self.workspaces.with(|workspace| {
             let mut run = self.model.run(workspace, tap);
@@ -125,7 +198,7 @@ impl ImagePredictor {
         Arc::new(ImageEmbedding { width, height, features, image_embed, fingerprint, image })
     }
 
-    /// What the model knows of the image: to come back to it later, or to save it.
+    /// The encoded image: to come back to it later, or to save it.
     pub fn embedding(&self) -> Option<&Arc<ImageEmbedding>> {
         self.image.as_ref()
     }
@@ -135,83 +208,96 @@ impl ImagePredictor {
     /// # Errors
     /// If another model encoded it.
     pub fn set_embedding(&mut self, embedding: Arc<ImageEmbedding>) -> Result<(), PromptError> {
-        if embedding.fingerprint != self.model.fingerprint() {
-            return Err(PromptError::OtherModel);
-        }
+        self.check_embedding(&embedding)?;
         self.image = Some(embedding);
         Ok(())
     }
 
-    /// Writes what the model knows of the image into a safetensors file; see [`ImageEmbedding::save`].
+    /// Writes the encoded image into a safetensors file; see [`ImageEmbedding::save`].
     ///
     /// # Errors
     /// If no image was set, or the file cannot be written.
-    pub fn save_embeddings(&self, path: &Path) -> Result<(), EmbeddingError> {
-        let image = self.image.as_ref().ok_or_else(|| EmbeddingError::Io {
-            path: path.to_owned(),
-            source: std::io::Error::other("set an image first"),
-        })?;
+    pub fn save_embeddings(&self, path: impl AsRef<Path>) -> Result<(), EmbeddingError> {
+        let path = path.as_ref();
+        let image = self.image.as_ref().ok_or_else(|| EmbeddingError::NoImage(path.to_owned()))?;
         image.save(path, &self.model)
     }
 
-    /// Goes back to an image whose embeddings were saved. Predictions have the same bits as with the image itself.
+    /// Goes back to an image whose embeddings were saved. Predictions have the same bits as with the image
+    /// itself.
     ///
     /// # Errors
     /// If the file cannot be read, is damaged, or is of another model.
-    pub fn load_embeddings(&mut self, path: &Path) -> Result<(), EmbeddingError> {
+    pub fn load_embeddings(&mut self, path: impl AsRef<Path>) -> Result<(), EmbeddingError> {
         self.image = Some(Arc::new(ImageEmbedding::load(path, &self.model)?));
         Ok(())
     }
 
-    /// Masks for `prompt`: three candidates with `multimask`, for prompts that may mean several things, else one.
+    /// Masks for `prompt`, as many as [`ImagePrompt::multimask`] says.
     ///
     /// # Errors
     /// If no image was set, or the prompt is empty, off the image or malformed.
-    pub fn predict(&mut self, prompt: &ImagePrompt, multimask: bool) -> Result<Prediction, PromptError> {
-        self.predict_tapped(prompt, multimask, &mut NoTap)
+    pub fn predict(&self, prompt: &ImagePrompt) -> Result<Prediction, PromptError> {
+        self.predict_tapped(prompt, &mut NoTap)
     }
 
-    /// [`Self::predict`] for several prompts about the image, for instance [`ImagePrompt::boxes`]; they are answered in parallel.
+    /// [`Self::predict`] about an image that was encoded before, in place of the one that was set.
     ///
     /// # Errors
-    /// As [`Self::predict`], for the first prompt that cannot be used; all are checked before the first is answered.
-    pub fn predict_batch(
-        &mut self,
-        prompts: &[ImagePrompt],
-        multimask: bool,
-    ) -> Result<Vec<Prediction>, PromptError> {
-        prompts.iter().try_for_each(|prompt| self.check(prompt).map(drop))?;
-        let answer = |i: usize| self.decode(&prompts[i], multimask, &Gate::default(), &mut NoTap);
+    /// As [`Self::predict`], and if another model encoded the image.
+    pub fn predict_on(
+        &self,
+        image: &ImageEmbedding,
+        prompt: &ImagePrompt,
+    ) -> Result<Prediction, PromptError> {
+        self.check_embedding(image)?;
+        Ok(self.decode(image, prompt, &Gate::default(), &mut NoTap)?.expect(ALWAYS_DECODED))
+    }
+
+    /// [`Self::predict`] for several prompts about the image, for instance [`ImagePrompt::boxes`]; they are decoded in
+    /// parallel.
+    ///
+    /// # Errors
+    /// As [`Self::predict`], for the first prompt that cannot be used; all are checked before the first is
+    /// decoded.
+    pub fn predict_batch(&self, prompts: &[ImagePrompt]) -> Result<Vec<Prediction>, PromptError> {
+        self.batch(self.image()?, prompts)
+    }
+
+    fn batch(&self, image: &ImageEmbedding, prompts: &[ImagePrompt]) -> Result<Vec<Prediction>, PromptError> {
+        prompts.iter().try_for_each(|prompt| self.check(image, prompt).map(drop))?;
+        let answer = |i: usize| self.decode(image, &prompts[i], &Gate::default(), &mut NoTap);
         let predictions = parallel::map_large(prompts.len(), answer);
-        predictions.into_iter().map(|prediction| Ok(prediction?.expect(FORMED))).collect()
+        predictions.into_iter().map(|prediction| Ok(prediction?.expect(ALWAYS_DECODED))).collect()
     }
 
     /// [`Self::predict`] with a tap on the intermediate results.
     ///
     /// # Errors
     /// As [`Self::predict`].
-    pub fn predict_tapped(
-        &mut self,
-        prompt: &ImagePrompt,
-        multimask: bool,
-        tap: &mut dyn Tap,
-    ) -> Result<Prediction, PromptError> {
-        Ok(self.decode(prompt, multimask, &Gate::default(), tap)?.expect(FORMED))
+    pub fn predict_tapped(&self, prompt: &ImagePrompt, tap: &mut dyn Tap) -> Result<Prediction, PromptError> {
+        Ok(self.decode(self.image()?, prompt, &Gate::default(), tap)?.expect(ALWAYS_DECODED))
     }
 
     /// [`Self::predict`], or nothing if no estimate of a mask's IoU exceeds `least_iou`.
     pub(crate) fn predict_above(
         &self,
         prompt: &ImagePrompt,
-        multimask: bool,
         least_iou: f32,
     ) -> Result<Option<Prediction>, PromptError> {
-        self.decode(prompt, multimask, &Gate { least_iou, ..Gate::default() }, &mut NoTap)
+        self.decode(self.image()?, prompt, &Gate { least_iou, ..Gate::default() }, &mut NoTap)
+    }
+
+    fn image(&self) -> Result<&ImageEmbedding, PromptError> {
+        self.image.as_deref().ok_or(PromptError::NoImage)
+    }
+
+    fn check_embedding(&self, image: &ImageEmbedding) -> Result<(), PromptError> {
+        if image.fingerprint == self.model.fingerprint() { Ok(()) } else { Err(PromptError::OtherModel) }
     }
 
     /// The points of a prompt as the prompt encoder takes them, if the prompt can be used.
-    fn check(&self, prompt: &ImagePrompt) -> Result<Vec<ModelPoint>, PromptError> {
-        let image = self.image.as_ref().ok_or(PromptError::NoImage)?;
+    fn check(&self, image: &ImageEmbedding, prompt: &ImagePrompt) -> Result<Vec<ModelPoint>, PromptError> {
         if prompt.points.is_empty() && prompt.mask_logits.is_none() {
             return Err(PromptError::Empty);
         }
@@ -236,13 +322,13 @@ impl ImagePredictor {
 
     fn decode(
         &self,
+        image: &ImageEmbedding,
         prompt: &ImagePrompt,
-        multimask: bool,
         gate: &Gate,
         tap: &mut dyn Tap,
     ) -> Result<Option<Prediction>, PromptError> {
-        let points = self.check(prompt)?;
-        let (model, image) = (&self.model, self.image.as_ref().ok_or(PromptError::NoImage)?);
+        let points = self.check(image, prompt)?;
+        let model = &self.model;
         let mask = prompt.mask_logits.as_deref();
         let decoded = self.workspaces.with(|workspace| {
             let run = &mut model.run(workspace, tap);
@@ -251,8 +337,17 @@ impl ImagePredictor {
         if decoded.masks.is_empty() {
             return Ok(None);
         }
-        let selected = decoded.select(multimask);
+        let selected = decoded.select(prompt.is_multimask());
         let size = (image.width, image.height);
         Ok(Some(Prediction::new(model, self.options, size, selected, decoded.object_score)))
+    }
+}
+
+impl Model {
+    /// Logits of a mask from elsewhere, `[s, s]` with s = [`Model::low_res_size`], for
+    /// [`ImagePrompt::mask_logits`]: +10 inside and −10 outside, resized with antialiasing. The model was
+    /// trained on its own logits, so such a mask works best together with a point or a box.
+    pub fn mask_logits(&self, mask: &Mask) -> Vec<f32> {
+        mask.to_logits(self.isa, self.low_res_size())
     }
 }

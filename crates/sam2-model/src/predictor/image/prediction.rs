@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use kernels::image::resize_bilinear;
-use tensor::Tensor;
 
 use super::ImageOptions;
 use crate::components::Components;
@@ -31,7 +30,8 @@ pub struct Prediction {
     object_score: f32,
     /// `[K, s, s]`, cleaned up but not clamped: masks are made from these.
     logits: Vec<f32>,
-    low_res: Tensor,
+    /// `[K, s, s]` within ±32.
+    low_res: Vec<f32>,
 }
 
 impl Prediction {
@@ -43,8 +43,7 @@ impl Prediction {
         object_score: f32,
     ) -> Self {
         let side = model.low_res_size();
-        let clamped = selected.masks.iter().map(|x| x.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)).collect();
-        let low_res = Tensor::from_vec(&[selected.ious.len(), side, side], clamped);
+        let low_res = selected.masks.iter().map(|x| x.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)).collect();
         let mut logits = selected.masks;
         logits.chunks_exact_mut(side * side).for_each(|mask| clean(mask, side, &options));
         let model = Arc::clone(model);
@@ -76,12 +75,30 @@ impl Prediction {
         self.object_score
     }
 
-    /// `[K, s, s]` logits within ±32, as Meta's predictor returns them; a later prompt can refine one of them.
-    pub fn low_res(&self) -> &Tensor {
+    /// Logits of all masks within ±32, as Meta's predictor returns them, row-major; see
+    /// [`Self::low_res_shape`].
+    pub fn low_res(&self) -> &[f32] {
         &self.low_res
     }
 
-    /// Logits of mask `k` at the size of the image, row-major, holes and sprinkles cleaned up as the options say.
+    /// Shape of [`Self::low_res`]: `[K, s, s]` with s = [`Model::low_res_size`].
+    pub fn low_res_shape(&self) -> [usize; 3] {
+        let side = self.model.low_res_size();
+        [self.len(), side, side]
+    }
+
+    /// Logits of mask `k` within ±32, `[s, s]`: a later prompt can refine them, see
+    /// [`ImagePrompt::mask_logits`](super::ImagePrompt::mask_logits).
+    ///
+    /// # Panics
+    /// If there is no mask `k`.
+    pub fn low_res_mask(&self, k: usize) -> &[f32] {
+        let area = self.model.low_res_size().pow(2);
+        &self.low_res[k * area..(k + 1) * area]
+    }
+
+    /// Logits of mask `k` at the size of the image, row-major, holes and sprinkles cleaned up as the options
+    /// say.
     ///
     /// # Panics
     /// If there is no mask `k`.
@@ -114,7 +131,8 @@ impl Prediction {
     }
 }
 
-/// Fills small holes and removes small sprinkles of one mask, `[side, side]`. Both are found before either is changed.
+/// Fills small holes and removes small sprinkles of one mask, `[side, side]`. Both are found before either is
+/// changed.
 fn clean(logits: &mut [f32], side: usize, options: &ImageOptions) {
     let threshold = options.mask_threshold;
     let small = |area: usize, inside: &dyn Fn(f32) -> bool| {

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use options::{Keep, VideoInfo, VideoOptions};
+pub use options::{Retention, VideoInfo, VideoOptions};
 pub use output::{FrameOutput, ObjectEvent, ObjectOutput};
 
 use crate::error::PromptError;
@@ -25,22 +25,21 @@ use crate::prompt_encoder::ModelPoint;
 use crate::shared_frame::SharedFrame;
 use crate::tap::{NoTap, Tap};
 use crate::transforms;
-use crate::types::Mask;
-use crate::types::{Frame, Points};
+use crate::types::{Frame, FrameView, Mask, Points};
 use crate::workspace::Workspace;
 use objects::{Object, Prompt, Setting};
 
-/// Encoded frames that are kept while the user prompts: the last two. Tracking keeps its own alone.
+/// Encoded frames that are kept while prompts are added: the last two. Tracking keeps its own alone.
 const CACHED_FRAMES: usize = 2;
 
-/// The frames of a pass, in their order.
+/// The frames of a pass over a video, in their order; see [`VideoPredictor::begin`].
 #[derive(Clone, Debug)]
-pub struct Pass {
+pub struct TrackRange {
     frames: Range<usize>,
     direction: Direction,
 }
 
-impl Iterator for Pass {
+impl Iterator for TrackRange {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {
@@ -55,7 +54,22 @@ impl Iterator for Pass {
     }
 }
 
-/// Tracks objects through one video.
+/// Tracks objects through one video: prompts on any frame, then passes over the frames.
+///
+/// ```
+/// use sam2_model::video::{Direction, VideoInfo, VideoOptions};
+/// use sam2_model::{Frame, Points, VideoPredictor};
+///
+/// let model = sam2_micro::model(); // or Model::open("sam2.1_hiera_tiny.pt")?
+/// let clip = vec![Frame::new(96, 64, vec![90; 96 * 64 * 3])?; 3];
+/// let mut predictor = VideoPredictor::new(model, VideoInfo::new(96, 64, 3), VideoOptions::default())?;
+/// predictor.add_points(0, &clip[0], 1, &Points::click(48.0, 32.0))?;
+/// for frame_idx in predictor.begin(None, None, Direction::Forward)? {
+///     let output = predictor.track_frame(frame_idx, &clip[frame_idx])?;
+///     println!("frame {frame_idx}: {} pixels", output.mask(0).area());
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct VideoPredictor {
     model: Arc<Model>,
@@ -115,13 +129,14 @@ impl VideoPredictor {
     ///
     /// # Errors
     /// If the frame is not of this video, or the prompt is empty, off the image or malformed.
-    pub fn add_points(
+    pub fn add_points<'f>(
         &mut self,
         frame_idx: usize,
-        frame: &Frame,
+        frame: impl Into<FrameView<'f>>,
         obj_id: u32,
         points: &Points,
     ) -> Result<FrameOutput, PromptError> {
+        let frame = frame.into();
         let points = self.check_points(frame_idx, frame, points)?;
         Ok(self.add(frame_idx, frame, obj_id, &Prompt::Points(points)))
     }
@@ -130,14 +145,15 @@ impl VideoPredictor {
     ///
     /// # Errors
     /// As [`Self::add_points`], and if there is a box: it must come first.
-    pub fn add_more_points(
+    pub fn add_more_points<'f>(
         &mut self,
         frame_idx: usize,
-        frame: &Frame,
+        frame: impl Into<FrameView<'f>>,
         obj_id: u32,
         points: &Points,
     ) -> Result<FrameOutput, PromptError> {
-        if points.bbox.is_some() {
+        let frame = frame.into();
+        if points.corners().is_some() {
             return Err(PromptError::LateBox);
         }
         let more = self.check_points(frame_idx, frame, points)?;
@@ -147,23 +163,20 @@ impl VideoPredictor {
         Ok(self.add(frame_idx, frame, obj_id, &Prompt::Points(all)))
     }
 
-    /// The mask of object `obj_id` in `frame`, taken as it is.
+    /// The mask of object `obj_id` in `frame`. It may have any size and is resized to the model's input, as
+    /// in Meta's code: bilinear with antialiasing, then inside from one half on.
     ///
     /// # Errors
-    /// If the frame is not of this video or the mask not of its size.
-    pub fn add_mask(
+    /// If the frame is not of this video.
+    pub fn add_mask<'f>(
         &mut self,
         frame_idx: usize,
-        frame: &Frame,
+        frame: impl Into<FrameView<'f>>,
         obj_id: u32,
         mask: &Mask,
     ) -> Result<FrameOutput, PromptError> {
+        let frame = frame.into();
         self.check(frame_idx, frame)?;
-        let expected = (self.info.width, self.info.height);
-        let found = (mask.width(), mask.height());
-        if found != expected {
-            return Err(PromptError::MaskSize { expected, found });
-        }
         let square = mask.to_square(self.model.isa, self.model.config.image_size);
         Ok(self.add(frame_idx, frame, obj_id, &Prompt::Mask(square)))
     }
@@ -205,7 +218,7 @@ impl VideoPredictor {
         start: Option<usize>,
         max_frames: Option<usize>,
         direction: Direction,
-    ) -> Result<Pass, PromptError> {
+    ) -> Result<TrackRange, PromptError> {
         let VideoInfo { num_frames, .. } = self.info;
         self.check_objects()?;
         let start = start.or_else(|| self.first_prompted_frame()).ok_or(PromptError::NoObject)?;
@@ -219,7 +232,7 @@ impl VideoPredictor {
             Direction::Reverse if start == 0 => 0..0,
             Direction::Reverse => start.saturating_sub(reach)..start + 1,
         };
-        let pass = Pass { frames, direction };
+        let pass = TrackRange { frames, direction };
         (self.direction, self.next) = (direction, pass.clone().next());
         Ok(pass)
     }
@@ -229,7 +242,11 @@ impl VideoPredictor {
     ///
     /// # Errors
     /// If there is no object, one of them has no prompt, or the frame is not of this video or out of turn.
-    pub fn track_frame(&mut self, frame_idx: usize, frame: &Frame) -> Result<FrameOutput, PromptError> {
+    pub fn track_frame<'f>(
+        &mut self,
+        frame_idx: usize,
+        frame: impl Into<FrameView<'f>>,
+    ) -> Result<FrameOutput, PromptError> {
         self.track_frame_tapped(frame_idx, frame, &mut NoTap)
     }
 
@@ -237,12 +254,13 @@ impl VideoPredictor {
     ///
     /// # Errors
     /// As [`Self::track_frame`].
-    pub fn track_frame_tapped(
+    pub fn track_frame_tapped<'f>(
         &mut self,
         frame_idx: usize,
-        frame: &Frame,
+        frame: impl Into<FrameView<'f>>,
         tap: &mut dyn Tap,
     ) -> Result<FrameOutput, PromptError> {
+        let frame = frame.into();
         self.check(frame_idx, frame)?;
         self.check_objects()?;
         match self.next {
@@ -263,7 +281,7 @@ impl VideoPredictor {
         for object in &mut self.objects {
             let mut run = self.model.run(&mut self.workspace, tap);
             object.track(&setting, &mut run, features.as_deref().zip(shared.as_mut()), at);
-            if self.options.keep == Keep::Needed {
+            if self.options.keep == Retention::Needed {
                 object.forget(&setting, at, &anchors);
             }
         }
@@ -310,14 +328,13 @@ impl VideoPredictor {
         Some((object.policy.save(), object.policy.recent(&view).iter().filter_map(frame).collect()))
     }
 
-    /// What is known of all objects on a frame: an object is absent where nothing is known of it, or no
-    /// longer.
+    /// The stored masks of all objects on a frame: an object is absent where nothing is stored, or no longer.
     pub fn output_on(&self, frame_idx: usize) -> FrameOutput {
         let side = self.model.low_res_size();
         self.output(frame_idx, self.objects.iter().map(|object| object.output(frame_idx, side)).collect())
     }
 
-    pub(super) fn check(&self, frame_idx: usize, frame: &Frame) -> Result<(), PromptError> {
+    pub(super) fn check(&self, frame_idx: usize, frame: FrameView) -> Result<(), PromptError> {
         let VideoInfo { width, height, num_frames } = self.info;
         if frame_idx >= num_frames {
             return Err(PromptError::FrameIndex { frame_idx, num_frames });
@@ -342,7 +359,7 @@ impl VideoPredictor {
     fn check_points(
         &self,
         frame_idx: usize,
-        frame: &Frame,
+        frame: FrameView,
         points: &Points,
     ) -> Result<Vec<ModelPoint>, PromptError> {
         self.check(frame_idx, frame)?;
@@ -353,8 +370,14 @@ impl VideoPredictor {
         transforms::points(points, size, self.model.config.image_size)
     }
 
-    /// The features of a frame; of others, those of `kept − 1` stay.
-    fn features(&mut self, frame_idx: usize, frame: &Frame, kept: usize, tap: &mut dyn Tap) -> Arc<Features> {
+    /// Features of `frame_idx`, from a cache of the last `kept` frames.
+    fn features(
+        &mut self,
+        frame_idx: usize,
+        frame: FrameView,
+        kept: usize,
+        tap: &mut dyn Tap,
+    ) -> Arc<Features> {
         let cached = self.cache.iter().position(|(f, _)| *f == frame_idx);
         let features = match cached {
             Some(i) => self.cache.remove(i).1,
@@ -375,7 +398,7 @@ impl VideoPredictor {
         features
     }
 
-    fn add(&mut self, frame_idx: usize, frame: &Frame, obj_id: u32, prompt: &Prompt) -> FrameOutput {
+    fn add(&mut self, frame_idx: usize, frame: FrameView, obj_id: u32, prompt: &Prompt) -> FrameOutput {
         let features = self.features(frame_idx, frame, CACHED_FRAMES, &mut NoTap);
         self.pending.entry(frame_idx).or_insert_with(|| features.level2.clone());
         let setting = Setting { model: &self.model, info: self.info, options: self.options };

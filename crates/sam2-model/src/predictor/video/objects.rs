@@ -292,8 +292,8 @@ impl Object {
         self.hypotheses = next;
     }
 
-    /// Drops what no later frame can read; see [`super::Keep::Needed`]. `anchors`: all prompted frames of the
-    /// video.
+    /// Drops what no later frame can read; see [`super::Retention::Needed`]. `anchors`: all prompted frames
+    /// of the video.
     pub fn forget(&mut self, setting: &Setting, at: FrameTime, anchors: &[usize]) {
         let config = &setting.model.config;
         let stride = setting.recall_options().memory_temporal_stride_for_eval;
@@ -358,7 +358,7 @@ impl Object {
                 obj_id: self.id,
                 object_score: NO_OBJ_SCORE,
                 predicted_iou: 0.0,
-                stability: 0.0,
+                stability_score: 0.0,
                 event: None,
                 low_res: vec![NO_OBJ_SCORE; side * side],
             };
@@ -368,7 +368,11 @@ impl Object {
             obj_id: self.id,
             object_score: output.object_score,
             predicted_iou: output.iou,
-            stability: if shown { stability_score(&output.low_res, 0.0, STABILITY_OFFSET, 1.0) } else { 0.0 },
+            stability_score: if shown {
+                stability_score(&output.low_res, 0.0, STABILITY_OFFSET, 1.0)
+            } else {
+                0.0
+            },
             event: None,
             low_res: output.low_res.to_vec(),
         }

@@ -1,12 +1,20 @@
-//! What a video is, and the choices that change results.
+//! Size and length of a video, and the choices that change results.
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::memory::policy::MemoryPolicyKind;
 use crate::memory::recall::RecallOptions;
+use crate::types::setters;
 
 /// The video that is going to be tracked.
+///
+/// ```
+/// use sam2_model::video::VideoInfo;
+///
+/// let info = VideoInfo::new(480, 270, 30);
+/// assert_eq!(info, VideoInfo { width: 480, height: 270, num_frames: 30 });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VideoInfo {
     /// Pixels.
@@ -18,13 +26,20 @@ pub struct VideoInfo {
     pub num_frames: usize,
 }
 
-/// What is kept of frames that tracking has passed.
+impl VideoInfo {
+    /// A video of `num_frames` frames of `width` × `height` pixels.
+    pub fn new(width: usize, height: usize, num_frames: usize) -> Self {
+        Self { width, height, num_frames }
+    }
+}
+
+/// Data that is kept of frames that tracking has passed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Keep {
-    /// What tracking reads when it goes on, when it begins at a prompted frame, in either direction, and when
-    /// the last frame or a prompted one is corrected. A prompt on any other frame is a first prompt, as if
-    /// the frame had not been tracked. Memory does not grow with the length of the video.
+pub enum Retention {
+    /// Data that tracking reads when it goes on, when it begins at a prompted frame, in either direction, and
+    /// when the last frame or a prompted one is corrected. A prompt on any other frame is a first prompt, as
+    /// if the frame had not been tracked. Memory does not grow with the length of the video.
     #[default]
     Needed,
     /// Everything, as the reference does: about 0.8 MB per frame and object.
@@ -32,8 +47,16 @@ pub enum Keep {
 }
 
 /// Choices that change results. [`VideoOptions::default`] differs from [`VideoOptions::reference`] where
-/// Meta's predictor loses something that the user has said; README.md has the table.
+/// Meta's predictor loses a prompt.
+///
+/// ```
+/// use sam2_model::video::{MemoryPolicyKind, VideoOptions};
+///
+/// let options = VideoOptions::default().fill_hole_area(8).memory(MemoryPolicyKind::Samurai);
+/// assert_eq!(options.fill_hole_area, 8);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct VideoOptions {
     /// Holes in a mask of at most this many pixels of the low-resolution logits are filled. Meta fills 8 on a
     /// GPU and none on a CPU. Default 0.
@@ -50,11 +73,11 @@ pub struct VideoOptions {
     /// around it are dropped: they may show what the prompt corrected. In the reference this crashes. Default
     /// false.
     pub clear_non_cond_mem_around_input: bool,
-    /// Of many prompted frames only the closest are looked at; at least 2. [`None`] is what the model's
-    /// configuration says, which is all of them for the published models.
+    /// Memory attention reads the closest of the prompted frames, this many of them; at least 2. [`None`] is
+    /// the number in the model's configuration, which is all of them for the published models.
     pub max_cond_frames_in_attn: Option<usize>,
-    /// Default [`Keep::Needed`].
-    pub keep: Keep,
+    /// Default [`Retention::Needed`].
+    pub keep: Retention,
     /// Default [`MemoryPolicyKind::Sam2`].
     pub memory: MemoryPolicyKind,
 }
@@ -68,16 +91,29 @@ impl Default for VideoOptions {
             add_all_frames_to_correct_as_cond: true,
             clear_non_cond_mem_around_input: false,
             max_cond_frames_in_attn: None,
-            keep: Keep::default(),
+            keep: Retention::default(),
             memory: MemoryPolicyKind::default(),
         }
     }
 }
 
+setters! {
+    VideoOptions {
+        fill_hole_area: usize,
+        non_overlap: bool,
+        binarize_mask_from_pts_for_mem_enc: bool,
+        add_all_frames_to_correct_as_cond: bool,
+        clear_non_cond_mem_around_input: bool,
+        max_cond_frames_in_attn: impl Into<Option<usize>>,
+        keep: Retention,
+        memory: MemoryPolicyKind,
+    }
+}
+
 impl VideoOptions {
-    /// What Meta's predictor does, on a CPU and with its defaults.
+    /// The choices of Meta's predictor, on a CPU and with its defaults.
     pub fn reference() -> Self {
-        Self { add_all_frames_to_correct_as_cond: false, keep: Keep::Everything, ..Self::default() }
+        Self { add_all_frames_to_correct_as_cond: false, keep: Retention::Everything, ..Self::default() }
     }
 
     pub(crate) fn recall_options(&self, config: &Config) -> RecallOptions {

@@ -13,6 +13,7 @@ const SUPPRESSED: f32 = -10.0;
 
 /// All objects on one frame.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct FrameOutput {
     /// Index of the frame.
     pub frame_idx: usize,
@@ -26,6 +27,7 @@ pub struct FrameOutput {
 
 /// One object on one frame.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ObjectOutput {
     /// The id that the user gave.
     pub obj_id: u32,
@@ -33,9 +35,9 @@ pub struct ObjectOutput {
     pub object_score: f32,
     /// The model's estimate of the mask's IoU with the object, 0 ..= 1.
     pub predicted_iou: f32,
-    /// How little the mask changes when its threshold moves by ±1, 0 ..= 1, at the resolution of the logits; 0 if the
-    /// object is out of view.
-    pub stability: f32,
+    /// How little the mask changes when its threshold moves by ±1, 0 ..= 1, at the resolution of the logits;
+    /// 0 if the object is out of view.
+    pub stability_score: f32,
     /// What has changed since the last tracked frame.
     pub event: Option<ObjectEvent>,
     /// `[s, s]` stored logits, s = [`crate::Model::low_res_size`].
@@ -93,8 +95,8 @@ impl FrameOutput {
         }
     }
 
-    /// The masks of all objects at the size of the video. Where objects take pixels from each other this is less work than one
-    /// [`Self::mask`] after the other, each of which has to look at all objects.
+    /// The masks of all objects at the size of the video. Where objects take pixels from each other this is
+    /// less work than one [`Self::mask`] after the other, each of which resizes the logits of all objects.
     pub fn masks(&self) -> Vec<Mask> {
         if !self.compete() {
             return (0..self.objects.len()).map(|i| self.mask(i)).collect();
@@ -143,7 +145,7 @@ mod tests {
             obj_id,
             object_score: 1.0,
             predicted_iou: 1.0,
-            stability: 1.0,
+            stability_score: 1.0,
             event: None,
             low_res: low_res.to_vec(),
         };
