@@ -76,11 +76,13 @@ fn over_grids(c: &mut Criterion) {
 
 fn rope(c: &mut Criterion) {
     let rope = Rope::new(64, 256, 10_000.0);
-    let mut x = noise(rope.cells() * 256);
+    let mut x = noise(rope.query_cells() * 256);
     let mut group = c.benchmark_group("rope/4096x256");
     group.throughput(Throughput::Elements(x.len() as u64));
     for (isa, pool, label) in runs() {
-        group.bench_function(label, |bencher| pool.install(|| bencher.iter(|| rope.apply(isa, &mut x))));
+        group.bench_function(label, |bencher| {
+            pool.install(|| bencher.iter(|| rope.rotate_queries(isa, &mut x)))
+        });
     }
     group.finish();
 }

@@ -42,12 +42,11 @@ fn pil(c: &mut Criterion) {
     let src: Vec<u8> = noise(1_080 * 1_920 * 3).iter().map(|v| (v * 127.0 + 128.0) as u8).collect();
     let mut group = c.benchmark_group("resize_pil/frame_1080p_to_1024");
     group.throughput(Throughput::Elements(1_024 * 1_024 * 3));
-    // Integer arithmetic picks its own instruction set: only the number of threads varies.
-    let mut runs = runs();
-    let several = runs.pop().filter(|(_, pool, _)| pool.current_num_threads() > 1);
-    for (_, pool, _) in runs.into_iter().take(1).chain(several) {
-        group.bench_function(format!("{}t", pool.current_num_threads()), |bencher| {
-            pool.install(|| bencher.iter(|| resize_pil_bicubic_u8(&src, (1_080, 1_920), 3, (1_024, 1_024))));
+    for (isa, pool, label) in runs() {
+        group.bench_function(label, |bencher| {
+            pool.install(|| {
+                bencher.iter(|| resize_pil_bicubic_u8(isa, &src, (1_080, 1_920), 3, (1_024, 1_024)));
+            });
         });
     }
     group.finish();

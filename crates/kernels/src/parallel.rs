@@ -1,7 +1,8 @@
 //! The only call sites of rayon: disjoint pieces of an output, and scratch memory per thread.
 //!
-//! Everything runs in rayon's current pool (`ThreadPool::install` or the global one). Every piece may be taken over by another thread
-//! (`with_max_len(1)`): left to itself, rayon makes a few large ones, and a core that is slower for a while keeps the others waiting.
+//! Everything runs in rayon's current pool (`ThreadPool::install` or the global one). Every piece can be stolen by another
+//! thread (`with_max_len(1)`). By default rayon splits into a few large jobs, and a core that is slower for a while delays the
+//! others.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -59,8 +60,8 @@ pub fn map<R: Send>(count: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R
     (0..count).into_par_iter().with_max_len(1).map(f).collect()
 }
 
-/// [`map`] for a few large pieces of work, which are parallel inside as well: every thread takes the next that nobody has begun, so no
-/// more are under way than there are threads.
+/// [`map`] for a few large jobs that are parallel inside as well: every thread takes the next job that has not started, so at
+/// most as many are in progress as there are threads.
 pub fn map_large<R: Send>(count: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&i| i < count);
@@ -77,14 +78,14 @@ pub fn join<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> 
     rayon::join(a, b)
 }
 
-/// What every thread of the pool makes of it, all at once.
-pub fn everywhere<R: Send>(f: impl Fn() -> R + Sync) -> Vec<R> {
+/// Runs `f` on every thread of the pool and collects the results.
+pub fn broadcast<R: Send>(f: impl Fn() -> R + Sync) -> Vec<R> {
     rayon::broadcast(|_| f())
 }
 
 /// Rows per task: enough tasks to balance the threads, at most `max` rows, a multiple of `multiple`.
 ///
-/// The split never changes a result, only who computes it.
+/// The division never changes a result, only which thread computes it.
 pub fn rows_per_task(rows: usize, multiple: usize, max: usize) -> usize {
     let wanted = rows.div_ceil(4 * threads());
     wanted.next_multiple_of(multiple).min(max.next_multiple_of(multiple)).max(multiple)
@@ -93,24 +94,24 @@ pub fn rows_per_task(rows: usize, multiple: usize, max: usize) -> usize {
 thread_local! {
     static FLOATS: Pool<f32> = const { RefCell::new(Vec::new()) };
     static BYTES: Pool<u8> = const { RefCell::new(Vec::new()) };
-    static WORDS: Pool<i16> = const { RefCell::new(Vec::new()) };
+    static INTEGERS: Pool<i16> = const { RefCell::new(Vec::new()) };
 }
 
 type Pool<T> = RefCell<Vec<Vec<T>>>;
 
-/// Lends `len` floats of unspecified content, aligned to a cache line and kept for reuse by this thread.
+/// Calls `f` with `len` floats of unspecified content, aligned to a cache line. The thread reuses the memory.
 pub fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
     lend(&FLOATS, len, f)
 }
 
 /// As [`with_scratch`], bytes.
-pub fn with_bytes<R>(len: usize, f: impl FnOnce(&mut [u8]) -> R) -> R {
+pub fn with_scratch_u8<R>(len: usize, f: impl FnOnce(&mut [u8]) -> R) -> R {
     lend(&BYTES, len, f)
 }
 
-/// As [`with_scratch`], 16-bit words.
-pub fn with_words<R>(len: usize, f: impl FnOnce(&mut [i16]) -> R) -> R {
-    lend(&WORDS, len, f)
+/// As [`with_scratch`], 16-bit integers.
+pub fn with_scratch_i16<R>(len: usize, f: impl FnOnce(&mut [i16]) -> R) -> R {
+    lend(&INTEGERS, len, f)
 }
 
 fn lend<T: Copy + Default, R>(
@@ -123,7 +124,7 @@ fn lend<T: Copy + Default, R>(
     let mut buffer = pool.with_borrow_mut(Vec::pop).unwrap_or_default();
     let needed = len + LINE / size_of::<T>();
     if buffer.len() < needed {
-        // Not grown: nobody wants what is in it, and room for more would stay for good.
+        // Not grown in place: its content need not be copied, and growth by doubling would keep memory for good.
         drop(std::mem::take(&mut buffer));
         buffer = vec![T::default(); needed];
     }

@@ -1,7 +1,7 @@
-//! What the machine can do at most: the yardstick of the benchmarks.
+//! Peak throughput of the machine, measured: the benchmarks report a share of it.
 //!
-//! All threads of the current pool multiply and add for a few milliseconds. A virtual machine's share of its host changes from second
-//! to second, so measure this next to what it is compared with.
+//! All threads of the current pool multiply and add for a few milliseconds. A virtual machine's share of its host changes from
+//! second to second, so measure the peak right before and after the kernel that is compared with it.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -10,19 +10,19 @@ use crate::gemm::{SLICE, dot_tile};
 use crate::parallel;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa, Simd, TileOp};
 
-/// How often every sum in registers is added to.
+/// Additions to every sum in registers.
 const ROUNDS: usize = 1 << 19;
-/// Depth of a tile of bytes: its operands fit the first-level cache.
+/// Depth of a tile of bytes: its operands fit L1.
 const GROUPS: usize = 64;
 
-/// Floating-point operations a second, two for each fused multiply-add: as many sums as the GEMM's tile has, in registers.
+/// Floating-point operations per second, two for each fused multiply-add, on as many sums in registers as the GEMM's tile has.
 pub fn multiply_adds(isa: Isa) -> f64 {
-    parallel::everywhere(|| isa.dispatch_tiled(Floats)).into_iter().sum()
+    parallel::broadcast(|| isa.dispatch_tiled(Floats)).into_iter().sum()
 }
 
-/// Operations a second, two for each product of bytes added to a sum of 32 bits: the GEMM's tile on operands in the first-level cache.
+/// Operations per second, two for each product of bytes added to a 32-bit sum, in the GEMM's tile on operands in L1.
 pub fn byte_products(isa: Isa) -> f64 {
-    parallel::everywhere(|| isa.dispatch_dots(Bytes)).into_iter().sum()
+    parallel::broadcast(|| isa.dispatch_dots(Bytes)).into_iter().sum()
 }
 
 struct Floats;

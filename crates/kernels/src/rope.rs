@@ -1,30 +1,45 @@
-//! Axial rotary position encoding over a square grid, adjacent pairs.
+//! Axial rotary position encoding over square grids, adjacent pairs.
 //!
-//! Meta: `sam2/modeling/position_encoding.py`, `compute_axial_cis` and `apply_rotary_enc`.
+//! Meta: `sam2/modeling/position_encoding.py`, `compute_axial_cis` and `apply_rotary_enc`; with two grids
+//! `apply_rotary_enc_v2` of EdgeTAM.
 
 use crate::parallel;
 use crate::simd::{Isa, Simd, SimdOp};
 
-/// Cosines and sines for the coordinates of a `side × side` grid: the first half of the pairs turns with the column, the
-/// second with the row.
+/// Cosines and sines for the coordinates of a grid of queries and one of keys: the first half of the pairs of a vector is rotated
+/// by its column, the second by its row.
+///
+/// The angle of a coordinate does not depend on the side of the grid, so one table of the longer side serves both.
 #[derive(Clone, Debug)]
 pub struct Rope {
     dim: usize,
-    side: usize,
-    /// `(side, dim / 2)`: the cosine of each pair, twice.
+    query_side: usize,
+    key_side: usize,
+    /// `(longer side, dim / 2)`: the cosine of each pair, twice.
     cos: Vec<f32>,
-    /// `(side, dim / 2)`: of each pair, minus the sine, then the sine.
+    /// `(longer side, dim / 2)`: of each pair, minus the sine, then the sine.
     sin: Vec<f32>,
 }
 
 impl Rope {
-    /// For vectors of `dim` elements. The angle of pair `m` of an axis is `coordinate · theta^(−4m / dim)`,
-    /// rounded to single precision where the reference rounds.
+    /// For vectors of `dim` elements, queries and keys on grids of `side × side` cells. The angle of pair `m` of an axis is
+    /// `coordinate · theta^(−4m / dim)`, rounded to single precision where the reference rounds.
     ///
     /// # Panics
     /// If `dim` is not a multiple of 4.
+    #[track_caller]
     pub fn new(side: usize, dim: usize, theta: f64) -> Self {
+        Self::with_grids(side, side, dim, theta)
+    }
+
+    /// [`Self::new`] with queries on a grid of `query_side²` cells and keys on one of `key_side²`.
+    ///
+    /// # Panics
+    /// If `dim` is not a multiple of 4.
+    #[track_caller]
+    pub fn with_grids(query_side: usize, key_side: usize, dim: usize, theta: f64) -> Self {
         assert!(dim.is_multiple_of(4), "Rope::new: dim {dim} is not a multiple of 4");
+        let side = query_side.max(key_side);
         let frequencies: Vec<f32> =
             (0..dim / 4).map(|m| 1.0 / theta.powf(f64::from((4 * m) as f32 / dim as f32)) as f32).collect();
         let mut cos = Vec::with_capacity(side * dim / 2);
@@ -36,12 +51,7 @@ impl Rope {
                 sin.extend([-s as f32, s as f32]);
             }
         }
-        Self { dim, side, cos, sin }
-    }
-
-    /// Cells of the grid.
-    pub fn cells(&self) -> usize {
-        self.side * self.side
+        Self { dim, query_side, key_side, cos, sin }
     }
 
     /// Width of the vectors.
@@ -49,40 +59,80 @@ impl Rope {
         self.dim
     }
 
-    /// Rotates `x`, `(dim)`, as if it were at `cell`.
+    /// Cells of the grid of queries.
+    pub fn query_cells(&self) -> usize {
+        self.query_side * self.query_side
+    }
+
+    /// Cells of the grid of keys.
+    pub fn key_cells(&self) -> usize {
+        self.key_side * self.key_side
+    }
+
+    /// Side of the grid of keys.
+    pub(crate) fn key_side(&self) -> usize {
+        self.key_side
+    }
+
+    /// Rotates the key `x`, `(dim)`, to `cell` of the grid of keys.
     ///
     /// # Panics
     /// If there is no such cell.
-    pub fn turn(&self, cell: usize, x: &mut [f32]) {
-        assert!(cell < self.cells(), "Rope::turn: cell {cell} of {}", self.cells());
-        self.turn_block(cell, x);
+    #[track_caller]
+    pub(crate) fn rotate_key(&self, cell: usize, x: &mut [f32]) {
+        assert!(cell < self.key_cells(), "Rope::rotate_key: cell {cell} of {}", self.key_cells());
+        self.rotate_rows(self.key_side, cell, x);
     }
 
-    /// Rotates every row of `x`, `(N, dim)`, in place; row `i` is at cell `i mod cells`.
+    /// Rotates every row of queries `x`, `(N, dim)`, in place; row `i` is at cell `i mod cells` of the grid of queries.
     ///
     /// # Panics
     /// If `x` is not whole grids.
-    pub fn apply(&self, isa: Isa, x: &mut [f32]) {
-        let grid = self.cells() * self.dim;
-        assert!(x.len().is_multiple_of(grid), "Rope::apply: {} elements, grid {grid}", x.len());
-        let rows = parallel::rows_per_task(self.cells(), 1, 256);
+    #[track_caller]
+    pub fn rotate_queries(&self, isa: Isa, x: &mut [f32]) {
+        self.rotate(isa, self.query_side, x);
+    }
+
+    /// Rotates every row of keys `x`, `(N, dim)`, in place; row `i` is at cell `i mod cells` of the grid of keys.
+    ///
+    /// # Panics
+    /// If `x` is not whole grids.
+    #[track_caller]
+    pub fn rotate_keys(&self, isa: Isa, x: &mut [f32]) {
+        self.rotate(isa, self.key_side, x);
+    }
+
+    #[track_caller]
+    fn rotate(&self, isa: Isa, side: usize, x: &mut [f32]) {
+        let cells = side * side;
+        let grid = cells * self.dim;
+        assert!(
+            if grid == 0 { x.is_empty() } else { x.len().is_multiple_of(grid) },
+            "Rope: {} elements are not whole grids of {side}×{side}×{}",
+            x.len(),
+            self.dim
+        );
+        if x.is_empty() {
+            return;
+        }
+        let rows = parallel::rows_per_task(cells, 1, 256);
         for grid in x.chunks_exact_mut(grid) {
             parallel::for_each_chunk_mut(grid, rows * self.dim, |i, x| {
-                isa.dispatch(Rotate { rope: self, first: i * rows, x });
+                isa.dispatch(Rotate { rope: self, side, first: i * rows, x });
             });
         }
     }
 
-    /// Rows at cell `first` and the following.
+    /// Rotates rows at cell `first` and the following ones of a grid of this side.
     #[inline(always)]
-    fn turn_block(&self, first: usize, x: &mut [f32]) {
+    fn rotate_rows(&self, side: usize, first: usize, x: &mut [f32]) {
         let half = self.dim / 2;
         for (i, x) in x.chunks_exact_mut(self.dim).enumerate() {
             let cell = first + i;
             let (by_column, by_row) = x.split_at_mut(half);
-            for (x, coordinate) in [(by_column, cell % self.side), (by_row, cell / self.side)] {
+            for (x, coordinate) in [(by_column, cell % side), (by_row, cell / side)] {
                 let at = coordinate * half..(coordinate + 1) * half;
-                rotate(x, &self.cos[at.clone()], &self.sin[at]);
+                rotate_pairs(x, &self.cos[at.clone()], &self.sin[at]);
             }
         }
     }
@@ -90,6 +140,7 @@ impl Rope {
 
 struct Rotate<'a> {
     rope: &'a Rope,
+    side: usize,
     first: usize,
     x: &'a mut [f32],
 }
@@ -98,12 +149,12 @@ impl SimdOp for Rotate<'_> {
     type Output = ();
     #[inline(always)]
     fn eval<S: Simd>(self, _: S) {
-        self.rope.turn_block(self.first, self.x);
+        self.rope.rotate_rows(self.side, self.first, self.x);
     }
 }
 
 #[inline(always)]
-fn rotate(x: &mut [f32], cos: &[f32], sin: &[f32]) {
+fn rotate_pairs(x: &mut [f32], cos: &[f32], sin: &[f32]) {
     for ((x, c), s) in x.chunks_exact_mut(2).zip(cos.chunks_exact(2)).zip(sin.chunks_exact(2)) {
         let (a, b) = (x[0], x[1]);
         x[0] = a * c[0] + b * s[0];

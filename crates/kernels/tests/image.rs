@@ -1,11 +1,22 @@
-//! Resampling and pooling against their twins, and what is known without them.
+//! Resampling and pooling against their twins, and properties that need none.
 
+#[macro_use]
 mod common;
 
-use common::{around, assert_near, assert_thread_invariant, for_each_isa, noise};
+use common::{around, assert_near, assert_thread_invariant, for_all, noise};
 use kernels::image::*;
 use kernels::{Isa, reference};
 use proptest::prelude::*;
+
+on_every_isa! {
+    resizes_match_reference,
+    thresholds_are_those_of_the_resized,
+    rows_on_demand_are_those_of_the_whole,
+    pil_resize_equals_reference,
+    nearest_and_pooling_equal_reference,
+    copied_axes_keep_infinities,
+    threads_change_no_bit,
+}
 
 type Fast = fn(Isa, &[f32], (usize, usize), usize, (usize, usize)) -> Vec<f32>;
 type Slow = fn(&[f32], (usize, usize), usize, (usize, usize)) -> Vec<f32>;
@@ -29,110 +40,98 @@ fn bytes(seed: u64, n: usize) -> Vec<u8> {
     noise(seed, n).iter().map(|v| (v * 192.0 + 128.0).clamp(0.0, 255.0) as u8).collect()
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+/// Height, width and channels of the source, height and width of the result, seed.
+fn resizes() -> impl Strategy<Value = (usize, usize, usize, usize, usize, u64)> {
+    (lengths(), lengths(), channels(), lengths(), lengths(), any::<u64>())
+}
 
-    #[test]
-    fn resizes_match_reference(h in lengths(), w in lengths(), c in channels(), oh in lengths(), ow in lengths(), seed: u64) {
+fn resizes_match_reference(isa: Isa) {
+    let portable = Isa::available()[0];
+    for_all(200, resizes(), |(h, w, c, oh, ow, seed)| {
         let src = noise(seed, h * w * c);
         for (name, fast, slow) in RESIZES {
-            let expected = slow(&src, (h, w), c, (oh, ow));
-            let mut first: Option<Vec<f32>> = None;
-            for_each_isa(|isa| {
-                let out = fast(isa, &src, (h, w), c, (oh, ow));
-                // Single-precision positions: up to 33 pixels with ε relative, times a slope of at most about 2.
-                let label = format!("{name} {h}×{w}×{c} → {oh}×{ow} on {}", isa.name());
-                assert_near(&label, &out, &expected, 2e-5, 0.0);
-                let first = first.get_or_insert_with(|| out.clone());
-                assert_eq!(&out, first, "{label}: bits differ between instruction sets");
-            });
+            let out = fast(isa, &src, (h, w), c, (oh, ow));
+            // Single-precision positions: up to 33 pixels with ε relative, times a slope of at most about 2.
+            let label = format!("{name} {h}×{w}×{c} → {oh}×{ow}");
+            assert_near(&label, &out, &slow(&src, (h, w), c, (oh, ow)), 2e-5, 0.0);
+            let other = fast(portable, &src, (h, w), c, (oh, ow));
+            assert_eq!(out, other, "{label}: bits differ from those of the portable instruction set");
         }
-    }
+    });
+}
 
-    #[test]
-    fn thresholds_are_those_of_the_resized(h in lengths(), w in lengths(), oh in lengths(), ow in lengths(), threshold in -0.5f32..0.5, seed: u64) {
+fn thresholds_are_those_of_the_resized(isa: Isa) {
+    for_all(200, (resizes(), -0.5f32..0.5), |((h, w, _, oh, ow, seed), threshold)| {
         let src = noise(seed, h * w);
-        for_each_isa(|isa| {
-            let resized = resize_bilinear(isa, &src, (h, w), 1, (oh, ow));
-            let expected: Vec<bool> = resized.iter().map(|&x| x > threshold).collect();
-            let above = bilinear_above(isa, &src, (h, w), (oh, ow), threshold);
-            assert_eq!(above, expected, "{h}×{w} → {oh}×{ow} on {}", isa.name());
-        });
-    }
+        let resized = resize_bilinear(isa, &src, (h, w), 1, (oh, ow));
+        let expected: Vec<bool> = resized.iter().map(|&x| x > threshold).collect();
+        let above = bilinear_above(isa, &src, (h, w), (oh, ow), threshold);
+        assert_eq!(above, expected, "{h}×{w} → {oh}×{ow}");
+    });
+}
 
-    #[test]
-    fn rows_on_demand_are_those_of_the_whole(h in lengths(), w in lengths(), c in channels(), oh in lengths(), ow in lengths(), seed: u64) {
+fn rows_on_demand_are_those_of_the_whole(isa: Isa) {
+    for_all(200, resizes(), |(h, w, c, oh, ow, seed)| {
         let src = noise(seed, h * w * c);
-        for_each_isa(|isa| {
-            let rows = BicubicRows::new(isa, &src, (h, w), c, (oh, ow));
-            let mut out = vec![f32::NAN; oh * ow * c];
-            out.chunks_exact_mut(ow * c).enumerate().for_each(|(y, out)| rows.row(isa, y, out));
-            assert_eq!(out, resize_bicubic(isa, &src, (h, w), c, (oh, ow)), "{h}×{w}×{c} → {oh}×{ow} on {}", isa.name());
-        });
-    }
+        let rows = BicubicRows::new(isa, &src, (h, w), c, (oh, ow));
+        let mut out = vec![f32::NAN; oh * ow * c];
+        out.chunks_exact_mut(ow * c).enumerate().for_each(|(y, out)| rows.row(isa, y, out));
+        let whole = resize_bicubic(isa, &src, (h, w), c, (oh, ow));
+        assert_eq!(out, whole, "{h}×{w}×{c} → {oh}×{ow}");
+    });
+}
 
-    #[test]
-    fn pil_resize_equals_reference(h in lengths(), w in lengths(), c in 1usize..6, oh in lengths(), ow in lengths(), seed: u64) {
+fn pil_resize_equals_reference(isa: Isa) {
+    for_all(200, (resizes(), 1usize..6), |((h, w, _, oh, ow, seed), c)| {
         let src = bytes(seed, h * w * c);
         let expected = reference::pil_bicubic_u8(&src, (h, w), c, (oh, ow));
-        prop_assert_eq!(resize_pil_bicubic_u8(&src, (h, w), c, (oh, ow)), expected);
-    }
+        assert_eq!(resize_pil_bicubic_u8(isa, &src, (h, w), c, (oh, ow)), expected);
+    });
+}
 
-    #[test]
-    fn nearest_and_pooling_equal_reference(h in 1usize..7, w in lengths(), c in channels(), seed: u64) {
+fn nearest_and_pooling_equal_reference(isa: Isa) {
+    for_all(200, (1usize..7, lengths(), channels(), any::<u64>()), |(h, w, c, seed)| {
         let (src, fine) = (noise(seed, h * w * c), noise(seed ^ 1, 4 * h * w * c));
-        let expected: Vec<f32> = reference::nearest_2x(&src, (h, w), c).iter().zip(&fine).map(|(a, b)| b + a).collect();
-        let pooled = reference::max_pool_2x2(&src, (h, w), c);
-        for_each_isa(|isa| {
-            let mut sum = fine.clone();
-            upsample_nearest_2x_add(isa, &src, (h, w), c, &mut sum);
-            assert_eq!(sum, expected, "{}", isa.name());
-            assert_eq!(pool(isa, &src, (h, w), c), pooled, "{}", isa.name());
-        });
-    }
+        let nearest = reference::nearest_2x(&src, (h, w), c);
+        let expected: Vec<f32> = nearest.iter().zip(&fine).map(|(a, b)| b + a).collect();
+        let mut sum = fine.clone();
+        upsample_nearest_2x_add(isa, &src, (h, w), c, &mut sum);
+        assert_eq!(sum, expected);
+        assert_eq!(pool(isa, &src, (h, w), c), reference::max_pool_2x2(&src, (h, w), c));
+    });
+}
 
-    #[test]
-    fn window_partition_equals_reference(h in 1usize..17, w in 1usize..17, c in 1usize..4, window in 1usize..9, seed: u64) {
-        let src = noise(seed, h * w * c);
-        let (windows, nh, nw) = tensor::relayout::window_partition(&src, h, w, c, window);
-        prop_assert_eq!((nh, nw), (h.div_ceil(window), w.div_ceil(window)));
-        prop_assert_eq!(windows, reference::window_partition(&src, (h, w), c, window));
+/// An infinite logit must not turn into NaN next to a pixel that is exactly on a source pixel's row.
+fn copied_axes_keep_infinities(isa: Isa) {
+    let src = [f32::INFINITY, 1.0, f32::NEG_INFINITY, 2.0];
+    for (name, fast, _) in RESIZES {
+        assert_eq!(fast(isa, &src, (2, 2), 1, (2, 2)), src, "{name}");
     }
 }
 
-#[test]
-fn images_are_thread_invariant() {
+fn threads_change_no_bit(isa: Isa) {
     let (h, w) = (203, 190);
     let plane = noise(1, h * w);
     let rgb = noise(2, h * w * 3);
     for (name, fast, _) in RESIZES {
         for out in [(333, 700), (70, 64), (333, w), (h, 64)] {
-            assert_thread_invariant(name, |isa| fast(isa, &plane, (h, w), 1, out));
-            assert_thread_invariant(name, |isa| fast(isa, &rgb, (h, w), 3, out));
+            assert_thread_invariant(name, || fast(isa, &plane, (h, w), 1, out));
+            assert_thread_invariant(name, || fast(isa, &rgb, (h, w), 3, out));
         }
     }
-    assert_thread_invariant("upsample_nearest_2x_add", |isa| {
+    assert_thread_invariant("upsample_nearest_2x_add", || {
         let mut fine = vec![1.0; 4 * h * w * 3];
         upsample_nearest_2x_add(isa, &rgb, (h, w), 3, &mut fine);
         fine
     });
-    assert_thread_invariant("max_pool_2x2", |isa| pool(isa, &rgb, (h, w), 3));
+    assert_thread_invariant("max_pool_2x2", || pool(isa, &rgb, (h, w), 3));
     let pixels = bytes(3, h * w * 3);
-    assert_thread_invariant("resize_pil_bicubic_u8", |_| {
-        resize_pil_bicubic_u8(&pixels, (h, w), 3, (99, 400)).into_iter().map(f32::from).collect()
+    assert_thread_invariant("resize_pil_bicubic_u8", || {
+        resize_pil_bicubic_u8(isa, &pixels, (h, w), 3, (99, 400)).into_iter().map(f32::from).collect()
     });
 }
 
-/// An infinite logit must not turn into NaN next to a pixel that is exactly on a source pixel's row.
-#[test]
-fn copied_axes_keep_infinities() {
-    let src = [f32::INFINITY, 1.0, f32::NEG_INFINITY, 2.0];
-    for (name, fast, _) in RESIZES {
-        for_each_isa(|isa| assert_eq!(fast(isa, &src, (2, 2), 1, (2, 2)), src, "{name} on {}", isa.name()));
-    }
-}
-
-fn pool(isa: kernels::Isa, src: &[f32], (h, w): (usize, usize), c: usize) -> Vec<f32> {
+fn pool(isa: Isa, src: &[f32], (h, w): (usize, usize), c: usize) -> Vec<f32> {
     let mut out = vec![f32::NAN; h / 2 * (w / 2) * c];
     max_pool_2x2(isa, src, (h, w), c, &mut out);
     out
@@ -185,7 +184,7 @@ fn wrong_lengths_are_refused() {
 #[test]
 fn overshoot_is_clipped() {
     let src = [0, 0, 0, 255, 255, 255];
-    let out = resize_pil_bicubic_u8(&src, (1, 6), 1, (1, 24));
+    let out = resize_pil_bicubic_u8(Isa::best(), &src, (1, 6), 1, (1, 24));
     assert_eq!((out[0], out[23]), (0, 255));
     assert!(out.contains(&0) && out.contains(&255));
 }
@@ -194,7 +193,7 @@ fn overshoot_is_clipped() {
 fn weights_of_bytes_sum_to_one() {
     for (input, output) in [(7, 3), (3, 7), (1000, 17), (1, 5)] {
         for level in [1, 127, 255] {
-            let out = resize_pil_bicubic_u8(&vec![level; input], (1, input), 1, (1, output));
+            let out = resize_pil_bicubic_u8(Isa::best(), &vec![level; input], (1, input), 1, (1, output));
             assert_eq!(out, vec![level; output], "{input} → {output}");
         }
     }
@@ -203,10 +202,10 @@ fn weights_of_bytes_sum_to_one() {
 #[test]
 fn channel_counts_agree() {
     let plane: Vec<u8> = (0..9 * 7).map(|i| (i * 37 % 251) as u8).collect();
-    let one = resize_pil_bicubic_u8(&plane, (9, 7), 1, (5, 12));
+    let one = resize_pil_bicubic_u8(Isa::best(), &plane, (9, 7), 1, (5, 12));
     for c in 2..6 {
         let many: Vec<u8> = plane.iter().flat_map(|&v| vec![v; c]).collect();
-        let out = resize_pil_bicubic_u8(&many, (9, 7), c, (5, 12));
+        let out = resize_pil_bicubic_u8(Isa::best(), &many, (9, 7), c, (5, 12));
         assert!(out.chunks(c).zip(&one).all(|(p, &v)| p.iter().all(|&x| x == v)), "{c} channels");
     }
 }
@@ -214,5 +213,5 @@ fn channel_counts_agree() {
 #[test]
 #[should_panic(expected = "resize_pil_bicubic_u8: src is not 2×2×3")]
 fn wrong_lengths_of_bytes_are_refused() {
-    resize_pil_bicubic_u8(&[0; 4], (2, 2), 3, (4, 4));
+    resize_pil_bicubic_u8(Isa::best(), &[0; 4], (2, 2), 3, (4, 4));
 }

@@ -1,40 +1,61 @@
-//! The suites run every instruction set the host has; here is the proof that it is not just one.
+//! The suites run every instruction set of the host. These tests check which those are, and that an instruction set's features,
+//! its detection and its gateways agree.
 
+#[macro_use]
+mod common;
+
+use kernels::simd::{Simd, SimdOp};
 use kernels::{Isa, peak};
 
-#[test]
-fn portable_is_always_first_and_names_are_unique() {
-    let names: Vec<_> = Isa::available().iter().map(Isa::name).collect();
-    assert_eq!(names[0], "portable");
-    let mut unique = names.clone();
-    unique.dedup();
-    assert_eq!(names, unique);
+on_every_isa! {
+    gateways_enable_the_listed_features,
+    register_tiles_are_whole_vectors,
+    tuning_fits_the_kernels,
+    peaks_are_measured,
+    a_name_finds_its_instruction_set,
 }
 
-#[cfg(target_arch = "x86_64")]
-#[test]
-fn hosts_with_avx512_list_three_instruction_sets() {
-    let names: Vec<_> = Isa::available().iter().map(Isa::name).collect();
-    if is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512vl")
+/// Whether the host has a feature, independently of the lists of the instruction sets.
+fn host_has(feature: &str) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return match feature {
+        "avx2" => is_x86_feature_detected!("avx2"),
+        "fma" => is_x86_feature_detected!("fma"),
+        "f16c" => is_x86_feature_detected!("f16c"),
+        "avx512f" => is_x86_feature_detected!("avx512f"),
+        "avx512bw" => is_x86_feature_detected!("avx512bw"),
+        "avx512dq" => is_x86_feature_detected!("avx512dq"),
+        "avx512vl" => is_x86_feature_detected!("avx512vl"),
+        other => panic!("add {other} to this list"),
+    };
+    #[cfg(target_arch = "aarch64")]
+    return match feature {
+        "dotprod" => std::arch::is_aarch64_feature_detected!("dotprod"),
+        other => panic!("add {other} to this list"),
+    };
+    #[allow(unreachable_code)]
     {
-        assert!(names.len() >= 3, "{names:?}");
-    }
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        assert!(names.len() >= 2, "{names:?}");
+        panic!("{feature}: this architecture has no optional features")
     }
 }
 
-#[cfg(target_arch = "aarch64")]
 #[test]
-fn hosts_with_products_of_bytes_list_them() {
-    let names: Vec<_> = Isa::available().iter().map(Isa::name).collect();
-    assert_eq!(names.contains(&"dotprod"), std::arch::is_aarch64_feature_detected!("dotprod"), "{names:?}");
+fn an_instruction_set_is_available_where_the_host_has_its_features() {
+    for known in Isa::known() {
+        let has_all = known.features.iter().all(|feature| host_has(feature));
+        assert_eq!(known.isa.is_some(), has_all, "{}: {:?}", known.name, known.features);
+        assert!(known.isa.is_none_or(|isa| isa.name() == known.name), "{}", known.name);
+    }
 }
 
-/// `SAM2_REQUIRE_ISA` names what a test machine must have, so that a suite cannot pass by testing less.
+#[test]
+fn every_known_instruction_set_has_tests() {
+    let known: Vec<_> = Isa::known().iter().map(|known| known.name).collect();
+    assert_eq!(known, common::TESTED);
+    assert_eq!(known[0], "portable");
+}
+
+/// `SAM2_REQUIRE_ISA` names an instruction set that a test machine must have, so that a suite cannot pass by testing less.
 #[test]
 fn required_instruction_set_is_available() {
     if let Ok(required) = std::env::var("SAM2_REQUIRE_ISA") {
@@ -43,19 +64,41 @@ fn required_instruction_set_is_available() {
     }
 }
 
-#[test]
-fn register_tiles_are_whole_vectors() {
-    for isa in Isa::available() {
-        let (rows, columns) = isa.tile_shape();
-        assert!(rows >= 1 && columns.is_multiple_of(8), "{}: {rows}×{columns}", isa.name());
-        let dots = isa.dot_tile_shape();
-        assert!(columns.is_multiple_of(dots.1), "{}: {columns} columns of floats, {dots:?} sums", isa.name());
-    }
+/// An operation that needs nothing.
+struct Nothing;
+
+impl SimdOp for Nothing {
+    type Output = ();
+    #[inline(always)]
+    fn eval<S: Simd>(self, _: S) {}
 }
 
-#[test]
-fn every_instruction_set_has_a_peak() {
-    for isa in Isa::available() {
-        assert!(peak::multiply_adds(isa) > 1e6 && peak::byte_products(isa) > 1e6, "{}", isa.name());
-    }
+fn gateways_enable_the_listed_features(isa: Isa) {
+    isa.dispatch(Nothing);
+    let known = Isa::known().into_iter().find(|known| known.name == isa.name()).expect("it is known");
+    assert_eq!(isa.enabled(), known.features);
+}
+
+fn register_tiles_are_whole_vectors(isa: Isa) {
+    let (rows, columns) = isa.tile_shape();
+    assert!(rows >= 1 && columns.is_multiple_of(8), "{rows}×{columns}");
+    let dots = isa.dot_tile_shape();
+    assert!(columns.is_multiple_of(dots.1), "{columns} columns of floats, {dots:?} sums");
+}
+
+fn tuning_fits_the_kernels(isa: Isa) {
+    let tuning = isa.tuning();
+    let (rows, columns) = isa.tile_shape();
+    assert!((rows..=216).contains(&tuning.gemm_rows), "{tuning:?}");
+    assert!(tuning.grid_queries >= columns && tuning.grid_queries_i16 >= columns, "{tuning:?}");
+    assert!(tuning.grid_strip != Some(0), "{tuning:?}");
+}
+
+fn peaks_are_measured(isa: Isa) {
+    assert!(peak::multiply_adds(isa) > 1e6 && peak::byte_products(isa) > 1e6);
+}
+
+fn a_name_finds_its_instruction_set(isa: Isa) {
+    assert!(Isa::available().iter().any(|other| other.name() == isa.name()));
+    assert_eq!(isa.name(), isa.name().to_lowercase());
 }

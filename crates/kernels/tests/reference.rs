@@ -1,4 +1,4 @@
-//! The slow twins against what is known by hand or from tables.
+//! The slow twins against results by hand and from tables.
 
 use kernels::attention::Shape;
 use kernels::gemm::{Activation, Epilogue};
@@ -26,7 +26,8 @@ fn box_filter_counts_the_pixels_inside() {
     let ones = [1.0; 9];
     let corners = [4.0, 6.0, 4.0, 6.0, 9.0, 6.0, 4.0, 6.0, 4.0];
     assert_eq!(conv2d(&ones, (3, 3), &ones, &[0.0], 3, 1, 1), corners);
-    assert_eq!(depthwise(&ones, (3, 3), &ones, &[0.0], 3), corners);
+    assert_eq!(depthwise(&ones, (3, 3), &ones, &[0.0], (3, 1)), corners);
+    assert_eq!(depthwise(&ones, (3, 3), &ones, &[0.0], (3, 2)), [4.0, 4.0, 4.0, 4.0]);
     assert_eq!(conv2d(&ones, (3, 3), &ones, &[0.5], 3, 2, 1), [4.5, 4.5, 4.5, 4.5]);
 }
 
@@ -43,11 +44,11 @@ fn equal_keys_average_the_values() {
 }
 
 #[test]
-fn first_cell_does_not_turn_and_second_turns_by_one_radian() {
+fn the_first_cell_is_not_rotated_and_the_second_by_one_radian() {
     let row = [1.0, 0.0, 1.0, 0.0];
     let out = rope(&row.repeat(4), 2, 4, 10_000.0);
     assert_eq!(&out[..4], row);
-    // Cell 1 is column 1, row 0: only the first half turns.
+    // Cell 1 is column 1, row 0: only the first half is rotated.
     assert_eq!(&out[4..8], [1f64.cos() as f32, 1f64.sin() as f32, 1.0, 0.0]);
     assert_eq!(&out[8..12], [1.0, 0.0, 1f64.cos() as f32, 1f64.sin() as f32]);
 }

@@ -57,7 +57,7 @@ impl Heads {
 pub fn video_input(model: &Model, frame: &Frame) -> Vec<f32> {
     let side = model.config.image_size;
     let mut pixels = vec![0.0; side * side * 3];
-    crate::transforms::video(frame.into(), side, &mut pixels);
+    crate::transforms::video(model.isa, frame.into(), side, &mut pixels);
     pixels
 }
 

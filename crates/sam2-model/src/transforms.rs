@@ -36,7 +36,7 @@ pub(crate) fn image(isa: Isa, frame: FrameView, side: usize, out: &mut [f32]) {
 /// As the video predictor does for a folder of frames: Pillow's bicubic on bytes. Meta: `sam2/utils/misc.py`,
 /// `_load_img_as_tensor`. Channels do not mix, so they are resized in the caller's order and put in order
 /// afterwards.
-pub(crate) fn video(frame: FrameView, side: usize, out: &mut [f32]) {
+pub(crate) fn video(isa: Isa, frame: FrameView, side: usize, out: &mut [f32]) {
     let copy;
     let (data, format) = match frame.packed() {
         Some(data) => (data, frame.format()),
@@ -46,7 +46,7 @@ pub(crate) fn video(frame: FrameView, side: usize, out: &mut [f32]) {
         }
     };
     let size = (frame.height(), frame.width());
-    let resized = image::resize_pil_bicubic_u8(data, size, format.bytes(), (side, side));
+    let resized = image::resize_pil_bicubic_u8(isa, data, size, format.bytes(), (side, side));
     format.read(&resized, out, |x| (f64::from(x) / 255.0) as f32);
     normalise(out);
 }

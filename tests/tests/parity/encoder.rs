@@ -65,7 +65,7 @@ fn constant_tables_match_meta() {
 
     // Rotating (1, 0) gives cosine and sine.
     let mut turned = [1.0, 0.0].repeat(4096 * 128);
-    kernels::rope::Rope::new(64, 256, 10_000.0).apply(kernels::Isa::best(), &mut turned);
+    kernels::rope::Rope::new(64, 256, 10_000.0).rotate_queries(kernels::Isa::best(), &mut turned);
     let mut golden = Golden::new(&probes, "rope.", |_| Budget::absolute(4e-6));
     for (i, name) in ["cos", "sin"].into_iter().enumerate() {
         let part: Vec<f32> = turned.iter().skip(i).step_by(2).copied().collect();

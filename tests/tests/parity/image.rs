@@ -103,7 +103,13 @@ fn preprocessing_matches_meta() {
         [((480, 270), 1024), ((1280, 720), 1024), ((60, 40), 1024), ((1024, 600), 1024), ((320, 240), 256)]
     {
         let photo = seeded::photo("photo.p", width, height, 0);
-        let resized = kernels::image::resize_pil_bicubic_u8(&photo, (height, width), 3, (side, side));
+        let resized = kernels::image::resize_pil_bicubic_u8(
+            kernels::Isa::best(),
+            &photo,
+            (height, width),
+            3,
+            (side, side),
+        );
         let expected = probes.u64s(&format!("frame/{width}x{height}-{side}#fnv"))[0];
         assert_eq!(seeded::fnv1a64(&resized), expected, "{width}x{height} to {side}");
     }

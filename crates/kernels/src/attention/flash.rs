@@ -1,31 +1,31 @@
-//! The blocks of [`super::attention`], whatever its scores are formed from.
+//! The blocks of [`super::attention`], generic over the type of its products.
 
 use std::cell::RefCell;
 use std::ops::Range;
 use std::thread::LocalKey;
 
 use super::{KEYS, Shape};
-use crate::gemm::{KBlock, KC, PackedB, PanelTiles, Rows, cover, tile};
+use crate::gemm::{KBlock, KC, PackedB, Rows, Tiles, cover, tile};
 use crate::parallel;
 use crate::rows;
 use crate::simd::{F32s, Isa, Simd, TileOp};
 
-/// Most queries in one block.
+/// Queries per block.
 pub(super) const QUERIES: usize = 108;
 
-/// The keys of one head, and their products with queries.
+/// The packed keys of one head, and their products with queries.
 pub(super) trait Keys: Default + Send + Sync + 'static {
-    /// The values that go with them.
+    /// The packed values of the same precision.
     type Values: Values;
-    /// The queries of a block, ready for the products.
+    /// The queries of a block as left operands.
     type Queries<'a>;
 
-    /// Refills with `n` rows of `d`, keeping the memory.
+    /// Refills it with `n` rows of `d`, reusing its memory.
     fn pack(&mut self, isa: Isa, keys: Rows, n: usize, d: usize);
-    /// Lends the first `m` of `rows`, for scores times `scale`, which here includes the change to base two.
+    /// Calls `f` with the first `m` of `rows`, for scores times `scale`, which includes the change to base two.
     fn with_queries(&self, isa: Isa, rows: Rows, m: usize, scale: f32, f: impl FnOnce(&Self::Queries<'_>));
-    /// Writes the scores of `m` queries and the keys of a range, at most [`KEYS`] from a multiple of it on, in rows with stride
-    /// [`KC`]. What is in a row after them is unspecified.
+    /// Writes the scores of `m` queries and the keys of a range to rows with stride [`KC`]. The range has at most [`KEYS`] keys and
+    /// starts at a multiple of that. The rest of a row is unspecified.
     fn scores<S: Simd, const MR: usize, const NV: usize>(
         &self,
         s: S,
@@ -34,16 +34,16 @@ pub(super) trait Keys: Default + Send + Sync + 'static {
         keys: Range<usize>,
         scores: &mut [f32],
     );
-    /// Storage of this thread that nobody uses at present.
+    /// The unused storage of this thread.
     fn pool() -> &'static LocalKey<Pool<Self>>;
 }
 
-/// The values of one head, and their weighted sums.
+/// The packed values of one head, and their weighted sums.
 pub(super) trait Values: Default + Send + Sync + 'static {
-    /// Refills with `n` rows of `dv`, keeping the memory.
+    /// Refills it with `n` rows of `dv`, reusing its memory.
     fn pack(&mut self, isa: Isa, values: Rows, n: usize, dv: usize);
-    /// Turns the scores of the keys of a range, at most [`KEYS`] from a multiple of it on, to weights, in place, and adds the values
-    /// with these weights to the sums. Whatever comes after them in a row of scores may be written.
+    /// Replaces the scores of the keys of a range by weights and adds the weighted values to the sums. The range is that of
+    /// [`Keys::scores`]. The rest of a row of scores may be overwritten.
     fn accumulate<S: Simd, const MR: usize, const NV: usize>(
         &self,
         s: S,
@@ -54,19 +54,19 @@ pub(super) trait Values: Default + Send + Sync + 'static {
     );
 }
 
-/// What of some queries is known after some keys: with `M` the largest score so far, `Σ 2^(S − M) · v` and `Σ 2^(S − M)`.
+/// Running softmax state of a block of queries: maximum `M`, weighted sum `Σ 2^(S − M) · v`, and normaliser `Σ 2^(S − M)`.
 pub(super) struct Running<'a> {
     /// Rows with this stride.
     pub sums: &'a mut [f32],
     pub stride: usize,
-    /// One a row.
+    /// One per row.
     pub max: &'a mut [f32],
     pub total: &'a mut [f32],
 }
 
 pub(super) type Pool<K> = RefCell<Vec<KeyValues<K>>>;
 
-/// Keys and values of one head, packed. Keeps its memory from one use to the next.
+/// Keys and values of one head, packed. It reuses its memory.
 #[derive(Debug, Default)]
 pub(super) struct KeyValues<K: Keys> {
     keys: K,
@@ -80,7 +80,7 @@ impl<K: Keys> KeyValues<K> {
         self.values.pack(isa, v.columns(head * dv), nk, dv);
     }
 
-    /// Lends packed storage that is kept for reuse by this thread.
+    /// Calls `f` with storage that this thread reuses.
     pub fn lend<R>(f: impl FnOnce(&mut Self) -> R) -> R {
         let mut kv = K::pool().with_borrow_mut(Vec::pop).unwrap_or_default();
         let result = f(&mut kv);
@@ -89,7 +89,7 @@ impl<K: Keys> KeyValues<K> {
     }
 }
 
-/// Some queries of one head; `out` holds all heads of these rows. The last key counts `times_last` times.
+/// Some queries of one head; `out` has all heads of these rows. The last key has multiplicity `times_last`.
 pub(super) fn block<K: Keys>(
     isa: Isa,
     shape: Shape,
@@ -115,8 +115,8 @@ pub(super) fn block<K: Keys>(
                 total.fill(0.0);
                 let running =
                     Running { sums: &mut *sums, stride: dv_padded, max: &mut *max, total: &mut *total };
-                let more_of_last = (times_last as f32).log2();
-                isa.dispatch_tiled(Flash { isa, nk, more_of_last, queries, scores, running, kv });
+                let bias_of_last = (times_last as f32).log2();
+                isa.dispatch_tiled(Flash { isa, nk, bias_of_last, queries, scores, running, kv });
                 for (r, row) in out.chunks_exact_mut(width).enumerate() {
                     let inverse = 1.0 / total[r];
                     for (x, &sum) in row[head * dv..(head + 1) * dv].iter_mut().zip(&sums[r * dv_padded..]) {
@@ -131,8 +131,8 @@ pub(super) fn block<K: Keys>(
 struct Flash<'a, 'q, K: Keys> {
     isa: Isa,
     nk: usize,
-    /// Added to the scores of the last key.
-    more_of_last: f32,
+    /// Added to the scores of the last key: the base-2 logarithm of its multiplicity.
+    bias_of_last: f32,
     queries: &'a K::Queries<'q>,
     /// Rows with stride [`KC`].
     scores: &'a mut [f32],
@@ -148,9 +148,9 @@ impl<K: Keys> TileOp for Flash<'_, '_, K> {
         for first in (0..self.nk).step_by(KEYS) {
             let keys = first..self.nk.min(first + KEYS);
             self.kv.keys.scores::<S, MR, NV>(s, self.queries, m, keys.clone(), self.scores);
-            if keys.end == self.nk && self.more_of_last > 0.0 {
+            if keys.end == self.nk && self.bias_of_last > 0.0 {
                 let last = self.scores[keys.len() - 1..].iter_mut().step_by(KC);
-                last.take(m).for_each(|score| *score += self.more_of_last);
+                last.take(m).for_each(|score| *score += self.bias_of_last);
             }
             let values = &self.kv.values;
             values.accumulate::<S, MR, NV>(s, self.isa, keys, self.scores, &mut self.running);
@@ -192,7 +192,7 @@ impl Values for PackedB {
             sums: running.sums,
             stride: running.stride,
         };
-        cover::<S, MR, NV>(s, (m, self.n()), &mut sums);
+        cover::<S, MR, NV>(s, S::F32::LANES, (m, self.n()), &mut sums);
     }
 }
 
@@ -227,7 +227,7 @@ impl Keys for PackedB {
     ) {
         let width = NV * S::F32::LANES;
         let mut scores = Scores { queries, keys: self.block(0), first_panel: keys.start / width, scores };
-        cover::<S, MR, NV>(s, (m, keys.len()), &mut scores);
+        cover::<S, MR, NV>(s, S::F32::LANES, (m, keys.len()), &mut scores);
     }
 
     fn pool() -> &'static LocalKey<Pool<Self>> {
@@ -244,9 +244,9 @@ struct Scores<'a> {
     scores: &'a mut [f32],
 }
 
-impl PanelTiles for Scores<'_> {
+impl<S: Simd> Tiles<S> for Scores<'_> {
     #[inline(always)]
-    fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize) {
+    fn tile<const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize) {
         let KBlock { depth, width, .. } = self.keys;
         let lanes = S::F32::LANES;
         let keys = (self.keys.panel(self.first_panel + panel), width);
@@ -267,9 +267,9 @@ struct Sums<'a> {
     stride: usize,
 }
 
-impl PanelTiles for Sums<'_> {
+impl<S: Simd> Tiles<S> for Sums<'_> {
     #[inline(always)]
-    fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize) {
+    fn tile<const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize) {
         let KBlock { depth, width, .. } = self.values;
         let lanes = S::F32::LANES;
         let values = (self.values.panel(panel), width);

@@ -2,23 +2,23 @@
 //!
 //! ```text
 //! q ≈ s_q · (u − z),  u in 0 ..= 255, one s and z per query     k − mean ≈ s_k · w,  w in −127 ..= 127, one s per key
-//! q · (k − mean) ≈ s_q · s_k · (Σ u · w − z · Σ w)              the first sum exact, the second known beforehand
+//! q · (k − mean) ≈ s_q · s_k · (Σ u · w − z · Σ w)              the first sum exact, the second precomputed
 //! ```
 //!
-//! What all keys have in common would take up most of the 8 bits, and it adds the same number to all scores of a query,
-//! which the softmax does not notice: the mean of the keys is taken off, as in SageAttention (arXiv 2410.02367). Bytes and sums are
-//! those of [`crate::gemm::int8`], so scores have the same bits on every instruction set. The softmax is that of single precision;
-//! its weights and the values are rounded to 16 bits (`values16`).
+//! The mean of the keys is subtracted, as in SageAttention (arXiv 2410.02367): it would take up most of the 8 bits, and it adds
+//! the same number to all scores of a query, which the softmax cancels. Bytes and sums are those of [`crate::gemm::int8`], so
+//! scores have the same bits on every instruction set. The softmax is that of single precision; its weights and the values are
+//! rounded to 16 bits (`values_i16`).
 
 use std::cell::RefCell;
 use std::ops::Range;
 use std::thread::LocalKey;
 
 use super::flash::{Keys, Pool, QUERIES};
-use super::values16::Values16;
+use super::values_i16::ValuesI16;
 use super::{Shape, attend, attend_block, fold_columns};
-use crate::gemm::int8::{DotTiles, PackedB8, RowGroups, RowScale, cover};
-use crate::gemm::{KC, Rows};
+use crate::gemm::int8::{PackedB8, RowGroups, RowScale};
+use crate::gemm::{KC, Rows, Tiles, cover};
 use crate::parallel;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa, Simd};
 
@@ -28,7 +28,7 @@ use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa, Simd};
 /// As [`super::attention`].
 #[track_caller]
 pub fn attention(isa: Isa, shape: Shape, scale: f32, q: Rows, k: Rows, v: Rows, out: &mut [f32]) {
-    attend::<Keys8>(isa, shape, scale, (q, k, v), out);
+    attend::<KeysI8>(isa, shape, scale, (q, k, v), out);
 }
 
 /// As [`super::attention_block`].
@@ -37,29 +37,29 @@ pub fn attention(isa: Isa, shape: Shape, scale: f32, q: Rows, k: Rows, v: Rows, 
 /// As [`super::attention`].
 #[track_caller]
 pub fn attention_block(isa: Isa, shape: Shape, scale: f32, q: Rows, k: Rows, v: Rows, out: &mut [f32]) {
-    attend_block::<Keys8>(isa, shape, scale, (q, k, v), 1, out);
+    attend_block::<KeysI8>(isa, shape, scale, (q, k, v), 1, out);
 }
 
 #[derive(Debug, Default)]
-struct Keys8 {
+struct KeysI8 {
     packed: PackedB8,
     mean: Vec<f32>,
 }
 
-/// The queries of a block as bytes.
-struct Queries8<'a> {
+/// The queries of a block, quantised.
+struct QueriesU8<'a> {
     isa: Isa,
     rows: RowGroups<'a>,
-    /// With the scale of the softmax.
+    /// Times the scale of the softmax.
     scales: &'a [RowScale],
 }
 
-impl Keys for Keys8 {
-    type Values = Values16;
-    type Queries<'a> = Queries8<'a>;
+impl Keys for KeysI8 {
+    type Values = ValuesI16;
+    type Queries<'a> = QueriesU8<'a>;
 
     fn pack(&mut self, isa: Isa, keys: Rows, n: usize, d: usize) {
-        // In single precision: good enough, whatever the keys have in common.
+        // Sums in single precision: the mean need not be exact, since any vector could be subtracted.
         self.mean = fold_columns(keys, n, d, |sum, x| sum + x);
         self.mean.iter_mut().for_each(|mean| *mean /= n as f32);
         self.packed.repack_nk(isa, keys, &self.mean, n, d);
@@ -74,11 +74,11 @@ impl Keys for Keys8 {
         f: impl FnOnce(&Self::Queries<'_>),
     ) {
         let d = self.packed.k();
-        parallel::with_bytes(RowGroups::size(isa, m, d), |bytes| {
+        parallel::with_scratch_u8(RowGroups::size(isa, m, d), |bytes| {
             let mut rows = RowGroups::new(isa, bytes, d);
             let mut scales = [RowScale::default(); QUERIES];
-            isa.dispatch_dots(ToBytes { queries, d, scale, rows: &mut rows, scales: &mut scales[..m] });
-            f(&Queries8 { isa, rows, scales: &scales[..m] });
+            isa.dispatch_dots(Quantize { queries, d, scale, rows: &mut rows, scales: &mut scales[..m] });
+            f(&QueriesU8 { isa, rows, scales: &scales[..m] });
         });
     }
 
@@ -95,12 +95,12 @@ impl Keys for Keys8 {
     }
 
     fn pool() -> &'static LocalKey<Pool<Self>> {
-        thread_local!(static POOL: Pool<Keys8> = const { RefCell::new(Vec::new()) });
+        thread_local!(static POOL: Pool<KeysI8> = const { RefCell::new(Vec::new()) });
         &POOL
     }
 }
 
-struct ToBytes<'a, 'b> {
+struct Quantize<'a, 'b> {
     queries: Rows<'a>,
     d: usize,
     scale: f32,
@@ -108,20 +108,20 @@ struct ToBytes<'a, 'b> {
     scales: &'a mut [RowScale],
 }
 
-impl DotOp for ToBytes<'_, '_> {
+impl DotOp for Quantize<'_, '_> {
     type Output = ();
     #[inline(always)]
     fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
         for (i, scale) in self.scales.iter_mut().enumerate() {
-            let RowScale { scale: step, zero } = self.rows.set(d, i, self.queries.part(i, 0, self.d));
-            *scale = RowScale { scale: step * self.scale, zero };
+            let RowScale { scale: row_scale, zero } = self.rows.set(d, i, self.queries.part(i, 0, self.d));
+            *scale = RowScale { scale: row_scale * self.scale, zero };
         }
     }
 }
 
 /// `S ← q · kᵀ` for the keys of one block.
 struct Scores<'a> {
-    queries: &'a Queries8<'a>,
+    queries: &'a QueriesU8<'a>,
     keys: &'a PackedB8,
     range: Range<usize>,
     scores: &'a mut [f32],
@@ -132,15 +132,15 @@ impl DotOp for Scores<'_> {
     #[inline(always)]
     fn eval<D: Dot, const MR: usize, const NV: usize>(mut self, d: D) {
         let sizes = (self.queries.scales.len(), self.range.len());
-        cover::<D, MR, NV>(d, sizes, &mut self);
+        cover::<D, MR, NV>(d, FloatsOf::<D>::LANES, sizes, &mut self);
     }
 }
 
-impl DotTiles for Scores<'_> {
+impl<D: Dot> Tiles<D> for Scores<'_> {
     #[inline(always)]
-    fn tile<D: Dot, const MR: usize, const NV: usize>(&mut self, d: D, panel: usize, i: usize) {
+    fn tile<const MR: usize, const NV: usize>(&mut self, d: D, panel: usize, i: usize) {
         let (lanes, width) = (FloatsOf::<D>::LANES, self.keys.panel_width());
-        let Queries8 { rows, scales, .. } = self.queries;
+        let QueriesU8 { rows, scales, .. } = self.queries;
         let first_panel = self.range.start / width;
         let products = self.keys.products::<D, MR, NV>(d, rows, scales, first_panel + panel, i);
         for (r, products) in products.into_iter().enumerate() {

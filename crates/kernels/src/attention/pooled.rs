@@ -1,32 +1,32 @@
-//! Attention of few queries over many rows, for callers that come by the rows a block at a time.
+//! Attention of few queries over many rows, for callers that produce the rows a block at a time.
 //!
 //! ```text
-//! for each block of rows                            parallel: each block has a share of its own
+//! for each block of rows                            parallel: one share per block
 //!   S ← block · queriesᵀ                            the caller, by GEMM
 //!   m ← max S;  P ← 2^(S − m);  l ← Σ P;  O ← Pᵀ · values
 //! out ← Σ O · 2^(m − max m) / Σ l · 2^(m − max m)   over the blocks, in order
 //! ```
 //!
-//! Queries lie along the vector, so maxima and sums are plain vector operations. The cut into blocks decides the order of
-//! the sums, so it must not depend on the number of threads.
+//! Each lane is a query, so maxima and sums are plain vector operations. The division into blocks determines the order of the
+//! sums, so it must not depend on the number of threads.
 
-use crate::gemm::{PanelTiles, cover, tile_transposed};
+use crate::gemm::{Tiles, cover, tile_transposed};
 use crate::math;
 use crate::parallel;
 use crate::simd::{F32s, Isa, Simd, TileOp};
 
-/// What [`pool_block`] makes scores from: they come times the base-two logarithm of e.
+/// Factor of the scores that [`pool_block`] takes: the base-2 logarithm of e.
 pub const SCORE_SCALE: f32 = std::f32::consts::LOG2_E;
 
-/// Queries come in multiples of this: whole vectors on every instruction set.
+/// The number of queries is a multiple of this: whole vectors on every instruction set.
 pub const QUERY_STEP: usize = 16;
 
-/// Floats of the share of one block, for `n` queries and values `dv` wide.
+/// Floats per share of one block, for `n` queries and values of width `dv`.
 pub fn share_len(n: usize, dv: usize) -> usize {
     n * (dv + 2)
 }
 
-/// The share of one block of rows: `scores`, `(rows, n)` and times [`SCORE_SCALE`], become weights; `values` are
+/// Writes the share of one block of rows. `scores`, `(rows, n)` and times [`SCORE_SCALE`], are replaced by weights; `values` are
 /// `(rows, dv)`. Runs on the calling thread.
 ///
 /// # Panics
@@ -37,7 +37,7 @@ pub fn pool_block(isa: Isa, scores: &mut [f32], n: usize, values: &[f32], dv: us
     assert!(n.is_multiple_of(QUERY_STEP), "pool_block: {n} queries are not a multiple of {QUERY_STEP}");
     assert!(
         scores.len() == rows * n && values.len() == rows * dv && share.len() == share_len(n, dv),
-        "pool_block: {rows} rows, {n} queries, values {dv} wide"
+        "pool_block: {rows} rows, {n} queries, values of width {dv}"
     );
     let (max, share) = share.split_at_mut(n);
     let (total, sums) = share.split_at_mut(n);
@@ -45,7 +45,7 @@ pub fn pool_block(isa: Isa, scores: &mut [f32], n: usize, values: &[f32], dv: us
     isa.dispatch_tiled(Block { scores, n, panel, values, dv, rows, max, total, sums });
 }
 
-/// The averages, `(n, dv)`, from the shares of all blocks, which it uses up.
+/// The weighted averages, `(n, dv)`, from the shares of all blocks, which it overwrites.
 ///
 /// # Panics
 /// If they are not whole shares.
@@ -54,7 +54,7 @@ pub fn merge_shares(isa: Isa, shares: &mut [f32], n: usize, dv: usize) -> Vec<f3
     let len = share_len(n, dv);
     assert!(
         !shares.is_empty() && shares.len().is_multiple_of(len),
-        "merge_shares: {n} queries, values {dv} wide"
+        "merge_shares: {n} queries, values of width {dv}"
     );
     isa.dispatch_tiled(Merge { shares, n, dv });
     tensor::relayout::transpose(&shares[2 * n..len], dv, n)
@@ -96,13 +96,13 @@ impl TileOp for Block<'_> {
             total.store(&mut self.total[first..]);
         }
         let size = (self.dv, self.n);
-        cover::<S, MR, NV>(s, size, &mut self);
+        cover::<S, MR, NV>(s, lanes, size, &mut self);
     }
 }
 
-impl PanelTiles for Block<'_> {
+impl<S: Simd> Tiles<S> for Block<'_> {
     #[inline(always)]
-    fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize) {
+    fn tile<const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize) {
         let lanes = S::F32::LANES;
         let at = panel * self.panel;
         let (left, right) = ((&self.values[i..], self.dv), (&self.scores[at..], self.n));
@@ -151,8 +151,7 @@ impl TileOp for Merge<'_> {
     }
 }
 
-/// [`pool_block`] over fixed blocks and [`merge_shares`], for rows and scores that are all there: `scores` is
-/// `(rows, n)`, `values` is `(rows, dv)`.
+/// [`pool_block`] over blocks of `block` rows and [`merge_shares`]: `scores` is `(rows, n)`, `values` is `(rows, dv)`.
 ///
 /// # Panics
 /// As [`pool_block`].

@@ -1,7 +1,7 @@
 //! Depthwise convolution: every channel has its own k×k filter.
 //!
-//! Channels-last makes it a vector operation over channels. A tile of neighbouring output pixels keeps its sums in
-//! registers while the filter slides over it:
+//! In the channels-last layout it is a vector operation over channels. A tile of neighbouring output pixels keeps its sums in
+//! registers while the filter passes over it:
 //!
 //! ```text
 //! for each output row                              parallel
@@ -10,35 +10,47 @@
 //!       for ky, kx                                 1 load of the filter, PIXELS loads and multiply-adds
 //! ```
 //!
-//! Zero padding is never stored: taps that fall outside are skipped, which is why the columns near the two
-//! borders are computed one by one.
+//! Zero padding is never stored: taps outside the image are skipped, so the columns near the two borders are computed one by
+//! one.
 
+use super::Size;
 use crate::parallel;
 use crate::simd::{F32s, Isa, Simd, SimdOp};
 
-/// Output columns of a tile: enough independent sums to hide the latency of a multiply-add.
+/// Output columns per tile: enough independent sums to hide the latency of a multiply-add.
 const PIXELS: usize = 8;
 
-/// A k×k depthwise convolution with stride 1 and zero padding k/2, which keeps the grid.
+/// A k×k depthwise convolution with stride 1 or 2 and zero padding k/2: `nn.Conv2d(C, C, k, stride, k // 2, groups=C)`.
 #[derive(Clone, Debug)]
 pub struct Depthwise {
-    /// `(k, k, C)`: the taps of neighbouring channels are neighbours.
+    /// `(k, k, C)`: the taps of neighbouring channels are adjacent.
     weight: Vec<f32>,
     bias: Vec<f32>,
     k: usize,
+    stride: usize,
 }
 
 impl Depthwise {
-    /// From the layout of checkpoints: `weight` is `(C, 1, k, k)`, `bias` is `(C)`.
+    /// With stride 1, from the layout of checkpoints: `weight` is `(C, 1, k, k)`, `bias` is `(C)`.
     ///
     /// # Panics
     /// If `k` is even or the lengths do not agree.
     #[track_caller]
     pub fn new(weight: &[f32], bias: &[f32], k: usize) -> Self {
+        Self::with_stride(weight, bias, k, 1)
+    }
+
+    /// [`Self::new`] with another stride.
+    ///
+    /// # Panics
+    /// If `k` is even, `stride` is neither 1 nor 2, or the lengths do not agree.
+    #[track_caller]
+    pub fn with_stride(weight: &[f32], bias: &[f32], k: usize, stride: usize) -> Self {
         let c = bias.len();
         assert!(k % 2 == 1, "Depthwise::new: k = {k} is even");
+        assert!(stride == 1 || stride == 2, "Depthwise::new: stride {stride} is neither 1 nor 2");
         assert_eq!(weight.len(), c * k * k, "Depthwise::new: weight is not ({c}, 1, {k}, {k})");
-        Self { weight: tensor::relayout::transpose(weight, c, k * k), bias: bias.to_vec(), k }
+        Self { weight: tensor::relayout::transpose(weight, c, k * k), bias: bias.to_vec(), k, stride }
     }
 
     /// The number of channels.
@@ -46,17 +58,23 @@ impl Depthwise {
         self.bias.len()
     }
 
-    /// Applies it: `(h, w, C)` → `(h, w, C)`.
+    /// Size of the output for an input of `(h, w)`: `⌈h / stride⌉` by `⌈w / stride⌉`.
+    pub fn output_size(&self, (h, w): Size) -> Size {
+        (h.div_ceil(self.stride), w.div_ceil(self.stride))
+    }
+
+    /// Applies it: `(h, w, C)` → `(h', w', C)`, see [`Self::output_size`].
     ///
     /// # Panics
     /// If `x_hwc` does not have `h·w·C` elements.
     #[track_caller]
-    pub fn forward(&self, isa: Isa, x_hwc: &[f32], (h, w): (usize, usize)) -> Vec<f32> {
+    pub fn forward(&self, isa: Isa, x_hwc: &[f32], (h, w): Size) -> Vec<f32> {
         let c = self.channels();
         assert_eq!(x_hwc.len(), h * w * c, "Depthwise::forward: x is not {h}×{w}×{c}");
-        let mut out = vec![0.0; x_hwc.len()];
+        let (out_h, out_w) = self.output_size((h, w));
+        let mut out = vec![0.0; out_h * out_w * c];
         if !out.is_empty() {
-            parallel::for_each_chunk_mut(&mut out, w * c, |y, out| {
+            parallel::for_each_chunk_mut(&mut out, out_w * c, |y, out| {
                 isa.dispatch(Row { conv: self, x: x_hwc, h, w, y, out });
             });
         }
@@ -78,41 +96,49 @@ impl SimdOp for Row<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn eval<S: Simd>(mut self, s: S) {
-        let c = self.conv.channels();
-        let mut at = 0;
-        while at + S::F32::LANES <= c {
-            self.channel_block::<S, false>(s, at);
-            at += S::F32::LANES;
-        }
-        if at < c {
-            self.channel_block::<S, true>(s, at);
-        }
+    fn eval<S: Simd>(self, s: S) {
+        if self.conv.stride == 1 { self.channel_blocks::<S, 1>(s) } else { self.channel_blocks::<S, 2>(s) }
     }
 }
 
 impl Row<'_> {
-    /// Channels `at .. at + LANES`, or as many of them as there are if `PARTIAL`.
     #[inline(always)]
-    fn channel_block<S: Simd, const PARTIAL: bool>(&mut self, s: S, at: usize) {
-        let pad = self.conv.k / 2;
+    fn channel_blocks<S: Simd, const STRIDE: usize>(mut self, s: S) {
+        let c = self.conv.channels();
+        let mut at = 0;
+        while at + S::F32::LANES <= c {
+            self.channel_block::<S, STRIDE, false>(s, at);
+            at += S::F32::LANES;
+        }
+        if at < c {
+            self.channel_block::<S, STRIDE, true>(s, at);
+        }
+    }
+
+    /// Channels `at .. at + LANES`, or the remaining ones if `PARTIAL`.
+    #[inline(always)]
+    fn channel_block<S: Simd, const STRIDE: usize, const PARTIAL: bool>(&mut self, s: S, at: usize) {
+        let (k, pad) = (self.conv.k, self.conv.k / 2);
+        let out_w = self.out.len() / self.conv.channels();
         let mut x = 0;
-        while x < self.w {
-            if x >= pad && x + PIXELS + pad <= self.w {
-                self.tile::<S, PARTIAL, PIXELS>(s, at, x, 0, self.conv.k);
+        while x < out_w {
+            // The first and the last filter position of the tile inside the image: every tap of the others is inside, too.
+            let last = (x + PIXELS - 1) * STRIDE;
+            if x * STRIDE >= pad && x + PIXELS <= out_w && last + pad < self.w {
+                self.tile::<S, STRIDE, PARTIAL, PIXELS>(s, at, x, 0, k);
                 x += PIXELS;
             } else {
-                let first = pad.saturating_sub(x);
-                let last = self.conv.k.min(self.w + pad - x);
-                self.tile::<S, PARTIAL, 1>(s, at, x, first, last);
+                let first_tap = pad.saturating_sub(x * STRIDE);
+                let end_tap = k.min(self.w + pad - x * STRIDE);
+                self.tile::<S, STRIDE, PARTIAL, 1>(s, at, x, first_tap, end_tap);
                 x += 1;
             }
         }
     }
 
-    /// Output columns `x .. x + N`, for which filter columns `kx0 .. kx1` fall inside the image.
+    /// Output columns `x .. x + N`, for which filter columns `kx0 .. kx1` are inside the image.
     #[inline(always)]
-    fn tile<S: Simd, const PARTIAL: bool, const N: usize>(
+    fn tile<S: Simd, const STRIDE: usize, const PARTIAL: bool, const N: usize>(
         &mut self,
         s: S,
         at: usize,
@@ -121,15 +147,15 @@ impl Row<'_> {
         kx1: usize,
     ) {
         let (k, c) = (self.conv.k, self.conv.channels());
-        let pad = k / 2;
+        let (pad, top) = (k / 2, self.y * STRIDE);
         let lanes = if PARTIAL { c - at } else { S::F32::LANES };
         let mut sums = [load::<S, PARTIAL>(s, &self.conv.bias, at, lanes); N];
-        for ky in pad.saturating_sub(self.y)..k.min(self.h + pad - self.y) {
-            let row = &self.x[(self.y + ky - pad) * self.w * c..][..self.w * c];
+        for ky in pad.saturating_sub(top)..k.min(self.h + pad - top) {
+            let row = &self.x[(top + ky - pad) * self.w * c..][..self.w * c];
             for kx in kx0..kx1 {
                 let tap = load::<S, PARTIAL>(s, &self.conv.weight, (ky * k + kx) * c + at, lanes);
                 for (i, sum) in sums.iter_mut().enumerate() {
-                    let pixel = load::<S, PARTIAL>(s, row, (x + i + kx - pad) * c + at, lanes);
+                    let pixel = load::<S, PARTIAL>(s, row, ((x + i) * STRIDE + kx - pad) * c + at, lanes);
                     *sum = pixel.mul_add(tap, *sum);
                 }
             }
@@ -141,7 +167,7 @@ impl Row<'_> {
     }
 }
 
-/// The `lanes` floats of `x` from `at` on, of which there are `LANES` unless `PARTIAL`.
+/// The `lanes` floats of `x` from `at` on: `LANES`, or fewer if `PARTIAL`.
 #[inline(always)]
 fn load<S: Simd, const PARTIAL: bool>(s: S, x: &[f32], at: usize, lanes: usize) -> S::F32 {
     let x = &x[at..at + lanes];

@@ -1,11 +1,11 @@
-//! Convolutions over channels-last maps. Weights come in the field's layout and are rearranged once.
+//! Convolutions over channels-last maps. Weights come in the layout of checkpoints and are rearranged once.
 
+mod dense;
 mod depthwise;
-mod im2col;
 mod transpose;
 
+pub use dense::Conv2d;
 pub use depthwise::Depthwise;
-pub use im2col::Conv2d;
 pub use transpose::ConvTranspose2x2;
 
 /// Height and width of a map.

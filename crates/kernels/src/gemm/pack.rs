@@ -5,27 +5,28 @@ use std::ops::Range;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-use super::{KC, Rows};
+use super::{Blocking, KC, Rows};
 use crate::parallel;
 use crate::simd::{F32s, Isa, Simd};
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
-/// A `(k, n)` matrix cut into blocks of at most [`KC`] rows, each cut into panels of `NR` columns; a panel is
-/// contiguous and row-major, the last one padded with zeros. In single precision, or in half precision if that was [asked
-/// for](Self::compact_from_nk) and loses nothing.
+/// A `(k, n)` matrix cut into k-blocks of at most [`KC`] rows, each cut into panels of `NR` columns; a panel is contiguous and
+/// row-major, the last one padded with zeros. In single precision, or in half precision if that was
+/// [requested](Self::compact_from_nk) and loses nothing.
 ///
-/// Where `matrixmultiply` does the work the matrix is kept row-major as it is.
+/// Where `matrixmultiply` computes the product, the matrix stays row-major.
 #[derive(Clone, Debug, Default)]
 pub struct PackedB {
     k: usize,
     n: usize,
     tile: (usize, usize),
-    /// Rows of every block but the last.
-    step: usize,
+    blocking: Blocking,
+    /// Rows of every k-block but the last.
+    k_block: usize,
     plain: bool,
-    /// Of the first element used in `data`, so that panels start on a cache line.
+    /// Index of the first element used in `data`, so that panels start on a cache line.
     start: usize,
     data: Data,
 }
@@ -33,7 +34,7 @@ pub struct PackedB {
 #[derive(Clone, Debug)]
 enum Data {
     Single(Vec<f32>),
-    /// Of what half precision holds exactly: half the memory, and the same products.
+    /// Numbers that half precision represents exactly: half the memory, and the same products.
     Half(Vec<f16>),
 }
 
@@ -44,31 +45,41 @@ impl Default for Data {
 }
 
 impl PackedB {
-    /// From a weight as the field stores it: `(n, k)`, that is `[out, in]`.
+    /// From a weight in the layout of checkpoints: `(n, k)`, that is `[out, in]`.
     ///
     /// # Panics
     /// If `w` does not have `n · k` elements.
     #[track_caller]
     pub fn from_nk(isa: Isa, w: &[f32], n: usize, k: usize) -> Self {
+        Self::from_nk_blocked(isa, Blocking::of(isa), w, n, k)
+    }
+
+    /// [`Self::from_nk`] with other block sizes, which products with it then use. Tests cross block edges with small ones.
+    ///
+    /// # Panics
+    /// As [`Self::from_nk`].
+    #[track_caller]
+    pub fn from_nk_blocked(isa: Isa, blocking: Blocking, w: &[f32], n: usize, k: usize) -> Self {
         assert_eq!(w.len(), n * k, "PackedB::from_nk: {n}×{k}");
-        let mut packed = Self { step: step_of(k), ..Self::default() };
-        packed.fill_single(isa, k, n, matrixmultiply_is_better(isa), &Transposed(Rows::new(w, k)));
+        let mut packed = Self::empty(blocking, k);
+        packed.fill_single(isa, k, n, is_plain(isa), &Transposed(Rows::new(w, k)));
         packed
     }
 
-    /// As [`Self::from_nk`]. If half precision holds every element exactly, as it does those of a checkpoint in half precision, the elements are
-    /// kept so, where our own micro-kernel multiplies: a panel becomes single precision when a block of rows comes to it.
+    /// As [`Self::from_nk`]. If half precision represents every element exactly, as in a half-precision checkpoint, and the
+    /// micro-kernel is this crate's, the elements are stored in half precision: each block of rows converts a panel as it reads
+    /// it.
     ///
     /// # Panics
     /// If `w` does not have `n · k` elements.
     #[track_caller]
     pub fn compact_from_nk(isa: Isa, w: &[f32], n: usize, k: usize) -> Self {
-        if matrixmultiply_is_better(isa) {
+        if is_plain(isa) {
             return Self::from_nk(isa, w, n, k);
         }
         assert_eq!(w.len(), n * k, "PackedB::compact_from_nk: {n}×{k}");
         let Some(w) = halves(w) else { return Self::from_nk(isa, w, n, k) };
-        let mut packed = Self { step: step_of(k), ..Self::default() };
+        let mut packed = Self::empty(Blocking::of(isa), k);
         packed.data = Data::Half(packed.fill(isa, k, n, false, &Transposed(Rows::new(&w, k)), Vec::new()));
         packed
     }
@@ -80,20 +91,24 @@ impl PackedB {
     #[track_caller]
     pub fn from_kn(isa: Isa, b: &[f32], k: usize, n: usize) -> Self {
         assert_eq!(b.len(), n * k, "PackedB::from_kn: {k}×{n}");
-        let mut packed = Self { step: step_of(k), ..Self::default() };
-        packed.fill_single(isa, k, n, matrixmultiply_is_better(isa), &Direct(Rows::new(b, n)));
+        let mut packed = Self::empty(Blocking::of(isa), k);
+        packed.fill_single(isa, k, n, is_plain(isa), &Direct(Rows::new(b, n)));
         packed
     }
 
-    /// Refills with the transpose of `n` rows of `k` elements, in panels, keeping the memory.
+    fn empty(blocking: Blocking, k: usize) -> Self {
+        Self { k_block: blocking.k_block(k), blocking, ..Self::default() }
+    }
+
+    /// Refills it with the transpose of `n` rows of `k` elements, reusing its memory.
     pub(crate) fn repack_nk(&mut self, isa: Isa, w: Rows, n: usize, k: usize) {
-        self.step = KC;
+        self.k_block = KC;
         self.fill_single(isa, k, n, false, &Transposed(w));
     }
 
-    /// Refills with `k` rows of `n` elements, in blocks of `step` rows and panels, keeping the memory.
-    pub(crate) fn repack_kn(&mut self, isa: Isa, b: Rows, (k, step): (usize, usize), n: usize) {
-        self.step = step;
+    /// Refills it with `k` rows of `n` elements, in k-blocks of `k_block` rows, reusing its memory.
+    pub(crate) fn repack_kn(&mut self, isa: Isa, b: Rows, (k, k_block): (usize, usize), n: usize) {
+        self.k_block = k_block;
         self.fill_single(isa, k, n, false, &Direct(b));
     }
 
@@ -105,7 +120,7 @@ impl PackedB {
         self.data = Data::Single(self.fill(isa, k, n, plain, source, memory));
     }
 
-    /// The elements in their order, in `memory` if that suffices.
+    /// The elements in packed order, in `memory` if that is large enough.
     fn fill<T: Copy + Default + Send + Sync>(
         &mut self,
         isa: Isa,
@@ -119,7 +134,7 @@ impl PackedB {
         (self.k, self.n, self.plain) = (k, n, plain);
         let width = if plain { n } else { self.tile.1 };
         let len = if plain { k * n } else { n.next_multiple_of(width) * k };
-        let step = self.step;
+        let k_block = self.k_block;
         let needed = len + LINE / size_of::<T>();
         if memory.len() < needed {
             memory = vec![T::default(); needed];
@@ -133,15 +148,15 @@ impl PackedB {
             return memory;
         }
         let panels = n.div_ceil(width);
-        let block_len = step * panels * width;
+        let block_len = k_block * panels * width;
         for (block, data) in data.chunks_mut(block_len.max(1)).enumerate() {
             let depth = data.len() / (panels * width);
-            // About 64 Ki elements a task; fewer are not worth a thread.
+            // About 64 Ki elements per task; fewer are not worth a thread.
             let group = (65_536 / (depth * width)).max(1);
             parallel::for_each_chunk_mut(data, group * depth * width, |i, data| {
                 for (p, panel) in data.chunks_exact_mut(depth * width).enumerate() {
                     let first = (i * group + p) * width;
-                    source.panel(block * step, depth, first, width.min(n - first), width, panel);
+                    source.panel(block * k_block, depth, first, width.min(n - first), width, panel);
                 }
             });
         }
@@ -158,7 +173,7 @@ impl PackedB {
         self.n
     }
 
-    /// Bytes that the elements take.
+    /// Size of the elements in bytes.
     pub fn bytes(&self) -> usize {
         match &self.data {
             Data::Single(data) => size_of_val(&data[..]),
@@ -174,96 +189,101 @@ impl PackedB {
         self.tile.1
     }
 
+    /// The block sizes of products with it.
+    pub fn blocking(&self) -> &Blocking {
+        &self.blocking
+    }
+
     pub(crate) fn is_plain(&self) -> bool {
         self.plain
     }
 
-    /// Whether a panel must be made single precision before it is multiplied.
+    /// Whether a panel must be converted to single precision before it is multiplied.
     pub(crate) fn is_half(&self) -> bool {
         matches!(self.data, Data::Half(_))
     }
 
-    /// The elements, of one that is not compact.
+    /// The elements of a matrix in single precision.
     fn single(&self) -> &[f32] {
         match &self.data {
             Data::Single(data) => &data[self.start..],
-            Data::Half(_) => unreachable!("only gemm reads a compact matrix"),
+            Data::Half(_) => unreachable!("only gemm reads a matrix in half precision"),
         }
     }
 
-    /// The row-major matrix of a plain one.
+    /// The row-major matrix, if [`Self::is_plain`].
     pub(crate) fn plain(&self) -> &[f32] {
         debug_assert!(self.plain);
         &self.single()[..self.k * self.n]
     }
 
     pub(crate) fn k_blocks(&self) -> usize {
-        // A product over nothing is still a (zero) block, so that C is written.
-        self.k.div_ceil(self.step).max(1)
+        // With `k = 0` there is still one (empty) k-block, so that C is written.
+        self.k.div_ceil(self.k_block).max(1)
     }
 
-    /// The first row of block `k_block`.
+    /// The first row of k-block `k_block`.
     #[inline(always)]
     pub(crate) fn first_row(&self, k_block: usize) -> usize {
-        k_block * self.step
+        k_block * self.k_block
     }
 
-    /// Rows of block `k_block`.
+    /// Rows of k-block `k_block`.
     #[inline(always)]
     pub(crate) fn depth(&self, k_block: usize) -> usize {
-        self.step.min(self.k - self.first_row(k_block))
+        self.k_block.min(self.k - self.first_row(k_block))
     }
 
     pub(crate) fn panels(&self) -> usize {
         self.n.div_ceil(self.tile.1)
     }
 
-    /// Where the elements of a panel in block `k_block` lie in `data`.
+    /// Range in `data` of the elements of a panel in k-block `k_block`.
     #[inline(always)]
-    fn place(&self, k_block: usize, panel: usize) -> Range<usize> {
+    fn range(&self, k_block: usize, panel: usize) -> Range<usize> {
         let (depth, width) = (self.depth(k_block), self.tile.1);
         let at = (self.first_row(k_block) * self.panels() + depth * panel) * width;
         at..at + depth * width
     }
 
-    /// A panel of block `k_block`: its rows of [`Self::panel_width`]. In `room` if it is not in single precision already.
+    /// A panel of k-block `k_block`: rows of [`Self::panel_width`] in single precision, converted into `scratch` if necessary.
     #[inline(always)]
     pub(crate) fn panel<'a, S: Simd>(
         &'a self,
         s: S,
         k_block: usize,
         panel: usize,
-        room: &'a mut [f32],
+        scratch: &'a mut [f32],
     ) -> &'a [f32] {
-        let place = self.place(k_block, panel);
+        let range = self.range(k_block, panel);
         match &self.data {
-            Data::Single(data) => &data[self.start..][place],
+            Data::Single(data) => &data[self.start..][range],
             Data::Half(data) => {
-                let panel = &data[self.start..][place];
-                let room = &mut room[..panel.len()];
+                let panel = &data[self.start..][range];
+                let scratch = &mut scratch[..panel.len()];
                 let lanes = S::F32::LANES;
-                for (x, out) in panel.chunks_exact(lanes).zip(room.chunks_exact_mut(lanes)) {
+                for (x, out) in panel.chunks_exact(lanes).zip(scratch.chunks_exact_mut(lanes)) {
                     S::F32::load_half(s, x).store(out);
                 }
-                room
+                scratch
             }
         }
     }
 
-    /// Block `k_block` of one that is not compact.
+    /// K-block `k_block` of a matrix in single precision.
     #[inline(always)]
     pub(crate) fn block(&self, k_block: usize) -> KBlock<'_> {
         let (depth, width) = (self.depth(k_block), self.tile.1);
-        let Range { start, .. } = self.place(k_block, 0);
+        let Range { start, .. } = self.range(k_block, 0);
         KBlock { data: &self.single()[start..][..depth * width * self.panels()], depth, width }
     }
 }
 
-/// A block of rows of a [`PackedB`]: where its panels lie is worked out once, and not for every tile.
+/// A k-block of a [`PackedB`]: its place in memory is computed once, and not for every tile.
 #[derive(Clone, Copy)]
 pub(crate) struct KBlock<'a> {
     data: &'a [f32],
-    /// Rows.
+    /// Number of rows.
     pub depth: usize,
     /// Columns of a panel.
     pub width: usize,
@@ -278,9 +298,9 @@ impl<'a> KBlock<'a> {
     }
 }
 
-/// The same numbers in half precision, if that has them all.
+/// The same numbers in half precision, if that represents all of them exactly.
 fn halves(w: &[f32]) -> Option<Vec<f16>> {
-    // Most matrices end it at their first block.
+    // Most matrices of single-precision checkpoints fail in their first block.
     const BLOCK: usize = 1024;
     let mut all = vec![f16::ZERO; w.len()];
     let mut back = [0.0; BLOCK];
@@ -295,25 +315,15 @@ fn halves(w: &[f32]) -> Option<Vec<f16>> {
     Some(all)
 }
 
-/// Rows of a block, so that blocks of `k` rows are alike.
-fn step_of(k: usize) -> usize {
-    k.div_ceil(k.div_ceil(KC).max(1)).max(1)
+/// Whether `matrixmultiply` computes the products. It has kernels with SSE2 and NEON, where the portable vectors lack a fused
+/// multiply-add by lane.
+fn is_plain(isa: Isa) -> bool {
+    !isa.tuning().own_micro_kernel
 }
 
-/// On AArch64 the portable vectors have no fused multiply-add by lane; `matrixmultiply` brings NEON kernels.
-fn matrixmultiply_is_better(isa: Isa) -> bool {
-    match isa {
-        Isa::Portable(_) => true,
-        #[cfg(target_arch = "aarch64")]
-        Isa::Dotprod(_) => true,
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(_) | Isa::Avx512(_) => false,
-    }
-}
-
-/// Where a panel's elements come from.
+/// The source of a panel's elements.
 trait Source<T>: Sync {
-    /// Rows `k0 .. k0 + depth`, columns `n0 .. n0 + cols` into rows of `width`; the rest of a row becomes zero.
+    /// Writes rows `k0 .. k0 + depth`, columns `n0 .. n0 + cols` to rows of `width`; the rest of a row becomes zero.
     fn panel(&self, k0: usize, depth: usize, n0: usize, cols: usize, width: usize, out: &mut [T]);
 }
 
@@ -332,7 +342,7 @@ struct Transposed<'a, T>(Rows<'a, T>);
 
 impl<T: Copy + Default + Send + Sync> Source<T> for Transposed<'_, T> {
     fn panel(&self, k0: usize, depth: usize, n0: usize, cols: usize, width: usize, out: &mut [T]) {
-        // A square of elements at a time, of which the compiler makes vectors.
+        // A square of elements at a time, which the compiler vectorises.
         const SIDE: usize = 4;
         if cols < width {
             out.fill(T::default());

@@ -1,8 +1,8 @@
 //! Pillow's 8-bit bicubic resize, bit for bit (`src/libImaging/Resample.c`).
 //!
 //! Weights are computed in f64, rounded to 22 fractional bits, and each pass rounds and clips to u8. Pillow
-//! antialiases: the filter widens with the scale when the image shrinks. Integer arithmetic has one answer, so
-//! the instruction set is not a parameter here.
+//! antialiases: the filter widens with the scale when the image shrinks. All sums are of integers, so every instruction set
+//! gives the same bytes.
 
 use crate::parallel;
 use crate::simd::{Isa, Simd, SimdOp};
@@ -11,16 +11,17 @@ use crate::simd::{Isa, Simd, SimdOp};
 const FRACTION: u32 = 22;
 /// Half a unit, so that the final shift rounds.
 const HALF: i32 = 1 << (FRACTION - 1);
-/// Most output rows of one task.
+/// Largest number of output rows per task.
 const MAX_ROWS: usize = 64;
 
 /// Resizes `(h, w, channels)` to `(out_h, out_w, channels)` as `PIL.Image.resize((out_w, out_h), BICUBIC)` of
-/// Pillow 12 and earlier: columns first, then rows. An axis whose length does not change is left alone.
+/// Pillow 12 and earlier: columns first, then rows. An axis whose length does not change is copied.
 ///
 /// # Panics
 /// If `src` does not have `h·w·channels` elements, or if the output is not empty but the input is.
 #[track_caller]
 pub fn resize_pil_bicubic_u8(
+    isa: Isa,
     src: &[u8],
     (h, w): (usize, usize),
     channels: usize,
@@ -34,10 +35,10 @@ pub fn resize_pil_bicubic_u8(
     match (h != out_h, w != out_w) {
         (false, false) => src.to_vec(),
         (false, true) => horizontal(src, (h, w), channels, out_w),
-        (true, false) => vertical(src, h, w * channels, out_h),
+        (true, false) => vertical(isa, src, h, w * channels, out_h),
         (true, true) => {
             let wide = horizontal(src, (h, w), channels, out_w);
-            vertical(&wide, h, out_w * channels, out_h)
+            vertical(isa, &wide, h, out_w * channels, out_h)
         }
     }
 }
@@ -132,20 +133,20 @@ fn channel_by_channel(weights: &Weights, channels: usize, src: &[u8], out: &mut 
     }
 }
 
-fn vertical(src: &[u8], h: usize, row: usize, out_h: usize) -> Vec<u8> {
+fn vertical(isa: Isa, src: &[u8], h: usize, row: usize, out_h: usize) -> Vec<u8> {
     let weights = Weights::new(h, out_h);
     let mut out = vec![0; out_h * row];
     let rows = parallel::rows_per_task(out_h, 1, MAX_ROWS);
     parallel::for_each_chunk_mut(&mut out, rows * row, |task, out| {
         for (y, out) in out.chunks_exact_mut(row).enumerate() {
             let (first, taps) = &weights.taps[task * rows + y];
-            Isa::best().dispatch(WeightedRows { taps, src: &src[first * row..], out });
+            isa.dispatch(WeightedRows { taps, src: &src[first * row..], out });
         }
     });
     out
 }
 
-/// `out = clip(Σ taps[j] · row j of src)`. Plain loops: the gateway lets the compiler use wide integer vectors.
+/// `out = clip(Σ taps[j] · row j of src)`. Plain loops, which the compiler vectorises with the features of the gateway.
 struct WeightedRows<'a> {
     taps: &'a [i32],
     src: &'a [u8],

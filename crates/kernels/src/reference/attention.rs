@@ -40,11 +40,11 @@ pub fn attention(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32]) -> V
     out
 }
 
-/// [`attention`] in 8 and 16 bits: what [`crate::attention::int8`] computes, its scores to the last bit.
+/// [`attention`] in 8 and 16 bits: the twin of [`crate::attention::int8`], its scores to the last bit.
 ///
-/// The mean of the keys, of which [`KEYS`] are added up at a time, is taken off all of them; then a key becomes `round(k · 127 / max |k|)`, a query `round(q · 255 / (high − low))
-/// + zero` with `low <= 0 <= high`. A column of the values becomes `round(v · 2047 / max |v|)`, a weight `round(4096 · 2^(S − m))` with m
-/// the largest score of [`KEYS`] keys.
+/// The mean of the keys, summed over [`KEYS`] at a time, is subtracted from all of them. Then a key becomes
+/// `round(k · 127 / max |k|)`, a query `round(q · 255 / (high − low)) + zero` with `low <= 0 <= high`. A column of the values becomes
+/// `round(v · 2047 / max |v|)`, a weight `round(4096 · 2^(S − m))` with m the largest score of [`KEYS`] keys.
 pub fn attention_int8(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
     let Shape { batch, heads, nq, nk, d, dv } = shape;
     let head_of = |x: &[f32], rows: std::ops::Range<usize>, head: usize, d: usize| -> Vec<f32> {
@@ -66,7 +66,7 @@ pub fn attention_int8(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32])
             let scores = linear_int8_scaled(&queries, base_two, &keys, (nq, d, nk), &epilogue);
             let mut values: Vec<f64> =
                 head_of(v, b * nk..(b + 1) * nk, head, dv).into_iter().map(f64::from).collect();
-            (0..dv).for_each(|c| round_to_words(values.iter_mut().skip(c).step_by(dv)));
+            (0..dv).for_each(|c| round_to_i16(values.iter_mut().skip(c).step_by(dv)));
             let all: Vec<usize> = (0..nk).collect();
             let blocks: Vec<(&[usize], bool)> = all.chunks(KEYS).map(|block| (block, true)).collect();
             for (i, scores) in scores.chunks(nk).enumerate() {
@@ -79,15 +79,15 @@ pub fn attention_int8(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32])
     out
 }
 
-/// To what [`i16`] words within ±2047 hold of them.
-fn round_to_words<'a>(values: impl Iterator<Item = &'a mut f64>) {
+/// Rounds them to integers within ±2047 times one scale.
+fn round_to_i16<'a>(values: impl Iterator<Item = &'a mut f64>) {
     let mut values: Vec<&mut f64> = values.collect();
     let extent = values.iter().fold(0.0, |extent: f64, v| v.abs().max(extent));
-    let step = (extent / 2047.0).max(f64::MIN_POSITIVE);
-    values.iter_mut().for_each(|v| **v = (**v / step).round_ties_even() * step);
+    let scale = (extent / 2047.0).max(f64::MIN_POSITIVE);
+    values.iter_mut().for_each(|v| **v = (**v / scale).round_ties_even() * scale);
 }
 
-/// The values with the weights `2^S`, these rounded in some of the blocks of tokens to 1/4096 of the largest.
+/// The average of the values with weights `2^S`. In blocks of tokens marked so, a weight is rounded to 1/4096 of the largest.
 fn weigh(scores: &[f64], values: &[f64], blocks: &[(&[usize], bool)]) -> Vec<f32> {
     let dv = values.len() / scores.len();
     let largest = |tokens: &[usize]| tokens.iter().map(|&t| scores[t]).fold(f64::NEG_INFINITY, f64::max);
@@ -109,25 +109,25 @@ fn weigh(scores: &[f64], values: &[f64], blocks: &[(&[usize], bool)]) -> Vec<f32
     sums.iter().map(|sum| (sum / total) as f32).collect()
 }
 
-/// Attention over tokens on copies of a `side × side` grid in 16 bits: what [`crate::attention::GridKeys`] computes of
-/// [`crate::attention::GridTokens::int16`] with at most `most_copies` in a group.
+/// Attention over tokens on copies of a `side × side` grid in 16 bits: the twin of [`crate::attention::GridKeys`] over
+/// [`crate::attention::GridTokens::int16`] with at most `max_copies` in a group.
 ///
-/// `q` is `(nq, d)`, `z` `(tokens, m)`, `v` `(tokens, dv)`; a key is `weight · z + bias`, turned to its cell; the tokens after the
-/// copies have the keys `placeless`. `theta` as in [`rope`].
+/// `q` is `(nq, d)`, `z` `(tokens, m)`, `v` `(tokens, dv)`; a key is `weight · z + bias`, rotated to its cell; the tokens after the
+/// copies have the keys `unplaced`. `theta` as in [`rope`].
 pub fn attention_over_grids_int16(
-    (side, copies, most_copies): (usize, usize, usize),
+    (side, copies, max_copies): (usize, usize, usize),
     (scale, theta): (f32, f64),
     q: &[f32],
     z: &[f32],
     v: &[f32],
     (weight, bias): (&[f32], &[f32]),
-    placeless: &[f32],
+    unplaced: &[f32],
 ) -> Vec<f32> {
     let (d, m) = (bias.len(), weight.len() / bias.len());
     let (cells, tokens) = (side * side, z.len() / m);
     let (placed, dv) = (copies * cells, v.len() / tokens);
     // A block holds the tokens of some copies at some cells.
-    let count = copies.div_ceil(most_copies);
+    let count = copies.div_ceil(max_copies);
     let mut blocks: Vec<Vec<usize>> = Vec::new();
     for group in 0..count {
         let group = copies * group / count..copies * (group + 1) / count;
@@ -143,7 +143,7 @@ pub fn attention_over_grids_int16(
     for block in &blocks {
         for c in 0..dv {
             let mut column: Vec<f64> = block.iter().map(|t| values[t * dv + c]).collect();
-            round_to_words(column.iter_mut());
+            round_to_i16(column.iter_mut());
             block.iter().zip(column).for_each(|(t, v)| values[t * dv + c] = v);
         }
     }
@@ -151,52 +151,54 @@ pub fn attention_over_grids_int16(
     let blocks: Vec<(&[usize], bool)> =
         blocks.iter().map(|block| (&block[..], true)).chain([(&others[..], false)]).collect();
     let base_two = f64::from(scale) * std::f64::consts::LOG2_E;
-    let most = ((1 << 17) / m - 1).min(8191) as f64;
+    let max = ((1 << 17) / m - 1).min(8191) as f64;
     let rounded: Vec<(f64, Vec<f64>)> = z[..placed * m]
         .chunks(m)
         .map(|z| {
             let extent = z.iter().fold(0.0, |extent: f64, &z| extent.max(f64::from(z).abs()));
-            let step = (extent / most).max(f64::MIN_POSITIVE);
-            (step, z.iter().map(|&z| (f64::from(z) / step).round_ties_even()).collect())
+            let scale = (extent / max).max(f64::MIN_POSITIVE);
+            (scale, z.iter().map(|&z| (f64::from(z) / scale).round_ties_even()).collect())
         })
         .collect();
-    // Column c of [weight | bias], turned to the cells of the diagonal.
-    let turned: Vec<Vec<f32>> = (0..=m)
+    // Column c of [weight | bias], rotated to the cells of the diagonal.
+    let rotated: Vec<Vec<f32>> = (0..=m)
         .map(|c| {
             let column: Vec<f32> = (0..d).map(|k| if c < m { weight[k * m + c] } else { bias[k] }).collect();
             rope(&column.repeat(cells), side, d, theta)
         })
         .collect();
-    // Their words, and those of a query, in place of them.
-    let most_of_part = (i32::MAX as usize / (d / 2)).isqrt().min(8191) as f64;
-    let words = |row: &[f32]| -> Vec<f64> {
+    // Those and a query are rounded to integers times a scale.
+    let max_of_half = (i32::MAX as usize / (d / 2)).isqrt().min(8191) as f64;
+    let rounded_row = |row: &[f32]| -> Vec<f64> {
         let extent = row.iter().fold(0.0, |extent: f64, x| extent.max(f64::from(*x).abs()));
-        let step = (extent / most_of_part).max(f64::MIN_POSITIVE);
-        row.iter().map(|x| (f64::from(*x) / step).round_ties_even() * step).collect()
+        let scale = (extent / max_of_half).max(f64::MIN_POSITIVE);
+        row.iter().map(|x| (f64::from(*x) / scale).round_ties_even() * scale).collect()
     };
-    let turned: Vec<Vec<f64>> = turned.iter().map(|rows| rows.chunks(d).flat_map(words).collect()).collect();
+    let rotated: Vec<Vec<f64>> =
+        rotated.iter().map(|rows| rows.chunks(d).flat_map(rounded_row).collect()).collect();
     let mut out = Vec::new();
     for q in q.chunks(d) {
-        let query = words(q);
+        let query = rounded_row(q);
         let split = |half: std::ops::Range<usize>| -> Vec<Vec<f64>> {
             let dot = |row: &[f64]| half.clone().map(|k| row[k] * query[k]).sum::<f64>() * base_two;
-            let row = |j: usize| turned.iter().map(|turned| dot(&turned[(j * side + j) * d..])).collect();
+            let row = |j: usize| rotated.iter().map(|rotated| dot(&rotated[(j * side + j) * d..])).collect();
             (0..side).map(row).collect()
         };
         let parts = [split(0..d / 2), split(d / 2..d)];
         let split = parts.iter().flatten().flat_map(|row| &row[..m]);
-        let step = (split.fold(0.0, |most: f64, x| most.max(x.abs())) / 8191.0).max(f64::MIN_POSITIVE);
-        let round = |x: f64| (x / step).round_ties_even();
+        let extent = split.fold(0.0, |extent: f64, x| extent.max(x.abs()));
+        let scale_of_split = (extent / 8191.0).max(f64::MIN_POSITIVE);
+        let round = |x: f64| (x / scale_of_split).round_ties_even();
         let mut scores: Vec<f64> = rounded
             .iter()
             .enumerate()
-            .map(|(t, (token_step, token))| {
+            .map(|(t, (token_scale, token))| {
                 let (a, b) = (&parts[0][t % cells % side], &parts[1][t % cells / side]);
                 let sum: f64 = (0..m).map(|c| (round(a[c]) + round(b[c])) * token[c]).sum();
-                step * token_step * sum + a[m] + b[m]
+                scale_of_split * token_scale * sum + a[m] + b[m]
             })
             .collect();
-        scores.extend(placeless.chunks(d).map(|key| {
+        scores.extend(unplaced.chunks(d).map(|key| {
             q.iter().zip(key).map(|(&q, &k)| f64::from(q) * f64::from(k)).sum::<f64>() * base_two
         }));
         out.extend(weigh(&scores, &values, &blocks));
@@ -206,8 +208,8 @@ pub fn attention_over_grids_int16(
 
 /// Axial rotary position encoding of `x`, `(N, dim)`: row `t` is cell `t mod side²` of a `side × side` grid.
 ///
-/// Pair `i` holds the elements `2i` and `2i + 1`; the first half of the pairs turns with the column, the second
-/// with the row, by `coordinate · theta^(−4m/dim)`. The angle is rounded to f32, as Meta's tables are.
+/// Pair `i` holds the elements `2i` and `2i + 1`; the first half of the pairs is rotated by the column, the second
+/// by the row, each by `coordinate · theta^(−4m/dim)`. The angle is rounded to f32, as in Meta's tables.
 pub fn rope(x: &[f32], side: usize, dim: usize, theta: f64) -> Vec<f32> {
     let mut out = Vec::with_capacity(x.len());
     for (t, row) in x.chunks_exact(dim).enumerate() {

@@ -31,12 +31,18 @@ pub fn conv2d(
     out
 }
 
-/// `(h, w, C)` → `(h, w, C)`: `weight` is `(C, 1, k, k)`, stride 1, zero padding `k/2`.
-pub fn depthwise(x_hwc: &[f32], (h, w): (usize, usize), weight: &[f32], bias: &[f32], k: usize) -> Vec<f32> {
+/// `(h, w, C)` → `(⌈h/stride⌉, ⌈w/stride⌉, C)`: `weight` is `(C, 1, k, k)` with odd `k`, zero padding `k/2`.
+pub fn depthwise(
+    x_hwc: &[f32],
+    (h, w): (usize, usize),
+    weight: &[f32],
+    bias: &[f32],
+    (k, stride): (usize, usize),
+) -> Vec<f32> {
     let channels = bias.len();
     let mut out = Vec::with_capacity(x_hwc.len());
-    for y in 0..h {
-        for x in 0..w {
+    for y in (0..h).step_by(stride) {
+        for x in (0..w).step_by(stride) {
             for (c, &bias) in bias.iter().enumerate() {
                 let mut sum = f64::from(bias);
                 for_each_tap((h, w), (y, x), k, k / 2, |pixel, tap| {
@@ -49,7 +55,7 @@ pub fn depthwise(x_hwc: &[f32], (h, w): (usize, usize), weight: &[f32], bias: &[
     out
 }
 
-/// Calls `f(pixel, tap)` for the taps of the filter at `(top, left)`, in padded coordinates, that are inside.
+/// Calls `f(pixel, tap)` for the taps inside the image of the filter at `(top, left)`, in padded coordinates.
 fn for_each_tap(
     (h, w): (usize, usize),
     (top, left): (usize, usize),

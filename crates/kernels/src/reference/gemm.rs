@@ -21,10 +21,10 @@ pub fn linear(x: &[f32], weight: &[f32], (m, k, n): (usize, usize, usize), epilo
     product((m, k, n), epilogue, |i, p| x[i * k + p], |p, j| weight[j * k + p])
 }
 
-/// [`linear`] in 8 bits: what [`crate::gemm::int8`] computes, to the last bit where there is no GELU.
+/// [`linear`] in 8 bits: the twin of [`crate::gemm::int8`], to the last bit where there is no GELU.
 ///
-/// Weights become `round(w · 127 / max |w|)` over their row, activations `round(x · 255 / (high − low)) + zero` over theirs,
-/// with `low <= 0 <= high`; the sums are whole numbers.
+/// Weights become `round(w · 127 / max |w|)` over their row, activations `round(x · 255 / (high − low)) + zero` over theirs, with
+/// `low <= 0 <= high`; the sums are integers.
 ///
 /// # Panics
 /// If the lengths do not agree.
@@ -46,20 +46,20 @@ pub(super) fn linear_int8_scaled(
     epilogue: &Epilogue,
 ) -> Vec<f32> {
     assert_eq!((x.len(), weight.len()), (m * k, k * n), "linear_int8: {m}×{k}×{n}");
-    let step = |extent: f32, steps: f32| {
-        if extent / steps >= f32::MIN_POSITIVE { (extent / steps, steps / extent) } else { (1.0, 1.0) }
+    let scale_of = |extent: f32, max: f32| {
+        if extent / max >= f32::MIN_POSITIVE { (extent / max, max / extent) } else { (1.0, 1.0) }
     };
     let columns: Vec<(f32, Vec<i64>)> = weight
         .chunks(k)
         .map(|w| {
-            let (scale, inverse) = step(w.iter().fold(0.0, |most, w| w.abs().max(most)), 127.0);
+            let (scale, inverse) = scale_of(w.iter().fold(0.0, |extent, w| w.abs().max(extent)), 127.0);
             (scale, w.iter().map(|w| (w * inverse).round_ties_even() as i64).collect())
         })
         .collect();
     let mut c = Vec::with_capacity(m * n);
     for (i, x) in x.chunks(k).enumerate() {
         let (low, high) = x.iter().fold((0.0_f32, 0.0_f32), |(low, high), &x| (low.min(x), high.max(x)));
-        let (scale, inverse) = step(high - low, 255.0);
+        let (scale, inverse) = scale_of(high - low, 255.0);
         let zero = (-low * inverse).round_ties_even().clamp(0.0, 255.0);
         let bytes: Vec<i64> =
             x.iter().map(|x| ((x * inverse).round_ties_even() + zero).clamp(0.0, 255.0) as i64).collect();

@@ -1,7 +1,7 @@
 //! Slow, readable twins of the fast kernels: plain loops over plain slices, sums in f64, one rounding at the end.
 //!
-//! Nothing here is parallel, vectorised or blocked, and nothing is shared with the kernels, so that a mistake in
-//! one is not a mistake in both. Layouts are those of the kernels; weights are in the layout of checkpoints.
+//! Nothing here is parallel, vectorised or blocked, and no code is shared with the kernels, so that a mistake in one is not a
+//! mistake in both. Layouts are those of the kernels; weights are in the layout of checkpoints.
 
 mod attention;
 mod conv;

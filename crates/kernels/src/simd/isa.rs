@@ -1,4 +1,4 @@
-//! Which instruction sets exist, which the host has, and how one is entered.
+//! The instruction sets that exist, those of the host, and the entry into one.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -6,31 +6,42 @@ use std::sync::OnceLock;
 #[cfg(target_arch = "aarch64")]
 use super::Dotprod;
 #[cfg(target_arch = "x86_64")]
-use super::{Avx2, Avx512};
-use super::{Portable, Simd, SimdOp, TileOp};
+use super::{Avx2, Avx512, Avx512Vnni};
+use super::{Dot, DotOp, F32s, FloatsOf, Portable, Simd, SimdOp, TileOp, Tuning};
 
-/// An instruction set that the host has. Ordered from the floor to the fastest.
+/// An instruction set that the host has. Ordered from the slowest to the fastest.
 #[derive(Clone, Copy, Debug)]
 pub enum Isa {
     /// `wide`: whatever the compilation target guarantees (SSE2 on x86-64, NEON on AArch64).
     Portable(Portable),
-    /// NEON with products of bytes; floats are those of the floor.
+    /// NEON with dot products of bytes; floats are those of [`Isa::Portable`].
     #[cfg(target_arch = "aarch64")]
     Dotprod(Dotprod),
     /// 256-bit vectors with fused multiply-add.
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
-    /// 512-bit vectors (F, BW, DQ, VL).
+    /// 512-bit vectors (F, BW, DQ, VL), with VNNI where the host has it.
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
 }
 
-/// `SAM2_ISA` names an instruction set that does not exist or that this machine lacks.
+/// An instruction set of this architecture, whether the host has it or not.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownIsa {
+    /// Its name in `SAM2_ISA`.
+    pub name: &'static str,
+    /// The features that it requires, as `is_x86_feature_detected!` and `is_aarch64_feature_detected!` name them.
+    pub features: &'static [&'static str],
+    /// The instruction set, if the host has every feature.
+    pub isa: Option<Isa>,
+}
+
+/// `SAM2_ISA` names an instruction set that does not exist or that the host lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownIsa {
-    /// What was asked for.
+    /// The value of `SAM2_ISA`.
     pub wanted: String,
-    /// What can be had here.
+    /// The names of the host's instruction sets.
     pub available: Vec<&'static str>,
 }
 
@@ -48,23 +59,37 @@ impl fmt::Display for UnknownIsa {
 impl std::error::Error for UnknownIsa {}
 
 impl Isa {
-    /// Every instruction set of this machine, slowest first.
-    pub fn available() -> Vec<Isa> {
-        let mut all = vec![Isa::Portable(Portable)];
-        #[cfg(target_arch = "aarch64")]
-        all.extend(Dotprod::detect().map(Isa::Dotprod));
-        #[cfg(target_arch = "x86_64")]
-        {
-            all.extend(Avx2::detect().map(Isa::Avx2));
-            all.extend(Avx512::detect().map(Isa::Avx512));
-        }
-        all
+    /// Every instruction set of this architecture, slowest first.
+    pub fn known() -> Vec<KnownIsa> {
+        let portable = Some(Isa::Portable(Portable));
+        vec![
+            KnownIsa { name: Portable::NAME, features: &[], isa: portable },
+            #[cfg(target_arch = "aarch64")]
+            KnownIsa {
+                name: Dotprod::NAME,
+                features: Dotprod::FEATURES,
+                isa: Dotprod::detect().map(Isa::Dotprod),
+            },
+            #[cfg(target_arch = "x86_64")]
+            KnownIsa { name: Avx2::NAME, features: Avx2::FEATURES, isa: Avx2::detect().map(Isa::Avx2) },
+            #[cfg(target_arch = "x86_64")]
+            KnownIsa {
+                name: Avx512::NAME,
+                features: Avx512::FEATURES,
+                isa: Avx512::detect().map(Isa::Avx512),
+            },
+        ]
     }
 
-    /// The one that `SAM2_ISA` names, else the fastest.
+    /// The instruction sets of the host, slowest first.
+    pub fn available() -> Vec<Isa> {
+        Self::known().into_iter().filter_map(|known| known.isa).collect()
+    }
+
+    /// The instruction set that `SAM2_ISA` names, else the fastest.
     ///
     /// # Errors
-    /// If `SAM2_ISA` is set to something this machine does not have.
+    /// If `SAM2_ISA` is set and the host has no instruction set of that name.
     pub fn from_env() -> Result<Isa, UnknownIsa> {
         let all = Self::available();
         match std::env::var("SAM2_ISA") {
@@ -89,13 +114,40 @@ impl Isa {
     /// `portable`, `avx2`, `avx512` or `dotprod`.
     pub fn name(&self) -> &'static str {
         match self {
-            Isa::Portable(_) => "portable",
+            Isa::Portable(_) => Portable::NAME,
             #[cfg(target_arch = "aarch64")]
-            Isa::Dotprod(_) => "dotprod",
+            Isa::Dotprod(_) => Dotprod::NAME,
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(_) => "avx2",
+            Isa::Avx2(_) => Avx2::NAME,
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512(_) => "avx512",
+            Isa::Avx512(_) => Avx512::NAME,
+        }
+    }
+
+    /// Sizes and choices of the kernels for this instruction set.
+    pub fn tuning(self) -> &'static Tuning {
+        match self {
+            Isa::Portable(_) => &Portable::TUNING,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Dotprod(_) => &Portable::TUNING,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(_) => &Avx2::TUNING,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(_) => &Avx512::TUNING,
+        }
+    }
+
+    /// The features that the gateways of this instruction set enable beyond those of the compilation target.
+    pub fn enabled(self) -> Vec<&'static str> {
+        match self {
+            Isa::Portable(_) => Vec::new(),
+            // Its one instruction is assembly, which enables the feature itself.
+            #[cfg(target_arch = "aarch64")]
+            Isa::Dotprod(_) => Dotprod::FEATURES.to_vec(),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(s) => s.enabled(),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(s) => s.enabled(),
         }
     }
 
@@ -127,16 +179,59 @@ impl Isa {
         }
     }
 
-    /// Rows and columns of its register tile, `(MR, NR)`.
+    /// Runs `op` with the integer dot products of this instruction set. AVX-512 without VNNI uses those of AVX2.
+    #[inline]
+    pub fn dispatch_dots<O: DotOp>(self, op: O) -> O::Output {
+        match self {
+            Isa::Portable(s) => s.run_dots(op),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Dotprod(s) => s.run_dots(op),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(s) => s.run_dots(op),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(s) => match Avx512Vnni::detect(s) {
+                Some(s) => s.run_dots(op),
+                None => Avx2::detect().expect("AVX-512 includes AVX2, FMA and F16C").run_dots(op),
+            },
+        }
+    }
+
+    /// Rows and columns of the register tile of floats, `(MR, NR)`.
     pub fn tile_shape(self) -> (usize, usize) {
         struct Shape;
         impl TileOp for Shape {
             type Output = (usize, usize);
             #[inline(always)]
             fn eval<S: Simd, const MR: usize, const NV: usize>(self, _: S) -> (usize, usize) {
-                (MR, NV * <S::F32 as super::F32s>::LANES)
+                (MR, NV * S::F32::LANES)
             }
         }
         self.dispatch_tiled(Shape)
+    }
+
+    /// Rows and columns of the register tile of 32-bit sums.
+    pub fn dot_tile_shape(self) -> (usize, usize) {
+        struct Shape;
+        impl DotOp for Shape {
+            type Output = (usize, usize);
+            #[inline(always)]
+            fn eval<D: Dot, const MR: usize, const NV: usize>(self, _: D) -> (usize, usize) {
+                (MR, NV * FloatsOf::<D>::LANES)
+            }
+        }
+        self.dispatch_dots(Shape)
+    }
+
+    /// Bytes per group of the right operand: [`Dot::GROUP`].
+    pub(crate) fn dot_group(self) -> usize {
+        struct Group;
+        impl DotOp for Group {
+            type Output = usize;
+            #[inline(always)]
+            fn eval<D: Dot, const MR: usize, const NV: usize>(self, _: D) -> usize {
+                D::GROUP
+            }
+        }
+        self.dispatch_dots(Group)
     }
 }

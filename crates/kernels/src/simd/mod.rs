@@ -1,37 +1,43 @@
-//! The vector vocabulary: what a kernel may ask of an instruction set.
+//! The vector vocabulary: the operations that a kernel is written in, and the instruction sets that provide them.
 //!
-//! [`Simd`] is a token that proves the host has the instruction set; a vector value can be made only with
-//! one, so its operations are safe. Kernels are small structs that implement [`SimdOp`] (or [`TileOp`] where
-//! the register tile matters, or [`DotOp`] over products of bytes) and are entered through [`Isa::dispatch`].
+//! [`Simd`] is a token that proves the host has the instruction set; a vector value can be made only with one, so its
+//! operations are safe. Kernels are small structs that implement [`SimdOp`] (or [`TileOp`] where the register tile matters, or
+//! [`DotOp`] over integer dot products) and are entered through [`Isa::dispatch`].
+//!
+//! An instruction set is one file per vocabulary: `define_isa!` states its features, tiles and [`Tuning`] once, `impl F32s`
+//! names its intrinsics, and `impl Dot` its integer products. [`Isa`] has one arm for each.
 
 use half::f16;
 
+mod define;
 mod dot;
 mod isa;
 mod portable;
-
-#[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code)]
-mod avx2;
-#[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code)]
-mod avx512;
-
-pub use dot::{Dot, DotOp, FloatsOf};
-pub use isa::{Isa, UnknownIsa};
-pub use portable::Portable;
+mod tuning;
 
 #[cfg(target_arch = "aarch64")]
-pub use dot::Dotprod;
+#[allow(unsafe_code)]
+mod aarch64;
 #[cfg(target_arch = "x86_64")]
-pub use {avx2::Avx2, avx512::Avx512, dot::Avx512Vnni};
+#[allow(unsafe_code)]
+mod x86_64;
+
+pub use dot::{Dot, DotOp, FloatsOf};
+pub use isa::{Isa, KnownIsa, UnknownIsa};
+pub use portable::Portable;
+pub use tuning::Tuning;
+
+#[cfg(target_arch = "aarch64")]
+pub use aarch64::Dotprod;
+#[cfg(target_arch = "x86_64")]
+pub use x86_64::{Avx2, Avx512, Avx512Vnni};
 
 /// An instruction set, as a proof that the host has it.
 pub trait Simd: Copy + Send + Sync + 'static {
     /// Its vector of `f32`.
     type F32: F32s<Token = Self>;
 
-    /// Calls `op` with the target features of this instruction set switched on.
+    /// Calls `op` with the target features of this instruction set enabled.
     fn run<O: SimdOp>(self, op: O) -> O::Output;
 
     /// As [`Simd::run`], for kernels that hold an `MR × (NV · LANES)` tile in registers.
@@ -40,15 +46,15 @@ pub trait Simd: Copy + Send + Sync + 'static {
 
 /// A kernel written once over [`Simd`]. Implementations mark `eval` and everything below `#[inline(always)]`.
 pub trait SimdOp {
-    /// What the kernel returns.
+    /// The kernel's result.
     type Output;
     /// Runs the kernel.
     fn eval<S: Simd>(self, s: S) -> Self::Output;
 }
 
-/// A kernel over register tiles of `MR` rows and `NV` vectors; the sizes are chosen per instruction set.
+/// A kernel over register tiles of `MR` rows and `NV` vectors; the instruction set determines both.
 pub trait TileOp {
-    /// What the kernel returns.
+    /// The kernel's result.
     type Output;
     /// Runs the kernel.
     fn eval<S: Simd, const MR: usize, const NV: usize>(self, s: S) -> Self::Output;
@@ -78,9 +84,9 @@ pub trait F32s: Copy + Send + Sync {
     #[allow(unsafe_code)]
     unsafe fn load_ptr(s: Self::Token, x: *const f32) -> Self;
 
-    /// The first `LANES` numbers of `x`. Panics if there are fewer.
+    /// The first `LANES` half-precision numbers of `x`. Panics if there are fewer.
     fn load_half(s: Self::Token, x: &[f16]) -> Self;
-    /// Asks for the cache line at `x`; any address is fine.
+    /// Prefetches the cache line at `x` into L1; any address is valid.
     #[inline(always)]
     fn prefetch(_: Self::Token, _x: *const f32) {}
 
@@ -92,7 +98,7 @@ pub trait F32s: Copy + Send + Sync {
     fn mul(self, o: Self) -> Self;
     /// `self / o`.
     fn div(self, o: Self) -> Self;
-    /// `self * a + b`, fused where the instruction set can.
+    /// `self * a + b`, fused where the instruction set has it.
     fn mul_add(self, a: Self, b: Self) -> Self;
     /// The larger of the two, `o` where `self` is NaN.
     fn max(self, o: Self) -> Self;
@@ -104,7 +110,7 @@ pub trait F32s: Copy + Send + Sync {
     fn times_pow2(self, n: Self) -> Self;
     /// `a` where `self > o`, else `b` (also where a comparand is NaN).
     fn select_gt(self, o: Self, a: Self, b: Self) -> Self;
-    /// The second half of the lanes, then the first.
+    /// The upper half of the lanes, then the lower.
     fn swap_halves(self) -> Self;
     /// Sum of the lanes, in a fixed order.
     fn sum(self) -> f32;

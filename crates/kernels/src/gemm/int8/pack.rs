@@ -1,4 +1,4 @@
-//! The right operand: quantised and rearranged once into the order in which the register tile reads it.
+//! The right operand, quantised and rearranged once into the order in which the register tile reads it.
 
 use std::array;
 
@@ -7,11 +7,11 @@ use crate::gemm::{Rows, dot_tile};
 use crate::parallel;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa};
 
-/// Most rows: the sums stay within 32 bits, and 128ths of those of a column within 16.
+/// Largest number of rows: the sums stay within 32 bits, and a 128th of the sum of a column within 16.
 pub const MAX_K: usize = 1 << 15;
 
-/// A `(k, n)` matrix as signed bytes, cut into panels of `NR` columns. A panel is contiguous: for every [`Dot::GROUP`] rows of `k`, as
-/// many bytes of each column. Rows and columns are padded with zeros.
+/// A `(k, n)` matrix as signed bytes, cut into panels of `NR` columns. A panel is contiguous: for every [`Dot::GROUP`] rows of
+/// `k`, as many bytes of each column. Rows and columns are padded with zeros.
 #[derive(Clone, Debug, Default)]
 pub struct PackedB8 {
     k: usize,
@@ -20,12 +20,12 @@ pub struct PackedB8 {
     data: Vec<i8>,
     /// One per column, padded to whole panels.
     scales: Vec<f32>,
-    /// A pair `(l, h)` per column, padded: the sum of its bytes is `−(l + 128 · h)`.
-    centres: Vec<i16>,
+    /// A pair `(l, h)` per column, padded: the sum of its bytes is `−(l + 128 · h)`. See [`Dot::correct_zero_point`].
+    column_sums: Vec<i16>,
 }
 
 impl PackedB8 {
-    /// From a weight as the field stores it: `(n, k)`, that is `[out, in]`. The largest magnitude of a column becomes 127.
+    /// From a weight in the layout of checkpoints: `(n, k)`, that is `[out, in]`. The largest magnitude of a column becomes 127.
     ///
     /// # Panics
     /// If `w` does not have `n · k` elements, or `k` is 0 or above [`MAX_K`].
@@ -37,29 +37,31 @@ impl PackedB8 {
         packed
     }
 
-    /// Refills with the transpose of `n` rows of `k` elements, each without `common`, keeping the memory.
+    /// Refills it with the transpose of `n` rows of `k` elements, `common` subtracted from each, reusing its memory.
     pub(crate) fn repack_nk(&mut self, isa: Isa, w: Rows, common: &[f32], n: usize, k: usize) {
         assert!(k > 0 && k <= MAX_K, "PackedB8: k = {k}");
         (self.k, self.n, self.tile) = (k, n, isa.dot_tile_shape());
         let width = self.tile.1;
         let columns = n.next_multiple_of(width);
-        // Every byte is written: padded columns are packed from nothing.
+        // Every byte is written, those of padded columns as zeros.
         self.data.resize(columns * self.padded_k(), 0);
         self.scales.resize(columns, 0.0);
-        self.centres.resize(2 * columns, 0);
+        self.column_sums.resize(2 * columns, 0);
         let mut panels: Vec<_> = self
             .data
             .chunks_exact_mut(width * k.next_multiple_of(4))
-            .zip(self.scales.chunks_exact_mut(width).zip(self.centres.chunks_exact_mut(2 * width)))
+            .zip(self.scales.chunks_exact_mut(width).zip(self.column_sums.chunks_exact_mut(2 * width)))
             .collect();
-        // About 64 Ki bytes a task; fewer are not worth a thread.
+        // About 64 Ki bytes per task; fewer are not worth a thread.
         let group = (65_536 / (k * width)).max(1);
         parallel::for_each_chunk_mut(&mut panels, group, |i, panels| {
             parallel::with_scratch(k, |weights| {
-                parallel::with_bytes(k.next_multiple_of(VECTOR), |row| {
-                    for (p, (bytes, (scales, centres))) in panels.iter_mut().enumerate() {
+                parallel::with_scratch_u8(k.next_multiple_of(VECTOR), |row| {
+                    for (p, (bytes, (scales, column_sums))) in panels.iter_mut().enumerate() {
                         let first = (i * group + p) * width;
-                        isa.dispatch_dots(Pack { w, common, first, n, weights, row, bytes, scales, centres });
+                        let panel =
+                            PackPanel { w, common, first, n, weights, row, bytes, scales, column_sums };
+                        isa.dispatch_dots(panel);
                     }
                 });
             });
@@ -80,12 +82,12 @@ impl PackedB8 {
         self.tile.1
     }
 
-    /// Bytes that it takes.
+    /// Size in bytes.
     pub fn bytes(&self) -> usize {
-        self.data.len() + size_of_val(&self.scales[..]) + size_of_val(&self.centres[..])
+        self.data.len() + size_of_val(&self.scales[..]) + size_of_val(&self.column_sums[..])
     }
 
-    /// Products of the rows `i .. i + MR`, all of one group, with the columns of a panel.
+    /// Products of the rows `i .. i + MR`, all of one group, with the columns of a panel, dequantised.
     #[inline(always)]
     pub(crate) fn products<D: Dot, const MR: usize, const NV: usize>(
         &self,
@@ -101,21 +103,21 @@ impl PackedB8 {
         let acc = dot_tile::<D, MR, NV>(d, self.padded_k() / D::GROUP, rows.tile(i), right);
         let scales_of: [_; NV] =
             array::from_fn(|v| FloatsOf::<D>::load(s, &self.scales[panel * self.tile.1 + v * lanes..]));
-        // Of zeros, it would be filled by a call for every tile.
+        // An array of zeros would be filled by a call to `memset` for every tile.
         let mut out = [scales_of; MR];
         for (r, (acc, out)) in acc.into_iter().zip(&mut out).enumerate() {
             let RowScale { scale, zero } = scales[i + r];
             let scale = FloatsOf::<D>::splat(s, scale);
             for (v, (sums, out)) in acc.into_iter().zip(out).enumerate() {
                 let column = panel * self.tile.1 + v * lanes;
-                let sums = d.centred(sums, zero, &self.centres[2 * column..]);
+                let sums = d.correct_zero_point(sums, zero, &self.column_sums[2 * column..]);
                 *out = d.to_floats(sums).mul(scale.mul(*out));
             }
         }
         out
     }
 
-    /// Rows with their padding, whatever the groups are.
+    /// Number of rows with padding; the same for every size of groups.
     fn padded_k(&self) -> usize {
         self.k.next_multiple_of(4)
     }
@@ -127,24 +129,24 @@ impl PackedB8 {
 }
 
 /// One panel of [`PackedB8`].
-struct Pack<'a> {
+struct PackPanel<'a> {
     w: Rows<'a>,
     common: &'a [f32],
     first: usize,
     n: usize,
-    /// One column, as floats and as bytes.
+    /// Scratch: one column, as floats and as bytes.
     weights: &'a mut [f32],
     row: &'a mut [u8],
     bytes: &'a mut [i8],
     scales: &'a mut [f32],
-    centres: &'a mut [i16],
+    column_sums: &'a mut [i16],
 }
 
-impl DotOp for Pack<'_> {
+impl DotOp for PackPanel<'_> {
     type Output = ();
     #[inline(always)]
     fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
-        let Self { w, common, first, n, weights, row, bytes, scales, centres } = self;
+        let Self { w, common, first, n, weights, row, bytes, scales, column_sums } = self;
         let (width, k) = (scales.len(), common.len());
         for j in 0..width {
             if first + j < n {
@@ -160,12 +162,12 @@ impl DotOp for Pack<'_> {
             }
             row[k..].fill(HALF);
             let row = &row[..k.next_multiple_of(4)];
-            let places = bytes[D::GROUP * j..].chunks_mut(D::GROUP * width);
-            for (place, group) in places.zip(row.chunks_exact(D::GROUP)) {
-                place.iter_mut().zip(group).for_each(|(place, byte)| *place = (byte ^ HALF) as i8);
+            let groups = bytes[D::GROUP * j..].chunks_mut(D::GROUP * width);
+            for (out, group) in groups.zip(row.chunks_exact(D::GROUP)) {
+                out.iter_mut().zip(group).for_each(|(out, byte)| *out = (byte ^ HALF) as i8);
             }
             let sum: i32 = row.iter().map(|&byte| i32::from(byte) - i32::from(HALF)).sum();
-            (centres[2 * j], centres[2 * j + 1]) = ((-sum & 127) as i16, (-sum >> 7) as i16);
+            (column_sums[2 * j], column_sums[2 * j + 1]) = ((-sum & 127) as i16, (-sum >> 7) as i16);
         }
     }
 }

@@ -56,7 +56,7 @@ impl CrossAttention {
         let d = self.q_proj.inputs();
         let n = x.len() / d;
         self.q_proj.forward(run.isa, x, n, q);
-        rope.apply(run.isa, q);
+        rope.rotate_queries(run.isa, q);
         run.tap.tap(|| format!("memory_attention.layers.{index}.cross_attn.q_rope"), &[n, d], q);
     }
 
@@ -69,7 +69,7 @@ impl CrossAttention {
         for span in &memory.spans {
             let (own, others) = rest.split_at_mut(span.tokens * d);
             match span.place {
-                Place::Grid(_) => rope.apply(run.isa, own),
+                Place::Grid(_) => rope.rotate_keys(run.isa, own),
                 Place::Unplaced => {}
             }
             rest = others;

@@ -68,8 +68,8 @@ impl Layer {
         self.norm1.forward(isa, x, normed);
         self.self_q.forward(isa, normed, n, q);
         self.self_k.forward(isa, normed, n, k);
-        rope.apply(isa, q);
-        rope.apply(isa, k);
+        rope.rotate_queries(isa, q);
+        rope.rotate_queries(isa, k);
         run.tap.tap(|| format!("memory_attention.layers.{index}.self_attn.q_rope"), &[n, d], q);
         run.tap.tap(|| format!("memory_attention.layers.{index}.self_attn.k_rope"), &[n, d], k);
         let shape = Shape { batch: 1, heads: 1, nq: n, nk: n, d, dv: d };

@@ -387,7 +387,7 @@ impl VideoPredictor {
                 let side = self.model.config.image_size;
                 let mut run = self.model.run(&mut self.workspace, tap);
                 let mut pixels = run.take(side * side * 3);
-                transforms::video(frame, side, &mut pixels);
+                transforms::video(run.isa, frame, side, &mut pixels);
                 run.tap.stage("resize");
                 let features = self.model.image_encoder.forward(&mut run, pixels);
                 run.tap.stage("encode");

@@ -1,15 +1,15 @@
-//! Weighted values of tokens on grids from 16-bit words: see [`crate::attention::values16`]. Here a block has its own scales.
+//! Weighted values from products of 16-bit integers: see [`crate::attention::values_i16`]. Here each block has its own scales.
 
-use crate::attention::values16::{ONE, scale_of, weight};
-use crate::gemm::int8::{DotTiles, cover_rows};
-use crate::gemm::{KC, pair_tile};
+use super::scratch::Panel;
+use crate::attention::values_i16::{ONE, scale_of, weight};
+use crate::gemm::{KC, Tiles, cover_rows, pair_tile};
 use crate::math;
 use crate::parallel;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa};
 
-/// Values as words, block by block.
+/// Values as integers, block by block.
 #[derive(Clone, Debug)]
-pub(super) struct ValueWords {
+pub(super) struct ValuesI16 {
     dv: usize,
     /// `(blocks, dv)` rows with stride [`KC`].
     data: Vec<i16>,
@@ -17,19 +17,19 @@ pub(super) struct ValueWords {
     scales: Vec<f32>,
 }
 
-/// Those of one block.
+/// The values of one block.
 #[derive(Clone, Copy)]
 pub(super) struct ValueBlock<'a> {
     pub data: &'a [i16],
     scales: &'a [f32],
 }
 
-impl ValueWords {
-    /// Of `(blocks, dv)` rows of [`KC`] values.
+impl ValuesI16 {
+    /// From `(blocks, dv)` rows of [`KC`] values.
     pub fn new(isa: Isa, values: &[f32], dv: usize) -> Self {
         let mut new = Self { dv, data: vec![0; values.len()], scales: vec![0.0; values.len() / KC] };
         parallel::for_each_chunk_mut2(&mut new.data, dv * KC, &mut new.scales, dv, |i, data, scales| {
-            isa.dispatch_dots(ToWords { values: &values[i * dv * KC..], data, scales });
+            isa.dispatch_dots(Quantize { values: &values[i * dv * KC..], data, scales });
         });
         new
     }
@@ -43,88 +43,80 @@ impl ValueWords {
     }
 }
 
-struct ToWords<'a> {
+struct Quantize<'a> {
     values: &'a [f32],
     data: &'a mut [i16],
     scales: &'a mut [f32],
 }
 
-impl DotOp for ToWords<'_> {
+impl DotOp for Quantize<'_> {
     type Output = ();
     #[inline(always)]
     fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
         let (s, lanes) = (d.floats(), FloatsOf::<D>::LANES);
         let rows = self.values.chunks_exact(KC).zip(self.data.chunks_exact_mut(KC));
-        for ((values, words), scale) in rows.zip(self.scales) {
+        for ((values, out), scale) in rows.zip(self.scales) {
             let extent = values.iter().fold(0.0, |extent: f32, v| v.abs().max(extent));
             let inverse;
             (*scale, inverse) = scale_of(extent);
             let inverse = FloatsOf::<D>::splat(s, inverse);
-            for (values, words) in values.chunks_exact(lanes).zip(words.chunks_exact_mut(lanes)) {
-                d.store_words(FloatsOf::<D>::load(s, values).mul(inverse).round(), words);
+            for (values, out) in values.chunks_exact(lanes).zip(out.chunks_exact_mut(lanes)) {
+                d.store_i16(FloatsOf::<D>::load(s, values).mul(inverse).round(), out);
             }
         }
     }
 }
 
-/// The scores of one panel of queries and one block of tokens to weights, and the weighted values onto the sums.
+/// A step of the online softmax for one panel of queries and one block of `count` tokens, whose scores and their maximum are in
+/// `panel`: scores to weights, and the weighted values onto the sums.
 pub(super) struct Accumulate<'a> {
     pub count: usize,
     pub values: ValueBlock<'a>,
-    /// `(count, width)`.
-    pub scores: &'a [f32],
-    /// Room for `(KC, width)`.
-    pub weights: &'a mut [i16],
-    /// `(width)` each. The largest score of the block; afterwards what the new sums are multiplied by.
-    pub block_max: &'a mut [f32],
-    /// What the sums before are multiplied by.
-    pub correction: &'a mut [f32],
-    pub max: &'a mut [f32],
-    pub total: &'a mut [f32],
-    /// `(dv, width)`.
-    pub sums: &'a mut [f32],
+    pub panel: Panel<'a>,
 }
 
 impl DotOp for Accumulate<'_> {
     type Output = ();
     #[inline(always)]
     fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
+        let Self { count, values, panel } = self;
         let (s, lanes) = (d.floats(), FloatsOf::<D>::LANES);
-        let width = self.max.len();
-        let nothing = FloatsOf::<D>::splat(s, 0.0);
+        let width = panel.max.len();
+        let zero = FloatsOf::<D>::splat(s, 0.0);
         for first in (0..width).step_by(lanes) {
-            let block_max = FloatsOf::<D>::load(s, &self.block_max[first..]);
-            let mut sum = nothing;
-            let pairs = self.scores[..self.count * width].chunks(2 * width);
-            for (scores, weights) in pairs.zip(self.weights.chunks_exact_mut(2 * width)) {
-                let mut pair = [nothing; 2];
+            let block_max = FloatsOf::<D>::load(s, &panel.block_max[first..]);
+            let mut sum = zero;
+            let pairs = panel.scores[..count * width].chunks(2 * width);
+            for (scores, weights) in pairs.zip(panel.weights_i16.chunks_exact_mut(2 * width)) {
+                let mut pair = [zero; 2];
                 for (weights, scores) in pair.iter_mut().zip(scores.chunks_exact(width)) {
                     *weights = weight(s, FloatsOf::<D>::load(s, &scores[first..]), block_max);
                     sum = sum.add(*weights);
                 }
                 d.store_pairs(pair, &mut weights[2 * first..]);
             }
-            let old_max = FloatsOf::<D>::load(s, &self.max[first..]);
+            let old_max = FloatsOf::<D>::load(s, &panel.max[first..]);
             let max = old_max.max(block_max);
             let old = math::exp2_negative(s, old_max.sub(max));
             let new = math::exp2_negative(s, block_max.sub(max)).mul(FloatsOf::<D>::splat(s, 1.0 / ONE));
-            let total = FloatsOf::<D>::load(s, &self.total[first..]);
-            total.mul_add(old, sum.mul(new)).store(&mut self.total[first..]);
-            max.store(&mut self.max[first..]);
-            old.store(&mut self.correction[first..]);
-            new.store(&mut self.block_max[first..]);
+            let total = FloatsOf::<D>::load(s, &panel.total[first..]);
+            total.mul_add(old, sum.mul(new)).store(&mut panel.total[first..]);
+            max.store(&mut panel.max[first..]);
+            old.store(&mut panel.correction[first..]);
+            // From here on the factor of the new sums.
+            new.store(&mut panel.block_max[first..]);
         }
         for first in (0..width).step_by(NV * lanes) {
             let mut update = Update {
-                pairs: self.count.div_ceil(2),
+                pairs: count.div_ceil(2),
                 first,
-                values: self.values,
-                weights: self.weights,
-                old: self.correction,
-                new: self.block_max,
-                sums: self.sums,
+                values,
+                weights: panel.weights_i16,
+                old: panel.correction,
+                new: panel.block_max,
+                sums: panel.sums,
             };
-            cover_rows::<D, MR, NV>(d, self.values.scales.len(), 0, &mut update);
+            cover_rows::<D, MR, NV>(d, values.scales.len(), 0, &mut update);
         }
     }
 }
@@ -140,18 +132,18 @@ struct Update<'a> {
     sums: &'a mut [f32],
 }
 
-impl DotTiles for Update<'_> {
+impl<D: Dot> Tiles<D> for Update<'_> {
     #[inline(always)]
-    fn tile<D: Dot, const MR: usize, const NV: usize>(&mut self, d: D, _: usize, i: usize) {
+    fn tile<const MR: usize, const NV: usize>(&mut self, d: D, _: usize, i: usize) {
         let (s, lanes, width) = (d.floats(), FloatsOf::<D>::LANES, self.old.len());
         let right = (&self.weights[2 * self.first..], 2 * width);
-        let acc = pair_tile::<D, MR, NV>(d, self.pairs, &self.values.data[i * KC..], right);
+        let products = pair_tile::<D, MR, NV>(d, self.pairs, &self.values.data[i * KC..], right);
         for (v, first) in (self.first..).step_by(lanes).take(NV).enumerate() {
             let [old, new] = [self.old, self.new].map(|x| FloatsOf::<D>::load(s, &x[first..]));
-            for (r, acc) in acc.iter().enumerate() {
+            for (r, products) in products.iter().enumerate() {
                 let scale = FloatsOf::<D>::splat(s, self.values.scales[i + r]);
                 let sum = &mut self.sums[(i + r) * width + first..];
-                let x = d.to_floats(acc[v]).mul(scale).mul(new);
+                let x = d.to_floats(products[v]).mul(scale).mul(new);
                 FloatsOf::<D>::load(s, sum).mul_add(old, x).store(sum);
             }
         }

@@ -1,31 +1,13 @@
-//! AVX-512 VNNI: sixteen groups of four products added in one instruction.
+//! Integer dot products of AVX-512 VNNI: sixteen groups of four products added in one instruction.
 //!
-//! Shared invariant of every `unsafe` block below: the token exists only after [`Avx512Vnni::detect`] saw `avx512vnni` beside
-//! what [`Avx512::detect`] saw.
+//! Shared invariant of every `unsafe` block below: the token exists only after [`Avx512Vnni::detect`] found `avx512vnni` and
+//! [`Avx512::detect`] found its list.
 
 use std::arch::x86_64::*;
 
-use super::{Dot, DotOp};
-use crate::simd::Avx512;
-use crate::simd::avx512::F32x16;
-
-/// Token: the host has AVX-512 with VNNI.
-#[derive(Clone, Copy, Debug)]
-pub struct Avx512Vnni(Avx512);
-
-impl Avx512Vnni {
-    /// The token, if the host has the instruction set.
-    #[inline]
-    pub fn detect(floats: Avx512) -> Option<Self> {
-        is_x86_feature_detected!("avx512vnni").then_some(Self(floats))
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")]
-fn gateway<O: DotOp>(d: Avx512Vnni, op: O) -> O::Output {
-    // 27 sums, 3 of B, 1 of A, of 32.
-    op.eval::<Avx512Vnni, 9, 3>(d)
-}
+use super::avx512::F32x16;
+use super::{Avx512, Avx512Vnni};
+use crate::simd::{Dot, DotOp};
 
 impl Dot for Avx512Vnni {
     type Floats = Avx512;
@@ -36,7 +18,7 @@ impl Dot for Avx512Vnni {
 
     #[inline(always)]
     fn floats(self) -> Avx512 {
-        self.0
+        self.avx512()
     }
     #[inline(always)]
     fn zero(self) -> __m512i {
@@ -59,17 +41,17 @@ impl Dot for Avx512Vnni {
         unsafe { _mm512_dpbusd_epi32(sums, a, b) }
     }
     #[inline(always)]
-    fn store_left(self, x: F32x16, out: &mut [u8]) {
-        self.store_bytes(x, out);
+    fn store_lhs(self, x: F32x16, out: &mut [u8]) {
+        self.store_u8(x, out);
     }
     #[inline(always)]
     unsafe fn splat_pair(self, x: *const i16) -> __m512i {
-        // SAFETY: the token proves the feature; the caller promises two readable words.
+        // SAFETY: the token proves the feature; the caller promises two readable integers.
         unsafe { _mm512_set1_epi32(x.cast::<i32>().read_unaligned()) }
     }
     #[inline(always)]
     unsafe fn load_pairs(self, x: *const i16) -> __m512i {
-        // SAFETY: the token proves the feature; the caller promises thirty-two readable words.
+        // SAFETY: the token proves the feature; the caller promises thirty-two readable integers.
         unsafe { _mm512_loadu_si512(x.cast()) }
     }
     #[inline(always)]
@@ -85,7 +67,7 @@ impl Dot for Avx512Vnni {
     #[inline(always)]
     fn store_pairs(self, x: [F32x16; 2], out: &mut [i16]) {
         assert!(out.len() >= 32);
-        // SAFETY: the token proves the feature; thirty-two words fit, asserted above.
+        // SAFETY: the token proves the feature; `out` has room for thirty-two integers, asserted above.
         unsafe {
             let [low, high] = x.map(|x| _mm512_cvtps_epi32(x.0));
             let low = _mm512_and_si512(low, _mm512_set1_epi32(0xffff));
@@ -93,12 +75,12 @@ impl Dot for Avx512Vnni {
         }
     }
     #[inline(always)]
-    fn store_words(self, x: F32x16, out: &mut [i16]) {
+    fn store_i16(self, x: F32x16, out: &mut [i16]) {
         assert!(out.len() >= 16);
-        // SAFETY: the token proves the feature; sixteen words fit, asserted above.
+        // SAFETY: the token proves the feature; `out` has room for sixteen integers, asserted above.
         unsafe {
-            let words = _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(x.0));
-            _mm256_storeu_si256(out.as_mut_ptr().cast(), words);
+            let integers = _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(x.0));
+            _mm256_storeu_si256(out.as_mut_ptr().cast(), integers);
         }
     }
     #[inline(always)]
@@ -107,18 +89,18 @@ impl Dot for Avx512Vnni {
         F32x16(unsafe { _mm512_cvtepi32_ps(sums) })
     }
     #[inline(always)]
-    fn centred(self, sums: __m512i, zero: u8, pairs: &[i16]) -> __m512i {
+    fn correct_zero_point(self, sums: __m512i, zero: u8, pairs: &[i16]) -> __m512i {
         assert!(pairs.len() >= 32);
-        // SAFETY: the token proves the feature; sixteen pairs are there, asserted above.
+        // SAFETY: the token proves the feature; `pairs` has sixteen pairs, asserted above.
         unsafe {
             let zero = _mm512_set1_epi32(i32::from(zero) * (1 + (128 << 16)));
             _mm512_dpwssd_epi32(sums, zero, _mm512_loadu_si512(pairs.as_ptr().cast()))
         }
     }
     #[inline(always)]
-    fn store_bytes(self, x: F32x16, out: &mut [u8]) {
+    fn store_u8(self, x: F32x16, out: &mut [u8]) {
         assert!(out.len() >= 16);
-        // SAFETY: the token proves the feature; sixteen bytes fit, asserted above.
+        // SAFETY: the token proves the feature; `out` has room for sixteen bytes, asserted above.
         unsafe {
             let bytes = _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(x.0));
             _mm_storeu_si128(out.as_mut_ptr().cast(), bytes);
@@ -126,7 +108,6 @@ impl Dot for Avx512Vnni {
     }
     #[inline]
     fn run_dots<O: DotOp>(self, op: O) -> O::Output {
-        // SAFETY: the token proves that the features of `gateway` are present.
-        unsafe { gateway(self, op) }
+        self.enter_dots(op)
     }
 }

@@ -1,4 +1,4 @@
-//! Weighted values from 16-bit words.
+//! Weighted values from products of 16-bit integers.
 //!
 //! ```text
 //! for a query and at most KEYS keys, with m the largest of their scores S:
@@ -6,49 +6,44 @@
 //!   Σ 2^(S − M) · v ≈ s_v · 2^(m − M) / 4096 · Σ p · w       the sum exact in 32 bits
 //! ```
 //!
-//! `M` is the largest score of all keys, as always. With a scale for every block of keys many small weights are not lost beside
-//! one large one elsewhere; and as the weights are added up as rounded, they add up to one.
+//! `M` is the largest score of all keys. Weights relative to the maximum of their own block keep their precision beside a large
+//! weight in another block. The normaliser is the sum of the rounded weights, so the weights used add up to one.
 
 use std::ops::Range;
 
 use super::flash::{QUERIES, Running, Values};
 use super::{KEYS, fold_columns};
-use crate::gemm::int8::{DotTiles, cover};
-use crate::gemm::{KC, Rows, pair_tile};
+use crate::gemm::{KC, Rows, Tiles, cover, pair_tile};
 use crate::math;
 use crate::parallel;
 use crate::rows;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa, Simd};
 
-/// A weight of one, the largest.
+/// The integer of a weight of one, the largest.
 pub(super) const ONE: f32 = 4096.0;
 /// Its logarithm in base two.
 const LOG2_ONE: f32 = 12.0;
 /// The largest magnitude of a value.
-pub(super) const MOST_OF_VALUE: f32 = 2047.0;
-const _: () = assert!(KEYS as i64 * ONE as i64 * MOST_OF_VALUE as i64 <= i32::MAX as i64);
+pub(super) const MAX_VALUE: f32 = 2047.0;
+const _: () = assert!(KEYS as i64 * ONE as i64 * MAX_VALUE as i64 <= i32::MAX as i64);
 
-/// `2^(score − max)` as a weight.
+/// `2^(score − max)` times [`ONE`], rounded.
 #[inline(always)]
 pub(super) fn weight<S: Simd>(s: S, score: S::F32, max: S::F32) -> S::F32 {
     math::exp2_coarse(s, score.sub(max.sub(S::F32::splat(s, LOG2_ONE)))).round()
 }
 
-/// The scale and the inverse of values up to `extent`.
+/// The scale and its inverse for values of magnitude up to `extent`.
 #[inline(always)]
 pub(super) fn scale_of(extent: f32) -> (f32, f32) {
     // Below the smallest normal number the inverse would overflow.
-    if extent / MOST_OF_VALUE < f32::MIN_POSITIVE {
-        (1.0, 1.0)
-    } else {
-        (extent / MOST_OF_VALUE, MOST_OF_VALUE / extent)
-    }
+    if extent / MAX_VALUE < f32::MIN_POSITIVE { (1.0, 1.0) } else { (extent / MAX_VALUE, MAX_VALUE / extent) }
 }
 
-/// `(n, dv)` values as words, cut into blocks of [`KEYS`] rows and panels of `NR` columns. A panel is contiguous: for every two
-/// rows the pair of words of each column. Rows and columns are padded with zeros.
+/// `(n, dv)` values as integers, cut into blocks of [`KEYS`] rows and panels of `NR` columns. A panel is contiguous: for every two
+/// rows the pair of integers of each column. Rows and columns are padded with zeros.
 #[derive(Debug, Default)]
-pub(super) struct Values16 {
+pub(super) struct ValuesI16 {
     columns: usize,
     panels: usize,
     width: usize,
@@ -58,14 +53,14 @@ pub(super) struct Values16 {
     inverses: Vec<f32>,
 }
 
-impl Values16 {
+impl ValuesI16 {
     fn panel(&self, block: usize, panel: usize) -> &[i16] {
         let len = KEYS * self.width;
         &self.data[(block * self.panels + panel) * len..][..len]
     }
 }
 
-impl Values for Values16 {
+impl Values for ValuesI16 {
     fn pack(&mut self, isa: Isa, values: Rows, n: usize, dv: usize) {
         self.width = isa.dot_tile_shape().1;
         (self.columns, self.panels) = (dv, dv.div_ceil(self.width));
@@ -77,7 +72,7 @@ impl Values for Values16 {
             (*scale, *inverse) = scale_of(*inverse);
         }
         let block = KEYS * columns;
-        // Every word is written, or is not read: those after the last pair.
+        // Every integer up to the last pair is written; those after it are not read.
         self.data.resize(n.div_ceil(KEYS) * block, 0);
         let (width, inverses) = (self.width, &self.inverses);
         parallel::for_each_chunk_mut(&mut self.data, block, |i, data| {
@@ -95,13 +90,13 @@ impl Values for Values16 {
         scores: &mut [f32],
         running: &mut Running,
     ) {
-        parallel::with_words(running.max.len() * KC, |words| {
-            isa.dispatch_dots(Accumulate { values: self, keys, scores, words, running });
+        parallel::with_scratch_i16(running.max.len() * KC, |weights| {
+            isa.dispatch_dots(Accumulate { values: self, keys, scores, weights, running });
         });
     }
 }
 
-/// One block of [`Values16`].
+/// One block of [`ValuesI16`].
 struct Pack<'a> {
     values: Rows<'a>,
     count: usize,
@@ -136,11 +131,11 @@ impl DotOp for Pack<'_> {
 }
 
 struct Accumulate<'a, 'r> {
-    values: &'a Values16,
+    values: &'a ValuesI16,
     keys: Range<usize>,
-    /// Rows with stride [`KC`], and the weights of these.
+    /// Rows with stride [`KC`]; so are `weights`, which are written.
     scores: &'a mut [f32],
-    words: &'a mut [i16],
+    weights: &'a mut [i16],
     running: &'a mut Running<'r>,
 }
 
@@ -148,25 +143,24 @@ impl DotOp for Accumulate<'_, '_> {
     type Output = ();
     #[inline(always)]
     fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
-        let Self { values, keys, scores, words, running } = self;
+        let Self { values, keys, scores, weights, running } = self;
         let (s, lanes) = (d.floats(), FloatsOf::<D>::LANES);
         let m = running.max.len();
-        // What the sums before and the new ones are multiplied by.
+        // The factors of the sums so far and of the new ones.
         let mut factors = [(0.0, 0.0); QUERIES];
         let padded = keys.len().next_multiple_of(lanes);
-        for (r, (scores, words)) in
-            scores.chunks_exact_mut(KC).zip(words.chunks_exact_mut(KC)).take(m).enumerate()
-        {
+        let rows_of_both = scores.chunks_exact_mut(KC).zip(weights.chunks_exact_mut(KC));
+        for (r, (scores, weights)) in rows_of_both.take(m).enumerate() {
             let block_max = rows::row_max(s, &scores[..keys.len()]);
-            // The weights of what is not there are zero.
+            // Padding gets weight zero.
             scores[keys.len()..padded].fill(f32::NEG_INFINITY);
             let shift = FloatsOf::<D>::splat(s, block_max);
             let mut sum = FloatsOf::<D>::splat(s, 0.0);
-            let vectors = scores[..padded].chunks_exact(lanes).zip(words.chunks_exact_mut(lanes));
-            for (scores, words) in vectors {
+            let vectors = scores[..padded].chunks_exact(lanes).zip(weights.chunks_exact_mut(lanes));
+            for (scores, out) in vectors {
                 let weights = weight(s, FloatsOf::<D>::load(s, scores), shift);
                 sum = sum.add(weights);
-                d.store_words(weights, words);
+                d.store_i16(weights, out);
             }
             let max = running.max[r].max(block_max);
             let (old, new) = ((running.max[r] - max).exp2(), (block_max - max).exp2() / ONE);
@@ -179,32 +173,32 @@ impl DotOp for Accumulate<'_, '_> {
             values,
             block: keys.start / KEYS,
             pairs: keys.len().div_ceil(2),
-            words,
+            weights,
             factors: &factors,
             sums,
             stride: *stride,
         };
-        cover::<D, MR, NV>(d, (m, values.columns), &mut sums);
+        cover::<D, MR, NV>(d, lanes, (m, values.columns), &mut sums);
     }
 }
 
 struct Sums<'a> {
-    values: &'a Values16,
+    values: &'a ValuesI16,
     block: usize,
     pairs: usize,
-    words: &'a [i16],
+    weights: &'a [i16],
     factors: &'a [(f32, f32)],
     sums: &'a mut [f32],
     stride: usize,
 }
 
-impl DotTiles for Sums<'_> {
+impl<D: Dot> Tiles<D> for Sums<'_> {
     #[inline(always)]
-    fn tile<D: Dot, const MR: usize, const NV: usize>(&mut self, d: D, panel: usize, i: usize) {
+    fn tile<const MR: usize, const NV: usize>(&mut self, d: D, panel: usize, i: usize) {
         let (s, lanes) = (d.floats(), FloatsOf::<D>::LANES);
         let width = self.values.width;
         let right = (self.values.panel(self.block, panel), 2 * width);
-        let acc = pair_tile::<D, MR, NV>(d, self.pairs, &self.words[i * KC..], right);
+        let acc = pair_tile::<D, MR, NV>(d, self.pairs, &self.weights[i * KC..], right);
         let scales: [_; NV] =
             std::array::from_fn(|v| FloatsOf::<D>::load(s, &self.values.scales[panel * width + v * lanes..]));
         for (r, acc) in acc.into_iter().enumerate() {

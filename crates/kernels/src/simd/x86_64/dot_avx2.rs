@@ -1,23 +1,19 @@
-//! AVX2's product of unsigned and signed bytes saturates at 16 bits, and keeping below that takes twice the instructions. So bytes become
-//! words, of which it adds two exact products.
+//! Integer dot products of AVX2.
 //!
-//! Shared invariant of every `unsafe` block below: the token exists only after [`Avx2::detect`] saw `avx2`.
+//! `vpmaddubsw`, its product of unsigned and signed bytes, saturates at 16 bits, and staying below that takes twice the
+//! instructions. So bytes are widened to 16 bits, and `vpmaddwd` adds two exact products of those.
+//!
+//! Shared invariant of every `unsafe` block below: the token exists only after [`Avx2::detect`] found `avx2`.
 
 use std::arch::x86_64::*;
 
-use super::{Dot, DotOp};
-use crate::simd::Avx2;
-use crate::simd::avx2::F32x8;
+use super::Avx2;
+use super::avx2::F32x8;
+use crate::simd::{Dot, DotOp};
 
-#[target_feature(enable = "avx2,fma,f16c")]
-fn gateway<O: DotOp>(d: Avx2, op: O) -> O::Output {
-    // 12 sums, 2 of B, 1 of A, 1 for products, of 16.
-    op.eval::<Avx2, 6, 2>(d)
-}
-
-/// Integral floats within 16 bits as words.
+/// Integral floats within 16 bits as 16-bit integers.
 #[inline(always)]
-fn words(x: F32x8) -> __m128i {
+fn to_i16(x: F32x8) -> __m128i {
     // SAFETY: the value proves the feature.
     unsafe {
         let x = _mm256_cvtps_epi32(x.0);
@@ -56,19 +52,19 @@ impl Dot for Avx2 {
         self.dot_pairs(sums, a, b)
     }
     #[inline(always)]
-    fn store_left(self, x: F32x8, out: &mut [u8]) {
+    fn store_lhs(self, x: F32x8, out: &mut [u8]) {
         assert!(out.len() >= 16);
-        // SAFETY: the token proves the feature; eight words fit, asserted above.
-        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), words(x)) }
+        // SAFETY: the token proves the feature; `out` has room for eight integers, asserted above.
+        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), to_i16(x)) }
     }
     #[inline(always)]
     unsafe fn splat_pair(self, x: *const i16) -> __m256i {
-        // SAFETY: the token proves the feature; the caller promises two readable words.
+        // SAFETY: the token proves the feature; the caller promises two readable integers.
         unsafe { _mm256_set1_epi32(x.cast::<i32>().read_unaligned()) }
     }
     #[inline(always)]
     unsafe fn load_pairs(self, x: *const i16) -> __m256i {
-        // SAFETY: the token proves the feature; the caller promises sixteen readable words.
+        // SAFETY: the token proves the feature; the caller promises sixteen readable integers.
         unsafe { _mm256_loadu_si256(x.cast()) }
     }
     #[inline(always)]
@@ -84,7 +80,7 @@ impl Dot for Avx2 {
     #[inline(always)]
     fn store_pairs(self, x: [F32x8; 2], out: &mut [i16]) {
         assert!(out.len() >= 16);
-        // SAFETY: the token proves the feature; sixteen words fit, asserted above.
+        // SAFETY: the token proves the feature; `out` has room for sixteen integers, asserted above.
         unsafe {
             let [low, high] = x.map(|x| _mm256_cvtps_epi32(x.0));
             let low = _mm256_and_si256(low, _mm256_set1_epi32(0xffff));
@@ -92,10 +88,10 @@ impl Dot for Avx2 {
         }
     }
     #[inline(always)]
-    fn store_words(self, x: F32x8, out: &mut [i16]) {
+    fn store_i16(self, x: F32x8, out: &mut [i16]) {
         assert!(out.len() >= 8);
-        // SAFETY: the token proves the feature; eight words fit, asserted above.
-        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), words(x)) }
+        // SAFETY: the token proves the feature; `out` has room for eight integers, asserted above.
+        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), to_i16(x)) }
     }
     #[inline(always)]
     fn to_floats(self, sums: __m256i) -> F32x8 {
@@ -103,9 +99,9 @@ impl Dot for Avx2 {
         F32x8(unsafe { _mm256_cvtepi32_ps(sums) })
     }
     #[inline(always)]
-    fn centred(self, sums: __m256i, zero: u8, pairs: &[i16]) -> __m256i {
+    fn correct_zero_point(self, sums: __m256i, zero: u8, pairs: &[i16]) -> __m256i {
         assert!(pairs.len() >= 16);
-        // SAFETY: the token proves the feature; eight pairs are there, asserted above.
+        // SAFETY: the token proves the feature; `pairs` has eight pairs, asserted above.
         unsafe {
             let zero = _mm256_set1_epi32(i32::from(zero) * (1 + (128 << 16)));
             let pairs = _mm256_loadu_si256(pairs.as_ptr().cast());
@@ -113,9 +109,9 @@ impl Dot for Avx2 {
         }
     }
     #[inline(always)]
-    fn store_bytes(self, x: F32x8, out: &mut [u8]) {
+    fn store_u8(self, x: F32x8, out: &mut [u8]) {
         assert!(out.len() >= 8);
-        // SAFETY: the token proves the feature; eight bytes fit, asserted above.
+        // SAFETY: the token proves the feature; `out` has room for eight bytes, asserted above.
         unsafe {
             let x = _mm256_cvtps_epi32(x.0);
             let words = _mm_packus_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x));
@@ -124,7 +120,6 @@ impl Dot for Avx2 {
     }
     #[inline]
     fn run_dots<O: DotOp>(self, op: O) -> O::Output {
-        // SAFETY: the token proves that the features of `gateway` are present.
-        unsafe { gateway(self, op) }
+        self.enter_dots(op)
     }
 }

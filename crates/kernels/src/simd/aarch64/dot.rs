@@ -1,30 +1,39 @@
-//! ARM's product of bytes, which ARMv8.2 may and ARMv8.4 must have: both operands signed, four products added to every lane. So left
-//! elements are kept less 128, and [`Dot::centred`] gives back what that takes from a sum. Words and floats are those of the floor.
+//! ARM's dot product of bytes, optional in ARMv8.2 and mandatory in ARMv8.4: four products added to every lane.
 //!
-//! Shared invariant of every `unsafe` block below: the token exists only after [`Dotprod::detect`] saw `dotprod`.
+//! Both of its operands are signed, so elements of a left operand are stored minus 128, and [`Dot::correct_zero_point`] adds
+//! back what that takes from a sum. 16-bit integers and floats are those of [`Portable`].
+//!
+//! The instruction is inline assembly because its intrinsic, `vdotq_s32`, is unstable up to Rust 1.95
+//! (`stdarch_neon_dotprod`, rust-lang/rust#117224). `.arch_extension` lets the assembler accept it without a
+//! `#[target_feature]` gateway, so the surrounding code stays that of the portable vectors.
+//!
+//! Shared invariant of every `unsafe` block below: the token exists only after [`Dotprod::detect`] found `dotprod`.
 
 use std::arch::aarch64::*;
-use std::arch::{asm, is_aarch64_feature_detected};
+use std::arch::asm;
 use std::mem::transmute;
 
 use wide::{i16x16, i32x8};
 
-use super::portable::plus_centres;
-use super::{Dot, DotOp};
-use crate::simd::Portable;
-use crate::simd::portable::F32x8;
+use crate::simd::portable::{F32x8, add_times_zero_point};
+use crate::simd::{Dot, DotOp, Portable};
 
-/// What left elements are kept less.
+/// What is subtracted from elements of a left operand.
 const OFFSET: u8 = 128;
 
-/// Token: the host has NEON with products of bytes.
+/// Token: the host has NEON with dot products of bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Dotprod(());
 
 impl Dotprod {
-    /// The token, if the host has the instruction set.
+    /// Its name in `SAM2_ISA`, in benchmarks and in tests.
+    pub const NAME: &'static str = "dotprod";
+    /// The features that [`Self::detect`] requires.
+    pub const FEATURES: &'static [&'static str] = &["dotprod"];
+
+    /// The token, if the host has the instruction.
     pub fn detect() -> Option<Self> {
-        is_aarch64_feature_detected!("dotprod").then_some(Self(()))
+        std::arch::is_aarch64_feature_detected!("dotprod").then_some(Self(()))
     }
 }
 
@@ -59,7 +68,7 @@ impl Dot for Dotprod {
         // SAFETY: both are eight 32-bit integers in order.
         let [mut low, mut high] = unsafe { transmute::<i32x8, [int32x4_t; 2]>(sums) };
         for (sums, (a, b)) in [&mut low, &mut high].into_iter().zip(a.into_iter().zip(b)) {
-            // SAFETY: the token proves the feature. Registers alone are read and written.
+            // SAFETY: the token proves the feature; the instruction reads and writes registers only.
             unsafe {
                 asm!(
                     ".arch_extension dotprod",
@@ -75,8 +84,8 @@ impl Dot for Dotprod {
         unsafe { transmute::<[int32x4_t; 2], i32x8>([low, high]) }
     }
     #[inline(always)]
-    fn store_left(self, x: F32x8, out: &mut [u8]) {
-        self.store_bytes(x, out);
+    fn store_lhs(self, x: F32x8, out: &mut [u8]) {
+        self.store_u8(x, out);
         out[..8].iter_mut().for_each(|byte| *byte ^= OFFSET);
     }
     #[inline(always)]
@@ -102,24 +111,24 @@ impl Dot for Dotprod {
         Portable.store_pairs(x, out);
     }
     #[inline(always)]
-    fn store_words(self, x: F32x8, out: &mut [i16]) {
-        Portable.store_words(x, out);
+    fn store_i16(self, x: F32x8, out: &mut [i16]) {
+        Portable.store_i16(x, out);
     }
     #[inline(always)]
     fn to_floats(self, sums: i32x8) -> F32x8 {
         Portable.to_floats(sums)
     }
     #[inline(always)]
-    fn centred(self, sums: i32x8, zero: u8, pairs: &[i16]) -> i32x8 {
-        plus_centres(sums, i16::from(zero) - i16::from(OFFSET), pairs)
+    fn correct_zero_point(self, sums: i32x8, zero: u8, pairs: &[i16]) -> i32x8 {
+        add_times_zero_point(sums, i16::from(zero) - i16::from(OFFSET), pairs)
     }
     #[inline(always)]
-    fn store_bytes(self, x: F32x8, out: &mut [u8]) {
-        Portable.store_bytes(x, out);
+    fn store_u8(self, x: F32x8, out: &mut [u8]) {
+        Portable.store_u8(x, out);
     }
     #[inline]
     fn run_dots<O: DotOp>(self, op: O) -> O::Output {
-        // 8×8 sums: 16 registers, 2 of B, 1 of A, of 32. More columns than the tile of floats has there may not be.
+        // 8×8 sums in 16 registers, 2 of B, 1 of A, of 32. Its columns must divide those of the tile of floats, which are eight.
         op.eval::<Self, 8, 1>(self)
     }
 }

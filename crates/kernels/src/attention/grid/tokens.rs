@@ -1,34 +1,30 @@
-//! Tokens on copies of a grid, arranged for attention without keys.
+//! Tokens on copies of a grid, arranged in the order in which attention without keys reads them.
 
 use super::MAX_COPIES;
-use super::scores16::{self, InputWords};
-use super::values16::ValueWords;
+use super::scores_i16::InputsI16;
+use super::values_i16::ValuesI16;
 use crate::attention::KEYS;
 use crate::gemm::KC;
 use crate::parallel;
 use crate::simd::Isa;
 
-/// Columns of a strip: see [`Order`].
-const STRIP: usize = 4;
-
-/// Tokens in the order in which [`super::GridKeys::attend`] reads them: once arranged, good for any number of projections.
+/// Tokens in the order in which [`super::GridKeys::attend`] reads them. Arranged once, they serve any number of projections.
 #[derive(Clone, Debug)]
 pub struct GridTokens {
     pub(super) cells: usize,
     pub(super) m: usize,
     pub(super) dv: usize,
     pub(super) tile: (usize, usize),
-    pub(super) placeless: usize,
+    pub(super) unplaced: usize,
     pub(super) order: Order,
     pub(super) groups: Vec<Group>,
-    /// Whether the inputs are words.
-    pub(super) words: bool,
-    /// Of the placeless tokens: `(dv)` rows with stride [`KC`] for every KC of them.
-    pub(super) placeless_values: Vec<f32>,
+    /// Whether inputs and values are 16-bit integers.
+    pub(super) quantized: bool,
+    /// Values of the unplaced tokens: `(dv)` rows with stride [`KC`] for every [`KEYS`] of them.
+    pub(super) unplaced_values: Vec<f32>,
 }
 
-/// In which order the cells of the grid are taken: strips of columns from left to right, each row by row. What a block of queries needs of
-/// the columns of a strip stays in L2 on the way down.
+/// Cell order: column strips, left to right; within a strip, row by row. Keeps a strip's column scores in L2.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Order {
     side: usize,
@@ -36,19 +32,13 @@ pub(super) struct Order {
 }
 
 impl Order {
-    fn new(isa: Isa, words: bool, side: usize) -> Self {
-        let strip = match isa {
-            // L2 has room for the whole grid, or they are half as large.
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512(_) => side,
-            _ if words => side,
-            _ if side.is_multiple_of(STRIP) => STRIP,
-            _ => side,
-        };
-        Self { side, strip }
+    fn new(isa: Isa, quantized: bool, side: usize) -> Self {
+        // In 16 bits the column scores are half as large.
+        let strip = isa.tuning().grid_strip.filter(|&strip| !quantized && side.is_multiple_of(strip));
+        Self { side, strip: strip.unwrap_or(side) }
     }
 
-    /// Column and row of the cell that comes as number `i`.
+    /// Column and row of the `i`-th cell in this order.
     #[inline(always)]
     pub fn place(self, i: usize) -> (usize, usize) {
         let Self { side, strip } = self;
@@ -56,14 +46,14 @@ impl Order {
         (left + i % strip, i / strip)
     }
 
-    /// Which cell of the grid, row by row, comes as number `i`.
+    /// Row-major index of the `i`-th cell in this order.
     fn cell(self, i: usize) -> usize {
         let (x, y) = self.place(i);
         y * self.side + x
     }
 }
 
-/// Some of the copies.
+/// Some of the copies, at most [`MAX_COPIES`] and `MR`.
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     pub copies: usize,
@@ -71,17 +61,17 @@ pub(super) struct Group {
 }
 
 /// Inputs and values. The values are, per block of cells, `dv` rows with stride [`KC`]; a column is a token, the copies of a cell
-/// side by side.
+/// adjacent.
 #[derive(Clone, Debug)]
 pub(super) enum GroupTokens {
     F32 {
-        /// `(cells, m, copies)`, the cells in [`Order`] as everywhere.
+        /// `(cells, m, copies)`, the cells in [`Order`].
         inputs: Vec<f32>,
         values: Vec<f32>,
     },
-    Int16 {
-        inputs: InputWords,
-        values: ValueWords,
+    I16 {
+        inputs: InputsI16,
+        values: ValuesI16,
     },
 }
 
@@ -92,8 +82,8 @@ impl Group {
 }
 
 impl GridTokens {
-    /// From `inputs`, `(T · cells + E, m)`, of the keys, and `values`, `(T · cells + E, dv)`: `copies` T of a grid of
-    /// `cells`, then the E tokens that have no place. The inputs of those are not read.
+    /// From the keys' `inputs`, `(T · cells + E, m)`, and `values`, `(T · cells + E, dv)`: `copies` is `(T, cells)`, T copies of a
+    /// grid of `cells`; the E tokens after them have no place. Their inputs are not read.
     ///
     /// # Panics
     /// If the sizes do not agree.
@@ -102,8 +92,8 @@ impl GridTokens {
         Self::arrange(isa, copies, inputs, values, false)
     }
 
-    /// [`Self::new`] for scores and weighted values from exact sums of 16-bit products: less work with VNNI, and with
-    /// [`super::GridKeys::int16`] the output moves by about 2e-3 of its length.
+    /// [`Self::new`] for scores and weighted values from exact sums of 16-bit products: less work with VNNI. With
+    /// [`super::GridKeys::int16`] the relative L2 error of the output is about 2e-3.
     ///
     /// # Panics
     /// If the sizes do not agree.
@@ -118,7 +108,7 @@ impl GridTokens {
         (copies, cells): (usize, usize),
         (inputs, m): (&[f32], usize),
         (values, dv): (&[f32], usize),
-        words: bool,
+        quantized: bool,
     ) -> Self {
         let tokens = inputs.len() / m;
         assert!(
@@ -127,43 +117,37 @@ impl GridTokens {
             inputs.len(),
             values.len()
         );
-        let most = MAX_COPIES.min(isa.tile_shape().0);
-        let count = copies.div_ceil(most);
-        let order = Order::new(isa, words, cells.isqrt());
+        let count = copies.div_ceil(MAX_COPIES.min(isa.tile_shape().0));
+        let order = Order::new(isa, quantized, cells.isqrt());
         let groups = (0..count).map(|i| {
             let range = copies * i / count..copies * (i + 1) / count;
             let token = |t: usize, i: usize| (range.start + t) * cells + order.cell(i);
             let values = Group::values((range.len(), cells, dv), |t, i| &values[token(t, i) * dv..][..dv]);
             let row = |t: usize, i: usize| &inputs[token(t, i) * m..][..m];
             let sizes = (range.len(), cells, m);
-            let tokens = if words {
-                let inputs = InputWords::new(sizes, row);
-                GroupTokens::Int16 { inputs, values: ValueWords::new(isa, &values, dv) }
+            let tokens = if quantized {
+                let inputs = InputsI16::new(sizes, row);
+                GroupTokens::I16 { inputs, values: ValuesI16::new(isa, &values, dv) }
             } else {
                 GroupTokens::F32 { inputs: Group::inputs(sizes, row), values }
             };
             Group { copies: range.len(), tokens }
         });
         let groups = groups.collect();
-        let placeless = tokens - copies * cells;
-        let mut placeless_values = vec![0.0; placeless.div_ceil(KEYS) * dv * KC];
-        for (block, out) in placeless_values.chunks_exact_mut(dv * KC).enumerate() {
+        let unplaced = tokens - copies * cells;
+        let mut unplaced_values = vec![0.0; unplaced.div_ceil(KEYS) * dv * KC];
+        for (block, out) in unplaced_values.chunks_exact_mut(dv * KC).enumerate() {
             let first = copies * cells + block * KEYS;
             for (i, value) in values[first * dv..].chunks_exact(dv).take(KEYS).enumerate() {
                 value.iter().enumerate().for_each(|(c, &x)| out[c * KC + i] = x);
             }
         }
-        Self { cells, m, dv, tile: isa.tile_shape(), placeless, order, groups, words, placeless_values }
-    }
-
-    /// Words that `a` and `b` of one panel of queries take.
-    pub(super) fn words_of_split(&self, side: usize, width: usize) -> usize {
-        if self.words { scores16::words_of_split(side, self.m, width) } else { 0 }
+        Self { cells, m, dv, tile: isa.tile_shape(), unplaced, order, groups, quantized, unplaced_values }
     }
 }
 
 impl Group {
-    /// The values `row(copy, i)` of the tokens of some copies: see [`GroupTokens`].
+    /// The values `row(copy, i)` of the tokens of some copies in the layout of [`GroupTokens`].
     fn values<'a>(
         (copies, cells, dv): (usize, usize, usize),
         row: impl Fn(usize, usize) -> &'a [f32] + Sync,
@@ -182,7 +166,7 @@ impl Group {
         arranged
     }
 
-    /// The inputs `row(copy, i)` in single precision.
+    /// The inputs `row(copy, i)` of the tokens of some copies in the layout of [`GroupTokens::F32`].
     fn inputs<'a>(
         (copies, cells, m): (usize, usize, usize),
         row: impl Fn(usize, usize) -> &'a [f32] + Sync,

@@ -1,14 +1,14 @@
-//! The floor: bytes widened to 16 bits, pairs of their products added, in vectors of `wide`.
+//! Integer dot products in vectors of `wide`: bytes widened to 16 bits, pairs of their products added.
 
 use wide::{i8x16, i16x16, i32x8};
 
-use super::{Dot, DotOp};
-use crate::simd::portable::F32x8;
-use crate::simd::{F32s, Portable};
+use super::{F32x8, Portable};
+use crate::simd::{Dot, DotOp, F32s};
 
-/// `sums + zero · (l + 128 · h)` for `zero` in −128 ..= 255 and pairs `(l, h)`, one a lane. Panics if `pairs` is shorter than a vector.
+/// `sums + zero · (l + 128 · h)` for `zero` in −128 ..= 255 and pairs `(l, h)`, one per lane. Panics if `pairs` is shorter than
+/// a vector.
 #[inline(always)]
-pub(super) fn plus_centres(sums: i32x8, zero: i16, pairs: &[i16]) -> i32x8 {
+pub(in crate::simd) fn add_times_zero_point(sums: i32x8, zero: i16, pairs: &[i16]) -> i32x8 {
     let zero = i16x16::new(std::array::from_fn(|i| if i % 2 == 0 { zero } else { 128 * zero }));
     sums + zero.dot(i16x16::new(pairs[..16].try_into().expect("eight pairs")))
 }
@@ -47,7 +47,7 @@ impl Dot for Portable {
         self.dot_pairs(sums, a, b)
     }
     #[inline(always)]
-    fn store_left(self, x: F32x8, out: &mut [u8]) {
+    fn store_lhs(self, x: F32x8, out: &mut [u8]) {
         let mut floats = [0.0; 8];
         x.store(&mut floats);
         out.as_chunks_mut::<2>().0[..8].copy_from_slice(&floats.map(|x| (x as i16).to_ne_bytes()));
@@ -55,14 +55,14 @@ impl Dot for Portable {
     #[inline(always)]
     #[allow(unsafe_code)]
     unsafe fn splat_pair(self, x: *const i16) -> i16x16 {
-        // SAFETY: the caller promises two readable words; words are aligned.
+        // SAFETY: the caller promises two readable integers; they are aligned.
         let pair = unsafe { x.cast::<[i16; 2]>().read() };
         i16x16::new(std::array::from_fn(|i| pair[i % 2]))
     }
     #[inline(always)]
     #[allow(unsafe_code)]
     unsafe fn load_pairs(self, x: *const i16) -> i16x16 {
-        // SAFETY: the caller promises sixteen readable words; words are aligned.
+        // SAFETY: the caller promises sixteen readable integers; they are aligned.
         i16x16::new(unsafe { x.cast::<[i16; 16]>().read() })
     }
     #[inline(always)]
@@ -82,7 +82,7 @@ impl Dot for Portable {
         }
     }
     #[inline(always)]
-    fn store_words(self, x: F32x8, out: &mut [i16]) {
+    fn store_i16(self, x: F32x8, out: &mut [i16]) {
         let mut floats = [0.0; 8];
         x.store(&mut floats);
         out[..8].copy_from_slice(&floats.map(|x| x as i16));
@@ -92,18 +92,18 @@ impl Dot for Portable {
         F32x8::load(self, &sums.to_array().map(|sum| sum as f32))
     }
     #[inline(always)]
-    fn centred(self, sums: i32x8, zero: u8, pairs: &[i16]) -> i32x8 {
-        plus_centres(sums, i16::from(zero), pairs)
+    fn correct_zero_point(self, sums: i32x8, zero: u8, pairs: &[i16]) -> i32x8 {
+        add_times_zero_point(sums, i16::from(zero), pairs)
     }
     #[inline(always)]
-    fn store_bytes(self, x: F32x8, out: &mut [u8]) {
+    fn store_u8(self, x: F32x8, out: &mut [u8]) {
         let mut floats = [0.0; 8];
         x.store(&mut floats);
         out[..8].copy_from_slice(&floats.map(|x| x as u8));
     }
     #[inline]
     fn run_dots<O: DotOp>(self, op: O) -> O::Output {
-        // 4×8 sums: 8 SSE registers, 4 of B, 2 of A, of 16.
+        // 4×8 sums in 8 SSE registers, 4 of B, 2 of A, of 16.
         op.eval::<Self, 4, 1>(self)
     }
 }

@@ -1,22 +1,22 @@
-//! The inner loop: one register tile over the depth of a block.
+//! The innermost loops: one register tile of sums over the depth of a k-block.
 
 #![allow(unsafe_code)]
 
 use super::KC;
 use crate::simd::{Dot, F32s, FloatsOf, Simd};
 
-/// How many bytes of `B` ahead a tile asks for: enough to come from L3 in time.
+/// Prefetch distance into `B`, in bytes: covers the latency of L3.
 const AHEAD: usize = 3072;
 /// Bytes of a cache line.
 const LINE: usize = 64;
-/// Steps of `k` a turn of the inner loops. Where a core is shared with a busy neighbour, instructions are scarcer than multiply-adds.
+/// Unroll factor over `k`. With hyper-threading, instruction issue is the bottleneck and not the FMA units.
 const UNROLL: usize = 4;
-/// Bytes of a row that lie together in the left operand of [`dot_tile`].
+/// Contiguous bytes of a row in the left operand of [`dot_tile`].
 pub(crate) const SLICE: usize = LINE;
 
-/// Calls `step` so many times, several in a turn. A step moves its own pointers on: an index that is multiplied is checked for overflow where
-/// tests run, and the tile spills. Not for sums of integers: the compiler adds up the products of a turn first, for which there are no
-/// registers.
+/// Calls `step` `count` times, unrolled. `step` advances its own pointers: an index multiplication would be overflow-checked in
+/// test builds and spill the tile. Not for integer sums: there the compiler adds up the products of the unrolled steps first, and
+/// has no registers for those.
 #[inline(always)]
 fn unrolled(count: usize, mut step: impl FnMut()) {
     for _ in 0..count / UNROLL {
@@ -29,39 +29,39 @@ fn unrolled(count: usize, mut step: impl FnMut()) {
     }
 }
 
-/// Asks for every cache line of the `bytes` at `x`; any address is fine.
+/// Prefetches every cache line of the `bytes` at `x`; any address is valid.
 #[inline(always)]
-fn ask_for<F: F32s>(s: F::Token, x: *const u8, bytes: usize) {
+fn prefetch<F: F32s>(s: F::Token, x: *const u8, bytes: usize) {
     for at in (0..bytes).step_by(LINE) {
         F::prefetch(s, x.wrapping_add(at).cast());
     }
 }
 
-/// Memory that is asked for piece by piece beside other work, so that it is in the cache when it is read. Rows through which a tile walks
-/// side by side are too short for the processor to foresee.
-pub(crate) struct Ahead<'a, T> {
+/// A region that is prefetched a few lines per iteration of other work. The hardware does not: a tile reads its rows side by side,
+/// and each is too short for a prefetcher to detect the stream.
+pub(crate) struct Prefetch<'a, T> {
     rest: &'a [T],
     piece: usize,
 }
 
-impl<'a, T> Ahead<'a, T> {
-    /// All of `x` in so many turns.
-    pub fn new(x: &'a [T], turns: usize) -> Self {
-        Self { rest: x, piece: x.len().div_ceil(turns.max(1)) }
+impl<'a, T> Prefetch<'a, T> {
+    /// All of `x` in `iterations`.
+    pub fn new(x: &'a [T], iterations: usize) -> Self {
+        Self { rest: x, piece: x.len().div_ceil(iterations.max(1)) }
     }
 
-    /// Asks for the next piece, if there is one.
+    /// Prefetches the next piece, if any is left.
     #[inline(always)]
-    pub fn turn<F: F32s>(&mut self, s: F::Token) {
+    pub fn advance<F: F32s>(&mut self, s: F::Token) {
         let (now, rest) = self.rest.split_at(self.piece.min(self.rest.len()));
-        ask_for::<F>(s, now.as_ptr().cast(), size_of_val(now));
+        prefetch::<F>(s, now.as_ptr().cast(), size_of_val(now));
         self.rest = rest;
     }
 }
 
 /// `MR × NV` vectors of `A · B` over `depth` steps of `k`.
 ///
-/// `a` holds `MR` rows with stride [`KC`]; `b` has `NV` vectors in each of its `depth` rows, these `stride` floats apart.
+/// `a` has `MR` rows with stride [`KC`]; `b` has `depth` rows of `NV` vectors with stride `stride`, in floats.
 ///
 /// # Panics
 /// If either is too short.
@@ -81,8 +81,8 @@ pub(crate) fn tile<S: Simd, const MR: usize, const NV: usize>(
         depth,
         #[inline(always)]
         || {
-            ask_for::<S::F32>(s, b.cast::<u8>().wrapping_add(AHEAD), NV * lanes * size_of::<f32>());
-            // SAFETY: each of the `depth` rows of the panel has `NV` vectors, and so many columns of `A` have `MR` rows, all asserted above.
+            prefetch::<S::F32>(s, b.cast::<u8>().wrapping_add(AHEAD), NV * lanes * size_of::<f32>());
+            // SAFETY: the panel has `depth` rows of `NV` vectors, and `A` has `depth` columns of `MR` rows, both asserted above.
             unsafe { add_products(s, (a, KC), load_row(s, b), &mut acc) };
             (a, b) = (a.wrapping_add(1), b.wrapping_add(stride));
         },
@@ -93,7 +93,7 @@ pub(crate) fn tile<S: Simd, const MR: usize, const NV: usize>(
 /// `NV` vectors from `x`.
 ///
 /// # Safety
-/// `x` must be valid for reads of so many floats.
+/// `x` must be valid for reads of `NV · LANES` floats.
 #[inline(always)]
 unsafe fn load_row<S: Simd, const NV: usize>(s: S, x: *const f32) -> [S::F32; NV] {
     let mut row = [S::F32::splat(s, 0.0); NV];
@@ -107,7 +107,7 @@ unsafe fn load_row<S: Simd, const NV: usize>(s: S, x: *const f32) -> [S::F32; NV
 /// `NV` vectors of `a + b`.
 ///
 /// # Safety
-/// Both must be valid for reads of so many floats.
+/// Both must be valid for reads of `NV · LANES` floats.
 #[inline(always)]
 unsafe fn load_sum<S: Simd, const NV: usize>(s: S, a: *const f32, b: *const f32) -> [S::F32; NV] {
     // SAFETY: the caller promises `NV` vectors at both.
@@ -121,7 +121,7 @@ unsafe fn load_sum<S: Simd, const NV: usize>(s: S, a: *const f32, b: *const f32)
 /// `acc[r] += a[r · stride] · row` for every row of `acc`.
 ///
 /// # Safety
-/// `a` must be valid for reads of a float every `stride`, `MR` times.
+/// `a` must be valid for reads of `MR` floats, `stride` apart.
 #[inline(always)]
 unsafe fn add_products<S: Simd, const MR: usize, const NV: usize>(
     s: S,
@@ -130,7 +130,7 @@ unsafe fn add_products<S: Simd, const MR: usize, const NV: usize>(
     acc: &mut [[S::F32; NV]; MR],
 ) {
     for (r, acc) in acc.iter_mut().enumerate() {
-        // SAFETY: the caller promises `MR > r` of them.
+        // SAFETY: the caller promises `MR` floats, and `r < MR`.
         let x = S::F32::splat(s, unsafe { *a.add(r * stride) });
         for (acc, y) in acc.iter_mut().zip(row) {
             *acc = x.mul_add(y, *acc);
@@ -140,7 +140,7 @@ unsafe fn add_products<S: Simd, const MR: usize, const NV: usize>(
 
 /// `T × NV` vectors: row `t` is `a[depth] + b[depth] + Σ (a[p] + b[p]) · z[p][t]`.
 ///
-/// `a` and `b` hold `depth + 1` rows of `NV · LANES` floats, `z` holds `depth` rows of `T`.
+/// `a` and `b` have `depth + 1` rows of `NV · LANES` floats, `z` has `depth` rows of `T`.
 ///
 /// # Panics
 /// If one of them is too short.
@@ -162,7 +162,7 @@ pub(crate) fn tile_of_sum<S: Simd, const T: usize, const NV: usize>(
         depth,
         #[inline(always)]
         || {
-            // SAFETY: one of `depth` rows; all three reach there, asserted above.
+            // SAFETY: one of `depth` rows, which all three have, asserted above.
             unsafe { add_products(s, (z, 1), load_sum(s, a, b), &mut acc) };
             (a, b, z) = (a.wrapping_add(width), b.wrapping_add(width), z.wrapping_add(T));
         },
@@ -170,7 +170,7 @@ pub(crate) fn tile_of_sum<S: Simd, const T: usize, const NV: usize>(
     acc
 }
 
-/// `MR × NV` vectors of `Aᵀ · B` over `depth` rows of both, each given with the stride of its rows.
+/// `MR × NV` vectors of `Aᵀ · B` over `depth` rows of both, each with its row stride.
 ///
 /// # Panics
 /// If either is too short.
@@ -191,7 +191,7 @@ pub(crate) fn tile_transposed<S: Simd, const MR: usize, const NV: usize>(
         depth,
         #[inline(always)]
         || {
-            // SAFETY: each of `depth` rows of `b` has `NV` vectors, and of `a` `MR` floats, both asserted above.
+            // SAFETY: `b` has `depth` rows of `NV` vectors and `a` has `depth` rows of `MR` floats, both asserted above.
             unsafe { add_products(s, (a, 1), load_row(s, b), &mut acc) };
             (a, b) = (a.wrapping_add(a_stride), b.wrapping_add(b_stride));
         },
@@ -201,8 +201,8 @@ pub(crate) fn tile_transposed<S: Simd, const MR: usize, const NV: usize>(
 
 /// `MR × NV` vectors of sums of products of bytes over `groups` groups.
 ///
-/// `a` holds `MR` rows of [`SLICE`] bytes for every `SLICE` bytes of a row, these `a_stride` bytes apart, a group in four; `b` has `NV` vectors
-/// of groups for every group, these `b_stride` bytes apart.
+/// `a` is cut into slices: [`SLICE`] bytes of each of `MR` rows, then `a_stride` bytes further on the next; four bytes are a group.
+/// `b` has `groups` rows of `NV` vectors of groups with stride `b_stride`, in bytes.
 ///
 /// # Panics
 /// If either is too short.
@@ -221,12 +221,12 @@ pub(crate) fn dot_tile<D: Dot, const MR: usize, const NV: usize>(
         let slice = a.as_ptr().wrapping_add(first / (SLICE / 4) * a_stride);
         let mut row = b.as_ptr().wrapping_add(first * b_stride);
         for p in 0..(groups - first).min(SLICE / 4) {
-            // SAFETY: one of the `groups` rows of the panel; `b.len() >= groups · b_stride` and `b_stride >= NV · width`, asserted above.
+            // SAFETY: one of `groups` rows; `b.len() >= groups · b_stride` and `b_stride >= NV · width`, asserted above.
             let b_row: [D::Groups; NV] =
                 std::array::from_fn(|v| unsafe { d.load_groups(row.add(v * width)) });
-            ask_for::<FloatsOf<D>>(d.floats(), row.cast::<u8>().wrapping_add(AHEAD), NV * width);
+            prefetch::<FloatsOf<D>>(d.floats(), row.cast::<u8>().wrapping_add(AHEAD), NV * width);
             for (r, acc) in acc.iter_mut().enumerate() {
-                // SAFETY: `r < MR` and `p < SLICE / 4` in one of the slices of `a`, which reaches there, asserted above.
+                // SAFETY: `r < MR` and `p < SLICE / 4` in a slice of `a`, whose length is asserted above.
                 let x = unsafe { d.splat_group(slice.add(r * SLICE + 4 * p)) };
                 for (acc, b) in acc.iter_mut().zip(b_row) {
                     *acc = d.dot(*acc, x, b);
@@ -238,9 +238,9 @@ pub(crate) fn dot_tile<D: Dot, const MR: usize, const NV: usize>(
     acc
 }
 
-/// `MR × NV` vectors of sums of products of 16-bit words over `pairs` pairs.
+/// `MR × NV` vectors of sums of products of 16-bit integers over `pairs` pairs.
 ///
-/// `a` holds `MR` rows of words with stride [`KC`]; `b` a vector of pairs for every pair, these `stride` words apart.
+/// `a` has `MR` rows with stride [`KC`]; `b` has `pairs` rows of `NV` vectors of pairs with stride `stride`, in integers.
 ///
 /// # Panics
 /// If either is too short.
@@ -271,9 +271,9 @@ pub(crate) fn pair_tile<D: Dot, const MR: usize, const NV: usize>(
     acc
 }
 
-/// [`tile_of_sum`] of words, sums of products only: row `t` is `Σ (a[p] + b[p]) · z[p][t]` over `pairs` pairs of `p`.
+/// [`tile_of_sum`] of 16-bit integers, the products only: row `t` is `Σ (a[p] + b[p]) · z[p][t]` over `pairs` pairs of `p`.
 ///
-/// `a` and `b` hold a vector of pairs every `stride` words, `z` a pair of each row for every pair.
+/// `a` and `b` have `pairs` rows of `NV` vectors of pairs with stride `stride`, in integers; `z` has `pairs` rows of `T` pairs.
 ///
 /// # Panics
 /// If one of them is too short.
@@ -291,7 +291,7 @@ pub(crate) fn dot_tile_of_sum<D: Dot, const T: usize, const NV: usize>(
     for p in 0..pairs {
         let sum: [D::Pairs; NV] = std::array::from_fn(|v| {
             let at = p * stride + v * vector;
-            // SAFETY: `p < pairs` and `v < NV`; both reach there, asserted above.
+            // SAFETY: `p < pairs` and `v < NV`; the lengths of both are asserted above.
             unsafe { d.add_pairs(d.load_pairs(a.as_ptr().add(at)), d.load_pairs(b.as_ptr().add(at))) }
         });
         for (t, acc) in acc.iter_mut().enumerate() {

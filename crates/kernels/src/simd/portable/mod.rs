@@ -1,14 +1,24 @@
-//! The floor: vectors of `wide`, on whatever the compilation target guarantees. No `unsafe` but the one
-//! pointer load of the vocabulary.
+//! Vectors of `wide`, on whatever the compilation target guarantees. No `unsafe` but the pointer loads of the vocabulary.
+
+mod dot;
+
+#[cfg(target_arch = "aarch64")]
+pub(super) use dot::add_times_zero_point;
 
 use half::f16;
 use wide::{f32x8, i32x8};
 
-use super::{F32s, Simd, SimdOp, TileOp};
+use super::{F32s, Simd, SimdOp, TileOp, Tuning, tuning};
 
 /// Token of the portable instruction set. Always available.
 #[derive(Clone, Copy, Debug)]
 pub struct Portable;
+
+impl Portable {
+    /// Its name in `SAM2_ISA`, in benchmarks and in tests.
+    pub const NAME: &'static str = "portable";
+    pub(crate) const TUNING: Tuning = tuning::PORTABLE;
+}
 
 impl Simd for Portable {
     type F32 = F32x8;
@@ -20,7 +30,7 @@ impl Simd for Portable {
 
     #[inline]
     fn run_tiled<O: TileOp>(self, op: O) -> O::Output {
-        // 4×8 floats: 8 SSE registers of accumulators, 2 of B, 1 of A, of 16.
+        // 4×8 floats in 8 SSE registers, 2 of B, 1 of A, of 16.
         op.eval::<Self, 4, 1>(self)
     }
 }
@@ -99,7 +109,7 @@ impl F32s for F32x8 {
     }
     #[inline(always)]
     fn round(self) -> Self {
-        // Adding 1.5·2²³ leaves no fraction bits, so the sum is rounded to an integer, ties to even.
+        // A sum with 1.5·2²³ has no fraction bits, so it is rounded to an integer, ties to even.
         let magic = f32x8::splat(12_582_912.0);
         Self((self.0 + magic) - magic)
     }

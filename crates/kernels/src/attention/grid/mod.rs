@@ -1,0 +1,177 @@
+//! Attention over tokens on copies of one square grid, under axial rotary encoding, without forming any key.
+//!
+//! A key is `R(x, y) · (W z + b)`: the rotation turns the first half of the channels by the column and the second half by the
+//! row, and is the same in every copy. So a score splits into a part of the column and a part of the row,
+//!
+//! ```text
+//! q · key = (a(x) + b(y)) · [z, 1],    a(x) = [W|b]ᵀ Rᵀ q, first half, at column x;    b(y) likewise, second half, row y
+//! ```
+//!
+//! where `a` and `b` are products of the query with matrices that depend on weights only ([`GridKeys`]). With `T` copies, a
+//! query and a cell then cost one addition of two vectors as wide as `z` and `T` dot products of that width, instead of `T`
+//! dot products as wide as a key.
+//!
+//! ```text
+//! for each block of queries                        parallel: disjoint rows of the output
+//!   a, b ← tile(weights, q)                        side · (m + 1) rows each: fits L2           split
+//!   for each block of cells                        with all copies at most KEYS tokens
+//!     for each panel of queries
+//!       S ← Σ (a(x) + b(y)) · z                    T rows at a time; one query per lane        scores
+//!       P ← 2^(S − max);  O ← O · 2^(old max − max) + tile(vᵀ, P)                              values
+//! ```
+//!
+//! With one query per lane, the maximum, the sum and the correction of the online softmax are plain vector operations, and the
+//! weights of a block are the right operand of the second product without rearrangement. The scale of the softmax and the
+//! change to base two are part of the weights.
+//!
+//! The gateway is entered per panel and block of cells, at least 20 000 cycles of work, so the loops around are compiled once and
+//! not per instruction set.
+//!
+//! With [`GridKeys::int16`] and [`GridTokens::int16`] all three products are of 16-bit integers: `split_i16`, `scores_i16`,
+//! `values_i16`.
+//!
+//! Tokens without a place on the grid come last and have ordinary keys.
+
+mod block;
+mod scores;
+mod scores_i16;
+mod scratch;
+mod split;
+mod split_i16;
+mod tokens;
+mod values;
+mod values_i16;
+
+pub use tokens::GridTokens;
+
+use block::Block;
+use scratch::{Scratch, Sizes};
+use split_i16::WeightsI16;
+
+use crate::gemm::{KC, Rows};
+use crate::parallel;
+use crate::rope::Rope;
+use crate::simd::Isa;
+
+/// Largest number of copies whose scores are computed together.
+const MAX_COPIES: usize = 8;
+
+/// The projection of inputs `z` to keys, rotated to every column and every row of the grid.
+#[derive(Clone, Debug)]
+pub struct GridKeys {
+    side: usize,
+    d: usize,
+    m: usize,
+    scale: f32,
+    weights: Weights,
+}
+
+/// `(side · (m + 1))` rows with stride [`KC`]: row `(j, c)` is column `c` of `[W|b]` rotated to cell `(j, j)`, times the scale.
+#[derive(Clone, Debug)]
+enum Weights {
+    F32(Vec<f32>),
+    I16(WeightsI16),
+}
+
+impl GridKeys {
+    /// From `weight`, `(d, m)`, and `bias`, `(d)`, for scores times `scale`, on the grid of keys of `rope`.
+    ///
+    /// # Panics
+    /// If the sizes do not agree or `d` exceeds [`KC`].
+    #[track_caller]
+    pub fn new(weight: &[f32], bias: &[f32], scale: f32, rope: &Rope) -> Self {
+        let (d, side) = (bias.len(), rope.key_side());
+        let m = weight.len() / d.max(1);
+        assert!(weight.len() == d * m && d <= KC && d == rope.dim(), "GridKeys::new: {d}×{m}");
+        let scale = scale * std::f32::consts::LOG2_E;
+        let columns: Vec<f32> =
+            (0..m).flat_map(|c| weight[c..].iter().step_by(m)).chain(bias).map(|x| scale * x).collect();
+        let mut rotated = vec![0.0; side * (m + 1) * KC];
+        parallel::for_each_chunk_mut(&mut rotated, (m + 1) * KC, |j, rows| {
+            for (row, column) in rows.chunks_exact_mut(KC).zip(columns.chunks_exact(d)) {
+                row[..d].copy_from_slice(column);
+                rope.rotate_key(j * side + j, &mut row[..d]);
+            }
+        });
+        Self { side, d, m, scale, weights: Weights::F32(rotated) }
+    }
+
+    /// [`Self::new`] for products of 16-bit integers with the queries.
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    #[track_caller]
+    pub fn int16(weight: &[f32], bias: &[f32], scale: f32, rope: &Rope) -> Self {
+        let mut keys = Self::new(weight, bias, scale, rope);
+        if let Weights::F32(rows) = &keys.weights {
+            keys.weights = Weights::I16(WeightsI16::new(rows, keys.d));
+        }
+        keys
+    }
+
+    /// Attention of `q`, `(N, d)`, already rotated, over `tokens` to `out`, `(N, dv)`. `unplaced` are the keys, `(E, d)`, of the
+    /// tokens without a place on the grid.
+    ///
+    /// # Panics
+    /// If the sizes do not agree.
+    #[track_caller]
+    pub fn attend(&self, isa: Isa, q: &[f32], tokens: &GridTokens, unplaced: &[f32], out: &mut [f32]) {
+        let (d, dv) = (self.d, tokens.dv);
+        let n = q.len() / d;
+        assert_eq!(out.len(), n * dv, "GridKeys::attend: out");
+        assert_eq!(tokens.cells, self.side * self.side, "GridKeys::attend: tokens of another grid");
+        assert_eq!(tokens.m, self.m, "GridKeys::attend: width of the tokens");
+        assert_eq!(
+            tokens.tile,
+            isa.tile_shape(),
+            "GridKeys::attend: tokens arranged for another instruction set"
+        );
+        assert_eq!(unplaced.len(), tokens.unplaced * d, "GridKeys::attend: keys of the unplaced tokens");
+        let (width, tuning) = (isa.tile_shape().1, isa.tuning());
+        let max_queries = if tokens.quantized { tuning.grid_queries_i16 } else { tuning.grid_queries };
+        parallel::with_scratch(tokens.unplaced * KC, |keys| {
+            for (row, key) in keys.chunks_exact_mut(KC).zip(unplaced.chunks_exact(d)) {
+                row[..d].iter_mut().zip(key).for_each(|(x, k)| *x = k * self.scale);
+            }
+            let keys = &*keys;
+            let queries = parallel::rows_per_task(n, width, max_queries);
+            parallel::for_each_chunk_mut(out, queries * dv, |i, out| {
+                let count = out.len() / dv;
+                let (side, m, quantized) = (self.side, self.m, tokens.quantized);
+                let sizes = Sizes { d, m, dv, side, width, panels: count.div_ceil(width), quantized };
+                let q = Rows::new(&q[i * queries * d..], d);
+                with_queries_and_scratch(sizes, q, count, |queries, scratch| {
+                    Block { isa, keys: self, tokens, unplaced: keys, queries, scratch, out }.attend();
+                });
+            });
+        });
+    }
+}
+
+/// Calls `f` with `count` rows of `q` packed into panels, `(d, width)` each, and scratch memory.
+fn with_queries_and_scratch(sizes: Sizes, q: Rows, count: usize, f: impl FnOnce(&[f32], Scratch)) {
+    let Sizes { d, width, panels, .. } = sizes;
+    let packed = panels * d * width;
+    parallel::with_scratch(packed + sizes.floats(), |floats| {
+        parallel::with_scratch_i16(sizes.integers(), |integers| {
+            let (queries, floats) = floats.split_at_mut(packed);
+            pack_queries(q, count, d, width, queries);
+            f(queries, Scratch::new(sizes, floats, integers));
+        });
+    });
+}
+
+/// `count` rows of `d` into panels of `width`, `(d, width)` each, the missing ones zero.
+fn pack_queries(q: Rows, count: usize, d: usize, width: usize, out: &mut [f32]) {
+    for (p, panel) in out.chunks_exact_mut(d * width).enumerate() {
+        let present = width.min(count - p * width);
+        if present < width {
+            panel.fill(0.0);
+        }
+        for j in 0..present {
+            for (row, &x) in panel.chunks_exact_mut(width).zip(q.part(p * width + j, 0, d)) {
+                row[j] = x;
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Scratch memory of a block of queries: one allocation of floats and one of integers, and their layout.
+
+use crate::gemm::KC;
+
+/// The sizes that determine the layout.
+#[derive(Clone, Copy)]
+pub(super) struct Sizes {
+    /// Width of a query.
+    pub d: usize,
+    /// Width of an input of the keys.
+    pub m: usize,
+    /// Width of a value.
+    pub dv: usize,
+    /// Side of the grid.
+    pub side: usize,
+    /// Queries per panel.
+    pub width: usize,
+    pub panels: usize,
+    /// Whether scores and weighted values are products of 16-bit integers.
+    pub quantized: bool,
+}
+
+impl Sizes {
+    /// Elements of `a`, and of `b`, per panel: `(side, m + 1, width)`.
+    fn split(&self) -> usize {
+        self.side * (self.m + 1) * self.width
+    }
+
+    /// Elements of `a` and `b` as integers per panel: `(2, side, m / 2, width, 2)`.
+    fn split_i16(&self) -> usize {
+        if self.quantized { 2 * self.side * self.m.next_multiple_of(2) * self.width } else { 0 }
+    }
+
+    /// Floats of a [`Scratch`].
+    pub fn floats(&self) -> usize {
+        let per_panel = 2 * self.split() + (self.dv + 3) * self.width;
+        self.panels * per_panel + (KC + 2) * self.width
+    }
+
+    /// Integers of a [`Scratch`].
+    pub fn integers(&self) -> usize {
+        self.panels * (self.split_i16() + self.d * self.width) + KC * self.width
+    }
+}
+
+/// Scratch memory of a block of queries. The part of each panel is contiguous in every buffer.
+pub(super) struct Scratch<'a> {
+    pub sizes: Sizes,
+    /// `(d / 2, width, 2)` per panel: the queries as integers, if the weights are integers.
+    pub queries_i16: &'a mut [i16],
+    /// `(side, m + 1, width)` per panel: `a`.
+    pub by_column: &'a mut [f32],
+    /// `(side, m + 1, width)` per panel: `b`.
+    pub by_row: &'a mut [f32],
+    /// `(2, side, m / 2, width, 2)` per panel: both as integers, if the scores are products of integers.
+    split_i16: &'a mut [i16],
+    /// `(width)` per panel: the scales of `queries_i16`, later those of `split_i16`.
+    pub scales: &'a mut [f32],
+    /// `(dv, width)` per panel: the weighted sums of the values.
+    pub sums: &'a mut [f32],
+    /// `(width)` per panel: the largest score.
+    max: &'a mut [f32],
+    /// `(width)` per panel: the sum of the weights.
+    pub total: &'a mut [f32],
+    /// Shared by all panels, one after the other: see [`Panel`].
+    scores: &'a mut [f32],
+    weights_i16: &'a mut [i16],
+    correction: &'a mut [f32],
+    block_max: &'a mut [f32],
+}
+
+/// The scratch memory of one panel of queries.
+pub(super) struct Panel<'a> {
+    pub by_column: &'a mut [f32],
+    pub by_row: &'a mut [f32],
+    pub split_i16: &'a mut [i16],
+    pub scales: &'a mut [f32],
+    pub sums: &'a mut [f32],
+    pub max: &'a mut [f32],
+    pub total: &'a mut [f32],
+    /// `(KC, width)`: the scores of a block of tokens, then their weights.
+    pub scores: &'a mut [f32],
+    /// `(KC / 2, width, 2)`: the weights as integers, if the values are integers.
+    pub weights_i16: &'a mut [i16],
+    /// `(width)`: the factor of the sums so far.
+    pub correction: &'a mut [f32],
+    /// `(width)`: the largest score of a block of tokens.
+    pub block_max: &'a mut [f32],
+}
+
+impl<'a> Scratch<'a> {
+    /// Divides `floats`, [`Sizes::floats`], and `integers`, [`Sizes::integers`].
+    pub fn new(sizes: Sizes, mut floats: &'a mut [f32], mut integers: &'a mut [i16]) -> Self {
+        let Sizes { d, dv, width, panels, .. } = sizes;
+        let floats = &mut floats;
+        let integers = &mut integers;
+        Self {
+            sizes,
+            scores: take(floats, KC * width),
+            correction: take(floats, width),
+            block_max: take(floats, width),
+            by_column: take(floats, panels * sizes.split()),
+            by_row: take(floats, panels * sizes.split()),
+            scales: take(floats, panels * width),
+            sums: take(floats, panels * dv * width),
+            max: take(floats, panels * width),
+            total: take(floats, panels * width),
+            weights_i16: take(integers, KC * width),
+            queries_i16: take(integers, panels * d * width),
+            split_i16: take(integers, panels * sizes.split_i16()),
+        }
+    }
+
+    /// No tokens seen yet.
+    pub fn reset(&mut self) {
+        self.sums.fill(0.0);
+        self.max.fill(f32::NEG_INFINITY);
+        self.total.fill(0.0);
+    }
+
+    /// The memory of panel `i`.
+    pub fn panel(&mut self, i: usize) -> Panel<'_> {
+        let Sizes { dv, width, .. } = self.sizes;
+        let (split, split_i16) = (self.sizes.split(), self.sizes.split_i16());
+        Panel {
+            by_column: &mut self.by_column[i * split..][..split],
+            by_row: &mut self.by_row[i * split..][..split],
+            split_i16: &mut self.split_i16[i * split_i16..][..split_i16],
+            scales: &mut self.scales[i * width..][..width],
+            sums: &mut self.sums[i * dv * width..][..dv * width],
+            max: &mut self.max[i * width..][..width],
+            total: &mut self.total[i * width..][..width],
+            scores: self.scores,
+            weights_i16: self.weights_i16,
+            correction: self.correction,
+            block_max: self.block_max,
+        }
+    }
+}
+
+/// Splits the first `len` elements off `rest`.
+fn take<'a, T>(rest: &mut &'a mut [T], len: usize) -> &'a mut [T] {
+    rest.split_off_mut(..len).expect("the buffers have the lengths of `Sizes`")
+}

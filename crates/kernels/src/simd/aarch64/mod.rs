@@ -1,0 +1,5 @@
+//! NEON with dot products of bytes.
+
+mod dot;
+
+pub use dot::Dotprod;

@@ -1,0 +1,103 @@
+//! AVX-512 as server cores have it since Skylake-SP: thirty-two vectors of sixteen floats.
+//!
+//! Shared invariant of every `unsafe` block below: a value of [`Avx512`] or [`F32x16`] exists only after [`Avx512::detect`]
+//! found every feature of its list, so the intrinsics are available.
+
+use std::arch::x86_64::*;
+
+use half::f16;
+
+use super::float_ops::float_ops;
+use crate::simd::define::{define_isa, enter, has_all};
+use crate::simd::{F32s, Tuning};
+
+define_isa! {
+    /// Token: the host has AVX-512 F, BW, DQ and VL.
+    Avx512 = "avx512", is_x86_feature_detected ["avx512f", "avx512bw", "avx512dq", "avx512vl", "fma", "f16c"];
+    tuning = Tuning {
+        gemm_rows: 216,
+        own_micro_kernel: true,
+        grid_queries: 48,
+        grid_queries_i16: 48,
+        grid_strip: None,
+    };
+    // 27 accumulators, 3 vectors of B, 1 of A, of 32 registers. 14×2 would take four more loads for as many multiply-adds.
+    floats = F32x16, tile 9 x 3;
+    /// Token: the host has AVX-512 with VNNI.
+    // 27 sums, 3 vectors of B, 1 of A, of 32 registers.
+    extended Avx512Vnni with ["avx512vnni"], tile 9 x 3;
+}
+
+impl Avx512Vnni {
+    /// The token of its floats.
+    #[inline(always)]
+    pub(super) fn avx512(self) -> Avx512 {
+        self.0
+    }
+}
+
+/// Sixteen floats in a `zmm` register.
+#[derive(Clone, Copy, Debug)]
+pub struct F32x16(pub(super) __m512);
+
+/// Lane mask for the first `n` floats.
+#[inline(always)]
+fn mask(n: usize) -> __mmask16 {
+    if n >= 16 { !0 } else { (1 << n) - 1 }
+}
+
+impl F32s for F32x16 {
+    float_ops! {
+        Avx512, 16 lanes:
+        splat _mm512_set1_ps, load _mm512_loadu_ps, store _mm512_storeu_ps,
+        load_half _mm512_cvtph_ps from _mm256_loadu_si256,
+        add _mm512_add_ps, sub _mm512_sub_ps, mul _mm512_mul_ps, div _mm512_div_ps, mul_add _mm512_fmadd_ps,
+        max _mm512_max_ps, min _mm512_min_ps, round _mm512_roundscale_ps,
+    }
+
+    #[inline(always)]
+    fn load_partial(_: Avx512, x: &[f32]) -> Self {
+        // SAFETY: the token proves the feature; the mask covers `min(16, x.len())` floats only.
+        Self(unsafe { _mm512_maskz_loadu_ps(mask(x.len()), x.as_ptr()) })
+    }
+    #[inline(always)]
+    fn store_partial(self, out: &mut [f32]) {
+        // SAFETY: the value proves the feature; the mask covers `min(16, out.len())` floats only.
+        unsafe { _mm512_mask_storeu_ps(out.as_mut_ptr(), mask(out.len()), self.0) }
+    }
+    #[inline(always)]
+    fn times_pow2(self, n: Self) -> Self {
+        // SAFETY: the value proves the feature.
+        Self(unsafe { _mm512_scalef_ps(self.0, n.0) })
+    }
+    #[inline(always)]
+    fn select_gt(self, o: Self, a: Self, b: Self) -> Self {
+        // SAFETY: the value proves the feature.
+        Self(unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, o.0), b.0, a.0) })
+    }
+    #[inline(always)]
+    fn swap_halves(self) -> Self {
+        // SAFETY: the value proves the feature.
+        Self(unsafe { _mm512_shuffle_f32x4::<0b01_00_11_10>(self.0, self.0) })
+    }
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        // SAFETY: the value proves the feature.
+        unsafe {
+            let v = _mm256_add_ps(_mm512_castps512_ps256(self.0), _mm512_extractf32x8_ps::<1>(self.0));
+            let v = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+            let v = _mm_add_ps(v, _mm_movehl_ps(v, v));
+            _mm_cvtss_f32(_mm_add_ss(v, _mm_shuffle_ps::<1>(v, v)))
+        }
+    }
+    #[inline(always)]
+    fn max_lane(self) -> f32 {
+        // SAFETY: the value proves the feature.
+        unsafe {
+            let v = _mm256_max_ps(_mm512_castps512_ps256(self.0), _mm512_extractf32x8_ps::<1>(self.0));
+            let v = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+            let v = _mm_max_ps(v, _mm_movehl_ps(v, v));
+            _mm_cvtss_f32(_mm_max_ss(v, _mm_shuffle_ps::<1>(v, v)))
+        }
+    }
+}
