@@ -61,7 +61,7 @@ fn over_grids(c: &mut Criterion) {
     ] {
         let name = format!("attention_{precision}/memory_attention.cross.unformed.eighth/{nq}x{tokens}_d{d}");
         let mut group = c.benchmark_group(name);
-        // As with keys, to compare.
+        // As with keys formed, for comparison.
         group.throughput(Throughput::Elements(2 * (nq * tokens * (d + m)) as u64));
         group.sampling_mode(SamplingMode::Flat);
         for (isa, pool, label) in runs() {
@@ -89,7 +89,10 @@ fn rope(c: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().sample_size(10).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(2));
+    config = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(2));
     targets = single, scores_in_bytes, over_grids, rope
 }
 criterion_main!(benches);

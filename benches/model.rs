@@ -1,5 +1,5 @@
-//! The parts of SAM 2.1 tiny, with generated weights: encoding an image, answering a click, memory attention over a full
-//! bank, tracking a frame.
+//! The parts of SAM 2.1 tiny, with generated weights: encoding an image, answering a click, memory attention
+//! over a full bank, tracking a frame.
 #![allow(missing_docs)]
 
 use std::time::Duration;
@@ -62,8 +62,8 @@ fn bench(c: &mut Criterion) {
         tracker.track_frame(next, &frame(next % 64)).expect("a valid frame");
         next += 1;
     };
-    // A bank fills up in sixteen frames; a single pass in a test does not need it full. As criterion itself tells the two
-    // apart: `cargo bench` says so.
+    // The bank is full after sixteen frames; a single pass in a test does not need that. `cargo bench` passes
+    // `--bench`, as criterion itself distinguishes the two.
     let measuring = std::env::args().any(|arg| arg == "--bench");
     (0..if measuring { FULL } else { 1 }).for_each(|_| step(&mut tracker));
     group.bench_function("track_frame", |bencher| bencher.iter(|| step(&mut tracker)));
@@ -72,7 +72,10 @@ fn bench(c: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().sample_size(10).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(10));
+    config = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(10));
     targets = bench
 }
 criterion_main!(benches);

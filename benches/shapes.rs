@@ -1,6 +1,6 @@
-//! The sizes that SAM 2 tiny runs the kernels at, by layer, and what all benchmarks share.
+//! The sizes at which SAM 2 tiny runs the kernels, by layer, and the helpers of all benchmarks.
 //!
-//! Names are `stage.layer`; sizes include the window padding that is really computed. Work is reported as two
+//! Names are `stage.layer`; sizes include the computed padding of windows. Work is reported as two
 //! floating-point operations per multiply-add, so that criterion's `Gelem/s` reads as GFLOP/s.
 
 use kernels::Isa;
@@ -76,7 +76,8 @@ const fn attention(
     Attention { name, shape: kernels::attention::Shape { batch, heads, nq, nk, d, dv } }
 }
 
-/// Attentions. The cross-attention to the memory runs an eighth of its 4096 queries, to keep a benchmark short.
+/// Attentions. The cross-attention to the memory runs an eighth of its 4096 queries, to keep a benchmark
+/// short.
 pub const ATTENTIONS: [Attention; 8] = [
     attention("stage1.window8", (1_024, 1), (64, 64), (96, 96)),
     attention("stage2.window4", (1_024, 2), (16, 16), (96, 96)),
@@ -132,7 +133,7 @@ pub const CONV_TRANSPOSES: [Conv; 2] = [
     conv("mask_decoder.upscaling.3", 128, (64, 32), (2, 2, 0)),
 ];
 
-/// Reproducible values in [−1, 1): written pages, no denormals, no zeros to speak of.
+/// Reproducible values in [−1, 1): written pages, no denormals, hardly any zeros.
 pub fn noise(n: usize) -> Vec<f32> {
     let mut state = 0x9E37_79B9_7F4A_7C15u64;
     let next = |_| {
@@ -144,7 +145,7 @@ pub fn noise(n: usize) -> Vec<f32> {
     (0..n).map(next).collect()
 }
 
-/// What to measure: every instruction set on one thread, and the best one on all threads, with its label.
+/// The configurations to measure, with labels: every instruction set on one thread, the best on all threads.
 pub fn runs() -> Vec<(Isa, ThreadPool, String)> {
     let pool = |threads: usize| {
         ThreadPoolBuilder::new().num_threads(threads).build().expect("the host can start its own threads")

@@ -1,8 +1,10 @@
-//! Every matrix product and attention as a share of what the machine could do in its time: `cargo bench --bench shares -- [PART ..]`.
-//! Only those are run whose `kernel/layer/instruction set/threads` has every PART in it.
+//! Every matrix product and attention as a share of the machine's peak:
+//! `cargo bench --bench shares -- [PART ..]` runs those whose `kernel/layer/instruction set/threads` contains
+//! every PART.
 //!
-//! Before and after each run of a kernel the peak of the same instruction set and threads is measured, so that a virtual machine that
-//! slows down takes the yardstick with it. Shares are medians. CSV on stdout, means and lowest on stderr.
+//! Before and after each run of a kernel the peak of the same instruction set and threads is measured, so
+//! that a slower virtual machine has a lower peak, too. Shares are medians. CSV on stdout, means and minima on
+//! stderr.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -14,33 +16,33 @@ use kernels::rope::Rope;
 use kernels::{Isa, peak};
 use sam2_benches::{ATTENTIONS, GEMMS, noise, runs};
 
-/// Measurements of a kernel, of which the share is the median.
+/// Measurements per kernel; its share is their median.
 const ROUNDS: usize = 9;
-/// Least time of one measurement, in seconds.
-const LEAST: f64 = 0.01;
+/// Minimum time of one measurement, in seconds.
+const MIN_TIME: f64 = 0.01;
 
-/// Operations of a kernel by the unit that does them, two for each multiply-add.
+/// Operations of a kernel by type, two for each multiply-add.
 #[derive(Clone, Copy, Default)]
 struct Work {
     floats: u64,
     bytes: u64,
-    /// 16 bits: half as many at a time as bytes.
-    words: u64,
+    /// On 16-bit integers, at half the throughput of bytes.
+    integers: u64,
 }
 
 impl Work {
     fn total(&self) -> f64 {
-        (self.floats + self.bytes + self.words) as f64
+        (self.floats + self.bytes + self.integers) as f64
     }
 
-    /// Seconds at the peak of now.
+    /// Time at the current peak, in seconds.
     fn floor(&self, isa: Isa) -> f64 {
         let mut floor = 0.0;
         if self.floats > 0 {
             floor += self.floats as f64 / peak::multiply_adds(isa);
         }
-        if self.bytes + self.words > 0 {
-            floor += (self.bytes + 2 * self.words) as f64 / peak::byte_products(isa);
+        if self.bytes + self.integers > 0 {
+            floor += (self.bytes + 2 * self.integers) as f64 / peak::byte_products(isa);
         }
         floor
     }
@@ -48,9 +50,9 @@ impl Work {
 
 struct Report {
     wanted: Vec<String>,
-    /// Measurements of a kernel; with none it is only run.
+    /// Measurements per kernel; with 0 it runs once.
     rounds: usize,
-    /// By kernel and run.
+    /// By kernel and configuration.
     shares: BTreeMap<(&'static str, String), Vec<f64>>,
 }
 
@@ -73,7 +75,7 @@ impl Report {
         if self.rounds == 0 {
             return;
         }
-        let times = (LEAST / start.elapsed().as_secs_f64()).ceil().max(1.0) as usize;
+        let times = (MIN_TIME / start.elapsed().as_secs_f64()).ceil().max(1.0) as usize;
         let mut rounds: Vec<(f64, f64)> = (0..self.rounds)
             .map(|_| {
                 let before = work.floor(isa);
@@ -133,7 +135,7 @@ fn attentions(report: &mut Report) {
         let scale = 1.0 / (s.d as f32).sqrt();
         let scores = case.flops() * s.d as u64 / (s.d + s.dv) as u64;
         let floats = Work { floats: case.flops(), ..Work::default() };
-        let integers = Work { bytes: scores, words: case.flops() - scores, floats: 0 };
+        let integers = Work { bytes: scores, integers: case.flops() - scores, floats: 0 };
         for (isa, pool, label) in runs() {
             let rows = || (Rows::new(&q, qk), Rows::new(&k, qk), Rows::new(&v, vo));
             pool.install(|| {
@@ -154,7 +156,8 @@ fn attentions(report: &mut Report) {
     }
 }
 
-/// The cross-attention over seven memories as the model runs it; work is what is really done, additions of the split not counted.
+/// The cross-attention over seven memories as the model runs it. Its work is that of the products computed,
+/// without the additions of the split.
 fn grids(report: &mut Report) {
     let name = "memory_attention.cross.unformed.eighth";
     let (copies, side, nq, d, m) = (7, 64, 512, 256, 64);
@@ -177,7 +180,7 @@ fn grids(report: &mut Report) {
             if report.wants("attention_int8", name, &label) {
                 let keys = GridKeys::int16(&weight, &bias, 0.01, &rope);
                 let tokens = GridTokens::int16(isa, (copies, side * side), (&z, m), (&z, m));
-                let work = Work { words: operations, ..Work::default() };
+                let work = Work { integers: operations, ..Work::default() };
                 report.measure(("attention_int8", name, &label), isa, work, || {
                     keys.attend(isa, &q, &tokens, &[], &mut out)
                 });
@@ -187,7 +190,7 @@ fn grids(report: &mut Report) {
 }
 
 fn main() {
-    // `cargo bench` adds `--bench`; `cargo test` only wants to see that it runs.
+    // `cargo bench` passes `--bench`; `cargo test` runs everything once.
     let (options, wanted): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|arg| arg.starts_with('-'));
     let rounds = if options.iter().any(|option| option == "--bench") { ROUNDS } else { 0 };
     let mut report = Report { wanted, rounds, shares: BTreeMap::new() };

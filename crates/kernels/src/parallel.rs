@@ -1,8 +1,8 @@
 //! The only call sites of rayon: disjoint pieces of an output, and scratch memory per thread.
 //!
-//! Everything runs in rayon's current pool (`ThreadPool::install` or the global one). Every piece can be stolen by another
-//! thread (`with_max_len(1)`). By default rayon splits into a few large jobs, and a core that is slower for a while delays the
-//! others.
+//! Everything runs in rayon's current pool (`ThreadPool::install` or the global one). Every piece can be
+//! stolen by another thread (`with_max_len(1)`). By default rayon splits into a few large jobs, and a core
+//! that is slower for a while delays the others.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,8 @@ pub fn threads() -> usize {
     rayon::current_num_threads()
 }
 
-/// Calls `f(index, chunk)` for every `chunk_len` elements of `out` (the last chunk may be shorter), in parallel.
+/// Calls `f(index, chunk)` for every `chunk_len` elements of `out` (the last chunk may be shorter), in
+/// parallel.
 pub fn for_each_chunk_mut<T: Send>(
     out: &mut [T],
     chunk_len: usize,
@@ -60,8 +61,8 @@ pub fn map<R: Send>(count: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R
     (0..count).into_par_iter().with_max_len(1).map(f).collect()
 }
 
-/// [`map`] for a few large jobs that are parallel inside as well: every thread takes the next job that has not started, so at
-/// most as many are in progress as there are threads.
+/// [`map`] for a few large jobs that are parallel inside as well: every thread takes the next job that has
+/// not started, so at most as many are in progress as there are threads.
 pub fn map_large<R: Send>(count: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&i| i < count);
@@ -124,7 +125,8 @@ fn lend<T: Copy + Default, R>(
     let mut buffer = pool.with_borrow_mut(Vec::pop).unwrap_or_default();
     let needed = len + LINE / size_of::<T>();
     if buffer.len() < needed {
-        // Not grown in place: its content need not be copied, and growth by doubling would keep memory for good.
+        // Not grown in place: its content need not be copied, and growth by doubling would keep memory for
+        // good.
         drop(std::mem::take(&mut buffer));
         buffer = vec![T::default(); needed];
     }

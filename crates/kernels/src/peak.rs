@@ -1,7 +1,8 @@
 //! Peak throughput of the machine, measured: the benchmarks report a share of it.
 //!
-//! All threads of the current pool multiply and add for a few milliseconds. A virtual machine's share of its host changes from
-//! second to second, so measure the peak right before and after the kernel that is compared with it.
+//! All threads of the current pool multiply and add for a few milliseconds. A virtual machine's share of its
+//! host changes from second to second, so measure the peak right before and after the kernel that is compared
+//! with it.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -15,12 +16,14 @@ const ROUNDS: usize = 1 << 19;
 /// Depth of a tile of bytes: its operands fit L1.
 const GROUPS: usize = 64;
 
-/// Floating-point operations per second, two for each fused multiply-add, on as many sums in registers as the GEMM's tile has.
+/// Floating-point operations per second, two for each fused multiply-add, on as many sums in registers as the
+/// GEMM's tile has.
 pub fn multiply_adds(isa: Isa) -> f64 {
     parallel::broadcast(|| isa.dispatch_tiled(Floats)).into_iter().sum()
 }
 
-/// Operations per second, two for each product of bytes added to a 32-bit sum, in the GEMM's tile on operands in L1.
+/// Operations per second, two for each product of bytes added to a 32-bit sum, in the GEMM's tile on operands
+/// in L1.
 pub fn byte_products(isa: Isa) -> f64 {
     parallel::broadcast(|| isa.dispatch_dots(Bytes)).into_iter().sum()
 }

@@ -6,10 +6,11 @@
 use crate::parallel;
 use crate::simd::{Isa, Simd, SimdOp};
 
-/// Cosines and sines for the coordinates of a grid of queries and one of keys: the first half of the pairs of a vector is rotated
-/// by its column, the second by its row.
+/// Cosines and sines for the coordinates of a grid of queries and one of keys: the first half of the pairs of
+/// a vector is rotated by its column, the second by its row.
 ///
-/// The angle of a coordinate does not depend on the side of the grid, so one table of the longer side serves both.
+/// The angle of a coordinate does not depend on the side of the grid, so one table of the longer side serves
+/// both.
 #[derive(Clone, Debug)]
 pub struct Rope {
     dim: usize,
@@ -22,8 +23,9 @@ pub struct Rope {
 }
 
 impl Rope {
-    /// For vectors of `dim` elements, queries and keys on grids of `side × side` cells. The angle of pair `m` of an axis is
-    /// `coordinate · theta^(−4m / dim)`, rounded to single precision where the reference rounds.
+    /// For vectors of `dim` elements, queries and keys on grids of `side × side` cells. The angle of pair `m`
+    /// of an axis is `coordinate · theta^(−4m / dim)`, rounded to single precision where the reference
+    /// rounds.
     ///
     /// # Panics
     /// If `dim` is not a multiple of 4.
@@ -84,7 +86,8 @@ impl Rope {
         self.rotate_rows(self.key_side, cell, x);
     }
 
-    /// Rotates every row of queries `x`, `(N, dim)`, in place; row `i` is at cell `i mod cells` of the grid of queries.
+    /// Rotates every row of queries `x`, `(N, dim)`, in place; row `i` is at cell `i mod cells` of the grid
+    /// of queries.
     ///
     /// # Panics
     /// If `x` is not whole grids.
@@ -93,7 +96,8 @@ impl Rope {
         self.rotate(isa, self.query_side, x);
     }
 
-    /// Rotates every row of keys `x`, `(N, dim)`, in place; row `i` is at cell `i mod cells` of the grid of keys.
+    /// Rotates every row of keys `x`, `(N, dim)`, in place; row `i` is at cell `i mod cells` of the grid of
+    /// keys.
     ///
     /// # Panics
     /// If `x` is not whole grids.

@@ -37,11 +37,12 @@ fn run(isa: Isa, shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32]) -> V
 }
 
 fn attention_matches_reference(isa: Isa) {
-    for_all(200, common::attention_cases(), |(shape, sharpness, seed)| {
+    for_all(500, common::attention_cases(), |(shape, sharpness, seed)| {
         let [q, k, v] = attention_operands(shape, seed);
         let scale = sharpness / (shape.d as f32).sqrt();
         let expected = reference::attention(shape, scale, &q, &k, &v);
-        // Values are in [−1, 1]; the error of a score of size s is s·d·ε, which the exponential makes a factor.
+        // Values are in [−1, 1]; the error of a score of size s is s·d·ε, which the exponential makes a
+        // factor.
         let tolerance = 2e-6 + 4.0 * f32::EPSILON * sharpness * (shape.d as f32).sqrt().max(2.0) * 4.0;
         let actual = run(isa, shape, scale, &q, &k, &v);
         assert_near(&format!("{shape:?}"), &actual, &expected, tolerance, 0.0);
@@ -56,7 +57,7 @@ fn the_last_key_has_a_multiplicity(isa: Isa) {
         1usize..3,
         any::<u64>(),
     );
-    for_all(100, cases, |(nq, nk, times, heads, seed)| {
+    for_all(200, cases, |(nq, nk, times, heads, seed)| {
         let shape = Shape { batch: 1, heads, nq, nk, d: 16, dv: 8 };
         let [q, k, v] = attention_operands(shape, seed);
         let (qk, vo) = (heads * shape.d, heads * shape.dv);
@@ -141,7 +142,7 @@ fn over_grids_directly(g: Grids, [q, z, v, w, b, unplaced]: &[Vec<f32>; 6]) -> V
 }
 
 fn attention_over_grids_matches_formed_keys(isa: Isa) {
-    for_all(120, (common::grids::cases(), any::<u64>()), |(g, seed)| {
+    for_all(200, (common::grids::cases(), any::<u64>()), |(g, seed)| {
         let operands = g.operands(seed);
         let expected = over_grids_directly(g, &operands);
         let actual = over_grids(isa, g, &operands);
@@ -166,7 +167,7 @@ fn pooling_matches_reference(isa: Isa) {
         0.1f32..30.0,
         any::<u64>(),
     );
-    for_all(100, cases, |(steps, rows, block, dv, sharpness, seed)| {
+    for_all(200, cases, |(steps, rows, block, dv, sharpness, seed)| {
         let n = steps * QUERY_STEP;
         let (scores, values) = (noise(seed, rows * n), noise(seed ^ 1, rows * dv));
         // As attention of one-hot queries: key i holds the scores of row i.

@@ -1,4 +1,5 @@
-//! Attention with integer products: against the readable twin, and against exact attention within the quantisation error.
+//! Attention with integer products: against the readable twin, and against exact attention within the
+//! quantisation error.
 
 #[macro_use]
 mod common;
@@ -36,12 +37,12 @@ fn run(isa: Isa, shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32]) -> V
 }
 
 fn attention_matches_the_twin(isa: Isa) {
-    for_all(150, common::attention_cases(), |(shape, sharpness, seed)| {
+    for_all(300, common::attention_cases(), |(shape, sharpness, seed)| {
         let [q, k, v] = attention_operands(shape, seed);
         let scale = sharpness / (shape.d as f32).sqrt();
         let expected = reference::attention_int8(shape, scale, &q, &k, &v);
-        // The scores are equal; the error of the exponentials is a few ε, that of a score's distance from the maximum ε of it. One
-        // weight may round to the next integer.
+        // The scores are equal; the error of the exponentials is a few ε, that of a score's distance from the
+        // maximum ε of it. One weight may round to the next integer.
         let tolerance =
             2e-6 + 4.0 * f32::EPSILON * sharpness * (shape.d as f32).sqrt().max(2.0) + NEXT_INTEGER;
         let actual = run(isa, shape, scale, &q, &k, &v);
@@ -49,8 +50,8 @@ fn attention_matches_the_twin(isa: Isa) {
     });
 }
 
-/// The largest effect on values in [−1, 1] of a weight that is one integer more or less than the twin's: the weights add up to at
-/// least one.
+/// The largest effect on values in [−1, 1] of a weight that is one integer more or less than the twin's: the
+/// weights add up to at least one.
 const NEXT_INTEGER: f32 = 2.0 / 4096.0;
 
 /// Relative L2 error.
@@ -92,7 +93,8 @@ fn equal_keys_average_the_values(isa: Isa) {
     let [q, _, v] = attention_operands(shape, 6);
     let k = noise(7, 20).repeat(50);
     let expected: Vec<f32> = (0..4).map(|c| v.iter().skip(c).step_by(4).sum::<f32>() / 50.0).collect();
-    // The mean may be an ulp off, and all keys with it: their scores are equal all the same. Values are rounded to half an integer.
+    // The mean may be an ulp off, and all keys with it: their scores are equal all the same. Values are
+    // rounded to half an integer.
     let actual = run(isa, shape, 1.0, &q, &k, &v);
     assert_near("average", &actual, &expected.repeat(3), 0.5 / 2047.0, 0.0);
 }
@@ -139,12 +141,12 @@ fn twin(isa: Isa, g: Grids, [q, z, v, w, b, unplaced]: &[Vec<f32>; 6]) -> Vec<f3
 
 fn grids_match_the_twin(isa: Isa) {
     let cases = common::grids::cases().prop_filter("the twin needs copies", |g| g.copies > 0);
-    for_all(60, (cases, any::<u64>()), |(g, seed)| {
+    for_all(100, (cases, any::<u64>()), |(g, seed)| {
         let operands = g.operands(seed);
         let actual = over_grids(isa, g, &operands, true);
         let expected = twin(isa, g, &operands);
-        // The parts of a query are sums with slightly different rounding, and now and then become the next integer; so do the
-        // weights.
+        // The parts of a query are sums with slightly different rounding, and now and then become the next
+        // integer; so do the weights.
         let tolerance = 4e-6 + 2e-5 * (g.d * g.m) as f32 * SCALE + NEXT_INTEGER;
         assert_near(&format!("{g:?}"), &actual, &expected, tolerance, 0.0);
     });

@@ -32,7 +32,7 @@ fn conv2d_matches_reference(isa: Isa) {
         prop::sample::select(activations),
         any::<u64>(),
     );
-    for_all(200, cases, |((kernel, stride, padding), (h, w), inputs, outputs, activation, seed)| {
+    for_all(500, cases, |((kernel, stride, padding), (h, w), inputs, outputs, activation, seed)| {
         let x = noise(seed, h * w * inputs);
         let (weight, bias) = (noise(seed ^ 1, outputs * inputs * kernel * kernel), noise(seed ^ 2, outputs));
         let mut expected = reference::conv2d(&x, (h, w), &weight, &bias, kernel, stride, padding);
@@ -60,7 +60,7 @@ fn depthwise_matches_reference(isa: Isa) {
         prop_oneof![around(8), around(16)],
         any::<u64>(),
     );
-    for_all(300, cases, |(k, stride, h, w, c, seed)| {
+    for_all(800, cases, |(k, stride, h, w, c, seed)| {
         let x = noise(seed, h * w * c);
         let (weight, bias) = (noise(seed ^ 1, c * k * k), noise(seed ^ 2, c));
         let expected = reference::depthwise(&x, (h, w), &weight, &bias, (k, stride));
@@ -74,7 +74,7 @@ fn depthwise_matches_reference(isa: Isa) {
 
 fn transposed_convolution_matches_reference(isa: Isa) {
     let cases = (1usize..7, 1usize..20, around(8), prop_oneof![1usize..5, around(8)], any::<u64>());
-    for_all(200, cases, |(h, w, inputs, outputs, seed)| {
+    for_all(500, cases, |(h, w, inputs, outputs, seed)| {
         let x = noise(seed, h * w * inputs);
         let (weight, bias) = (noise(seed ^ 1, inputs * outputs * 4), noise(seed ^ 2, outputs));
         let expected = reference::conv_transpose_2x2(&x, (h, w), &weight, &bias);

@@ -1,4 +1,5 @@
-//! Kernels and twins against PyTorch, torchvision and Pillow: tests/golden/kernels.npz, made by tools/kernel_fixtures.py.
+//! Kernels and twins against PyTorch, torchvision and Pillow: tests/golden/kernels.npz, made by
+//! tools/kernel_fixtures.py.
 
 #[macro_use]
 mod common;
@@ -138,7 +139,8 @@ fn element_wise_functions_match_pytorch(isa: Isa) {
             {
                 let mut y = case.f32("x");
                 fast(isa, &mut y);
-                // Half a unit of the last place is 4e-6 at the far ends, where only the relative error is meaningful.
+                // Half a unit of the last place is 4e-6 at the far ends, where only the relative error is
+                // meaningful.
                 common::assert_near(isa.name(), &y, &case.f32("y"), tolerance, 2.5e-7);
             }
             let y: Vec<f32> = case.f32("x").iter().map(|&v| twin(f64::from(v)) as f32).collect();

@@ -41,13 +41,13 @@ fn depth() -> impl Strategy<Value = usize> {
 
 fn tile_edges_match_reference(isa: Isa) {
     let (mr, nr) = isa.tile_shape();
-    for_all(200, (around(mr), depth(), around(nr), epilogues()), |(m, k, n, epilogue)| {
+    for_all(500, (around(mr), depth(), around(nr), epilogues()), |(m, k, n, epilogue)| {
         check(isa, (m, k, n), epilogue, PackedB::from_nk);
     });
 }
 
 fn row_block_edges_match_reference(isa: Isa) {
-    for_all(100, (around(112), epilogues()), |(m, epilogue)| {
+    for_all(300, (around(112), epilogues()), |(m, epilogue)| {
         check(isa, (m, 9, 5), epilogue, PackedB::from_nk);
     });
 }
@@ -60,7 +60,7 @@ fn tiny_blocks_match_reference(isa: Isa) {
     let rows = edges(mc).into_iter().chain([3 * mc + 2]).collect::<Vec<_>>();
     let depths = edges(kc).into_iter().chain([4 * kc + 3]).collect::<Vec<_>>();
     let sizes = (prop::sample::select(rows), prop::sample::select(depths), around(isa.tile_shape().1));
-    for_all(200, (sizes, epilogues()), |(sizes, epilogue)| check(isa, sizes, epilogue, pack));
+    for_all(500, (sizes, epilogues()), |(sizes, epilogue)| check(isa, sizes, epilogue, pack));
 }
 
 fn check(

@@ -47,7 +47,7 @@ fn resizes() -> impl Strategy<Value = (usize, usize, usize, usize, usize, u64)> 
 
 fn resizes_match_reference(isa: Isa) {
     let portable = Isa::available()[0];
-    for_all(200, resizes(), |(h, w, c, oh, ow, seed)| {
+    for_all(500, resizes(), |(h, w, c, oh, ow, seed)| {
         let src = noise(seed, h * w * c);
         for (name, fast, slow) in RESIZES {
             let out = fast(isa, &src, (h, w), c, (oh, ow));
@@ -61,7 +61,7 @@ fn resizes_match_reference(isa: Isa) {
 }
 
 fn thresholds_are_those_of_the_resized(isa: Isa) {
-    for_all(200, (resizes(), -0.5f32..0.5), |((h, w, _, oh, ow, seed), threshold)| {
+    for_all(500, (resizes(), -0.5f32..0.5), |((h, w, _, oh, ow, seed), threshold)| {
         let src = noise(seed, h * w);
         let resized = resize_bilinear(isa, &src, (h, w), 1, (oh, ow));
         let expected: Vec<bool> = resized.iter().map(|&x| x > threshold).collect();
@@ -71,7 +71,7 @@ fn thresholds_are_those_of_the_resized(isa: Isa) {
 }
 
 fn rows_on_demand_are_those_of_the_whole(isa: Isa) {
-    for_all(200, resizes(), |(h, w, c, oh, ow, seed)| {
+    for_all(500, resizes(), |(h, w, c, oh, ow, seed)| {
         let src = noise(seed, h * w * c);
         let rows = BicubicRows::new(isa, &src, (h, w), c, (oh, ow));
         let mut out = vec![f32::NAN; oh * ow * c];
@@ -82,7 +82,7 @@ fn rows_on_demand_are_those_of_the_whole(isa: Isa) {
 }
 
 fn pil_resize_equals_reference(isa: Isa) {
-    for_all(200, (resizes(), 1usize..6), |((h, w, _, oh, ow, seed), c)| {
+    for_all(500, (resizes(), 1usize..6), |((h, w, _, oh, ow, seed), c)| {
         let src = bytes(seed, h * w * c);
         let expected = reference::pil_bicubic_u8(&src, (h, w), c, (oh, ow));
         assert_eq!(resize_pil_bicubic_u8(isa, &src, (h, w), c, (oh, ow)), expected);
@@ -90,7 +90,7 @@ fn pil_resize_equals_reference(isa: Isa) {
 }
 
 fn nearest_and_pooling_equal_reference(isa: Isa) {
-    for_all(200, (1usize..7, lengths(), channels(), any::<u64>()), |(h, w, c, seed)| {
+    for_all(500, (1usize..7, lengths(), channels(), any::<u64>()), |(h, w, c, seed)| {
         let (src, fine) = (noise(seed, h * w * c), noise(seed ^ 1, 4 * h * w * c));
         let nearest = reference::nearest_2x(&src, (h, w), c);
         let expected: Vec<f32> = nearest.iter().zip(&fine).map(|(a, b)| b + a).collect();

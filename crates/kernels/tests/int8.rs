@@ -1,4 +1,5 @@
-//! 8-bit matrix products: bit for bit against the readable twin, and within the quantisation error of the exact product.
+//! 8-bit matrix products: bit for bit against the readable twin, and within the quantisation error of the
+//! exact product.
 
 #[macro_use]
 mod common;
@@ -41,7 +42,7 @@ fn products_have_the_bits_of_the_twin(isa: Isa) {
     let k = prop_oneof![3 => around(4), 2 => around(16), 1 => around(64), 1 => around(128)];
     let values = (-6i32..6, -1f32..1.0, any::<u64>());
     let epilogues = any::<(bool, bool, bool)>();
-    for_all(200, (around(mr), k, around(nr), values, epilogues), |(m, k, n, values, epilogue)| {
+    for_all(300, (around(mr), k, around(nr), values, epilogues), |(m, k, n, values, epilogue)| {
         let ((scale, shift, seed), (relu, with_bias, with_residual)) = (values, epilogue);
         let x: Vec<f32> = noise(seed, m * k).iter().map(|x| (x + shift) * 10f32.powi(scale)).collect();
         let (weight, bias, residual) = (noise(seed ^ 1, n * k), noise(seed ^ 2, n), noise(seed ^ 3, m * n));
@@ -57,7 +58,7 @@ fn products_have_the_bits_of_the_twin(isa: Isa) {
 }
 
 fn the_error_is_that_of_quantisation(isa: Isa) {
-    for_all(200, (1usize..200, any::<u64>()), |(k, seed)| {
+    for_all(300, (1usize..200, any::<u64>()), |(k, seed)| {
         let (m, n) = (3, 5);
         let (x, weight) = (noise(seed, m * k), noise(seed ^ 1, n * k));
         let exact = reference::linear(&x, &weight, (m, k, n), &Epilogue::default());
@@ -83,8 +84,8 @@ fn gelu_follows_the_sums(isa: Isa) {
     }
 }
 
-/// The largest products everywhere: sums of 255 · 127 over a long row, which exceed 16 bits; in the longest row, the 128th of the
-/// sum of a column would exceed 16 bits if the row were twice as long.
+/// The largest products everywhere: sums of 255 · 127 over a long row, which exceed 16 bits; in the longest
+/// row, the 128th of the sum of a column would exceed 16 bits if the row were twice as long.
 fn no_sum_saturates(isa: Isa) {
     let (m, n) = (2, 3);
     for k in [1000, MAX_K] {

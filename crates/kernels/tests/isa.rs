@@ -1,5 +1,5 @@
-//! The suites run every instruction set of the host. These tests check which those are, and that an instruction set's features,
-//! its detection and its gateways agree.
+//! The suites run every instruction set of the host. These tests check which those are, and that an
+//! instruction set's features, its detection and its gateways agree.
 
 #[macro_use]
 mod common;
@@ -55,7 +55,8 @@ fn every_known_instruction_set_has_tests() {
     assert_eq!(known[0], "portable");
 }
 
-/// `SAM2_REQUIRE_ISA` names an instruction set that a test machine must have, so that a suite cannot pass by testing less.
+/// `SAM2_REQUIRE_ISA` names an instruction set that a test machine must have, so that a suite cannot pass by
+/// testing less.
 #[test]
 fn required_instruction_set_is_available() {
     if let Ok(required) = std::env::var("SAM2_REQUIRE_ISA") {

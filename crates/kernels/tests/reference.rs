@@ -74,12 +74,6 @@ fn pooling_drops_odd_edges() {
 }
 
 #[test]
-fn windows_are_row_major_and_padded() {
-    let src: Vec<f32> = (1..=6).map(|i| i as f32).collect();
-    assert_eq!(window_partition(&src, (2, 3), 1, 2), [1.0, 2.0, 4.0, 5.0, 3.0, 0.0, 6.0, 0.0]);
-}
-
-#[test]
 fn erf_matches_published_values() {
     // Abramowitz and Stegun table 7.1 and the DLMF, to 15 digits.
     for (x, expected) in [

@@ -26,7 +26,7 @@ fn widths() -> impl Strategy<Value = usize> {
 }
 
 fn softmax_matches_reference(isa: Isa) {
-    for_all(200, (1usize..20, widths(), 0.1f32..90.0, any::<u64>()), |(n, cols, scale, seed)| {
+    for_all(500, (1usize..20, widths(), 0.1f32..90.0, any::<u64>()), |(n, cols, scale, seed)| {
         let x = scaled(seed, n * cols, scale, 3.0);
         let expected = reference::softmax2(&x, cols);
         assert_near("softmax", &softmax2_by_eights(isa, &x, cols), &expected, 1e-7, 4e-6);
@@ -34,7 +34,7 @@ fn softmax_matches_reference(isa: Isa) {
 }
 
 fn layer_norm_matches_reference(isa: Isa) {
-    for_all(200, (1usize..5, widths(), -50f32..50.0, any::<u64>()), |(n, cols, offset, seed)| {
+    for_all(500, (1usize..5, widths(), -50f32..50.0, any::<u64>()), |(n, cols, offset, seed)| {
         let x = scaled(seed, n * cols, 2.0, offset);
         let (gamma, beta) = (scaled(seed ^ 1, cols, 1.0, 1.0), noise(seed ^ 2, cols));
         let expected = reference::layer_norm(&x, &gamma, &beta, 1e-6);
@@ -62,7 +62,7 @@ fn deviation(row: &[f32]) -> f32 {
 }
 
 fn element_wise_functions_match_reference(isa: Isa) {
-    for_all(200, (widths(), 0.1f32..30.0, any::<u64>()), |(n, scale, seed)| {
+    for_all(500, (widths(), 0.1f32..30.0, any::<u64>()), |(n, scale, seed)| {
         let x = scaled(seed, n, scale, 0.0);
         let map = |f: fn(f64) -> f64| -> Vec<f32> { x.iter().map(|&v| f(f64::from(v)) as f32).collect() };
         let run = |f: fn(Isa, &mut [f32])| {
@@ -78,7 +78,7 @@ fn element_wise_functions_match_reference(isa: Isa) {
 }
 
 fn additions_are_exact(isa: Isa) {
-    for_all(200, (widths(), 1usize..4, any::<u64>()), |(n, repeats, seed)| {
+    for_all(500, (widths(), 1usize..4, any::<u64>()), |(n, repeats, seed)| {
         let (x, y) = (noise(seed, n * repeats), noise(seed ^ 1, n));
         let mut sum = x[..n].to_vec();
         rows::add(isa, &mut sum, &y);

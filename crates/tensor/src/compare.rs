@@ -1,12 +1,12 @@
-//! Comparison of a result with its reference; a NaN on either side is never close.
+//! Comparison of a result with its reference; a NaN on either side is never within a tolerance.
 
 use crate::element::Element;
 use std::fmt;
 
-/// How two slices differ. All figures are accumulated in f64.
+/// Measures of the difference of two slices. All are accumulated in f64.
 ///
-/// Elements that are equal — infinities included — differ by 0. Elements of which one or both are NaN, and unequal
-/// infinities, are counted in [`Comparison::non_finite`] and make `max_abs` and `rel_l2` NaN.
+/// Elements that are equal — infinities included — differ by 0. Elements of which one or both are NaN, and
+/// unequal infinities, are counted in [`Comparison::non_finite`] and make `max_abs` and `rel_l2` NaN.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     /// Elements compared.
@@ -21,7 +21,7 @@ pub struct Comparison {
     pub rel_l2: f64,
     /// The cosine of the angle between the two; 1 if they are equal.
     pub cosine: f64,
-    /// Where the largest difference is, or the first non-finite one; 0 if there are no elements.
+    /// Index of the largest difference, or of the first non-finite one; 0 if there are no elements.
     pub worst_index: usize,
     /// `actual[worst_index]`.
     pub actual_at_worst: f64,
@@ -33,8 +33,8 @@ impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} elements, {} non-finite differences, rel_l2 {:.3e}, max_abs {:.3e}, max_abs/rms {:.3e}, cosine {:.9}, \
-             worst at {}: actual {}, expected {}",
+            "{} elements, {} non-finite differences, rel_l2 {:.3e}, max_abs {:.3e}, max_abs/rms {:.3e}, \
+             cosine {:.9}, worst at {}: actual {}, expected {}",
             self.count,
             self.non_finite,
             self.rel_l2,
@@ -140,7 +140,7 @@ impl Elementwise {
     }
 }
 
-/// Upper bounds on the figures of a [`Comparison`].
+/// Upper bounds on the measures of a [`Comparison`].
 ///
 /// The default bounds nothing, but still refuses NaN and unequal infinities.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -160,7 +160,7 @@ impl Default for Tolerance {
 }
 
 impl Tolerance {
-    /// Nothing may differ (but −0 equals +0).
+    /// No difference, but −0 equals +0.
     pub const EXACT: Self = Self { rel_l2: 0.0, max_abs: 0.0, max_abs_over_rms: 0.0 };
 
     /// Bounds the relative L2 error only.
@@ -173,7 +173,7 @@ impl Tolerance {
         Self { max_abs: bound, ..Self::default() }
     }
 
-    /// Whether every figure is within its bound; false if a figure is NaN.
+    /// Whether every measure is within its bound; false if a measure is NaN.
     pub fn accepts(&self, c: &Comparison) -> bool {
         c.non_finite == 0
             && c.rel_l2 <= self.rel_l2
@@ -182,10 +182,10 @@ impl Tolerance {
     }
 }
 
-/// Asserts that `actual` is within `tolerance` of `expected` and returns the figures.
+/// Asserts that `actual` is within `tolerance` of `expected` and returns the measures.
 ///
 /// # Panics
-/// With `name`, all figures and the tolerance if it is not, or if the lengths differ.
+/// With `name`, all measures and the tolerance if it is not, or if the lengths differ.
 #[track_caller]
 pub fn assert_close(name: &str, actual: &[f32], expected: &[f32], tolerance: Tolerance) -> Comparison {
     assert!(

@@ -1,10 +1,10 @@
-//! The storage types, with the little-endian bytes that files hold.
+//! The storage types and their little-endian bytes in files.
 
 use half::{bf16, f16};
 
-/// A type that tensors store and `.npy` files hold.
+/// A storage type of tensors and `.npy` files.
 ///
-/// Sealed in spirit: the reader knows exactly the types implemented here.
+/// The reader supports exactly the types that implement it here, so other implementations are of no use.
 pub trait Element: Copy + Default + PartialEq + std::fmt::Debug + Send + Sync + 'static {
     /// NumPy's type string, little-endian. NumPy has no bfloat16; `ml_dtypes` writes it as two-byte void.
     const NPY_DESCR: &'static str;

@@ -2,17 +2,17 @@
 
 use crate::shape::Shape;
 
-/// A shape that does not fit the number of elements it has to describe.
+/// A shape whose number of elements is not that of the data.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{op}: shape {shape} needs {} elements, got {found}", Needed(*.expected))]
 pub struct ShapeError {
-    /// The operation that was asked for, e.g. `"Tensor::from_vec"`.
+    /// The operation, e.g. `"Tensor::from_vec"`.
     pub op: &'static str,
-    /// The shape that was asked for.
+    /// The requested shape.
     pub shape: Shape,
     /// Elements the shape needs; `None` if the product does not fit in `usize`.
     pub expected: Option<usize>,
-    /// Elements there are.
+    /// Number of elements of the data.
     pub found: usize,
 }
 

@@ -4,11 +4,10 @@
 //! |---|---|---|
 //! | [`Tensor<T>`] | a `Vec<T>` | weights, results, test fixtures |
 //! | [`TensorRef<T>`] | nothing (`&[T]`) | arguments; slices along the first axis |
-//! | [`TensorMut<T>`] | nothing (`&mut [T]`) | outputs |
-//! | [`npy::NpyArray`] | a tensor of one of the storage types | what a `.npy` file holds |
+//! | [`npy::NpyArray`] | a tensor of one of the storage types | the array of a `.npy` file |
 //!
-//! Everything is contiguous and row-major; there are no strides. Data is permuted, padded or cropped in
-//! [`relayout`] and nowhere else. Images and feature maps are channels-last `[H, W, C]`, token matrices `[N, C]`.
+//! Everything is contiguous and row-major; there are no strides. Only [`relayout`] changes the order of axes.
+//! Images and feature maps are channels-last `[H, W, C]`, token matrices `[N, C]`.
 #![forbid(unsafe_code)]
 
 pub mod compare;
@@ -27,4 +26,4 @@ pub use error::ShapeError;
 pub use half::{bf16, f16};
 pub use shape::{MAX_RANK, Shape};
 pub use tensor::Tensor;
-pub use view::{TensorMut, TensorRef};
+pub use view::TensorRef;

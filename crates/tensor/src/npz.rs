@@ -12,8 +12,8 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 /// Reads every array of an archive, by name without the `.npy` suffix, ordered by name.
 ///
 /// # Errors
-/// [`NpyError::At`] naming the file (and the member) for damaged archives, duplicate names, members that are not
-/// `.npy`, and everything [`crate::npy::read`] refuses.
+/// [`NpyError::At`] naming the file (and the member) for damaged archives, duplicate names, members that are
+/// not `.npy`, and everything [`crate::npy::read`] refuses.
 pub fn read(path: impl AsRef<Path>) -> Result<BTreeMap<String, NpyArray>, NpyError> {
     let path = path.as_ref();
     let go = || {

@@ -1,7 +1,7 @@
 //! The owned tensor.
 
 use crate::shape::Shape;
-use crate::view::{TensorMut, TensorRef};
+use crate::view::TensorRef;
 
 /// An owned, contiguous, row-major tensor.
 #[derive(Clone, PartialEq)]
@@ -61,7 +61,7 @@ impl<T> Tensor<T> {
         &mut self.data
     }
 
-    /// Gives the elements up, row-major.
+    /// The elements, row-major, without a copy.
     pub fn into_vec(self) -> Vec<T> {
         self.data
     }
@@ -80,11 +80,6 @@ impl<T> Tensor<T> {
     /// A view of the whole tensor.
     pub fn view(&self) -> TensorRef<'_, T> {
         TensorRef::from_parts(self.shape, &self.data)
-    }
-
-    /// A writable view of the whole tensor.
-    pub fn view_mut(&mut self) -> TensorMut<'_, T> {
-        TensorMut::from_parts(self.shape, &mut self.data)
     }
 
     /// The `i`-th slice along the first axis, one rank lower.
@@ -158,14 +153,6 @@ mod tests {
     #[should_panic(expected = "overflows usize")]
     fn full_refuses_overflow() {
         Tensor::full(&[usize::MAX, 2], 1.0f32);
-    }
-
-    #[test]
-    fn view_mut_writes_through() {
-        let mut t = Tensor::<f32>::zeros(&[2, 2]);
-        t.view_mut().index_mut(1).data_mut().fill(3.0);
-        assert_eq!(t.data(), [0.0, 0.0, 3.0, 3.0]);
-        assert_eq!(t.reshape(&[4, 1]).shape(), [4, 1]);
     }
 
     #[test]

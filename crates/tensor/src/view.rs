@@ -119,124 +119,6 @@ impl<T: fmt::Debug> fmt::Debug for TensorRef<'_, T> {
     }
 }
 
-/// A writable contiguous row-major view.
-pub struct TensorMut<'a, T = f32> {
-    shape: Shape,
-    data: &'a mut [T],
-}
-
-impl<'a, T> TensorMut<'a, T> {
-    /// A writable view of `data` as `shape`.
-    ///
-    /// # Panics
-    /// If `shape` does not have exactly `data.len()` elements.
-    #[track_caller]
-    pub fn new(shape: &[usize], data: &'a mut [T]) -> Self {
-        let shape = Shape::new(shape);
-        shape.expect_len("TensorMut::new", data.len());
-        Self { shape, data }
-    }
-
-    pub(crate) fn from_parts(shape: Shape, data: &'a mut [T]) -> Self {
-        Self { shape, data }
-    }
-
-    /// The extents, outermost first.
-    pub fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    /// The number of axes.
-    pub fn rank(&self) -> usize {
-        self.shape.len()
-    }
-
-    /// The extent of axis `axis`.
-    ///
-    /// # Panics
-    /// If there is no such axis.
-    #[track_caller]
-    pub fn dim(&self, axis: usize) -> usize {
-        self.shape[axis]
-    }
-
-    /// The number of elements.
-    pub fn len(&self) -> usize {
-        self.data.len()
-    }
-
-    /// Whether there are no elements.
-    pub fn is_empty(&self) -> bool {
-        self.data.is_empty()
-    }
-
-    /// The elements, row-major.
-    pub fn data(&self) -> &[T] {
-        self.data
-    }
-
-    /// The elements, row-major, writable.
-    pub fn data_mut(&mut self) -> &mut [T] {
-        self.data
-    }
-
-    /// The elements, writable for the whole lifetime of the borrow.
-    pub fn into_slice(self) -> &'a mut [T] {
-        self.data
-    }
-
-    /// A read-only view of the same elements.
-    pub fn view(&self) -> TensorRef<'_, T> {
-        TensorRef { shape: self.shape, data: self.data }
-    }
-
-    /// The `i`-th slice along the first axis, one rank lower, writable.
-    ///
-    /// # Panics
-    /// If the rank is 0 or `i` is out of bounds.
-    #[track_caller]
-    pub fn index_mut(&mut self, i: usize) -> TensorMut<'_, T> {
-        let range = span(&self.shape, "TensorMut::index_mut", i..i + 1, self.data.len());
-        TensorMut { shape: self.shape.tail(), data: &mut self.data[range] }
-    }
-
-    /// The slices `range` along the first axis, same rank, writable.
-    ///
-    /// # Panics
-    /// If the rank is 0 or the range is out of bounds or reversed.
-    #[track_caller]
-    pub fn slice_mut(&mut self, range: Range<usize>) -> TensorMut<'_, T> {
-        let extent = range.len();
-        let range = span(&self.shape, "TensorMut::slice_mut", range, self.data.len());
-        TensorMut { shape: self.shape.with_first(extent), data: &mut self.data[range] }
-    }
-
-    /// The same elements under another shape.
-    ///
-    /// # Panics
-    /// If `shape` has another number of elements.
-    #[track_caller]
-    pub fn reshape(self, shape: &[usize]) -> TensorMut<'a, T> {
-        let shape = Shape::new(shape);
-        shape.expect_len("TensorMut::reshape", self.data.len());
-        Self { shape, data: self.data }
-    }
-
-    /// A copy that owns its elements.
-    pub fn to_owned(&self) -> Tensor<T>
-    where
-        T: Clone,
-    {
-        self.view().to_owned()
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for TensorMut<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.view().fmt(f)
-    }
-}
-
 /// The element range of `rows` along the first axis.
 #[track_caller]
 fn span(shape: &Shape, op: &str, rows: Range<usize>, len: usize) -> Range<usize> {
@@ -262,14 +144,6 @@ mod tests {
     fn slice_of_zero_extent_is_empty() {
         let view = TensorRef::<f32>::new(&[0, 5], &[]);
         assert_eq!(view.slice(0..0).shape(), [0, 5]);
-    }
-
-    #[test]
-    fn slice_mut_and_reshape_write_through() {
-        let mut data = [0, 1, 2, 3, 4, 5];
-        let mut view = TensorMut::new(&[3, 2], &mut data);
-        view.slice_mut(1..3).reshape(&[4]).into_slice()[3] = 9;
-        assert_eq!(view.to_owned().data(), [0, 1, 2, 3, 4, 9]);
     }
 
     proptest! {

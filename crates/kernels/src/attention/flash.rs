@@ -22,10 +22,11 @@ pub(super) trait Keys: Default + Send + Sync + 'static {
 
     /// Refills it with `n` rows of `d`, reusing its memory.
     fn pack(&mut self, isa: Isa, keys: Rows, n: usize, d: usize);
-    /// Calls `f` with the first `m` of `rows`, for scores times `scale`, which includes the change to base two.
+    /// Calls `f` with the first `m` of `rows`, for scores times `scale`, which includes the change to base
+    /// two.
     fn with_queries(&self, isa: Isa, rows: Rows, m: usize, scale: f32, f: impl FnOnce(&Self::Queries<'_>));
-    /// Writes the scores of `m` queries and the keys of a range to rows with stride [`KC`]. The range has at most [`KEYS`] keys and
-    /// starts at a multiple of that. The rest of a row is unspecified.
+    /// Writes the scores of `m` queries and the keys of a range to rows with stride [`KC`]. The range has at
+    /// most [`KEYS`] keys and starts at a multiple of that. The rest of a row is unspecified.
     fn scores<S: Simd, const MR: usize, const NV: usize>(
         &self,
         s: S,
@@ -42,8 +43,8 @@ pub(super) trait Keys: Default + Send + Sync + 'static {
 pub(super) trait Values: Default + Send + Sync + 'static {
     /// Refills it with `n` rows of `dv`, reusing its memory.
     fn pack(&mut self, isa: Isa, values: Rows, n: usize, dv: usize);
-    /// Replaces the scores of the keys of a range by weights and adds the weighted values to the sums. The range is that of
-    /// [`Keys::scores`]. The rest of a row of scores may be overwritten.
+    /// Replaces the scores of the keys of a range by weights and adds the weighted values to the sums. The
+    /// range is that of [`Keys::scores`]. The rest of a row of scores may be overwritten.
     fn accumulate<S: Simd, const MR: usize, const NV: usize>(
         &self,
         s: S,
@@ -54,7 +55,8 @@ pub(super) trait Values: Default + Send + Sync + 'static {
     );
 }
 
-/// Running softmax state of a block of queries: maximum `M`, weighted sum `Σ 2^(S − M) · v`, and normaliser `Σ 2^(S − M)`.
+/// Running softmax state of a block of queries: maximum `M`, weighted sum `Σ 2^(S − M) · v`, and normaliser
+/// `Σ 2^(S − M)`.
 pub(super) struct Running<'a> {
     /// Rows with this stride.
     pub sums: &'a mut [f32],

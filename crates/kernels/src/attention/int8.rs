@@ -1,14 +1,15 @@
 //! [`super::attention`] with scores in 8 bits and weighted values in 16.
 //!
 //! ```text
-//! q ≈ s_q · (u − z),  u in 0 ..= 255, one s and z per query     k − mean ≈ s_k · w,  w in −127 ..= 127, one s per key
+//! q ≈ s_q · (u − z),  u in 0 ..= 255, one s and z per query
+//! k − mean ≈ s_k · w,  w in −127 ..= 127, one s per key
 //! q · (k − mean) ≈ s_q · s_k · (Σ u · w − z · Σ w)              the first sum exact, the second precomputed
 //! ```
 //!
-//! The mean of the keys is subtracted, as in SageAttention (arXiv 2410.02367): it would take up most of the 8 bits, and it adds
-//! the same number to all scores of a query, which the softmax cancels. Bytes and sums are those of [`crate::gemm::int8`], so
-//! scores have the same bits on every instruction set. The softmax is that of single precision; its weights and the values are
-//! rounded to 16 bits (`values_i16`).
+//! The mean of the keys is subtracted, as in SageAttention (arXiv 2410.02367): it would take up most of the 8
+//! bits, and it adds the same number to all scores of a query, which the softmax cancels. Bytes and sums are
+//! those of [`crate::gemm::int8`], so scores have the same bits on every instruction set. The softmax is that
+//! of single precision; its weights and the values are rounded to 16 bits (`values_i16`).
 
 use std::cell::RefCell;
 use std::ops::Range;

@@ -10,11 +10,13 @@
 //!   out ← O / l
 //! ```
 //!
-//! Keys and values are packed like the right operand of a GEMM and multiplied by the same register tile. The scores are written
-//! with the row stride that the tile expects of a left operand, so `P` needs no packing. The online softmax is that of Milakov
-//! and Gimelshein (arXiv 1805.02867), the blocking that of FlashAttention-2 (arXiv 2307.08691).
+//! Keys and values are packed like the right operand of a GEMM and multiplied by the same register tile. The
+//! scores are written with the row stride that the tile expects of a left operand, so `P` needs no packing.
+//! The online softmax is that of Milakov and Gimelshein (arXiv 1805.02867), the blocking that of
+//! FlashAttention-2 (arXiv 2307.08691).
 //!
-//! A row of the output depends only on its query and on all keys and values, in an order fixed by their number.
+//! A row of the output depends only on its query and on all keys and values, in an order fixed by their
+//! number.
 //!
 //! The products can be integer products ([`int8`]); everything else is the same code.
 
@@ -33,8 +35,8 @@ use crate::gemm::{KC, PackedB, Rows};
 use crate::parallel;
 use crate::simd::Isa;
 
-/// Sizes of a multi-head attention. Head `h` of a query or key row is its elements `h·d .. (h+1)·d`, of a value or output row
-/// its elements `h·dv .. (h+1)·dv`.
+/// Sizes of a multi-head attention. Head `h` of a query or key row is its elements `h·d .. (h+1)·d`, of a
+/// value or output row its elements `h·dv .. (h+1)·dv`.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     /// Independent problems, stacked along the rows.
@@ -61,8 +63,8 @@ pub fn attention(isa: Isa, shape: Shape, scale: f32, q: Rows, k: Rows, v: Rows, 
     attend::<PackedB>(isa, shape, scale, (q, k, v), out);
 }
 
-/// [`attention`] on the calling thread: for work that is already parallel outside. The last key and its value have multiplicity
-/// `times_last`.
+/// [`attention`] on the calling thread: for work that is already parallel outside. The last key and its value
+/// have multiplicity `times_last`.
 ///
 /// # Panics
 /// As [`attention`].
@@ -85,12 +87,12 @@ fn check(shape: Shape, out: &[f32]) {
     assert!(nk > 0 && d <= KC, "attention: needs keys and d <= {KC}, {shape:?}");
 }
 
-/// Keys per block: whole panels of every instruction set, at most [`KC`], and few enough that sums of 16-bit products stay within
-/// 32 bits.
+/// Keys per block: whole panels of every instruction set, at most [`KC`], and few enough that sums of 16-bit
+/// products stay within 32 bits.
 pub const KEYS: usize = 240;
 
-/// Folds every column of `n` rows of `d` with `step`, from 0: over [`KEYS`] rows at a time, then over those results, so in the same
-/// order for any number of threads.
+/// Folds every column of `n` rows of `d` with `step`, from 0: over [`KEYS`] rows at a time, then over those
+/// results, so in the same order for any number of threads.
 fn fold_columns(rows: Rows, n: usize, d: usize, step: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
     let fold = |columns: &mut [f32], row: &[f32]| {
         for (column, &x) in columns.iter_mut().zip(row) {

@@ -7,8 +7,8 @@
 //! out ← Σ O · 2^(m − max m) / Σ l · 2^(m − max m)   over the blocks, in order
 //! ```
 //!
-//! Each lane is a query, so maxima and sums are plain vector operations. The division into blocks determines the order of the
-//! sums, so it must not depend on the number of threads.
+//! Each lane is a query, so maxima and sums are plain vector operations. The division into blocks determines
+//! the order of the sums, so it must not depend on the number of threads.
 
 use crate::gemm::{Tiles, cover, tile_transposed};
 use crate::math;
@@ -26,8 +26,8 @@ pub fn share_len(n: usize, dv: usize) -> usize {
     n * (dv + 2)
 }
 
-/// Writes the share of one block of rows. `scores`, `(rows, n)` and times [`SCORE_SCALE`], are replaced by weights; `values` are
-/// `(rows, dv)`. Runs on the calling thread.
+/// Writes the share of one block of rows. `scores`, `(rows, n)` and times [`SCORE_SCALE`], are replaced by
+/// weights; `values` are `(rows, dv)`. Runs on the calling thread.
 ///
 /// # Panics
 /// If the sizes do not agree, or `n` is not a multiple of [`QUERY_STEP`].
@@ -151,7 +151,8 @@ impl TileOp for Merge<'_> {
     }
 }
 
-/// [`pool_block`] over blocks of `block` rows and [`merge_shares`]: `scores` is `(rows, n)`, `values` is `(rows, dv)`.
+/// [`pool_block`] over blocks of `block` rows and [`merge_shares`]: `scores` is `(rows, n)`, `values` is
+/// `(rows, dv)`.
 ///
 /// # Panics
 /// As [`pool_block`].

@@ -6,8 +6,9 @@
 //!   Σ 2^(S − M) · v ≈ s_v · 2^(m − M) / 4096 · Σ p · w       the sum exact in 32 bits
 //! ```
 //!
-//! `M` is the largest score of all keys. Weights relative to the maximum of their own block keep their precision beside a large
-//! weight in another block. The normaliser is the sum of the rounded weights, so the weights used add up to one.
+//! `M` is the largest score of all keys. Weights relative to the maximum of their own block keep their
+//! precision beside a large weight in another block. The normaliser is the sum of the rounded weights, so the
+//! weights used add up to one.
 
 use std::ops::Range;
 
@@ -40,8 +41,9 @@ pub(super) fn scale_of(extent: f32) -> (f32, f32) {
     if extent / MAX_VALUE < f32::MIN_POSITIVE { (1.0, 1.0) } else { (extent / MAX_VALUE, MAX_VALUE / extent) }
 }
 
-/// `(n, dv)` values as integers, cut into blocks of [`KEYS`] rows and panels of `NR` columns. A panel is contiguous: for every two
-/// rows the pair of integers of each column. Rows and columns are padded with zeros.
+/// `(n, dv)` values as integers, cut into blocks of [`KEYS`] rows and panels of `NR` columns. A panel is
+/// contiguous: for every two rows the pair of integers of each column. Rows and columns are padded with
+/// zeros.
 #[derive(Debug, Default)]
 pub(super) struct ValuesI16 {
     columns: usize,

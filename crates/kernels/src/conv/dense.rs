@@ -1,5 +1,5 @@
-//! Dense convolution as a GEMM whose left operand is never stored: each task gathers the patches of its own
-//! output pixels straight into the block that the micro-kernel reads.
+//! Dense convolution as a GEMM whose left operand is never stored: each task gathers the patches of its output
+//! pixels directly into the block that the micro-kernel reads.
 
 use super::Size;
 use crate::gemm::{Activation, Epilogue, PackedB, RowSource, gemm_from};
@@ -56,7 +56,7 @@ impl Conv2d {
         self.bias.len()
     }
 
-    /// `x`, `[h, w, in]`, to `out`, `[h', w', out]`.
+    /// Applies it: `x`, `[h, w, in]`, to `out`, `[h', w', out]`.
     ///
     /// # Panics
     /// If the sizes do not agree.
@@ -69,7 +69,8 @@ impl Conv2d {
     }
 }
 
-/// The patches of an image: row `y · out_w + x` is the patch of output pixel `(y, x)`, zero outside the image.
+/// The patches of an image: row `y · out_w + x` is the patch of output pixel `(y, x)`, zero outside the
+/// image.
 struct Patches<'a> {
     conv: &'a Conv2d,
     x: &'a [f32],
@@ -96,7 +97,7 @@ impl RowSource for Patches<'_> {
                 out.fill(0.0);
                 continue;
             }
-            // Of the patch line, in elements: what lies inside the image.
+            // The part of the patch's line inside the image, in elements.
             let inside = |x: isize| (x * c as isize).clamp(start as isize, end as isize) as usize;
             let (first, last) = (inside(-left), inside(self.w as isize - left));
             let (first, last) = (first, last.max(first));

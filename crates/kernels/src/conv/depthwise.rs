@@ -1,7 +1,7 @@
 //! Depthwise convolution: every channel has its own k×k filter.
 //!
-//! In the channels-last layout it is a vector operation over channels. A tile of neighbouring output pixels keeps its sums in
-//! registers while the filter passes over it:
+//! In the channels-last layout it is a vector operation over channels. A tile of neighbouring output pixels
+//! keeps its sums in registers while the filter passes over it:
 //!
 //! ```text
 //! for each output row                              parallel
@@ -10,8 +10,8 @@
 //!       for ky, kx                                 1 load of the filter, PIXELS loads and multiply-adds
 //! ```
 //!
-//! Zero padding is never stored: taps outside the image are skipped, so the columns near the two borders are computed one by
-//! one.
+//! Zero padding is never stored: taps outside the image are skipped, so the columns near the two borders are
+//! computed one by one.
 
 use super::Size;
 use crate::parallel;
@@ -20,7 +20,8 @@ use crate::simd::{F32s, Isa, Simd, SimdOp};
 /// Output columns per tile: enough independent sums to hide the latency of a multiply-add.
 const PIXELS: usize = 8;
 
-/// A k×k depthwise convolution with stride 1 or 2 and zero padding k/2: `nn.Conv2d(C, C, k, stride, k // 2, groups=C)`.
+/// A k×k depthwise convolution with stride 1 or 2 and zero padding k/2: `nn.Conv2d(C, C, k, stride, k // 2,
+/// groups=C)`.
 #[derive(Clone, Debug)]
 pub struct Depthwise {
     /// `(k, k, C)`: the taps of neighbouring channels are adjacent.
@@ -122,7 +123,8 @@ impl Row<'_> {
         let out_w = self.out.len() / self.conv.channels();
         let mut x = 0;
         while x < out_w {
-            // The first and the last filter position of the tile inside the image: every tap of the others is inside, too.
+            // The first and the last filter position of the tile inside the image: every tap of the others is
+            // inside, too.
             let last = (x + PIXELS - 1) * STRIDE;
             if x * STRIDE >= pad && x + PIXELS <= out_w && last + pad < self.w {
                 self.tile::<S, STRIDE, PARTIAL, PIXELS>(s, at, x, 0, k);

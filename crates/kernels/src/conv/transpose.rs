@@ -1,4 +1,4 @@
-//! Transposed convolution with a 2×2 kernel and stride 2: no two taps meet, so it is one GEMM and a scatter.
+//! Transposed convolution with a 2×2 kernel and stride 2: no two taps overlap, so it is one GEMM and a scatter.
 
 use super::Size;
 use crate::gemm::{Epilogue, PackedB, gemm_block};
@@ -10,7 +10,7 @@ use crate::simd::Isa;
 pub struct ConvTranspose2x2 {
     /// `(in, 4·out)`, columns ordered `(dy, dx, out)`.
     weight: PackedB,
-    /// The bias, four times.
+    /// The bias, repeated four times.
     bias: Vec<f32>,
     out_channels: usize,
 }
@@ -34,7 +34,7 @@ impl ConvTranspose2x2 {
         Self { weight, bias: bias.repeat(4), out_channels }
     }
 
-    /// Some pixels `x`, `(m, in)`, to their 2×2 output pixels, `(m, 2, 2, out)`, on the calling thread.
+    /// Pixels `x`, `(m, in)`, to their 2×2 output pixels, `(m, 2, 2, out)`, on the calling thread.
     ///
     /// # Panics
     /// If the sizes do not agree.
@@ -43,7 +43,7 @@ impl ConvTranspose2x2 {
         gemm_block(isa, x, x.len() / self.weight.k(), &self.weight, out, &Epilogue::bias(&self.bias));
     }
 
-    /// `x`, `[h, w, in]`, to `out`, `[2h, 2w, out]`.
+    /// Applies it: `x`, `[h, w, in]`, to `out`, `[2h, 2w, out]`.
     ///
     /// # Panics
     /// If the sizes do not agree.

@@ -2,13 +2,15 @@
 
 use crate::simd::Isa;
 
-/// Largest k-block, and the row stride of every left operand of the micro-kernel. A packed panel of `B` is at most `KC × NR`
-/// floats (54 KiB) and usually 36 KiB, 192 rows as of a `k` of 384 with NR = 48, which fits in L1.
+/// Largest k-block, and the row stride of every left operand of the micro-kernel. A packed panel of `B` is at
+/// most `KC × NR` floats (54 KiB) and usually 36 KiB, 192 rows as of a `k` of 384 with NR = 48, which fits in
+/// L1.
 pub const KC: usize = 288;
 /// Largest number of rows of `A` per block on any instruction set.
 pub(super) const MAX_MC: usize = 216;
 
-/// The block sizes of one product. There is no `NC`: `B` is packed beforehand, and each block of `A` passes over all of it.
+/// The block sizes of one product. There is no `NC`: `B` is packed beforehand, and each block of `A` passes
+/// over all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Blocking {
@@ -18,8 +20,8 @@ pub struct Blocking {
     pub kc: usize,
     /// Number of k-blocks of `A` copied together, so that partial sums of a tile stay in L1 between k-blocks.
     pub k_blocks_per_pass: usize,
-    /// Outputs larger than this (floats) exceed L2, so a tile's output lines are prefetched before its sums are computed.
-    /// Without that, tiles wait for memory, and only a few lines can be in flight at a time.
+    /// Outputs larger than this (floats) exceed L2, so a tile's output lines are prefetched before its sums
+    /// are computed. Without that, tiles wait for memory, and only a few lines can be in flight at a time.
     pub prefetch_output_above: usize,
 }
 
@@ -51,7 +53,8 @@ impl Blocking {
         Self { mc, ..Self::default() }
     }
 
-    /// Rows of a k-block of a `B` with `k` rows: [`Self::kc`] or a little less, so that all k-blocks are about equal.
+    /// Rows of a k-block of a `B` with `k` rows: [`Self::kc`] or a little less, so that all k-blocks are
+    /// about equal.
     pub(super) fn k_block(&self, k: usize) -> usize {
         k.div_ceil(k.div_ceil(self.kc).max(1)).max(1)
     }

@@ -1,14 +1,14 @@
 //! Covering an output with register tiles.
 
-/// A computation of one output tile at a time, on the vectors of the token `T`: a [`Simd`](crate::simd::Simd) or a
-/// [`Dot`](crate::simd::Dot).
+/// A computation of one output tile at a time, on the vectors of the token `T`: a [`Simd`](crate::simd::Simd)
+/// or a [`Dot`](crate::simd::Dot).
 pub(crate) trait Tiles<T> {
     /// Rows `i .. i + MR` of the first `NV` vectors of panel `panel`.
     fn tile<const MR: usize, const NV: usize>(&mut self, token: T, panel: usize, i: usize);
 }
 
-/// Covers `m` rows of every panel of `n` columns, `NV` vectors of `lanes` each, with tiles; the last panel only as wide as its
-/// columns need.
+/// Covers `m` rows of every panel of `n` columns, `NV` vectors of `lanes` each, with tiles; the last panel
+/// only as wide as its columns need.
 #[inline(always)]
 pub(crate) fn cover<T: Copy, const MR: usize, const NV: usize>(
     token: T,
@@ -37,7 +37,8 @@ pub(super) fn cover_panel<T: Copy, const MR: usize, const NV: usize>(
     }
 }
 
-/// Covers `m` rows with tiles of `MR`, and the remaining ones with smaller tiles, so that a short block wastes no multiply-adds.
+/// Covers `m` rows with tiles of `MR`, and the remaining ones with smaller tiles, so that a short block
+/// wastes no multiply-adds.
 #[inline(always)]
 pub(crate) fn cover_rows<T: Copy, const MR: usize, const NV: usize>(
     token: T,

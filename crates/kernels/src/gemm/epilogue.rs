@@ -85,8 +85,8 @@ pub(super) struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// Prefetches the output lines of the tile at `row` and `column` and, on the last k-block, those of the residual. A line shared
-    /// with the panel before was prefetched with that panel.
+    /// Prefetches the output lines of the tile at `row` and `column` and, on the last k-block, those of the
+    /// residual. A line shared with the panel before was prefetched with that panel.
     #[inline(always)]
     pub fn prefetch<S: Simd, const MR: usize, const NV: usize>(
         &self,
@@ -108,10 +108,12 @@ impl Output<'_> {
         }
     }
 
-    /// Stores a tile at `row` and `column`. First k-block: overwrite; later: accumulate; last: apply the epilogue.
+    /// Stores a tile at `row` and `column`. First k-block: overwrite; later: accumulate; last: apply the
+    /// epilogue.
     ///
-    /// A whole tile gets a bias, a ReLU and a residual in registers. The rest, GELU and the columns beyond the last whole vector, is
-    /// [`Remainder`], one function for all tile shapes: in each of them its code would take half of this crate.
+    /// A whole tile gets a bias, a ReLU and a residual in registers. The rest, GELU and the columns beyond
+    /// the last whole vector, is [`Remainder`], one function for all tile shapes: in each of them its code
+    /// would take half of this crate.
     #[inline(always)]
     pub fn store<S: Simd, const MR: usize, const NV: usize>(
         &mut self,

@@ -14,9 +14,9 @@ const UNROLL: usize = 4;
 /// Contiguous bytes of a row in the left operand of [`dot_tile`].
 pub(crate) const SLICE: usize = LINE;
 
-/// Calls `step` `count` times, unrolled. `step` advances its own pointers: an index multiplication would be overflow-checked in
-/// test builds and spill the tile. Not for integer sums: there the compiler adds up the products of the unrolled steps first, and
-/// has no registers for those.
+/// Calls `step` `count` times, unrolled. `step` advances its own pointers: an index multiplication would be
+/// overflow-checked in test builds and spill the tile. Not for integer sums: there the compiler adds up the
+/// products of the unrolled steps first, and has no registers for those.
 #[inline(always)]
 fn unrolled(count: usize, mut step: impl FnMut()) {
     for _ in 0..count / UNROLL {
@@ -37,8 +37,8 @@ fn prefetch<F: F32s>(s: F::Token, x: *const u8, bytes: usize) {
     }
 }
 
-/// A region that is prefetched a few lines per iteration of other work. The hardware does not: a tile reads its rows side by side,
-/// and each is too short for a prefetcher to detect the stream.
+/// A region that is prefetched a few lines per iteration of other work. The hardware does not: a tile reads
+/// its rows side by side, and each is too short for a prefetcher to detect the stream.
 pub(crate) struct Prefetch<'a, T> {
     rest: &'a [T],
     piece: usize,
@@ -61,7 +61,8 @@ impl<'a, T> Prefetch<'a, T> {
 
 /// `MR × NV` vectors of `A · B` over `depth` steps of `k`.
 ///
-/// `a` has `MR` rows with stride [`KC`]; `b` has `depth` rows of `NV` vectors with stride `stride`, in floats.
+/// `a` has `MR` rows with stride [`KC`]; `b` has `depth` rows of `NV` vectors with stride `stride`, in
+/// floats.
 ///
 /// # Panics
 /// If either is too short.
@@ -82,7 +83,8 @@ pub(crate) fn tile<S: Simd, const MR: usize, const NV: usize>(
         #[inline(always)]
         || {
             prefetch::<S::F32>(s, b.cast::<u8>().wrapping_add(AHEAD), NV * lanes * size_of::<f32>());
-            // SAFETY: the panel has `depth` rows of `NV` vectors, and `A` has `depth` columns of `MR` rows, both asserted above.
+            // SAFETY: the panel has `depth` rows of `NV` vectors, and `A` has `depth` columns of `MR` rows,
+            // both asserted above.
             unsafe { add_products(s, (a, KC), load_row(s, b), &mut acc) };
             (a, b) = (a.wrapping_add(1), b.wrapping_add(stride));
         },
@@ -191,7 +193,8 @@ pub(crate) fn tile_transposed<S: Simd, const MR: usize, const NV: usize>(
         depth,
         #[inline(always)]
         || {
-            // SAFETY: `b` has `depth` rows of `NV` vectors and `a` has `depth` rows of `MR` floats, both asserted above.
+            // SAFETY: `b` has `depth` rows of `NV` vectors and `a` has `depth` rows of `MR` floats, both
+            // asserted above.
             unsafe { add_products(s, (a, 1), load_row(s, b), &mut acc) };
             (a, b) = (a.wrapping_add(a_stride), b.wrapping_add(b_stride));
         },
@@ -201,8 +204,8 @@ pub(crate) fn tile_transposed<S: Simd, const MR: usize, const NV: usize>(
 
 /// `MR × NV` vectors of sums of products of bytes over `groups` groups.
 ///
-/// `a` is cut into slices: [`SLICE`] bytes of each of `MR` rows, then `a_stride` bytes further on the next; four bytes are a group.
-/// `b` has `groups` rows of `NV` vectors of groups with stride `b_stride`, in bytes.
+/// `a` is cut into slices: [`SLICE`] bytes of each of `MR` rows, then `a_stride` bytes further on the next;
+/// four bytes are a group. `b` has `groups` rows of `NV` vectors of groups with stride `b_stride`, in bytes.
 ///
 /// # Panics
 /// If either is too short.
@@ -221,7 +224,8 @@ pub(crate) fn dot_tile<D: Dot, const MR: usize, const NV: usize>(
         let slice = a.as_ptr().wrapping_add(first / (SLICE / 4) * a_stride);
         let mut row = b.as_ptr().wrapping_add(first * b_stride);
         for p in 0..(groups - first).min(SLICE / 4) {
-            // SAFETY: one of `groups` rows; `b.len() >= groups · b_stride` and `b_stride >= NV · width`, asserted above.
+            // SAFETY: one of `groups` rows; `b.len() >= groups · b_stride` and `b_stride >= NV · width`,
+            // asserted above.
             let b_row: [D::Groups; NV] =
                 std::array::from_fn(|v| unsafe { d.load_groups(row.add(v * width)) });
             prefetch::<FloatsOf<D>>(d.floats(), row.cast::<u8>().wrapping_add(AHEAD), NV * width);
@@ -240,7 +244,8 @@ pub(crate) fn dot_tile<D: Dot, const MR: usize, const NV: usize>(
 
 /// `MR × NV` vectors of sums of products of 16-bit integers over `pairs` pairs.
 ///
-/// `a` has `MR` rows with stride [`KC`]; `b` has `pairs` rows of `NV` vectors of pairs with stride `stride`, in integers.
+/// `a` has `MR` rows with stride [`KC`]; `b` has `pairs` rows of `NV` vectors of pairs with stride `stride`,
+/// in integers.
 ///
 /// # Panics
 /// If either is too short.
@@ -261,7 +266,8 @@ pub(crate) fn pair_tile<D: Dot, const MR: usize, const NV: usize>(
         let b_row: [D::Pairs; NV] =
             std::array::from_fn(|v| unsafe { d.load_pairs(b.add(p * stride + v * vector)) });
         for (r, acc) in acc.iter_mut().enumerate() {
-            // SAFETY: `r < MR` at pair `p < pairs`; the last is `a[(MR − 1) · KC + 2 · pairs − 1]`, asserted above.
+            // SAFETY: `r < MR` at pair `p < pairs`; the last is `a[(MR − 1) · KC + 2 · pairs − 1]`, asserted
+            // above.
             let x = unsafe { d.splat_pair(a.add(r * KC + 2 * p)) };
             for (acc, b) in acc.iter_mut().zip(b_row) {
                 *acc = d.dot_pairs(*acc, x, b);
@@ -271,9 +277,11 @@ pub(crate) fn pair_tile<D: Dot, const MR: usize, const NV: usize>(
     acc
 }
 
-/// [`tile_of_sum`] of 16-bit integers, the products only: row `t` is `Σ (a[p] + b[p]) · z[p][t]` over `pairs` pairs of `p`.
+/// [`tile_of_sum`] of 16-bit integers, the products only: row `t` is `Σ (a[p] + b[p]) · z[p][t]` over `pairs`
+/// pairs of `p`.
 ///
-/// `a` and `b` have `pairs` rows of `NV` vectors of pairs with stride `stride`, in integers; `z` has `pairs` rows of `T` pairs.
+/// `a` and `b` have `pairs` rows of `NV` vectors of pairs with stride `stride`, in integers; `z` has `pairs`
+/// rows of `T` pairs.
 ///
 /// # Panics
 /// If one of them is too short.

@@ -1,22 +1,22 @@
 //! Single-precision matrix multiplication, `C = epilogue(A · B)`, with `B` packed once.
 //!
-//! The loop nest is that of BLIS, with the roles that inference gives them: `B` is a weight (or the keys of an attention),
-//! packed once into panels; rows of `A` are activations, divided among the threads.
+//! The loop nest is that of BLIS, with the roles that inference gives them: `B` is a weight (or the keys of
+//! an attention), packed once into panels; rows of `A` are activations, divided among the threads.
 //!
 //! ```text
 //! for each MC rows of A                           parallel: disjoint rows of C
 //!   for each pass of two k-blocks                 A block → scratch, row-major with stride KC: fits L2
 //!     for each NR columns of B                    the panel's columns of C stay in L1
-//!       for each k-block of the pass              packed panel, KC × NR: usually in L1, contiguous in PackedB
+//!       for each k-block of the pass              packed panel, KC × NR, contiguous: usually in L1
 //!         for each MR rows                        tile MR × NR in registers
 //!           for k                                 NV loads of B, MR broadcasts of A, MR·NV multiply-adds
 //! ```
 //!
-//! An element of `C` is one chain of multiply-adds over `k` in a fixed order, whichever tile, task or thread computes it, so
-//! results do not depend on the number of threads or of rows.
+//! An element of `C` is one chain of multiply-adds over `k` in a fixed order, whichever tile, task or thread
+//! computes it, so results do not depend on the number of threads or of rows.
 //!
-//! Not done: packing `A` into column-major micro-panels. Packing rows is a plain copy, and the fixed stride turns the row
-//! addresses into constant displacements from one register.
+//! Not done: packing `A` into column-major micro-panels. Packing rows is a plain copy, and the fixed stride
+//! turns the row addresses into constant displacements from one register.
 //!
 //! | file | contents |
 //! |---|---|
@@ -93,7 +93,8 @@ impl RowSource for Rows<'_> {
     }
 }
 
-/// `C = epilogue(A · B)`: `a` is `(m, k)`, `b` is `(k, n)`, `c` is `(m, n)`, all contiguous. `c` is written and not read.
+/// `C = epilogue(A · B)`: `a` is `(m, k)`, `b` is `(k, n)`, `c` is `(m, n)`, all contiguous. `c` is written
+/// and not read.
 ///
 /// # Panics
 /// If the lengths do not agree, or if `b` was packed for another instruction set.

@@ -12,9 +12,9 @@ use crate::simd::{F32s, Isa, Simd};
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
-/// A `(k, n)` matrix cut into k-blocks of at most [`KC`] rows, each cut into panels of `NR` columns; a panel is contiguous and
-/// row-major, the last one padded with zeros. In single precision, or in half precision if that was
-/// [requested](Self::compact_from_nk) and loses nothing.
+/// A `(k, n)` matrix cut into k-blocks of at most [`KC`] rows, each cut into panels of `NR` columns; a panel
+/// is contiguous and row-major, the last one padded with zeros. In single precision, or in half precision if
+/// that was [requested](Self::compact_from_nk) and loses nothing.
 ///
 /// Where `matrixmultiply` computes the product, the matrix stays row-major.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +54,8 @@ impl PackedB {
         Self::from_nk_blocked(isa, Blocking::of(isa), w, n, k)
     }
 
-    /// [`Self::from_nk`] with other block sizes, which products with it then use. Tests cross block edges with small ones.
+    /// [`Self::from_nk`] with other block sizes, which products with it then use. Tests cross block edges
+    /// with small ones.
     ///
     /// # Panics
     /// As [`Self::from_nk`].
@@ -66,9 +67,9 @@ impl PackedB {
         packed
     }
 
-    /// As [`Self::from_nk`]. If half precision represents every element exactly, as in a half-precision checkpoint, and the
-    /// micro-kernel is this crate's, the elements are stored in half precision: each block of rows converts a panel as it reads
-    /// it.
+    /// As [`Self::from_nk`]. If half precision represents every element exactly, as in a half-precision
+    /// checkpoint, and the micro-kernel is this crate's, the elements are stored in half precision: each
+    /// block of rows converts a panel as it reads it.
     ///
     /// # Panics
     /// If `w` does not have `n · k` elements.
@@ -246,7 +247,8 @@ impl PackedB {
         at..at + depth * width
     }
 
-    /// A panel of k-block `k_block`: rows of [`Self::panel_width`] in single precision, converted into `scratch` if necessary.
+    /// A panel of k-block `k_block`: rows of [`Self::panel_width`] in single precision, converted into
+    /// `scratch` if necessary.
     #[inline(always)]
     pub(crate) fn panel<'a, S: Simd>(
         &'a self,
@@ -315,15 +317,16 @@ fn halves(w: &[f32]) -> Option<Vec<f16>> {
     Some(all)
 }
 
-/// Whether `matrixmultiply` computes the products. It has kernels with SSE2 and NEON, where the portable vectors lack a fused
-/// multiply-add by lane.
+/// Whether `matrixmultiply` computes the products. It has kernels with SSE2 and NEON, where the portable
+/// vectors lack a fused multiply-add by lane.
 fn is_plain(isa: Isa) -> bool {
     !isa.tuning().own_micro_kernel
 }
 
 /// The source of a panel's elements.
 trait Source<T>: Sync {
-    /// Writes rows `k0 .. k0 + depth`, columns `n0 .. n0 + cols` to rows of `width`; the rest of a row becomes zero.
+    /// Writes rows `k0 .. k0 + depth`, columns `n0 .. n0 + cols` to rows of `width`; the rest of a row
+    /// becomes zero.
     fn panel(&self, k0: usize, depth: usize, n0: usize, cols: usize, width: usize, out: &mut [T]);
 }
 

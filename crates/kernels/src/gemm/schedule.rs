@@ -9,7 +9,8 @@ use super::{KC, PackedB, RowSource};
 use crate::parallel;
 use crate::simd::{F32s, Isa, Simd, TileOp};
 
-/// One block of rows: `C = epilogue(A · B)` for the rows of `A` from `first_row` on, all of `k` and all of `n`.
+/// One block of rows: `C = epilogue(A · B)` for the rows of `A` from `first_row` on, all of `k` and all of
+/// `n`.
 pub(super) fn row_block(isa: Isa, a: &impl RowSource, first_row: usize, b: &PackedB, output: Output) {
     let m = output.c.len() / b.n();
     if b.is_plain() {
@@ -46,7 +47,8 @@ fn plain_row_block(isa: Isa, a: &impl RowSource, first_row: usize, m: usize, b: 
     isa.dispatch(Remainder { n, c, columns: 0..n, epilogue });
 }
 
-/// A block of rows times a few k-blocks: all panels of `B`, and of each panel its k-blocks one after the other.
+/// A block of rows times a few k-blocks: all panels of `B`, and of each panel its k-blocks one after the
+/// other.
 struct Pass<'a, 'b> {
     /// For each of `k_blocks`, `m` rows with stride [`KC`].
     a: &'a [f32],

@@ -11,8 +11,9 @@
 //! | [`upsample_nearest_2x_add`] | the top-down sum of a feature pyramid |
 //! | [`max_pool_2x2`] | `F.max_pool2d(2, 2)` |
 //!
-//! The float resamplers are one separable engine over a table of taps per axis; they differ in the table only.
-//! Products and sums are separate operations in a fixed order, so every instruction set gives the same bits.
+//! The float resamplers are one separable engine over a table of taps per axis; they differ in the table
+//! only. Products and sums are separate operations in a fixed order, so every instruction set gives the same
+//! bits.
 
 mod pil;
 mod pool;

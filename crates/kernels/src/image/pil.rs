@@ -1,8 +1,8 @@
 //! Pillow's 8-bit bicubic resize, bit for bit (`src/libImaging/Resample.c`).
 //!
 //! Weights are computed in f64, rounded to 22 fractional bits, and each pass rounds and clips to u8. Pillow
-//! antialiases: the filter widens with the scale when the image shrinks. All sums are of integers, so every instruction set
-//! gives the same bytes.
+//! antialiases: the filter widens with the scale when the image shrinks. All sums are of integers, so every
+//! instruction set gives the same bytes.
 
 use crate::parallel;
 use crate::simd::{Isa, Simd, SimdOp};
@@ -146,7 +146,8 @@ fn vertical(isa: Isa, src: &[u8], h: usize, row: usize, out_h: usize) -> Vec<u8>
     out
 }
 
-/// `out = clip(Σ taps[j] · row j of src)`. Plain loops, which the compiler vectorises with the features of the gateway.
+/// `out = clip(Σ taps[j] · row j of src)`. Plain loops, which the compiler vectorises with the features of
+/// the gateway.
 struct WeightedRows<'a> {
     taps: &'a [i32],
     src: &'a [u8],

@@ -1,11 +1,11 @@
-//! Max pooling of queries and shortcuts between the stages of Hiera.
+//! Max pooling.
 
 use crate::parallel;
 use crate::simd::{F32s, Isa, Simd, SimdOp};
 
 /// 2×2 max pooling with stride 2: `(h, w, c)` → `out`, `(⌊h/2⌋, ⌊w/2⌋, c)`.
 ///
-/// `do_pool` of `sam2/modeling/backbones/hieradet.py`. NaNs are not propagated reliably.
+/// `F.max_pool2d(x, 2)`. NaNs are not propagated reliably.
 ///
 /// # Panics
 /// If `src_hwc` does not have `h·w·c` elements or `out` has another size.

@@ -6,7 +6,8 @@
 use super::separable::{Resampling, Rows, Taps};
 use crate::simd::Isa;
 
-/// Bilinear resampling without antialiasing, half-pixel centres: `(h, w, channels)` → `(out_h, out_w, channels)`.
+/// Bilinear resampling without antialiasing, half-pixel centres:
+/// `(h, w, channels)` → `(out_h, out_w, channels)`.
 ///
 /// An axis whose length does not change is copied.
 ///
@@ -23,7 +24,7 @@ pub fn resize_bilinear(
     resize("resize_bilinear", bilinear_taps, isa, src, size, channels, out_size)
 }
 
-/// Where [`resize_bilinear`] of one channel is above `threshold`: `(h, w)` → `(out_h, out_w)`.
+/// Whether each pixel of [`resize_bilinear`] of one channel is above `threshold`: `(h, w)` → `(out_h, out_w)`.
 ///
 /// # Panics
 /// As [`resize_bilinear`].
@@ -39,8 +40,8 @@ pub fn bilinear_above(
         .map_or_else(Vec::new, |resampling| resampling.above(isa, src, threshold))
 }
 
-/// Bilinear resampling with antialiasing, as torchvision resizes float images: the triangle filter widens with
-/// the scale when the image shrinks. `(h, w, channels)` → `(out_h, out_w, channels)`, width first.
+/// Bilinear resampling with antialiasing, as torchvision resizes float images: the triangle filter widens
+/// with the scale when the image shrinks. `(h, w, channels)` → `(out_h, out_w, channels)`, width first.
 ///
 /// # Panics
 /// As [`resize_bilinear`].
@@ -57,8 +58,6 @@ pub fn resize_bilinear_antialias(
 
 /// Bicubic resampling (a = −0.75) without antialiasing: `(h, w, channels)` → `(out_h, out_w, channels)`.
 ///
-/// Hiera's background position embedding is enlarged with it.
-///
 /// # Panics
 /// As [`resize_bilinear`].
 #[track_caller]
@@ -72,7 +71,7 @@ pub fn resize_bicubic(
     resize("resize_bicubic", bicubic_taps, isa, src, size, channels, out_size)
 }
 
-/// [`resize_bicubic`] with its rows formed when they are asked for, from a map resized along its rows only. The same bits.
+/// [`resize_bicubic`] with each row computed on demand, from a map resized along its rows only. The same bits.
 #[derive(Clone, Debug)]
 pub struct BicubicRows {
     rows: Rows,
@@ -80,7 +79,7 @@ pub struct BicubicRows {
 }
 
 impl BicubicRows {
-    /// Of `src`, `(h, w, channels)`, as `(out_h, out_w, channels)`.
+    /// Resizes `src`, `(h, w, channels)`, to `(out_h, out_w, channels)`.
     ///
     /// # Panics
     /// If `src` does not have `h·w·channels` elements or there are none.
@@ -123,7 +122,7 @@ fn resize(
         .map_or_else(Vec::new, |resampling| resampling.apply(isa, src))
 }
 
-/// What makes `out_size` of `src`; nothing if nothing is wanted.
+/// The resampling of `src` to `out_size`; `None` for an empty result.
 #[track_caller]
 fn resampling(
     name: &str,
@@ -141,7 +140,8 @@ fn resampling(
     Some(Resampling::new(taps, (h, w), channels, (out_h, out_w)))
 }
 
-/// The centre of output pixel `i` in input pixels, half-pixel convention; fused, as in PyTorch's x86-64 builds.
+/// The centre of output pixel `i` in input pixels, half-pixel convention; fused, as in PyTorch's x86-64
+/// builds.
 fn source(scale: f32, i: usize) -> f32 {
     scale.mul_add(i as f32 + 0.5, -0.5)
 }

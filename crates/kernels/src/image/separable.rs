@@ -3,7 +3,7 @@
 //! ```text
 //! for each block of output rows                    parallel
 //!   for each source row the block needs            horizontal pass → scratch
-//!   for each output row                            vertical pass: Σ weight · scratch row, vectorised over the row
+//!   for each output row                            vertical pass: Σ weight · scratch row, in vectors along the row
 //! ```
 //!
 //! Neighbouring blocks compute the few source rows they share twice; that is cheaper than a barrier between
@@ -12,13 +12,13 @@
 use crate::parallel;
 use crate::simd::{F32s, Isa, Simd, SimdOp};
 
-/// Most output rows of one block.
+/// Largest number of output rows per block.
 const MAX_ROWS: usize = 64;
 
-/// For each output position of an axis, the input positions it reads and their weights.
+/// For each output position of an axis, the input positions that it depends on and their weights.
 #[derive(Clone, Debug)]
 pub(super) struct Taps {
-    /// Taps per output position, of which the first `count[i]` are used.
+    /// Capacity in taps per output position; the first `count[i]` are used.
     width: usize,
     count: Vec<u32>,
     index: Vec<u32>,
@@ -108,7 +108,7 @@ impl Resampling {
         out
     }
 
-    /// Whether each element of [`Self::apply`] is above `threshold`. The elements themselves stay in the cache.
+    /// Whether each element of [`Self::apply`] is above `threshold`. The elements stay in the cache.
     pub fn above(&self, isa: Isa, src: &[f32], threshold: f32) -> Vec<bool> {
         let row = self.out_size.1 * self.c;
         let mut out = vec![false; self.out_size.0 * row];
@@ -122,7 +122,7 @@ impl Resampling {
         out
     }
 
-    /// The rows of [`Self::apply`], for whoever wants them one by one.
+    /// The rows of [`Self::apply`], computed one by one on demand.
     pub fn into_rows(self, isa: Isa, src: &[f32]) -> Rows {
         let (vertical, row) = (self.vertical, self.out_size.1 * self.c);
         let across = Self { out_size: (self.size.0, self.out_size.1), vertical: None, ..self };
@@ -151,8 +151,8 @@ impl Resampling {
     }
 }
 
-/// An image resampled along its rows only; its columns follow when a row is asked for. A row is to the bit the one of
-/// [`Resampling::apply`].
+/// An image resampled along its rows only; each row is resampled along the columns on demand, with the same
+/// bits as in [`Resampling::apply`].
 #[derive(Clone, Debug)]
 pub(super) struct Rows {
     vertical: Option<Taps>,
@@ -161,7 +161,7 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Of a row.
+    /// Length of a row in floats.
     pub fn len(&self) -> usize {
         self.row
     }
@@ -203,7 +203,7 @@ impl SimdOp for Horizontal<'_> {
     }
 }
 
-/// One channel, and two taps everywhere, as only bilinear tables have them: masks.
+/// One channel and two taps per position, as in the bilinear tables of masks.
 #[inline(always)]
 fn pairs(taps: &Taps, src: &[f32], out: &mut [f32]) {
     let (index, _) = taps.index.as_chunks::<2>();
@@ -238,7 +238,7 @@ fn channels<S: Simd>(s: S, taps: &Taps, c: usize, src: &[f32], out: &mut [f32]) 
     }
 }
 
-/// Every row of `out` from the rows of `src` that its taps name; row `base` of the image is row 0 of `src`.
+/// Every row of `out` from the rows of `src` given by its taps; row `base` of the image is row 0 of `src`.
 struct Vertical<'a> {
     taps: &'a Taps,
     first: usize,
@@ -260,7 +260,8 @@ impl SimdOp for Vertical<'_> {
     }
 }
 
-/// `out = Σ weight[j] · row (index[j] − base)`, where rows have `out.len()` floats; summed in the order of `j`.
+/// `out = Σ weight[j] · row (index[j] − base)`, where rows have `out.len()` floats; summed in the order of
+/// `j`.
 #[inline(always)]
 fn weighted_sum<S: Simd>(
     s: S,
@@ -273,7 +274,7 @@ fn weighted_sum<S: Simd>(
 ) {
     let lanes = S::F32::LANES;
     if let (&[i0, i1], &[w0, w1]) = (index, weight) {
-        // The bilinear upsampling of masks spends its time here.
+        // The hot path of the bilinear upsampling of masks.
         let (w0, w1) = (S::F32::splat(s, w0), S::F32::splat(s, w1));
         let mut a = row_of(src, i0, base, row).chunks_exact(lanes);
         let mut b = row_of(src, i1, base, row).chunks_exact(lanes);

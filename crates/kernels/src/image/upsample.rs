@@ -5,7 +5,7 @@ use crate::simd::{F32s, Isa, Simd, SimdOp};
 
 /// Adds `coarse`, `(h, w, c)`, enlarged twofold by nearest neighbour, to `fine`, `(2h, 2w, c)`.
 ///
-/// `FpnNeck.forward` of `sam2/modeling/backbones/image_encoder.py` with `fpn_interp_model="nearest"`.
+/// One step of a feature pyramid with nearest-neighbour interpolation.
 ///
 /// # Panics
 /// If the lengths are not `h·w·c` and `4·h·w·c`.

@@ -1,11 +1,11 @@
-//! Elementary functions over vectors. Errors are stated on each and tested against `f64`.
+//! Elementary functions over vectors. Each states its error, which the tests check against `f64`.
 
 use crate::simd::F32s;
 
 /// `e^x`; 0 below −87.3, saturating near 88.3. Relative error at most 2.5e-7 (2 ulp).
 ///
 /// `e^x = 2^n · e^r` with `n = round(x / ln 2)` and `|r| ≤ ln 2 / 2`, where a degree-6 Taylor polynomial is
-/// exact to rounding. `ln 2` is split in two so that `r` keeps its low bits.
+/// exact to rounding. `ln 2` is the sum of two constants, so that `r` keeps its low bits.
 #[inline(always)]
 pub fn exp<V: F32s>(s: V::Token, x: V) -> V {
     const LN2_HIGH: f32 = 0.693_359_4;
@@ -33,7 +33,8 @@ pub fn exp2_negative<V: F32s>(s: V::Token, x: V) -> V {
     exp2(s, x, &P)
 }
 
-/// [`exp2_negative`] for what is then rounded to twelve bits, up to `2^12`. Relative error at most 3e-6, with degree 4.
+/// [`exp2_negative`] for results that are then rounded to twelve bits, up to `2^12`. Relative error at most
+/// 3e-6, with degree 4.
 #[inline(always)]
 pub fn exp2_coarse<V: F32s>(s: V::Token, x: V) -> V {
     const P: [f32; 5] = [9.582_853e-3, 5.590_642_6e-2, 2.402_41e-1, 6.931_242e-1, 1.0];
@@ -88,9 +89,10 @@ pub fn gelu<V: F32s>(s: V::Token, x: V) -> V {
     half.mul_add(erf(s, x.mul(V::splat(s, std::f32::consts::FRAC_1_SQRT_2))), half)
 }
 
-/// GELU for what is then rounded to bytes. Absolute error at most 2e-4 + 3e-7·|x|.
+/// GELU for results that are then rounded to bytes. Absolute error at most 2e-4 + 3e-7·|x|.
 ///
-/// `x · (1/2 + c · P(c²))` with `c` the nearest to `x` within ±3.94, where the minimax polynomial reaches 1/2.
+/// `x · (1/2 + c · P(c²))` with `c` the nearest to `x` within ±3.94, where the minimax polynomial reaches
+/// 1/2.
 #[inline(always)]
 pub fn gelu_coarse<V: F32s>(s: V::Token, x: V) -> V {
     const P: [f32; 7] = [

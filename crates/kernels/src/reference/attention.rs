@@ -7,8 +7,8 @@ use crate::gemm::Epilogue;
 
 /// `softmax(q · kᵀ · scale) · v` with the full score matrix, per problem and head.
 ///
-/// `q` is `(batch·nq, heads·d)`, `k` is `(batch·nk, heads·d)`, `v` is `(batch·nk, heads·dv)`, all contiguous; the
-/// result is `(batch·nq, heads·dv)`.
+/// `q` is `(batch·nq, heads·d)`, `k` is `(batch·nk, heads·d)`, `v` is `(batch·nk, heads·dv)`, all contiguous;
+/// the result is `(batch·nq, heads·dv)`.
 pub fn attention(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
     let Shape { batch, heads, nq, nk, d, dv } = shape;
     let mut out = vec![0.0; batch * nq * heads * dv];
@@ -43,8 +43,9 @@ pub fn attention(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32]) -> V
 /// [`attention`] in 8 and 16 bits: the twin of [`crate::attention::int8`], its scores to the last bit.
 ///
 /// The mean of the keys, summed over [`KEYS`] at a time, is subtracted from all of them. Then a key becomes
-/// `round(k · 127 / max |k|)`, a query `round(q · 255 / (high − low)) + zero` with `low <= 0 <= high`. A column of the values becomes
-/// `round(v · 2047 / max |v|)`, a weight `round(4096 · 2^(S − m))` with m the largest score of [`KEYS`] keys.
+/// `round(k · 127 / max |k|)`, a query `round(q · 255 / (high − low)) + zero` with `low <= 0 <= high`. A
+/// column of the values becomes `round(v · 2047 / max |v|)`, a weight `round(4096 · 2^(S − m))` with m the
+/// largest score of [`KEYS`] keys.
 pub fn attention_int8(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
     let Shape { batch, heads, nq, nk, d, dv } = shape;
     let head_of = |x: &[f32], rows: std::ops::Range<usize>, head: usize, d: usize| -> Vec<f32> {
@@ -87,7 +88,8 @@ fn round_to_i16<'a>(values: impl Iterator<Item = &'a mut f64>) {
     values.iter_mut().for_each(|v| **v = (**v / scale).round_ties_even() * scale);
 }
 
-/// The average of the values with weights `2^S`. In blocks of tokens marked so, a weight is rounded to 1/4096 of the largest.
+/// The average of the values with weights `2^S`. In blocks of tokens marked so, a weight is rounded to 1/4096
+/// of the largest.
 fn weigh(scores: &[f64], values: &[f64], blocks: &[(&[usize], bool)]) -> Vec<f32> {
     let dv = values.len() / scores.len();
     let largest = |tokens: &[usize]| tokens.iter().map(|&t| scores[t]).fold(f64::NEG_INFINITY, f64::max);
@@ -109,11 +111,12 @@ fn weigh(scores: &[f64], values: &[f64], blocks: &[(&[usize], bool)]) -> Vec<f32
     sums.iter().map(|sum| (sum / total) as f32).collect()
 }
 
-/// Attention over tokens on copies of a `side × side` grid in 16 bits: the twin of [`crate::attention::GridKeys`] over
-/// [`crate::attention::GridTokens::int16`] with at most `max_copies` in a group.
+/// Attention over tokens on copies of a `side × side` grid in 16 bits: the twin of
+/// [`crate::attention::GridKeys`] over [`crate::attention::GridTokens::int16`] with at most `max_copies` in a
+/// group.
 ///
-/// `q` is `(nq, d)`, `z` `(tokens, m)`, `v` `(tokens, dv)`; a key is `weight · z + bias`, rotated to its cell; the tokens after the
-/// copies have the keys `unplaced`. `theta` as in [`rope`].
+/// `q` is `(nq, d)`, `z` `(tokens, m)`, `v` `(tokens, dv)`; a key is `weight · z + bias`, rotated to its
+/// cell; the tokens after the copies have the keys `unplaced`. `theta` as in [`rope`].
 pub fn attention_over_grids_int16(
     (side, copies, max_copies): (usize, usize, usize),
     (scale, theta): (f32, f64),
@@ -208,8 +211,9 @@ pub fn attention_over_grids_int16(
 
 /// Axial rotary position encoding of `x`, `(N, dim)`: row `t` is cell `t mod side²` of a `side × side` grid.
 ///
-/// Pair `i` holds the elements `2i` and `2i + 1`; the first half of the pairs is rotated by the column, the second
-/// by the row, each by `coordinate · theta^(−4m/dim)`. The angle is rounded to f32, as in Meta's tables.
+/// Pair `i` holds the elements `2i` and `2i + 1`; the first half of the pairs is rotated by the column, the
+/// second by the row, each by `coordinate · theta^(−4m/dim)`. The angle is rounded to f32, as in Meta's
+/// tables.
 pub fn rope(x: &[f32], side: usize, dim: usize, theta: f64) -> Vec<f32> {
     let mut out = Vec::with_capacity(x.len());
     for (t, row) in x.chunks_exact(dim).enumerate() {

@@ -23,8 +23,8 @@ pub fn linear(x: &[f32], weight: &[f32], (m, k, n): (usize, usize, usize), epilo
 
 /// [`linear`] in 8 bits: the twin of [`crate::gemm::int8`], to the last bit where there is no GELU.
 ///
-/// Weights become `round(w · 127 / max |w|)` over their row, activations `round(x · 255 / (high − low)) + zero` over theirs, with
-/// `low <= 0 <= high`; the sums are integers.
+/// Weights become `round(w · 127 / max |w|)` over their row, activations `round(x · 255 / (high − low)) +
+/// zero` over theirs, with `low <= 0 <= high`; the sums are integers.
 ///
 /// # Panics
 /// If the lengths do not agree.

@@ -76,20 +76,6 @@ pub fn max_pool_2x2(src: &[f32], (h, w): (usize, usize), c: usize) -> Vec<f32> {
     out
 }
 
-/// `(h, w, c)` → `(windows, window, window, c)`, zero padded at the bottom and on the right.
-pub fn window_partition(src: &[f32], (h, w): (usize, usize), c: usize, window: usize) -> Vec<f32> {
-    let mut out = Vec::new();
-    for top in (0..h).step_by(window) {
-        for left in (0..w).step_by(window) {
-            for (y, x) in (top..top + window).flat_map(|y| (left..left + window).map(move |x| (y, x))) {
-                let inside = y < h && x < w;
-                out.extend((0..c).map(|k| if inside { src[(y * w + x) * c + k] } else { 0.0 }));
-            }
-        }
-    }
-    out
-}
-
 fn resize(
     axis: Axis,
     src: &[f32],

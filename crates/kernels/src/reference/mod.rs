@@ -1,7 +1,9 @@
-//! Slow, readable twins of the fast kernels: plain loops over plain slices, sums in f64, one rounding at the end.
+//! Slow, readable twins of the fast kernels: plain loops over plain slices, sums in f64, one rounding at the
+//! end.
 //!
-//! Nothing here is parallel, vectorised or blocked, and no code is shared with the kernels, so that a mistake in one is not a
-//! mistake in both. Layouts are those of the kernels; weights are in the layout of checkpoints.
+//! Nothing here is parallel, vectorised or blocked, and no code is shared with the kernels, so that a mistake
+//! in one is not a mistake in both. Layouts are those of the kernels; weights are in the layout of
+//! checkpoints.
 
 mod attention;
 mod conv;
@@ -12,7 +14,5 @@ mod rows;
 pub use attention::{attention, attention_int8, attention_over_grids_int16, rope};
 pub use conv::{conv_transpose_2x2, conv2d, depthwise};
 pub use gemm::{gemm, linear, linear_int8};
-pub use image::{
-    bicubic, bilinear, bilinear_antialias, max_pool_2x2, nearest_2x, pil_bicubic_u8, window_partition,
-};
+pub use image::{bicubic, bilinear, bilinear_antialias, max_pool_2x2, nearest_2x, pil_bicubic_u8};
 pub use rows::{erf, gelu, layer_norm, layer_norm_2d, relu, sigmoid, softmax, softmax2};

@@ -88,8 +88,8 @@ impl SimdOp for AddScaled<'_> {
     }
 }
 
-/// A function of one vector. A struct and not a closure, so that it can be `#[inline(always)]`: a body that is not inlined below
-/// the gateway loses the target features.
+/// A function of one vector. A struct and not a closure, so that it can be `#[inline(always)]`: a body that
+/// is not inlined below the gateway loses the target features.
 pub(crate) trait Lanewise<S: Simd> {
     fn apply(&self, s: S, x: S::F32) -> S::F32;
 }

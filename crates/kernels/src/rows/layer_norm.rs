@@ -1,7 +1,7 @@
 //! Layer norm, alone and followed by GELU.
 //!
-//! In the channels-last layout both layer norms of the field are this one: `nn.LayerNorm` over the last axis and Meta's
-//! `LayerNorm2d` over the channels of each pixel.
+//! In the channels-last layout both layer norms of the field are this one: `nn.LayerNorm` over the last axis
+//! and Meta's `LayerNorm2d` over the channels of each pixel.
 
 use super::TASK;
 use crate::math;

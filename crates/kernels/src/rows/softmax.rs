@@ -3,8 +3,9 @@
 use crate::math;
 use crate::simd::{F32s, Isa, Simd, SimdOp};
 
-/// Base-2 softmax over interleaved groups, in place and on the calling thread: every row of `x` has `n` groups of `side` elements,
-/// and each sum is over element `i` of all groups. Padding elements are −∞ and get weight 0.
+/// Base-2 softmax over interleaved groups, in place and on the calling thread: every row of `x` has `n`
+/// groups of `side` elements, and each sum is over element `i` of all groups. Padding elements are −∞ and get
+/// weight 0.
 ///
 /// # Panics
 /// If rows are not whole vectors, or `side` does not divide a vector into one or two.

@@ -8,15 +8,16 @@
 ///     Token = "name", detection macro [features …];
 ///     tuning = a `Tuning`;
 ///     floats = vector type, tile rows x vectors;           implements `Simd` for `Token`
-///     dots = tile rows x vectors;                          optional: `Token::enter_dots`, for `Dot::run_dots`
+///     dots = tile rows x vectors;                          optional: `Token::enter_dots` for `Dot`
 ///     /// What the extended token proves.
 ///     extended Token with [further features …], tile rows x vectors;    optional: its `enter_dots`
 /// }
 /// ```
 ///
-/// Outside of its module a token comes from `detect` only, so its existence proves every feature of the list. The gateways
-/// enable the same list with `#[target_feature]`, so whatever is inlined below them may use any of these features. A tile is
-/// that of the register-blocked kernels: `rows × vectors` accumulators, beside them one row of `B` and one element of `A`.
+/// Outside of its module a token comes from `detect` only, so its existence proves every feature of the list.
+/// The gateways enable the same list with `#[target_feature]`, so whatever is inlined below them may use any
+/// of these features. A tile is that of the register-blocked kernels: `rows × vectors` accumulators, beside
+/// them one row of `B` and one element of `A`.
 macro_rules! define_isa {
     (
         $(#[$doc:meta])*
@@ -45,8 +46,8 @@ macro_rules! define_isa {
                 has_all!($detected $features).then_some(Self(()))
             }
 
-            /// The features that the gateways enable. Each is named by a function that requires it, so this would not compile
-            /// if a gateway lacked one.
+            /// The features that the gateways enable. Each is named by a function that requires it, so this
+            /// would not compile if a gateway lacked one.
             pub fn enabled(self) -> Vec<&'static str> {
                 enter!($features [], self => $Token, enabled $features)
             }
@@ -124,7 +125,8 @@ macro_rules! enter {
         fn gateway<O: $Op>(token: $Token, op: O) -> O::Output {
             op.eval::<$($generic)*>(token)
         }
-        // SAFETY: a token exists only after `detect` found every feature that `gateway` enables: both are made from one list.
+        // SAFETY: a token exists only after `detect` found every feature that `gateway` enables: both are
+        // made from one list.
         unsafe { gateway($token, $op) }
     }};
     ([$($feature:tt),+ $(,)?] [], $token:expr => $Token:ident, enabled [$($named:tt),+ $(,)?]) => {{

@@ -1,8 +1,9 @@
 //! Integer dot products: the operations of a quantised kernel beyond those of [`Simd`].
 //!
-//! A vector holds one group of bytes for every lane of the floats, and a dot product adds the products of each group to a
-//! 32-bit sum. A group is four bytes where an instruction takes that many, else two, which are widened to 16 bits on the way
-//! into a register. All of it is integer arithmetic without saturation, so every instruction set gives the same bits.
+//! A vector holds one group of bytes for every lane of the floats, and a dot product adds the products of
+//! each group to a 32-bit sum. A group is four bytes where an instruction takes that many, else two, which
+//! are widened to 16 bits on the way into a register. All of it is integer arithmetic without saturation, so
+//! every instruction set gives the same bits.
 
 use super::Simd;
 
@@ -20,7 +21,8 @@ pub trait Dot: Copy + Send + Sync + 'static {
     /// A 32-bit sum per lane.
     type Sums: Copy;
 
-    /// Bytes per group of the right operand. A group of the left operand always takes four bytes: one or two per element.
+    /// Bytes per group of the right operand. A group of the left operand always takes four bytes: one or two
+    /// per element.
     const GROUP: usize;
 
     /// The token of the floats.
@@ -41,8 +43,8 @@ pub trait Dot: Copy + Send + Sync + 'static {
     unsafe fn load_groups(self, x: *const i8) -> Self::Groups;
     /// `sums + Σ a · b` over each group, `a` as stored by [`Self::store_lhs`] and `b` signed.
     fn dot(self, sums: Self::Sums, a: Self::Groups, b: Self::Groups) -> Self::Sums;
-    /// Writes integral floats in 0 ..= 255 as elements of a left operand, one per lane, `4 / GROUP` bytes each; minus 128 where
-    /// the dot product takes signed operands only. Panics if `out` is shorter.
+    /// Writes integral floats in 0 ..= 255 as elements of a left operand, one per lane, `4 / GROUP` bytes
+    /// each; minus 128 where the dot product takes signed operands only. Panics if `out` is shorter.
     fn store_lhs(self, x: FloatsOf<Self>, out: &mut [u8]);
     /// The pair of integers at `x` in every lane.
     ///
@@ -60,15 +62,16 @@ pub trait Dot: Copy + Send + Sync + 'static {
     fn add_pairs(self, a: Self::Pairs, b: Self::Pairs) -> Self::Pairs;
     /// `sums + Σ a · b` over each pair.
     fn dot_pairs(self, sums: Self::Sums, a: Self::Pairs, b: Self::Pairs) -> Self::Sums;
-    /// Writes integral floats within 16 bits as pairs: lane `i` of both vectors is pair `i`. Panics if `out` is shorter than a
-    /// vector of pairs.
+    /// Writes integral floats within 16 bits as pairs: lane `i` of both vectors is pair `i`. Panics if `out`
+    /// is shorter than a vector of pairs.
     fn store_pairs(self, x: [FloatsOf<Self>; 2], out: &mut [i16]);
     /// Writes integral floats within 16 bits, one per lane. Panics if `out` is shorter than a vector.
     fn store_i16(self, x: FloatsOf<Self>, out: &mut [i16]);
     /// To the nearest float.
     fn to_floats(self, sums: Self::Sums) -> FloatsOf<Self>;
-    /// `Σ (u − zero) · b` from the `sums` of [`Self::dot`] over elements `u` of a left operand, for `zero` in 0 ..= 255 and one
-    /// pair `(l, h)` per lane with `l + 128 · h = −Σ b`. Panics if `pairs` is shorter than a vector.
+    /// `Σ (u − zero) · b` from the `sums` of [`Self::dot`] over elements `u` of a left operand, for `zero` in
+    /// 0 ..= 255 and one pair `(l, h)` per lane with `l + 128 · h = −Σ b`. Panics if `pairs` is shorter than
+    /// a vector.
     fn correct_zero_point(self, sums: Self::Sums, zero: u8, pairs: &[i16]) -> Self::Sums;
     /// Writes integral floats in 0 ..= 255 as bytes, one per lane. Panics if `out` is shorter than a vector.
     fn store_u8(self, x: FloatsOf<Self>, out: &mut [u8]);
@@ -77,8 +80,9 @@ pub trait Dot: Copy + Send + Sync + 'static {
     fn run_dots<O: DotOp>(self, op: O) -> O::Output;
 }
 
-/// A kernel over register tiles of `MR` rows and `NV` vectors of sums. Their columns divide those of the tile of floats,
-/// [`Isa::tile_shape`](super::Isa::tile_shape). Implementations mark `eval` and everything below `#[inline(always)]`.
+/// A kernel over register tiles of `MR` rows and `NV` vectors of sums. Their columns divide those of the tile
+/// of floats, [`Isa::tile_shape`](super::Isa::tile_shape). Implementations mark `eval` and everything below
+/// `#[inline(always)]`.
 pub trait DotOp {
     /// The kernel's result.
     type Output;

@@ -30,7 +30,8 @@ pub enum Isa {
 pub struct KnownIsa {
     /// Its name in `SAM2_ISA`.
     pub name: &'static str,
-    /// The features that it requires, as `is_x86_feature_detected!` and `is_aarch64_feature_detected!` name them.
+    /// The features that it requires, as `is_x86_feature_detected!` and `is_aarch64_feature_detected!` name
+    /// them.
     pub features: &'static [&'static str],
     /// The instruction set, if the host has every feature.
     pub isa: Option<Isa>,
@@ -179,7 +180,8 @@ impl Isa {
         }
     }
 
-    /// Runs `op` with the integer dot products of this instruction set. AVX-512 without VNNI uses those of AVX2.
+    /// Runs `op` with the integer dot products of this instruction set. AVX-512 without VNNI uses those of
+    /// AVX2.
     #[inline]
     pub fn dispatch_dots<O: DotOp>(self, op: O) -> O::Output {
         match self {

@@ -1,11 +1,13 @@
-//! The vector vocabulary: the operations that a kernel is written in, and the instruction sets that provide them.
+//! The vector vocabulary: the operations that a kernel is written in, and the instruction sets that provide
+//! them.
 //!
-//! [`Simd`] is a token that proves the host has the instruction set; a vector value can be made only with one, so its
-//! operations are safe. Kernels are small structs that implement [`SimdOp`] (or [`TileOp`] where the register tile matters, or
-//! [`DotOp`] over integer dot products) and are entered through [`Isa::dispatch`].
+//! [`Simd`] is a token that proves the host has the instruction set; a vector value can be made only with
+//! one, so its operations are safe. Kernels are small structs that implement [`SimdOp`] (or [`TileOp`] where
+//! the register tile matters, or [`DotOp`] over integer dot products) and are entered through
+//! [`Isa::dispatch`].
 //!
-//! An instruction set is one file per vocabulary: `define_isa!` states its features, tiles and [`Tuning`] once, `impl F32s`
-//! names its intrinsics, and `impl Dot` its integer products. [`Isa`] has one arm for each.
+//! An instruction set is one file per vocabulary: `define_isa!` states its features, tiles and [`Tuning`]
+//! once, `impl F32s` names its intrinsics, and `impl Dot` its integer products. [`Isa`] has one arm for each.
 
 use half::f16;
 

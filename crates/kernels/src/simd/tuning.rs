@@ -2,8 +2,8 @@
 
 /// What the kernels choose by instruction set and not by the shape of a register tile.
 ///
-/// An instruction set stands for the processors that have it: those with AVX-512 have 1 to 2 MB of L2 per core, the others
-/// 256 to 512 KB.
+/// An instruction set stands for the processors that have it: those with AVX-512 have 1 to 2 MB of L2 per
+/// core, the others 256 to 512 KB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tuning {
@@ -13,15 +13,16 @@ pub struct Tuning {
     pub own_micro_kernel: bool,
     /// Queries per block of attention over a grid in f32, rounded up to whole panels.
     ///
-    /// The split of 48 queries takes 1.6 MB at a grid of 64 and 64 channels. Where L2 cannot hold that anyway, more queries
-    /// read the tokens from memory less often.
+    /// The split of 48 queries takes 1.6 MB at a grid of 64 and 64 channels. Where L2 cannot hold that
+    /// anyway, more queries read the tokens from memory less often.
     pub grid_queries: usize,
     /// The same for products of 16-bit integers, whose split is half as large.
     pub grid_queries_i16: usize,
-    /// Width of the column strips in which attention over a grid visits its cells in f32; `None`: the whole side.
+    /// Width of the column strips in which attention over a grid visits its cells in f32; `None`: the whole
+    /// side.
     ///
-    /// A strip keeps the column scores that a block of queries needs in L2 on the way down. Without effect where the side is not
-    /// whole strips, and in 16 bits.
+    /// A strip keeps the column scores that a block of queries needs in L2 on the way down. Without effect
+    /// where the side is not whole strips, and in 16 bits.
     pub grid_strip: Option<usize>,
 }
 

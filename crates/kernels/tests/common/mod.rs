@@ -1,4 +1,5 @@
-//! Shared by the suites: tests per instruction set, pseudo-random data, edge sizes, and the check of thread invariance.
+//! Shared by the suites: tests per instruction set, pseudo-random data, edge sizes, and the check of thread
+//! invariance.
 #![allow(dead_code)]
 
 pub mod grids;
@@ -12,9 +13,11 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use rayon::ThreadPoolBuilder;
 
-/// Makes a test of every function `fn(Isa)` for every instruction set of this architecture: `avx2::odd_sizes` and so on.
+/// Makes a test of every function `fn(Isa)` for every instruction set of this architecture: `avx2::odd_sizes`
+/// and so on.
 ///
-/// Where the host lacks an instruction set, its tests are listed and pass with a note, or fail if `SAM2_REQUIRE_ISA` names it.
+/// Where the host lacks an instruction set, its tests are listed and pass with a note, or fail if
+/// `SAM2_REQUIRE_ISA` names it.
 #[allow(unused_macros)]
 macro_rules! on_every_isa {
     ($($test:ident),+ $(,)?) => {
@@ -177,7 +180,8 @@ pub fn attention_operands(shape: Shape, seed: u64) -> [Vec<f32>; 3] {
     ]
 }
 
-/// Softmax in base two of every row of `x`, `(N, cols)`, by [`rows::softmax2_interleaved_block`] with eight rows interleaved.
+/// Softmax in base two of every row of `x`, `(N, cols)`, by [`rows::softmax2_interleaved_block`] with eight
+/// rows interleaved.
 pub fn softmax2_by_eights(isa: Isa, x: &[f32], cols: usize) -> Vec<f32> {
     const SIDE: usize = 8;
     let groups = cols.next_multiple_of(2);

@@ -7,7 +7,7 @@ use crate::tensor::Tensor;
 use half::{bf16, f16};
 use std::io::{Read, Write};
 
-/// The first allocation for data of unknown credibility, in bytes; more is allocated as bytes arrive.
+/// The first allocation for data whose claimed size is not trusted, in bytes; it grows as bytes are read.
 const FIRST_ALLOCATION: usize = 1 << 20;
 
 macro_rules! npy_array {

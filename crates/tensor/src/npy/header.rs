@@ -10,7 +10,7 @@ const ALIGN: usize = 64;
 /// Headers of the supported types are a few hundred bytes; anything longer is hostile or a record type.
 const MAX_HEADER: usize = 1 << 16;
 
-/// What a header says about the data that follows.
+/// The type and shape of the data that follows.
 #[derive(Debug, PartialEq)]
 pub(super) struct Header {
     pub descr: String,
@@ -99,7 +99,8 @@ fn parse(text: &str) -> Result<Header, NpyError> {
     if descr.ends_with('O') {
         return Err(NpyError::Pickled);
     }
-    // Arrays of at most one axis longer than 1 have the same bytes in both orders; NumPy still says False for them.
+    // Arrays of at most one axis longer than 1 have the same bytes in both orders; NumPy still says False for
+    // them.
     if fortran {
         return Err(NpyError::FortranOrder);
     }
@@ -130,7 +131,7 @@ impl<'a> Parser<'a> {
         if self.eat(c) { Ok(()) } else { Err(malformed(format!("expected '{c}' before {:?}", self.peek()))) }
     }
 
-    /// A bounded piece of what comes next, for messages.
+    /// The next characters, at most a message's worth.
     fn peek(&self) -> String {
         self.rest.chars().take(20).collect()
     }

@@ -1,7 +1,7 @@
 //! NumPy `.npy` files: one array each, row-major, little-endian.
 //!
-//! Fortran order, big-endian data and pickled objects are refused. A header is never trusted: memory grows with the
-//! bytes that really arrive, not with the shape that the header claims.
+//! Fortran order, big-endian data and pickled objects are refused. A header is never trusted: memory grows
+//! with the bytes read, not with the shape that the header claims.
 
 mod array;
 mod header;
@@ -26,7 +26,7 @@ pub enum NpyError {
     /// The first six bytes are not `\x93NUMPY`.
     #[error("not a .npy file: it does not start with \\x93NUMPY")]
     Magic,
-    /// A format version this reader does not know (it knows 1.0, 2.0 and 3.0).
+    /// A format version that this reader does not support; it supports 1.0, 2.0 and 3.0.
     #[error(".npy format version {major}.{minor} is unknown")]
     Version {
         /// Major version.
@@ -34,10 +34,10 @@ pub enum NpyError {
         /// Minor version.
         minor: u8,
     },
-    /// The header is not what NumPy writes.
+    /// The header differs from what NumPy writes.
     #[error("malformed .npy header: {reason}")]
     Header {
-        /// What is wrong with it.
+        /// The defect.
         reason: String,
     },
     /// The array is stored column-major.
@@ -46,18 +46,18 @@ pub enum NpyError {
     /// The array holds pickled Python objects.
     #[error("the array holds pickled Python objects, which are never loaded")]
     Pickled,
-    /// A type that no [`Element`] stores (big-endian, complex, strings, records, …).
+    /// An unsupported type (big-endian, complex, strings, records, …).
     #[error("type {descr} is not supported")]
     Dtype {
         /// NumPy's type string.
         descr: String,
     },
-    /// The array has another type than the one asked for.
+    /// The array has another type than the requested one.
     #[error("the array has type {found}, expected {expected}")]
     WrongDtype {
-        /// The type asked for.
+        /// The requested type.
         expected: &'static str,
-        /// The type the file has.
+        /// The type in the file.
         found: &'static str,
     },
     /// The data ends early.
@@ -67,7 +67,7 @@ pub enum NpyError {
         shape: Shape,
         /// Bytes the shape needs.
         expected: usize,
-        /// Bytes there are.
+        /// Bytes in the file.
         found: usize,
     },
     /// There are bytes after the data of a file that holds a single array.
@@ -76,15 +76,15 @@ pub enum NpyError {
     /// The `.npz` container is damaged.
     #[error("not a usable .npz archive: {reason}")]
     Archive {
-        /// What is wrong with it.
+        /// The defect.
         reason: String,
     },
-    /// Any of the above, with the place where it happened.
+    /// Any of the above, with its place.
     #[error("{}", path.display())]
     At {
         /// The file, with the array's name appended for a member of an archive.
         path: PathBuf,
-        /// What happened.
+        /// The error there.
         source: Box<NpyError>,
     },
 }

@@ -189,7 +189,10 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_headers_never_panic(dict in "[{}()\\[\\],:' 0-9a-zA-Z<|é\"-]{0,80}", data in prop::collection::vec(any::<u8>(), 0..64)) {
+    fn arbitrary_headers_never_panic(
+        dict in "[{}()\\[\\],:' 0-9a-zA-Z<|é\"-]{0,80}",
+        data in prop::collection::vec(any::<u8>(), 0..64),
+    ) {
         let _ = read_from(&file(&dict, &data)[..]);
     }
 

@@ -1,15 +1,17 @@
 //! Attention over tokens on copies of one square grid, under axial rotary encoding, without forming any key.
 //!
-//! A key is `R(x, y) · (W z + b)`: the rotation turns the first half of the channels by the column and the second half by the
-//! row, and is the same in every copy. So a score splits into a part of the column and a part of the row,
+//! A key is `R(x, y) · (W z + b)`: the rotation turns the first half of the channels by the column and the
+//! second half by the row, and is the same in every copy. So a score splits into a part of the column and a
+//! part of the row,
 //!
 //! ```text
-//! q · key = (a(x) + b(y)) · [z, 1],    a(x) = [W|b]ᵀ Rᵀ q, first half, at column x;    b(y) likewise, second half, row y
+//! q · key = (a(x) + b(y)) · [z, 1]
+//! a(x) = [W|b]ᵀ Rᵀ q, first half of the channels, at column x;    b(y) likewise, second half, at row y
 //! ```
 //!
-//! where `a` and `b` are products of the query with matrices that depend on weights only ([`GridKeys`]). With `T` copies, a
-//! query and a cell then cost one addition of two vectors as wide as `z` and `T` dot products of that width, instead of `T`
-//! dot products as wide as a key.
+//! where `a` and `b` are products of the query with matrices that depend on weights only ([`GridKeys`]). With
+//! `T` copies, a query and a cell then cost one addition of two vectors as wide as `z` and `T` dot products
+//! of that width, instead of `T` dot products as wide as a key.
 //!
 //! ```text
 //! for each block of queries                        parallel: disjoint rows of the output
@@ -20,15 +22,15 @@
 //!       P ← 2^(S − max);  O ← O · 2^(old max − max) + tile(vᵀ, P)                              values
 //! ```
 //!
-//! With one query per lane, the maximum, the sum and the correction of the online softmax are plain vector operations, and the
-//! weights of a block are the right operand of the second product without rearrangement. The scale of the softmax and the
-//! change to base two are part of the weights.
+//! With one query per lane, the maximum, the sum and the correction of the online softmax are plain vector
+//! operations, and the weights of a block are the right operand of the second product without rearrangement.
+//! The scale of the softmax and the change to base two are part of the weights.
 //!
-//! The gateway is entered per panel and block of cells, at least 20 000 cycles of work, so the loops around are compiled once and
-//! not per instruction set.
+//! The gateway is entered per panel and block of cells, at least 20 000 cycles of work, so the loops around
+//! are compiled once and not per instruction set.
 //!
-//! With [`GridKeys::int16`] and [`GridTokens::int16`] all three products are of 16-bit integers: `split_i16`, `scores_i16`,
-//! `values_i16`.
+//! With [`GridKeys::int16`] and [`GridTokens::int16`] all three products are of 16-bit integers: `split_i16`,
+//! `scores_i16`, `values_i16`.
 //!
 //! Tokens without a place on the grid come last and have ordinary keys.
 
@@ -66,7 +68,8 @@ pub struct GridKeys {
     weights: Weights,
 }
 
-/// `(side · (m + 1))` rows with stride [`KC`]: row `(j, c)` is column `c` of `[W|b]` rotated to cell `(j, j)`, times the scale.
+/// `(side · (m + 1))` rows with stride [`KC`]: row `(j, c)` is column `c` of `[W|b]` rotated to cell `(j,
+/// j)`, times the scale.
 #[derive(Clone, Debug)]
 enum Weights {
     F32(Vec<f32>),
@@ -109,8 +112,8 @@ impl GridKeys {
         keys
     }
 
-    /// Attention of `q`, `(N, d)`, already rotated, over `tokens` to `out`, `(N, dv)`. `unplaced` are the keys, `(E, d)`, of the
-    /// tokens without a place on the grid.
+    /// Attention of `q`, `(N, d)`, already rotated, over `tokens` to `out`, `(N, dv)`. `unplaced` are the
+    /// keys, `(E, d)`, of the tokens without a place on the grid.
     ///
     /// # Panics
     /// If the sizes do not agree.

@@ -5,8 +5,9 @@
 //! (a(x) + b(y)) · [z, 1] ≈ s · s_z · Σ (â + b̂) · w + the last of a and b, as they are
 //! ```
 //!
-//! A query and a cell cost one addition for every two columns, and every copy one product of pairs, exact in 32 bits. In 8 bits
-//! the two parts would have seven bits each and two roundings, which changed the output of SAM 2's memory attention by 2.4 % (relative L2).
+//! A query and a cell cost one addition for every two columns, and every copy one product of pairs, exact in
+//! 32 bits. In 8 bits the two parts would have seven bits each and two roundings, which changed the output of
+//! SAM 2's memory attention by 2.4 % (relative L2).
 
 use std::ops::Range;
 
@@ -136,7 +137,8 @@ pub(super) struct Scores<'a> {
     pub copies: usize,
     pub m: usize,
     pub cells: Range<usize>,
-    /// The split in single precision, of which only the last rows are read, and as [`QuantizeSplit`] writes it.
+    /// The split in single precision, of which only the last rows are read, and as [`QuantizeSplit`] writes
+    /// it.
     pub by_column: &'a [f32],
     pub by_row: &'a [f32],
     pub quantized: &'a [i16],

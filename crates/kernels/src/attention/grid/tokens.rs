@@ -8,7 +8,8 @@ use crate::gemm::KC;
 use crate::parallel;
 use crate::simd::Isa;
 
-/// Tokens in the order in which [`super::GridKeys::attend`] reads them. Arranged once, they serve any number of projections.
+/// Tokens in the order in which [`super::GridKeys::attend`] reads them. Arranged once, they serve any number
+/// of projections.
 #[derive(Clone, Debug)]
 pub struct GridTokens {
     pub(super) cells: usize,
@@ -60,8 +61,8 @@ pub(super) struct Group {
     pub tokens: GroupTokens,
 }
 
-/// Inputs and values. The values are, per block of cells, `dv` rows with stride [`KC`]; a column is a token, the copies of a cell
-/// adjacent.
+/// Inputs and values. The values are, per block of cells, `dv` rows with stride [`KC`]; a column is a token,
+/// the copies of a cell adjacent.
 #[derive(Clone, Debug)]
 pub(super) enum GroupTokens {
     F32 {
@@ -82,8 +83,9 @@ impl Group {
 }
 
 impl GridTokens {
-    /// From the keys' `inputs`, `(T · cells + E, m)`, and `values`, `(T · cells + E, dv)`: `copies` is `(T, cells)`, T copies of a
-    /// grid of `cells`; the E tokens after them have no place. Their inputs are not read.
+    /// From the keys' `inputs`, `(T · cells + E, m)`, and `values`, `(T · cells + E, dv)`: `copies` is `(T,
+    /// cells)`, T copies of a grid of `cells`; the E tokens after them have no place. Their inputs are not
+    /// read.
     ///
     /// # Panics
     /// If the sizes do not agree.
@@ -92,8 +94,8 @@ impl GridTokens {
         Self::arrange(isa, copies, inputs, values, false)
     }
 
-    /// [`Self::new`] for scores and weighted values from exact sums of 16-bit products: less work with VNNI. With
-    /// [`super::GridKeys::int16`] the relative L2 error of the output is about 2e-3.
+    /// [`Self::new`] for scores and weighted values from exact sums of 16-bit products: less work with VNNI.
+    /// With [`super::GridKeys::int16`] the relative L2 error of the output is about 2e-3.
     ///
     /// # Panics
     /// If the sizes do not agree.

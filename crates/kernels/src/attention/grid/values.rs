@@ -5,7 +5,8 @@ use crate::gemm::{KC, Tiles, cover_rows, tile};
 use crate::math;
 use crate::simd::{F32s, Simd, TileOp};
 
-/// One step for one panel of queries and one block of `count` tokens, whose scores and their maximum are in `panel`.
+/// One step for one panel of queries and one block of `count` tokens, whose scores and their maximum are in
+/// `panel`.
 pub(super) struct Accumulate<'a> {
     pub count: usize,
     /// `(dv)` rows with stride [`KC`].

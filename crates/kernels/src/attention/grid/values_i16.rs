@@ -1,4 +1,5 @@
-//! Weighted values from products of 16-bit integers: see [`crate::attention::values_i16`]. Here each block has its own scales.
+//! Weighted values from products of 16-bit integers: see [`crate::attention::values_i16`]. Here each block
+//! has its own scales.
 
 use super::scratch::Panel;
 use crate::attention::values_i16::{ONE, scale_of, weight};
@@ -67,8 +68,8 @@ impl DotOp for Quantize<'_> {
     }
 }
 
-/// A step of the online softmax for one panel of queries and one block of `count` tokens, whose scores and their maximum are in
-/// `panel`: scores to weights, and the weighted values onto the sums.
+/// A step of the online softmax for one panel of queries and one block of `count` tokens, whose scores and
+/// their maximum are in `panel`: scores to weights, and the weighted values onto the sums.
 pub(super) struct Accumulate<'a> {
     pub count: usize,
     pub values: ValueBlock<'a>,

@@ -1,13 +1,13 @@
-//! 8-bit matrix multiplication, `C = epilogue(A · B)`: weights are signed bytes with a scale per column; activations are
-//! quantised on the way in, to unsigned bytes with a scale and a zero point per row.
+//! 8-bit matrix multiplication, `C = epilogue(A · B)`: weights are signed bytes with a scale per column;
+//! activations are quantised on the way in, to unsigned bytes with a scale and a zero point per row.
 //!
 //! ```text
 //! a ≈ sₐ · (u − z),  u in 0 ..= 255        b ≈ s_b · w,  w in −127 ..= 127
 //! a · b ≈ sₐ · s_b · (Σ u · w − z · Σ w)   the first sum in 32 bits and exact, the second precomputed
 //! ```
 //!
-//! Up to the epilogue every instruction set gives the same bits: quantisation rounds as IEEE defines it, the sums are
-//! integers, and dequantisation is one conversion and two products per element.
+//! Up to the epilogue every instruction set gives the same bits: quantisation rounds as IEEE defines it, the
+//! sums are integers, and dequantisation is one conversion and two products per element.
 //!
 //! ```text
 //! for each MC rows of A                           parallel: disjoint rows of C
@@ -30,7 +30,8 @@ use super::epilogue::{Epilogue, KBlockPosition, Output};
 use crate::parallel;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa};
 
-/// `C = epilogue(A · B)`: `a` is `(m, k)`, `b` is `(k, n)`, `c` is `(m, n)`, all contiguous. `c` is written and not read.
+/// `C = epilogue(A · B)`: `a` is `(m, k)`, `b` is `(k, n)`, `c` is `(m, n)`, all contiguous. `c` is written
+/// and not read.
 ///
 /// # Panics
 /// If the lengths do not agree, or if `b` was packed for another instruction set.

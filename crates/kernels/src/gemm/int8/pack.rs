@@ -10,8 +10,8 @@ use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa};
 /// Largest number of rows: the sums stay within 32 bits, and a 128th of the sum of a column within 16.
 pub const MAX_K: usize = 1 << 15;
 
-/// A `(k, n)` matrix as signed bytes, cut into panels of `NR` columns. A panel is contiguous: for every [`Dot::GROUP`] rows of
-/// `k`, as many bytes of each column. Rows and columns are padded with zeros.
+/// A `(k, n)` matrix as signed bytes, cut into panels of `NR` columns. A panel is contiguous: for every
+/// [`Dot::GROUP`] rows of `k`, as many bytes of each column. Rows and columns are padded with zeros.
 #[derive(Clone, Debug, Default)]
 pub struct PackedB8 {
     k: usize,
@@ -20,12 +20,14 @@ pub struct PackedB8 {
     data: Vec<i8>,
     /// One per column, padded to whole panels.
     scales: Vec<f32>,
-    /// A pair `(l, h)` per column, padded: the sum of its bytes is `−(l + 128 · h)`. See [`Dot::correct_zero_point`].
+    /// A pair `(l, h)` per column, padded: the sum of its bytes is `−(l + 128 · h)`. See
+    /// [`Dot::correct_zero_point`].
     column_sums: Vec<i16>,
 }
 
 impl PackedB8 {
-    /// From a weight in the layout of checkpoints: `(n, k)`, that is `[out, in]`. The largest magnitude of a column becomes 127.
+    /// From a weight in the layout of checkpoints: `(n, k)`, that is `[out, in]`. The largest magnitude of a
+    /// column becomes 127.
     ///
     /// # Panics
     /// If `w` does not have `n · k` elements, or `k` is 0 or above [`MAX_K`].
@@ -37,7 +39,8 @@ impl PackedB8 {
         packed
     }
 
-    /// Refills it with the transpose of `n` rows of `k` elements, `common` subtracted from each, reusing its memory.
+    /// Refills it with the transpose of `n` rows of `k` elements, `common` subtracted from each, reusing its
+    /// memory.
     pub(crate) fn repack_nk(&mut self, isa: Isa, w: Rows, common: &[f32], n: usize, k: usize) {
         assert!(k > 0 && k <= MAX_K, "PackedB8: k = {k}");
         (self.k, self.n, self.tile) = (k, n, isa.dot_tile_shape());

@@ -88,11 +88,11 @@ pub(crate) struct RowScale {
     pub zero: u8,
 }
 
-/// Quantised rows as left operands, in the order in which a register tile reads them: [`SLICE`] bytes of each of `mr` rows, then
-/// the next of each.
+/// Quantised rows as left operands, in the order in which a register tile reads them: [`SLICE`] bytes of each
+/// of `mr` rows, then the next of each.
 ///
-/// Each row has its own scale and zero point: the smaller of zero and its minimum becomes 0, the larger of zero and its maximum
-/// becomes 255.
+/// Each row has its own scale and zero point: the smaller of zero and its minimum becomes 0, the larger of
+/// zero and its maximum becomes 255.
 #[derive(Debug)]
 pub(crate) struct RowGroups<'a> {
     bytes: &'a mut [u8],
@@ -130,7 +130,8 @@ impl<'a> RowGroups<'a> {
         RowScale { scale, zero: zero as u8 }
     }
 
-    /// The bytes from row `i` on and the distance from one slice of a row to the next, for a tile within one group of rows.
+    /// The bytes from row `i` on and the distance from one slice of a row to the next, for a tile within one
+    /// group of rows.
     #[inline(always)]
     pub fn tile(&self, i: usize) -> (&[u8], usize) {
         let group = &self.bytes[i / self.mr * self.mr * self.len..][..self.mr * self.len];

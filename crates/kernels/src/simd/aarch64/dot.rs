@@ -1,13 +1,16 @@
-//! ARM's dot product of bytes, optional in ARMv8.2 and mandatory in ARMv8.4: four products added to every lane.
+//! ARM's dot product of bytes, optional in ARMv8.2 and mandatory in ARMv8.4: four products added to every
+//! lane.
 //!
-//! Both of its operands are signed, so elements of a left operand are stored minus 128, and [`Dot::correct_zero_point`] adds
-//! back what that takes from a sum. 16-bit integers and floats are those of [`Portable`].
+//! Both of its operands are signed, so elements of a left operand are stored minus 128, and
+//! [`Dot::correct_zero_point`] adds back what that takes from a sum. 16-bit integers and floats are those of
+//! [`Portable`].
 //!
 //! The instruction is inline assembly because its intrinsic, `vdotq_s32`, is unstable up to Rust 1.95
 //! (`stdarch_neon_dotprod`, rust-lang/rust#117224). `.arch_extension` lets the assembler accept it without a
 //! `#[target_feature]` gateway, so the surrounding code stays that of the portable vectors.
 //!
-//! Shared invariant of every `unsafe` block below: the token exists only after [`Dotprod::detect`] found `dotprod`.
+//! Shared invariant of every `unsafe` block below: the token exists only after [`Dotprod::detect`] found
+//! `dotprod`.
 
 use std::arch::aarch64::*;
 use std::arch::asm;
@@ -128,7 +131,8 @@ impl Dot for Dotprod {
     }
     #[inline]
     fn run_dots<O: DotOp>(self, op: O) -> O::Output {
-        // 8×8 sums in 16 registers, 2 of B, 1 of A, of 32. Its columns must divide those of the tile of floats, which are eight.
+        // 8×8 sums in 16 registers, 2 of B, 1 of A, of 32. Its columns must divide those of the tile of
+        // floats, which are eight.
         op.eval::<Self, 8, 1>(self)
     }
 }

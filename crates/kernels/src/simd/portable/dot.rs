@@ -5,8 +5,8 @@ use wide::{i8x16, i16x16, i32x8};
 use super::{F32x8, Portable};
 use crate::simd::{Dot, DotOp, F32s};
 
-/// `sums + zero · (l + 128 · h)` for `zero` in −128 ..= 255 and pairs `(l, h)`, one per lane. Panics if `pairs` is shorter than
-/// a vector.
+/// `sums + zero · (l + 128 · h)` for `zero` in −128 ..= 255 and pairs `(l, h)`, one per lane. Panics if
+/// `pairs` is shorter than a vector.
 #[inline(always)]
 pub(in crate::simd) fn add_times_zero_point(sums: i32x8, zero: i16, pairs: &[i16]) -> i32x8 {
     let zero = i16x16::new(std::array::from_fn(|i| if i % 2 == 0 { zero } else { 128 * zero }));

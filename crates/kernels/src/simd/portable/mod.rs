@@ -1,4 +1,5 @@
-//! Vectors of `wide`, on whatever the compilation target guarantees. No `unsafe` but the pointer loads of the vocabulary.
+//! Vectors of `wide`, on whatever the compilation target guarantees. No `unsafe` but the pointer loads of the
+//! vocabulary.
 
 mod dot;
 

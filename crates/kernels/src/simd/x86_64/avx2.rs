@@ -1,7 +1,7 @@
 //! AVX2 with fused multiply-add: sixteen vectors of eight floats.
 //!
-//! Shared invariant of every `unsafe` block below: a value of [`Avx2`] or [`F32x8`] exists only after [`Avx2::detect`] found
-//! every feature of its list, so the intrinsics are available.
+//! Shared invariant of every `unsafe` block below: a value of [`Avx2`] or [`F32x8`] exists only after
+//! [`Avx2::detect`] found every feature of its list, so the intrinsics are available.
 
 use std::arch::x86_64::*;
 

@@ -1,7 +1,7 @@
 //! AVX-512 as server cores have it since Skylake-SP: thirty-two vectors of sixteen floats.
 //!
-//! Shared invariant of every `unsafe` block below: a value of [`Avx512`] or [`F32x16`] exists only after [`Avx512::detect`]
-//! found every feature of its list, so the intrinsics are available.
+//! Shared invariant of every `unsafe` block below: a value of [`Avx512`] or [`F32x16`] exists only after
+//! [`Avx512::detect`] found every feature of its list, so the intrinsics are available.
 
 use std::arch::x86_64::*;
 
@@ -21,7 +21,8 @@ define_isa! {
         grid_queries_i16: 48,
         grid_strip: None,
     };
-    // 27 accumulators, 3 vectors of B, 1 of A, of 32 registers. 14×2 would take four more loads for as many multiply-adds.
+    // 27 accumulators, 3 vectors of B, 1 of A, of 32 registers. 14×2 would take four more loads for as many
+    // multiply-adds.
     floats = F32x16, tile 9 x 3;
     /// Token: the host has AVX-512 with VNNI.
     // 27 sums, 3 vectors of B, 1 of A, of 32 registers.

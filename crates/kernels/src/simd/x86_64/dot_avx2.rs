@@ -1,7 +1,7 @@
 //! Integer dot products of AVX2.
 //!
-//! `vpmaddubsw`, its product of unsigned and signed bytes, saturates at 16 bits, and staying below that takes twice the
-//! instructions. So bytes are widened to 16 bits, and `vpmaddwd` adds two exact products of those.
+//! `vpmaddubsw`, its product of unsigned and signed bytes, saturates at 16 bits, and staying below that takes
+//! twice the instructions. So bytes are widened to 16 bits, and `vpmaddwd` adds two exact products of those.
 //!
 //! Shared invariant of every `unsafe` block below: the token exists only after [`Avx2::detect`] found `avx2`.
 

@@ -1,7 +1,7 @@
 //! Integer dot products of AVX-512 VNNI: sixteen groups of four products added in one instruction.
 //!
-//! Shared invariant of every `unsafe` block below: the token exists only after [`Avx512Vnni::detect`] found `avx512vnni` and
-//! [`Avx512::detect`] found its list.
+//! Shared invariant of every `unsafe` block below: the token exists only after [`Avx512Vnni::detect`] found
+//! `avx512vnni` and [`Avx512::detect`] found its list.
 
 use std::arch::x86_64::*;
 

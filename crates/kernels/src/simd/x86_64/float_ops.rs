@@ -2,11 +2,13 @@
 
 /// The part of `impl F32s` in which an operation is one intrinsic, from the names of those.
 ///
-/// The vector is a tuple struct of the register; a value of it, like a token, exists only on a host with the instruction set.
+/// The vector is a tuple struct of the register; a value of it, like a token, exists only on a host with the
+/// instruction set.
 macro_rules! float_ops {
     (
         $Token:ty, $lanes:literal lanes:
-        splat $splat:ident, load $load:ident, store $store:ident, load_half $load_half:ident from $load_bits:ident,
+        splat $splat:ident, load $load:ident, store $store:ident,
+        load_half $load_half:ident from $load_bits:ident,
         add $add:ident, sub $sub:ident, mul $mul:ident, div $div:ident, mul_add $mul_add:ident,
         max $max:ident, min $min:ident, round $round:ident,
     ) => {
