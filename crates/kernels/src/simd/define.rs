@@ -4,12 +4,12 @@
 ///
 /// ```text
 /// define_isa! {
-///     /// What the token proves.
+///     /// Token: the features that it proves.
 ///     Token = "name", detection macro [features …];
 ///     tuning = a `Tuning`;
 ///     floats = vector type, tile rows x vectors;           implements `Simd` for `Token`
 ///     dots = tile rows x vectors;                          optional: `Token::enter_dots` for `Dot`
-///     /// What the extended token proves.
+///     /// Token: the features that it proves.
 ///     extended Token with [further features …], tile rows x vectors;    optional: its `enter_dots`
 /// }
 /// ```

@@ -1,6 +1,6 @@
 //! Sizes and choices that depend on caches and throughput, per instruction set.
 
-/// What the kernels choose by instruction set and not by the shape of a register tile.
+/// Choices of the kernels that depend on the instruction set but not on the shape of its register tile.
 ///
 /// An instruction set stands for the processors that have it: those with AVX-512 have 1 to 2 MB of L2 per
 /// core, the others 256 to 512 KB.

@@ -2,7 +2,7 @@
 //! lane.
 //!
 //! Both of its operands are signed, so elements of a left operand are stored minus 128, and
-//! [`Dot::correct_zero_point`] adds back what that takes from a sum. 16-bit integers and floats are those of
+//! [`Dot::correct_zero_point`] adds the difference back to a sum. 16-bit integers and floats are those of
 //! [`Portable`].
 //!
 //! The instruction is inline assembly because its intrinsic, `vdotq_s32`, is unstable up to Rust 1.95
@@ -21,7 +21,7 @@ use wide::{i16x16, i32x8};
 use crate::simd::portable::{F32x8, add_times_zero_point};
 use crate::simd::{Dot, DotOp, Portable};
 
-/// What is subtracted from elements of a left operand.
+/// Subtracted from every element of a left operand.
 const OFFSET: u8 = 128;
 
 /// Token: the host has NEON with dot products of bytes.
