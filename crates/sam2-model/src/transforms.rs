@@ -126,7 +126,7 @@ mod tests {
         let inputs = |view: FrameView| {
             let mut out = [vec![0.0; side * side * 3], vec![0.0; side * side * 3]];
             image(Isa::best(), view, side, &mut out[0]);
-            video(view, side, &mut out[1]);
+            video(Isa::best(), view, side, &mut out[1]);
             out
         };
         let expected = inputs(of(&rgb, PixelFormat::Rgb8));
