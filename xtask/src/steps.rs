@@ -1,5 +1,6 @@
 //! The steps that run cargo.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
@@ -38,7 +39,7 @@ pub fn clippy() -> Result<(), String> {
 }
 
 pub fn doc() -> Result<(), String> {
-    let args = ["doc", "--workspace", "--no-deps", "--document-private-items"];
+    let args = ["doc", "--workspace", "--all-features", "--no-deps", "--document-private-items"];
     shell::run(cargo().args(args).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
@@ -71,8 +72,8 @@ fn passed(line: &str) -> u64 {
 
 /// The arguments of a command of the README, which must still be there.
 fn from_readme(command: &'static str) -> Result<Vec<&'static str>, String> {
-    let readme = std::fs::read_to_string(shell::root().join("README.md"))
-        .map_err(|error| format!("README.md: {error}"))?;
+    let readme =
+        fs::read_to_string(shell::root().join("README.md")).map_err(|error| format!("README.md: {error}"))?;
     if !readme.lines().any(|line| line.trim() == command || line.starts_with(&format!("{command} "))) {
         return Err(format!("README.md has no line `{command}`"));
     }
@@ -131,19 +132,45 @@ pub fn msrv() -> Result<(), String> {
     })
 }
 
+/// Packs the workspace's packages and builds them from their packed files. Cargo resolves unpublished packages
+/// among themselves only if they may be published at all, so this runs in a copy where `publish` is not off.
 pub fn package() -> Result<(), String> {
+    let copy = shell::root().join("target/unpublished");
+    let failed = |error: std::io::Error| format!("{}: {error}", copy.display());
+    if copy.exists() {
+        fs::remove_dir_all(&copy).map_err(failed)?;
+    }
+    for file in shell::files(&[""])? {
+        let place = shell::relative(&file);
+        if place.starts_with("tests/golden") {
+            continue;
+        }
+        let target = copy.join(&place);
+        fs::create_dir_all(target.parent().unwrap_or(&copy)).map_err(failed)?;
+        fs::copy(&file, &target).map_err(failed)?;
+    }
+    let manifest = copy.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).map_err(failed)?;
+    let open = text.replace("publish = false", "publish = true");
+    if open == text {
+        return Err("Cargo.toml: no line `publish = false`".to_owned());
+    }
+    fs::write(&manifest, open).map_err(failed)?;
+
     let excluded = UNPACKAGED.iter().flat_map(|name| ["--exclude", *name]);
-    // The packed manifests have no profile. With the workspace's own, dependencies are not compiled again.
     let mut command = cargo();
     command
+        .current_dir(&copy)
         .args(["package", "--workspace", "--allow-dirty"])
         .args(excluded)
+        .env("CARGO_TARGET_DIR", shell::root().join("target"))
+        // The packed manifests have no profile. With the workspace's, dependencies are not compiled again.
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
         .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
     shell::run(&mut command)
 }
 
-/// Runs every example of the package `sam2`; none reads arguments.
+/// Runs every example of the package `sam2`, without arguments.
 pub fn examples() -> Result<(), String> {
     let metadata = shell::metadata()?;
     let empty = Vec::new();
@@ -158,8 +185,11 @@ pub fn examples() -> Result<(), String> {
     if names.is_empty() {
         return Err("the package sam2 has no example".to_owned());
     }
+    // The whole workspace, as for the tests: for one package alone, dependencies would have other features.
+    shell::run(cargo().args(["build", "--workspace", "--examples"]))?;
     for name in &names {
-        shell::run(cargo().args(["run", "-p", "sam2", "--all-features", "--example", name]))?;
+        let path = shell::root().join("target/debug/examples").join(name);
+        shell::run(&mut program(&path.to_string_lossy()))?;
     }
     println!("{} examples", names.len());
     Ok(())

@@ -37,11 +37,11 @@ struct Case {
 impl Case {
     fn f32(&self, field: &str) -> Vec<f32> {
         let array = self.arrays.get(field).unwrap_or_else(|| panic!("{}: no field {field}", self.name));
-        array.clone().into_f32().unwrap().into_vec()
+        array.clone().into_f32().expect("float32").into_vec()
     }
 
     fn u8(&self, field: &str) -> Vec<u8> {
-        Tensor::<u8>::try_from(self.arrays[field].clone()).unwrap().into_vec()
+        Tensor::<u8>::try_from(self.arrays[field].clone()).expect("uint8").into_vec()
     }
 
     fn dims<const N: usize>(&self) -> [usize; N] {
@@ -61,15 +61,15 @@ impl Case {
 fn cases(op: &str) -> Vec<Case> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/kernels.npz");
     let mut found: BTreeMap<String, BTreeMap<String, NpyArray>> = BTreeMap::new();
-    for (name, array) in tensor::npz::read(path).unwrap() {
-        let (case, field) = name.rsplit_once('/').unwrap();
-        if case.split_once('/').unwrap().0 == op {
+    for (name, array) in tensor::npz::read(path).expect("fixtures are read") {
+        let (case, field) = name.rsplit_once('/').expect("op/case/field");
+        if case.split('/').next() == Some(op) {
             found.entry(case.to_owned()).or_default().insert(field.to_owned(), array);
         }
     }
     assert!(!found.is_empty(), "no fixtures for {op}");
     let case = |(name, mut arrays): (String, BTreeMap<String, NpyArray>)| {
-        let dims = Tensor::<i64>::try_from(arrays.remove("dims").unwrap()).unwrap();
+        let dims = Tensor::<i64>::try_from(arrays.remove("dims").expect("dims")).expect("int64");
         Case { name, dims: dims.data().iter().map(|&d| d as usize).collect(), arrays }
     };
     found.into_iter().map(case).collect()

@@ -12,10 +12,10 @@ use crate::shell;
 
 /// Crates from the bottom up. A crate depends on crates of the rows above only, and on none of its own row.
 const CRATES: &[&[&str]] = &[
-    &["sam2-tensor", "sam2-micro", "xtask"],
+    &["sam2-tensor", "xtask"],
     &["sam2-kernels"],
     &["sam2-model"],
-    &["sam2-media"],
+    &["sam2-media", "sam2-micro"],
     &["sam2"],
     &["sam2-cli"],
     &["sam2-tests"],
