@@ -18,7 +18,7 @@ use crate::precision::Precision;
 use crate::prompt_encoder::PromptEncoder;
 use crate::tap::Tap;
 use crate::types::setters;
-use crate::weights::{Checkpoint, Scope, fingerprint, map_file};
+use crate::weights::{Checkpoint, Loader, fingerprint, map_file};
 use crate::workspace::{Run, Workspace};
 
 /// Contents of a checkpoint.
@@ -165,14 +165,13 @@ impl Model {
             config.image_size = size;
         }
         config.check(&checkpoint.origin)?;
-        checkpoint.precision = options.precision;
         checkpoint.variant.clone_from(&config.variant);
         let (tensors, parameters, types) = checkpoint.totals();
         let dtypes: Vec<String> = types.iter().map(|(name, count)| format!("{name} {count}")).collect();
         let variant = config.variant.clone();
         let summary =
             ModelSummary { variant, tensors, parameters, dtypes: dtypes.join(", "), bytes: checkpoint.size };
-        let mut model = Self::build(&checkpoint.root(), isa, config, summary)?;
+        let mut model = Self::build(&Loader::new(&checkpoint, isa, options.precision), config, summary)?;
         checkpoint.finish()?;
         // Windows and heads leave no trace in the tensors.
         let mut layout = format!("{} {:?}", model.config.image_size, model.config.trunk);
@@ -183,42 +182,42 @@ impl Model {
         Ok(Arc::new(model))
     }
 
-    fn build(root: &Scope, isa: Isa, config: Config, summary: ModelSummary) -> Result<Self, LoadError> {
+    fn build(root: &Loader, config: Config, summary: ModelSummary) -> Result<Self, LoadError> {
         let (d, m) = (config.d_model, config.mem_dim);
         let (weight, bias) = root.at("mask_downsample").conv(1, 1, 4)?;
         // Only the reference's training code reads this one.
         root.tensor("no_mem_pos_enc", &[1, 1, d])?;
         let (image_encoder, others) = parallel::join(
-            || ImageEncoder::load(root, isa, &config),
+            || ImageEncoder::load(root, &config),
             || -> Result<_, LoadError> {
-                let prompt_encoder = PromptEncoder::load(&root.at("sam_prompt_encoder"), isa, &config)?;
-                let mask_decoder = MaskDecoder::load(&root.at("sam_mask_decoder"), isa, &config)?;
-                let attention = MemoryAttention::load(&root.at("memory_attention"), isa, &config)?;
-                let memory_encoder = MemoryEncoder::load(&root.at("memory_encoder"), isa, &config)?;
+                let prompt_encoder = PromptEncoder::load(&root.at("sam_prompt_encoder"), &config)?;
+                let mask_decoder = MaskDecoder::load(&root.at("sam_mask_decoder"), &config)?;
+                let attention = MemoryAttention::load(&root.at("memory_attention"), &config)?;
+                let memory_encoder = MemoryEncoder::load(&root.at("memory_encoder"), &config)?;
                 Ok((prompt_encoder, mask_decoder, attention, memory_encoder))
             },
         );
         let image_encoder = image_encoder?;
         let (prompt_encoder, mask_decoder, memory_attention, memory_encoder) = others?;
         Ok(Self {
-            isa,
+            isa: root.isa(),
             image_encoder,
             prompt_encoder,
             mask_decoder,
             memory_attention,
             memory_encoder,
-            mask_downsample: Conv2d::new(isa, &weight, &bias, 1, 4, 4, 0),
+            mask_downsample: Conv2d::new(root.isa(), &weight, &bias, 1, 4, 4, 0),
             no_mem_embed: root.tensor("no_mem_embed", &[1, 1, d])?,
             no_obj_ptr: root.tensor("no_obj_ptr", &[1, d])?,
             no_obj_embed_spatial: config
                 .no_obj_embed_spatial
                 .then(|| root.tensor("no_obj_embed_spatial", &[1, m]))
                 .transpose()?,
-            obj_ptr_proj: Mlp::load(&root.at("obj_ptr_proj"), isa, &[d, d, d, d])?,
-            recall: Recall::load(root, isa, &config)?,
-            precision: root.precision(),
+            obj_ptr_proj: Mlp::load(&root.at("obj_ptr_proj"), &[d, d, d, d])?,
+            recall: Recall::load(root, &config)?,
             config,
             summary,
+            precision: root.model_precision(),
             fingerprint: 0,
         })
     }

@@ -1,6 +1,6 @@
-//! Prompt encoder: points, boxes and masks to tokens and a dense map. Meta: `sam2/modeling/sam/prompt_encoder.py`.
+//! Prompt encoder: points, boxes and masks to tokens and a dense map. Meta:
+//! `sam2/modeling/sam/prompt_encoder.py`.
 
-use kernels::Isa;
 use kernels::conv::Conv2d;
 use kernels::gemm::Activation;
 
@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::error::LoadError;
 use crate::nn::LayerNorm;
 use crate::nn::position::FourierFeatures;
-use crate::weights::Scope;
+use crate::weights::Loader;
 use crate::workspace::Run;
 
 const EPS: f32 = 1e-6;
@@ -50,16 +50,16 @@ struct MaskDownscaling {
 }
 
 impl PromptEncoder {
-    pub fn load(scope: &Scope, isa: Isa, config: &Config) -> Result<Self, LoadError> {
+    pub fn load(loader: &Loader, config: &Config) -> Result<Self, LoadError> {
         let d = config.d_model;
-        let embedding = |name: &str| scope.at(name).tensor("weight", &[1, d]);
-        let point = |i: usize| scope.at("point_embeddings").at(i).tensor("weight", &[1, d]);
-        let matrix = scope.at("pe_layer").tensor("positional_encoding_gaussian_matrix", &[2, d / 2])?;
+        let embedding = |name: &str| loader.at(name).tensor("weight", &[1, d]);
+        let point = |i: usize| loader.at("point_embeddings").at(i).tensor("weight", &[1, d]);
+        let matrix = loader.at("pe_layer").tensor("positional_encoding_gaussian_matrix", &[2, d / 2])?;
         let fourier = FourierFeatures { gaussian_matrix: matrix };
-        let layers = scope.at("mask_downscaling");
+        let layers = loader.at("mask_downscaling");
         let conv = |i: usize, out: usize, input: usize, kernel: usize| -> Result<Conv2d, LoadError> {
             let (weight, bias) = layers.at(i).conv(out, input, kernel)?;
-            Ok(Conv2d::new(isa, &weight, &bias, input, kernel, kernel, 0))
+            Ok(Conv2d::new(loader.isa(), &weight, &bias, input, kernel, kernel, 0))
         };
         Ok(Self {
             dense_pe: fourier.grid(config.grid()),
@@ -103,8 +103,8 @@ impl PromptEncoder {
         tokens
     }
 
-    /// The dense embedding, `[grid, grid, D]`, of mask logits, `[4·grid, 4·grid]`; or that of their absence, `[D]`, the same
-    /// everywhere.
+    /// The dense embedding, `[grid, grid, D]`, of mask logits, `[4·grid, 4·grid]`; or that of their absence,
+    /// `[D]`, the same everywhere.
     pub fn dense(&self, run: &mut Run, mask: Option<&[f32]>) -> Vec<f32> {
         let (isa, grid) = (run.isa, self.grid);
         let dense = match mask {

@@ -9,13 +9,11 @@ mod features;
 
 pub use features::Features;
 
-use kernels::Isa;
-
 use crate::config::Config;
 use crate::error::LoadError;
 use crate::neck::{Neck, Pyramid};
 use crate::trunk::hiera::{Block, Hiera};
-use crate::weights::Scope;
+use crate::weights::Loader;
 use crate::workspace::{Buffer, Run};
 
 /// Trunk and neck.
@@ -27,10 +25,10 @@ pub(crate) struct ImageEncoder {
 
 impl ImageEncoder {
     /// The neck takes in `conv_s0` and `conv_s1`, which the checkpoint keeps under `sam_mask_decoder`.
-    pub fn load(root: &Scope, isa: Isa, config: &Config) -> Result<Self, LoadError> {
-        let scope = root.at("image_encoder");
-        let trunk = Hiera::load(&scope.at("trunk"), isa, config)?;
-        let neck = Neck::load(&scope.at("neck"), &root.at("sam_mask_decoder"), isa, config)?;
+    pub fn load(root: &Loader, config: &Config) -> Result<Self, LoadError> {
+        let loader = root.at("image_encoder");
+        let trunk = Hiera::load(&loader.at("trunk"), config)?;
+        let neck = Neck::load(&loader.at("neck"), &root.at("sam_mask_decoder"), config)?;
         Ok(Self { trunk, neck })
     }
 

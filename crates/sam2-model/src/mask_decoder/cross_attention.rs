@@ -3,9 +3,10 @@
 //!
 //! T tokens · h heads · D channels · c channels inside · N positions.
 //!
-//! A score is `(Wq x + bq) · (Wk y + bk)`, head by head. The projection of the image side is moved to the few tokens: `T · h` rows
-//! as wide as the image meet the image as it is, in place of N projected positions. Likewise values are averaged before, and
-//! weighted after, they are projected. That is less work up to about sixteen tokens.
+//! A score is `(Wq x + bq) · (Wk y + bk)`, head by head. The projection of the image side is moved to the few
+//! tokens: `T · h` rows as wide as the image meet the image as it is, in place of N projected positions.
+//! Likewise values are averaged before, and weighted after, they are projected. That is less work up to about
+//! sixteen tokens.
 
 use kernels::attention::SCORE_SCALE;
 use kernels::gemm::{Epilogue, PackedB, gemm, gemm_block};
@@ -13,7 +14,7 @@ use kernels::{Isa, attention, parallel, rows};
 
 use crate::error::LoadError;
 use crate::nn::{LayerNorm, Linear};
-use crate::weights::Scope;
+use crate::weights::Loader;
 use crate::workspace::Run;
 
 /// Rows of the image that go through a pass together; a fixed number, since it decides the order of sums.
@@ -67,14 +68,14 @@ fn filled(tokens: usize, heads: usize) -> usize {
 }
 
 impl TokenToImage {
-    pub fn load(scope: &Scope, isa: Isa, d: usize, c: usize, heads: usize) -> Result<Self, LoadError> {
-        let (weight, _) = scope.at("k_proj").linear(c, d)?;
+    pub fn load(loader: &Loader, d: usize, c: usize, heads: usize) -> Result<Self, LoadError> {
+        let (weight, _) = loader.at("k_proj").linear(c, d)?;
         let scale = SCORE_SCALE / ((c / heads) as f32).sqrt();
         Ok(Self {
-            q_proj: Linear::load(&scope.at("q_proj"), isa, c, d)?,
-            keys: absorbed(isa, &weight, c, d, scale),
-            v_proj: Linear::load(&scope.at("v_proj"), isa, c, d)?,
-            out_proj: Linear::load(&scope.at("out_proj"), isa, d, c)?,
+            q_proj: Linear::load(&loader.at("q_proj"), c, d)?,
+            keys: absorbed(loader.isa(), &weight, c, d, scale),
+            v_proj: Linear::load(&loader.at("v_proj"), c, d)?,
+            out_proj: Linear::load(&loader.at("out_proj"), d, c)?,
             heads,
         })
     }
@@ -133,17 +134,17 @@ pub(super) struct Update<'a> {
 }
 
 impl ImageToToken {
-    pub fn load(scope: &Scope, isa: Isa, d: usize, c: usize, heads: usize) -> Result<Self, LoadError> {
+    pub fn load(loader: &Loader, d: usize, c: usize, heads: usize) -> Result<Self, LoadError> {
         let scale = SCORE_SCALE / ((c / heads) as f32).sqrt();
-        let (weight, mut query_bias) = scope.at("q_proj").linear(c, d)?;
+        let (weight, mut query_bias) = loader.at("q_proj").linear(c, d)?;
         query_bias.iter_mut().for_each(|x| *x *= scale);
-        let (out, out_bias) = scope.at("out_proj").linear(d, c)?;
+        let (out, out_bias) = loader.at("out_proj").linear(d, c)?;
         Ok(Self {
-            queries: absorbed(isa, &weight, c, d, scale),
+            queries: absorbed(loader.isa(), &weight, c, d, scale),
             query_bias,
-            k_proj: Linear::load(&scope.at("k_proj"), isa, c, d)?,
-            v_proj: Linear::load(&scope.at("v_proj"), isa, c, d)?,
-            out: PackedB::from_nk(isa, &out, d, c),
+            k_proj: Linear::load(&loader.at("k_proj"), c, d)?,
+            v_proj: Linear::load(&loader.at("v_proj"), c, d)?,
+            out: PackedB::from_nk(loader.isa(), &out, d, c),
             out_bias,
             heads,
         })
@@ -190,8 +191,8 @@ pub(super) enum Source<'a> {
     Update(Update<'a>),
 }
 
-/// Writes `image`, `(N, D)`, from its `source` and looks at it, with its position encoding `pe`, in one pass. Returns what
-/// [`TokenToImage::finish`] needs.
+/// Writes `image`, `(N, D)`, from its `source` and looks at it, with its position encoding `pe`, in one pass.
+/// Returns what [`TokenToImage::finish`] needs.
 pub(super) fn pass(run: &mut Run, image: &mut [f32], pe: &[f32], source: &Source, look: &Look) -> Vec<f32> {
     let isa = run.isa;
     let (d, looks) = (look.0.k(), look.0.n());

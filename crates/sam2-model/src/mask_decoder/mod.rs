@@ -6,14 +6,14 @@ mod cross_attention;
 mod transformer;
 mod upscale;
 
-use kernels::{Isa, rows};
+use kernels::rows;
 
 use crate::config::Config;
 use crate::error::LoadError;
 use crate::image_encoder::Features;
 use crate::nn::Mlp;
 use crate::scores::{argmax, stability_score};
-use crate::weights::Scope;
+use crate::weights::Loader;
 use crate::workspace::Run;
 use transformer::TwoWayTransformer;
 use upscale::Upscaling;
@@ -94,20 +94,19 @@ pub(crate) struct Selected {
 }
 
 impl MaskDecoder {
-    pub fn load(scope: &Scope, isa: Isa, config: &Config) -> Result<Self, LoadError> {
+    pub fn load(loader: &Loader, config: &Config) -> Result<Self, LoadError> {
         let d = config.d_model;
-        let mut output_tokens = scope.at("obj_score_token").tensor("weight", &[1, d])?;
-        output_tokens.extend(scope.at("iou_token").tensor("weight", &[1, d])?);
-        output_tokens.extend(scope.at("mask_tokens").tensor("weight", &[MASK_TOKENS, d])?);
-        let hyper =
-            |i: usize| Mlp::load(&scope.at("output_hypernetworks_mlps").at(i), isa, &[d, d, d, d / 8]);
+        let mut output_tokens = loader.at("obj_score_token").tensor("weight", &[1, d])?;
+        output_tokens.extend(loader.at("iou_token").tensor("weight", &[1, d])?);
+        output_tokens.extend(loader.at("mask_tokens").tensor("weight", &[MASK_TOKENS, d])?);
+        let hyper = |i: usize| Mlp::load(&loader.at("output_hypernetworks_mlps").at(i), &[d, d, d, d / 8]);
         Ok(Self {
-            transformer: TwoWayTransformer::load(&scope.at("transformer"), isa, d)?,
+            transformer: TwoWayTransformer::load(&loader.at("transformer"), d)?,
             output_tokens,
-            upscaling: Upscaling::load(&scope.at("output_upscaling"), isa, d)?,
+            upscaling: Upscaling::load(&loader.at("output_upscaling"), d)?,
             hypernetworks: [hyper(0)?, hyper(1)?, hyper(2)?, hyper(3)?],
-            iou_head: Mlp::load(&scope.at("iou_prediction_head"), isa, &[d, 256, 256, MASK_TOKENS])?,
-            object_score_head: Mlp::load(&scope.at("pred_obj_score_head"), isa, &[d, d, d, 1])?,
+            iou_head: Mlp::load(&loader.at("iou_prediction_head"), &[d, 256, 256, MASK_TOKENS])?,
+            object_score_head: Mlp::load(&loader.at("pred_obj_score_head"), &[d, d, d, 1])?,
         })
     }
 

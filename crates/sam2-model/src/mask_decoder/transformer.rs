@@ -1,8 +1,8 @@
 //! Two-way transformer: tokens look at the image, the image looks at the tokens. Meta:
 //! `sam2/modeling/sam/transformer.py`, classes `TwoWayTransformer` and `TwoWayAttentionBlock`.
 //!
-//! Position encodings go to queries and keys, never to values. Those of the tokens are the tokens themselves as
-//! they came in, the learned ones included.
+//! Position encodings go to queries and keys, never to values. Those of the tokens are the tokens themselves
+//! as they came in, the learned ones included.
 
 use kernels::gemm::Activation;
 use kernels::{Isa, rows};
@@ -10,7 +10,7 @@ use kernels::{Isa, rows};
 use super::cross_attention::{ImageToToken, Source, TokenToImage, pass};
 use crate::error::LoadError;
 use crate::nn::{Attention, LayerNorm, Linear};
-use crate::weights::Scope;
+use crate::weights::Loader;
 use crate::workspace::Run;
 
 const DEPTH: usize = 2;
@@ -38,37 +38,31 @@ struct Layer {
 }
 
 impl TwoWayTransformer {
-    pub fn load(scope: &Scope, isa: Isa, d: usize) -> Result<Self, LoadError> {
-        let to_image = |scope: &Scope| TokenToImage::load(scope, isa, d, d / 2, HEADS);
+    pub fn load(loader: &Loader, d: usize) -> Result<Self, LoadError> {
+        let to_image = |loader: &Loader| TokenToImage::load(loader, d, d / 2, HEADS);
         let layer = |i: usize| -> Result<Layer, LoadError> {
-            let scope = scope.at("layers").at(i);
-            let mlp = scope.at("mlp").at("layers");
+            let loader = loader.at("layers").at(i);
+            let mlp = loader.at("mlp").at("layers");
             Ok(Layer {
-                self_attn: Attention::load(&scope.at("self_attn"), isa, d, d, HEADS)?,
-                norm1: LayerNorm::load(&scope.at("norm1"), d, EPS)?,
-                token_to_image: to_image(&scope.at("cross_attn_token_to_image"))?,
-                norm2: LayerNorm::load(&scope.at("norm2"), d, EPS)?,
-                mlp: [Linear::load(&mlp.at(0), isa, MLP_DIM, d)?, Linear::load(&mlp.at(1), isa, d, MLP_DIM)?],
-                norm3: LayerNorm::load(&scope.at("norm3"), d, EPS)?,
-                norm4: LayerNorm::load(&scope.at("norm4"), d, EPS)?,
-                image_to_token: ImageToToken::load(
-                    &scope.at("cross_attn_image_to_token"),
-                    isa,
-                    d,
-                    d / 2,
-                    HEADS,
-                )?,
+                self_attn: Attention::load(&loader.at("self_attn"), d, d, HEADS)?,
+                norm1: LayerNorm::load(&loader.at("norm1"), d, EPS)?,
+                token_to_image: to_image(&loader.at("cross_attn_token_to_image"))?,
+                norm2: LayerNorm::load(&loader.at("norm2"), d, EPS)?,
+                mlp: [Linear::load(&mlp.at(0), MLP_DIM, d)?, Linear::load(&mlp.at(1), d, MLP_DIM)?],
+                norm3: LayerNorm::load(&loader.at("norm3"), d, EPS)?,
+                norm4: LayerNorm::load(&loader.at("norm4"), d, EPS)?,
+                image_to_token: ImageToToken::load(&loader.at("cross_attn_image_to_token"), d, d / 2, HEADS)?,
             })
         };
         Ok(Self {
             layers: (0..DEPTH).map(layer).collect::<Result<_, _>>()?,
-            final_attn_token_to_image: to_image(&scope.at("final_attn_token_to_image"))?,
-            norm_final_attn: LayerNorm::load(&scope.at("norm_final_attn"), d, EPS)?,
+            final_attn_token_to_image: to_image(&loader.at("final_attn_token_to_image"))?,
+            norm_final_attn: LayerNorm::load(&loader.at("norm_final_attn"), d, EPS)?,
         })
     }
 
-    /// The prompt's `tokens`, `(T, D)`, and the image's features plus `dense`; writes the image after the transformer to
-    /// `image`, `(N, D)`, and returns the first `wanted` tokens, `(wanted, D)`.
+    /// The prompt's `tokens`, `(T, D)`, and the image's features plus `dense`; writes the image after the
+    /// transformer to `image`, `(N, D)`, and returns the first `wanted` tokens, `(wanted, D)`.
     pub fn forward(
         &self,
         run: &mut Run,

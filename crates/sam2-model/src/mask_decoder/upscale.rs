@@ -3,12 +3,12 @@
 
 use kernels::conv::ConvTranspose2x2;
 use kernels::gemm::{Epilogue, PackedB, gemm_block};
-use kernels::{Isa, parallel, rows};
+use kernels::{parallel, rows};
 
 use crate::error::LoadError;
 use crate::image_encoder::Features;
 use crate::nn::LayerNorm;
-use crate::weights::Scope;
+use crate::weights::Loader;
 use crate::workspace::Run;
 
 #[derive(Clone, Debug)]
@@ -20,25 +20,26 @@ pub(crate) struct Upscaling {
 }
 
 impl Upscaling {
-    pub fn load(scope: &Scope, isa: Isa, d: usize) -> Result<Self, LoadError> {
+    pub fn load(loader: &Loader, d: usize) -> Result<Self, LoadError> {
         let conv = |i: usize, input: usize, out: usize| -> Result<ConvTranspose2x2, LoadError> {
-            let scope = scope.at(i);
-            let weight = scope.tensor("weight", &[input, out, 2, 2])?;
-            Ok(ConvTranspose2x2::new(isa, &weight, &scope.tensor("bias", &[out])?, input))
+            let loader = loader.at(i);
+            let weight = loader.tensor("weight", &[input, out, 2, 2])?;
+            Ok(ConvTranspose2x2::new(loader.isa(), &weight, &loader.tensor("bias", &[out])?, input))
         };
         Ok(Self {
             first: conv(0, d, d / 4)?,
-            norm: LayerNorm::load(&scope.at(1), d / 4, 1e-6)?,
+            norm: LayerNorm::load(&loader.at(1), d / 4, 1e-6)?,
             second: conv(3, d / 4, d / 8)?,
             d,
         })
     }
 
-    /// `image`, `[g, g, D]`, upscaled to `[4g, 4g, D/8]`, and its product with each of the K rows of `hyper`, `(K, D/8)`:
-    /// `[K, 4g, 4g]`. The high-resolution maps enter before the non-linearities.
+    /// `image`, `[g, g, D]`, upscaled to `[4g, 4g, D/8]`, and its product with each of the K rows of `hyper`,
+    /// `(K, D/8)`: `[K, 4g, 4g]`. The high-resolution maps enter before the non-linearities.
     ///
-    /// A row of the image goes through everything while it is in the cache. Between the steps its pixels stay in the order
-    /// in which the transposed convolutions make them, `(x, dy, dx)` and then `(x, dy, dx, ey, ex)`.
+    /// A row of the image goes through everything while it is in the cache. Between the steps its pixels stay
+    /// in the order in which the transposed convolutions make them, `(x, dy, dx)` and then
+    /// `(x, dy, dx, ey, ex)`.
     pub fn masks(&self, run: &mut Run, image: &[f32], high_res: &Features, hyper: &[f32]) -> Vec<f32> {
         let (isa, d) = (run.isa, self.d);
         let (c1, c2) = (d / 4, d / 8);
@@ -106,7 +107,8 @@ impl Upscaling {
     }
 }
 
-/// Row and first column, in the 4×4g pixels of a row of the image, of pair `i` in the order `(x, dy, dx, ey)`.
+/// Row and first column, in the 4×4g pixels of a row of the image, of pair `i` in the order
+/// `(x, dy, dx, ey)`.
 fn place(i: usize) -> (usize, usize) {
     let (x, dy, dx, ey) = (i / 8, i / 4 % 2, i / 2 % 2, i % 2);
     (2 * dy + ey, 4 * x + 2 * dx)

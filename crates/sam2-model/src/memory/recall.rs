@@ -2,7 +2,6 @@
 //! `sam2/modeling/sam2_base.py`, `_prepare_memory_conditioned_features`; `select_closest_cond_frames` in
 //! `sam2/modeling/sam2_utils.py`.
 
-use kernels::Isa;
 use kernels::gemm::Activation;
 
 use crate::config::Config;
@@ -12,7 +11,7 @@ use crate::memory::policy::MemoryPolicy;
 use crate::memory::tokens::{MemoryLayout, MemoryTokens};
 use crate::nn::Linear;
 use crate::nn::position::sine_1d;
-use crate::weights::Scope;
+use crate::weights::Loader;
 use crate::workspace::Run;
 
 /// Limits on what a frame attends to. Names as in Meta's YAML files.
@@ -44,7 +43,7 @@ pub(crate) struct Recall {
 }
 
 impl Recall {
-    pub fn load(root: &Scope, isa: Isa, config: &Config) -> Result<Self, LoadError> {
+    pub fn load(root: &Loader, config: &Config) -> Result<Self, LoadError> {
         let (d, m) = (config.d_model, config.mem_dim);
         let layout = MemoryLayout::new(config);
         Ok(Self {
@@ -53,7 +52,7 @@ impl Recall {
             maskmem_tpos_enc: root.tensor("maskmem_tpos_enc", &[config.num_maskmem, 1, 1, m])?,
             obj_ptr_tpos_proj: config
                 .proj_tpos_enc_in_obj_ptrs
-                .then(|| Linear::load(&root.at("obj_ptr_tpos_proj"), isa, m, d))
+                .then(|| Linear::load(&root.at("obj_ptr_tpos_proj"), m, d))
                 .transpose()?,
             slots: config.num_maskmem - 1,
             max_obj_ptrs_in_encoder: config.max_obj_ptrs_in_encoder,

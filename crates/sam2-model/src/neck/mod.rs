@@ -4,13 +4,12 @@
 //! Nothing reads those two levels but the projections, so each is one matrix here: the product of two 1×1
 //! convolutions. The coarsest level only feeds the next one and is dropped.
 
-use kernels::{Isa, image};
+use kernels::image;
 
 use crate::config::Config;
 use crate::error::LoadError;
 use crate::nn::{Linear, compose};
-use crate::precision::Precision;
-use crate::weights::Scope;
+use crate::weights::Loader;
 use crate::workspace::Run;
 
 #[derive(Clone, Debug)]
@@ -26,21 +25,22 @@ pub(crate) struct Pyramid {
 }
 
 impl Neck {
-    pub fn load(scope: &Scope, decoder: &Scope, isa: Isa, config: &Config) -> Result<Self, LoadError> {
+    pub fn load(loader: &Loader, decoder: &Loader, config: &Config) -> Result<Self, LoadError> {
         let d = config.d_model;
+        // Meta numbers the convolutions from the coarsest level.
+        let path = |stage: usize| loader.at("convs").at(3 - stage).at("conv");
         let lateral = |stage: usize| {
             let channels = config.trunk.embed_dim << stage;
-            // Meta numbers the convolutions from the coarsest level.
-            scope.at("convs").at(3 - stage).at("conv").conv(d, channels, 1)
+            path(stage).conv(d, channels, 1)
         };
         let folded = |stage: usize, name: &str, out: usize| -> Result<Linear, LoadError> {
             let (inner, inner_bias) = lateral(stage)?;
             let (outer, outer_bias) = decoder.at(name).conv(out, d, 1)?;
-            Ok(compose(isa, Precision::F32, (&outer, &outer_bias), (&inner, &inner_bias)))
+            Ok(compose(&path(stage), (&outer, &outer_bias), (&inner, &inner_bias)))
         };
         let plain = |stage: usize| -> Result<Linear, LoadError> {
             let (weight, bias) = lateral(stage)?;
-            Ok(Linear::new(isa, &weight, bias, config.trunk.embed_dim << stage))
+            Ok(Linear::pack(&path(stage), &weight, bias, config.trunk.embed_dim << stage))
         };
         Ok(Self {
             lateral: [folded(0, "conv_s0", d / 8)?, folded(1, "conv_s1", d / 4)?, plain(2)?, plain(3)?],

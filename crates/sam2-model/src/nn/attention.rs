@@ -1,12 +1,11 @@
 //! Multi-head attention with its projections. Meta: `sam2/modeling/sam/transformer.py`, class `Attention`.
 
-use kernels::Isa;
 use kernels::attention::{Shape, attention};
 use kernels::gemm::Rows;
 
 use super::Linear;
 use crate::error::LoadError;
-use crate::weights::Scope;
+use crate::weights::Loader;
 use crate::workspace::Run;
 
 #[derive(Clone, Debug)]
@@ -20,18 +19,12 @@ pub(crate) struct Attention {
 
 impl Attention {
     /// Between widths `width`, with `internal` channels inside.
-    pub fn load(
-        scope: &Scope,
-        isa: Isa,
-        width: usize,
-        internal: usize,
-        heads: usize,
-    ) -> Result<Self, LoadError> {
+    pub fn load(loader: &Loader, width: usize, internal: usize, heads: usize) -> Result<Self, LoadError> {
         Ok(Self {
-            q_proj: Linear::load(&scope.at("q_proj"), isa, internal, width)?,
-            k_proj: Linear::load(&scope.at("k_proj"), isa, internal, width)?,
-            v_proj: Linear::load(&scope.at("v_proj"), isa, internal, width)?,
-            out_proj: Linear::load(&scope.at("out_proj"), isa, width, internal)?,
+            q_proj: Linear::load(&loader.at("q_proj"), internal, width)?,
+            k_proj: Linear::load(&loader.at("k_proj"), internal, width)?,
+            v_proj: Linear::load(&loader.at("v_proj"), internal, width)?,
+            out_proj: Linear::load(&loader.at("out_proj"), width, internal)?,
             heads,
         })
     }

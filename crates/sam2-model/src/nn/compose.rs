@@ -1,19 +1,14 @@
 //! Two linear maps in a row as one.
 
-use kernels::{Isa, parallel};
+use kernels::parallel;
 
 use super::Linear;
 use crate::error::LoadError;
-use crate::precision::Precision;
-use crate::weights::Scope;
+use crate::weights::Loader;
 
-/// `outer ∘ inner` of two linear maps, summed in double precision.
-pub(crate) fn compose(
-    isa: Isa,
-    precision: Precision,
-    outer: (&[f32], &[f32]),
-    inner: (&[f32], &[f32]),
-) -> Linear {
+/// `outer ∘ inner` of two linear maps (weight and bias), summed in double precision and stored as the layer
+/// at the loader's path.
+pub(crate) fn compose(loader: &Loader, outer: (&[f32], &[f32]), inner: (&[f32], &[f32])) -> Linear {
     let (n, d) = (outer.1.len(), inner.1.len());
     let k = inner.0.len() / d;
     let mut weight = vec![0.0; n * k];
@@ -33,13 +28,13 @@ pub(crate) fn compose(
         }
         bias[0] = sum as f32;
     });
-    Linear::quantized(isa, precision, &weight, bias, k)
+    Linear::pack(loader, &weight, bias, k)
 }
 
 /// `out_proj ∘ v_proj` of an attention between `width` channels outside and `d` inside. The weights of a
 /// softmax sum to one, so this map of averaged inputs equals the averaged values, projected.
-pub(crate) fn fold_values(scope: &Scope, isa: Isa, d: usize, width: usize) -> Result<Linear, LoadError> {
-    let (value, value_bias) = scope.at("v_proj").linear(d, width)?;
-    let (out, out_bias) = scope.at("out_proj").linear(d, d)?;
-    Ok(compose(isa, scope.precision(), (&out, &out_bias), (&value, &value_bias)))
+pub(crate) fn fold_values(loader: &Loader, d: usize, width: usize) -> Result<Linear, LoadError> {
+    let (value, value_bias) = loader.at("v_proj").linear(d, width)?;
+    let (out, out_bias) = loader.at("out_proj").linear(d, d)?;
+    Ok(compose(loader, (&out, &out_bias), (&value, &value_bias)))
 }

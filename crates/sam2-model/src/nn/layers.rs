@@ -5,8 +5,7 @@ use kernels::gemm::{Activation, Epilogue, PackedB, gemm, gemm_block};
 use kernels::{Isa, rows};
 
 use crate::error::LoadError;
-use crate::precision::Precision;
-use crate::weights::Scope;
+use crate::weights::{Loader, Storage};
 
 /// `x · Wᵀ + b`.
 #[derive(Clone, Debug)]
@@ -22,40 +21,30 @@ enum Weight {
 }
 
 impl Linear {
-    /// From `weight`, `[out, in]`, and `bias`, `[out]`, in single precision.
-    pub fn load(scope: &Scope, isa: Isa, out: usize, input: usize) -> Result<Self, LoadError> {
-        let (weight, bias) = scope.linear(out, input)?;
-        Ok(Self::new(isa, &weight, bias, input))
+    /// From `weight`, `[out, in]`, and `bias`, `[out]`, stored as the loader's table says.
+    pub fn load(loader: &Loader, out: usize, input: usize) -> Result<Self, LoadError> {
+        let (weight, bias) = loader.linear(out, input)?;
+        Ok(Self::pack(loader, &weight, bias, input))
     }
 
-    /// As [`Self::load`], in the precision asked for: for layers that have many rows and stand it.
-    pub fn load_quantized(scope: &Scope, isa: Isa, out: usize, input: usize) -> Result<Self, LoadError> {
-        let (weight, bias) = scope.linear(out, input)?;
-        Ok(Self::quantized(isa, scope.precision(), &weight, bias, input))
+    /// As [`Self::load`], from a 1×1 convolution, `[out, in, 1, 1]`.
+    pub fn load_conv1x1(loader: &Loader, out: usize, input: usize) -> Result<Self, LoadError> {
+        let (weight, bias) = loader.conv(out, input, 1)?;
+        Ok(Self::pack(loader, &weight, bias, input))
     }
 
-    /// From a 1×1 convolution, `[out, in, 1, 1]`, in the precision asked for.
-    pub fn load_conv1x1(scope: &Scope, isa: Isa, out: usize, input: usize) -> Result<Self, LoadError> {
-        let (weight, bias) = scope.conv(out, input, 1)?;
-        Ok(Self::quantized(isa, scope.precision(), &weight, bias, input))
+    /// From `weight`, `[out, in]`, and `bias`, `[out]`, stored as the layer at the loader's path.
+    pub fn pack(loader: &Loader, weight: &[f32], bias: Vec<f32>, input: usize) -> Self {
+        let (isa, out) = (loader.isa(), bias.len());
+        let weight = match loader.storage() {
+            Storage::Single => Weight::F32(PackedB::from_nk(isa, weight, out, input)),
+            Storage::Compact => Weight::F32(PackedB::compact_from_nk(isa, weight, out, input)),
+            Storage::Int8 => Weight::Int8(PackedB8::from_nk(isa, weight, out, input)),
+        };
+        Self { weight, bias }
     }
 
-    pub fn new(isa: Isa, weight: &[f32], bias: Vec<f32>, input: usize) -> Self {
-        Self { weight: Weight::F32(PackedB::from_nk(isa, weight, bias.len(), input)), bias }
-    }
-
-    pub fn quantized(isa: Isa, precision: Precision, weight: &[f32], bias: Vec<f32>, input: usize) -> Self {
-        match precision {
-            Precision::F32 => {
-                Self { weight: Weight::F32(PackedB::compact_from_nk(isa, weight, bias.len(), input)), bias }
-            }
-            Precision::Int8 => {
-                Self { weight: Weight::Int8(PackedB8::from_nk(isa, weight, bias.len(), input)), bias }
-            }
-        }
-    }
-
-    /// Channels that go in.
+    /// Input channels.
     pub fn inputs(&self) -> usize {
         match &self.weight {
             Weight::F32(weight) => weight.k(),
@@ -81,12 +70,12 @@ impl Linear {
         out
     }
 
-    /// What follows the product: the bias.
+    /// The epilogue of the product: adds the bias.
     pub fn epilogue(&self) -> Epilogue<'_> {
         Epilogue::bias(&self.bias)
     }
 
-    /// An activation, as exactly as this layer needs it that takes it in.
+    /// The activation to fuse before this layer; approximate if the layer quantises its input anyway.
     pub fn input_of(&self, activation: Activation) -> Activation {
         match (&self.weight, activation) {
             (Weight::Int8(_), Activation::Gelu) => Activation::GeluCoarse,
@@ -120,8 +109,8 @@ pub(crate) struct LayerNorm {
 
 impl LayerNorm {
     /// From `weight` and `bias`, `[channels]`.
-    pub fn load(scope: &Scope, channels: usize, eps: f32) -> Result<Self, LoadError> {
-        let (weight, bias) = (scope.tensor("weight", &[channels])?, scope.tensor("bias", &[channels])?);
+    pub fn load(loader: &Loader, channels: usize, eps: f32) -> Result<Self, LoadError> {
+        let (weight, bias) = (loader.tensor("weight", &[channels])?, loader.tensor("bias", &[channels])?);
         Ok(Self { weight, bias, eps })
     }
 

@@ -5,7 +5,7 @@ use kernels::{Isa, parallel, rows};
 
 use super::{LayerNorm, Linear};
 use crate::error::LoadError;
-use crate::weights::Scope;
+use crate::weights::Loader;
 
 /// `x + W₂ · act(W₁ · norm(x))`: the second half of a transformer block, a few rows at a time so that the
 /// hidden activations stay in the cache.
@@ -71,12 +71,12 @@ pub(crate) struct Mlp {
 
 impl Mlp {
     /// `layers.0`, `layers.1`, … of widths `widths[0] → widths[1] → …`.
-    pub fn load(scope: &Scope, isa: Isa, widths: &[usize]) -> Result<Self, LoadError> {
-        let scope = scope.at("layers");
+    pub fn load(loader: &Loader, widths: &[usize]) -> Result<Self, LoadError> {
+        let loader = loader.at("layers");
         let layers = widths
             .windows(2)
             .enumerate()
-            .map(|(i, w)| Linear::load(&scope.at(i), isa, w[1], w[0]))
+            .map(|(i, w)| Linear::load(&loader.at(i), w[1], w[0]))
             .collect::<Result<_, _>>()?;
         Ok(Self { layers })
     }

@@ -1,38 +1,18 @@
 //! Checkpoints from one kind of file to another, tensor by tensor.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::Path;
 
-use half::{bf16, f16};
-use serde_json::json;
-
-use super::stored::Stored;
-use super::{Checkpoint, hf_names, map_file, torch_writer};
+use super::checkpoint::Checkpoint;
+use super::contents::CONFIG_KEY;
+use super::mmap::map_file;
+use super::names::{self, Naming};
+use super::output::{DType, Output};
+use super::{pt, safetensors};
 use crate::atomic;
 use crate::error::{ConvertError, LoadError};
 use crate::types::setters;
-
-/// How tensors are called in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Naming {
-    /// As in Meta's checkpoints.
-    Meta,
-    /// As `save_pretrained` of the Hugging Face library's `Sam2VideoModel` calls them.
-    HuggingFace,
-}
-
-/// How floating-point numbers are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DType {
-    /// 4 bytes.
-    F32,
-    /// 2 bytes, up to 65504.
-    F16,
-    /// 2 bytes, with the range of `F32` and 8 bits of precision.
-    BF16,
-}
 
 /// Names and types of the new file.
 ///
@@ -65,62 +45,6 @@ pub struct ConvertReport {
     pub naming: Naming,
     /// Its size, bytes.
     pub bytes: u64,
-}
-
-/// A tensor of the new file: rows of tensors of the old one.
-pub(super) struct Output<'t, 'a> {
-    pub name: String,
-    pub shape: Vec<usize>,
-    /// As safetensors calls it.
-    pub dtype: &'t str,
-    pub size: usize,
-    parts: Vec<&'t Stored<'a>>,
-    precision: Option<DType>,
-}
-
-impl DType {
-    fn dtype(self) -> (&'static str, usize) {
-        match self {
-            Self::F32 => ("F32", 4),
-            Self::F16 => ("F16", 2),
-            Self::BF16 => ("BF16", 2),
-        }
-    }
-}
-
-impl Output<'_, '_> {
-    /// Bytes of its elements.
-    pub fn len(&self) -> usize {
-        self.shape.iter().product::<usize>() * self.size
-    }
-
-    /// The elements in row-major order.
-    pub fn write(&self, sink: &mut impl Write) -> Result<(), ConvertError> {
-        for part in &self.parts {
-            let kept = self.precision.is_none() || part.element.name == self.dtype;
-            let bytes = match (kept, part.values(), self.precision) {
-                (false, Some(values), Some(precision)) => self.rounded(&values, precision)?,
-                _ => part.raw(),
-            };
-            sink.write_all(&bytes).map_err(ConvertError::from)?;
-        }
-        Ok(())
-    }
-
-    fn rounded(&self, values: &[f32], precision: DType) -> Result<Vec<u8>, ConvertError> {
-        let bytes = match precision {
-            DType::F32 => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            DType::BF16 => values.iter().flat_map(|&x| bf16::from_f32(x).to_le_bytes()).collect(),
-            DType::F16 => {
-                let too_large = |x: &&f32| x.is_finite() && !f16::from_f32(**x).is_finite();
-                if let Some(&value) = values.iter().find(too_large) {
-                    return Err(ConvertError::TooLarge { name: self.name.clone(), value });
-                }
-                values.iter().flat_map(|&x| f16::from_f32(x).to_le_bytes()).collect()
-            }
-        };
-        Ok(bytes)
-    }
 }
 
 /// Reads the checkpoint `input`, of any kind that [`crate::Model::open`] reads, and writes `output`: a `.pt`
@@ -169,9 +93,9 @@ pub fn convert(
     let mut failure = None;
     let written = atomic::write(output, |writer| {
         let result = if is_torch {
-            torch_writer::write(writer, output, &outputs, checkpoint.metadata(super::CONFIG_KEY), &mut tick)
+            pt::write(writer, output, &outputs, checkpoint.metadata(CONFIG_KEY), &mut tick)
         } else {
-            safetensors(writer, &outputs, metadata(&checkpoint, naming), &mut tick)
+            safetensors::write(writer, &outputs, metadata(&checkpoint, naming), &mut tick)
         };
         result.map_err(|e| match e {
             ConvertError::Io(source) => source,
@@ -196,28 +120,14 @@ fn outputs<'t, 'a>(
     naming: Naming,
     precision: Option<DType>,
 ) -> Result<Vec<Output<'t, 'a>>, LoadError> {
-    let tensors = &checkpoint.tensors;
-    let named = match naming {
-        Naming::Meta => tensors.iter().map(|(name, tensor)| (name.clone(), vec![tensor])).collect(),
-        Naming::HuggingFace => hf_names::from_meta(tensors).map_err(|name| LoadError::UnexpectedTensors {
-            origin: checkpoint.origin.clone(),
-            count: 1,
-            names: name.escape_debug().take(100).collect(),
-            variant: checkpoint.variant.clone(),
-        })?,
+    let unknown = |name: String| LoadError::UnexpectedTensors {
+        origin: checkpoint.origin.clone(),
+        count: 1,
+        names: name.escape_debug().take(100).collect(),
+        variant: checkpoint.variant.clone(),
     };
-    let output = |(name, parts): (String, Vec<&'t Stored<'a>>)| {
-        let mut shape = parts[0].shape.clone();
-        if parts.len() > 1 {
-            shape[0] = parts.iter().map(|part| part.shape[0]).sum();
-        }
-        let element = &parts[0].element;
-        let float = matches!(element.name.as_str(), "F32" | "F16" | "BF16");
-        let precision = precision.filter(|_| float);
-        let (dtype, size) = precision.map_or((element.name.as_str(), element.size), |p| p.dtype());
-        Output { name, shape, dtype, size, parts, precision }
-    };
-    Ok(named.into_iter().map(output).collect())
+    let named = names::from_meta(&checkpoint.tensors, naming).map_err(unknown)?;
+    Ok(named.into_iter().map(|(name, parts)| Output::new(name, parts, precision)).collect())
 }
 
 /// Metadata of the new file. The Hugging Face library reads only files that say "pt".
@@ -228,33 +138,4 @@ fn metadata(checkpoint: &Checkpoint, naming: Naming) -> BTreeMap<String, String>
         metadata.insert("format".to_owned(), "pt".to_owned());
     }
     metadata
-}
-
-fn safetensors(
-    writer: &mut BufWriter<&File>,
-    outputs: &[Output],
-    metadata: BTreeMap<String, String>,
-    tick: &mut impl FnMut(&Output),
-) -> Result<(), ConvertError> {
-    let mut header = serde_json::Map::new();
-    if !metadata.is_empty() {
-        header.insert("__metadata__".to_owned(), json!(metadata));
-    }
-    let mut end = 0;
-    for tensor in outputs {
-        let start = end;
-        end += tensor.len();
-        let entry = json!({"dtype": tensor.dtype, "shape": tensor.shape, "data_offsets": [start, end]});
-        header.insert(tensor.name.clone(), entry);
-    }
-    let mut text = serde_json::Value::Object(header).to_string();
-    // The data starts at a multiple of 8, as the format asks.
-    text.extend(std::iter::repeat_n(' ', (8 - text.len() % 8) % 8));
-    writer.write_all(&(text.len() as u64).to_le_bytes())?;
-    writer.write_all(text.as_bytes())?;
-    for tensor in outputs {
-        tensor.write(writer)?;
-        tick(tensor);
-    }
-    Ok(())
 }

@@ -1,30 +1,25 @@
 //! Reading a checkpoint: a memory-mapped safetensors or PyTorch file, every tensor checked before use.
 
+mod checkpoint;
+mod contents;
 mod export;
-mod hf_names;
+mod fingerprint;
+mod loader;
 mod mmap;
-mod pickle;
-mod scope;
+mod names;
+mod output;
+mod precision_plan;
+mod pt;
+mod safetensors;
 mod stored;
-mod torch;
-mod torch_writer;
-mod zip;
+mod text;
 
-pub use export::{ConvertOptions, ConvertReport, DType, Naming, convert};
-pub(crate) use mmap::{MappedFile, map_file};
-pub(crate) use scope::{Checkpoint, Scope, fingerprint};
-
-/// Where a file says how its model is built: in the metadata of a safetensors file, next to the model in a `.pt`.
-pub(crate) const CONFIG_KEY: &str = "sam2.config";
-
-/// Text from a file, for a message: in quotes, on one line, not long.
-fn quoted(text: &str) -> String {
-    let mut shown: String = text.chars().take(100).collect();
-    if shown.len() < text.len() {
-        shown.push_str("...");
-    }
-    format!("{shown:?}")
-}
-
-#[cfg(test)]
-mod tests;
+pub(crate) use checkpoint::Checkpoint;
+pub(crate) use contents::CONFIG_KEY;
+pub use export::{ConvertOptions, ConvertReport, convert};
+pub(crate) use fingerprint::fingerprint;
+pub(crate) use loader::Loader;
+pub(crate) use mmap::map_file;
+pub use names::Naming;
+pub use output::DType;
+pub(crate) use precision_plan::Storage;

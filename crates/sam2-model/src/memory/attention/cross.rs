@@ -15,7 +15,7 @@ use crate::error::LoadError;
 use crate::memory::tokens::Place;
 use crate::nn::{Linear, fold_values};
 use crate::precision::Precision;
-use crate::weights::Scope;
+use crate::weights::Loader;
 use crate::workspace::{Buffer, Run};
 
 #[derive(Clone, Debug)]
@@ -31,24 +31,29 @@ pub(super) struct CrossAttention {
 }
 
 impl CrossAttention {
-    pub fn load(scope: &Scope, isa: Isa, config: &Config, rope: &Rope) -> Result<Self, LoadError> {
+    pub fn load(loader: &Loader, config: &Config, rope: &Rope) -> Result<Self, LoadError> {
         let (d, m) = (config.d_model, config.mem_dim);
-        let (key, key_bias) = scope.at("k_proj").linear(d, m)?;
+        let (key, key_bias) = loader.at("k_proj").linear(d, m)?;
         Ok(Self {
-            q_proj: Linear::load_quantized(&scope.at("q_proj"), isa, d, d)?,
-            grid_keys: match scope.precision() {
+            q_proj: Linear::load(&loader.at("q_proj"), d, d)?,
+            grid_keys: match loader.precision() {
                 Precision::F32 => GridKeys::new(&key, &key_bias, scale(d), rope),
                 Precision::Int8 => GridKeys::int16(&key, &key_bias, scale(d), rope),
             },
-            k_proj: Linear::quantized(isa, scope.precision(), &key, key_bias, m),
-            out: fold_values(scope, isa, d, m)?,
-            precision: scope.precision(),
+            k_proj: Linear::pack(&loader.at("k_proj"), &key, key_bias, m),
+            out: fold_values(loader, d, m)?,
+            precision: loader.precision(),
         })
     }
 
     /// Channels of a memory token.
     pub fn memory_width(&self) -> usize {
         self.k_proj.inputs()
+    }
+
+    /// Of the scores.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Writes the rotated queries of the normed stream `x`, both `(N, D)`, to `q`.

@@ -1,6 +1,5 @@
 //! One layer: self-attention, cross-attention over the memories, MLP, each after a layer norm.
 
-use kernels::Isa;
 use kernels::attention::Shape;
 use kernels::gemm::{Activation, Rows};
 use kernels::rope::Rope;
@@ -11,7 +10,7 @@ use crate::config::Config;
 use crate::error::LoadError;
 use crate::nn::{FeedForward, LayerNorm, Linear, fold_values};
 use crate::precision::Precision;
-use crate::weights::Scope;
+use crate::weights::Loader;
 use crate::workspace::Run;
 
 pub(super) const EPS: f32 = 1e-5;
@@ -31,24 +30,29 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    pub fn load(scope: &Scope, isa: Isa, config: &Config, rope: &Rope) -> Result<Self, LoadError> {
+    pub fn load(loader: &Loader, config: &Config, rope: &Rope) -> Result<Self, LoadError> {
         let d = config.d_model;
-        let own = scope.at("self_attn");
+        let own = loader.at("self_attn");
         Ok(Self {
-            norm1: LayerNorm::load(&scope.at("norm1"), d, EPS)?,
-            self_q: Linear::load_quantized(&own.at("q_proj"), isa, d, d)?,
-            self_k: Linear::load_quantized(&own.at("k_proj"), isa, d, d)?,
-            self_out: fold_values(&own, isa, d, d)?,
-            norm2: LayerNorm::load(&scope.at("norm2"), d, EPS)?,
-            cross_attn: CrossAttention::load(&scope.at("cross_attn_image"), isa, config, rope)?,
+            norm1: LayerNorm::load(&loader.at("norm1"), d, EPS)?,
+            self_q: Linear::load(&own.at("q_proj"), d, d)?,
+            self_k: Linear::load(&own.at("k_proj"), d, d)?,
+            self_out: fold_values(&own, d, d)?,
+            norm2: LayerNorm::load(&loader.at("norm2"), d, EPS)?,
+            cross_attn: CrossAttention::load(&loader.at("cross_attn_image"), config, rope)?,
             feed_forward: FeedForward {
-                norm: LayerNorm::load(&scope.at("norm3"), d, EPS)?,
-                first: Linear::load_quantized(&scope.at("linear1"), isa, config.dim_feedforward, d)?,
-                second: Linear::load_quantized(&scope.at("linear2"), isa, d, config.dim_feedforward)?,
+                norm: LayerNorm::load(&loader.at("norm3"), d, EPS)?,
+                first: Linear::load(&loader.at("linear1"), config.dim_feedforward, d)?,
+                second: Linear::load(&loader.at("linear2"), d, config.dim_feedforward)?,
                 activation: Activation::Relu,
             },
-            precision: scope.precision(),
+            precision: own.precision(),
         })
+    }
+
+    /// Precision of the scores of the cross-attention.
+    pub fn memory_precision(&self) -> Precision {
+        self.cross_attn.precision()
     }
 
     /// Channels of a memory token.

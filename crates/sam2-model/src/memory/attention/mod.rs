@@ -15,8 +15,7 @@ use crate::error::LoadError;
 use crate::memory::tokens::MemoryTokens;
 use crate::nn::LayerNorm;
 use crate::nn::position::{sine_2d, sine_axis};
-use crate::precision::Precision;
-use crate::weights::Scope;
+use crate::weights::Loader;
 use crate::workspace::{Buffer, Run};
 use layer::{EPS, Layer};
 use memory::Memory;
@@ -32,7 +31,6 @@ pub(crate) struct MemoryAttention {
     rope: Rope,
     /// Side of the grid.
     grid: usize,
-    precision: Precision,
     /// `[grid, D/2]`: the encoding of a row or a column of the grid.
     axis: Vec<f32>,
 }
@@ -52,17 +50,16 @@ impl SharedQueries {
 }
 
 impl MemoryAttention {
-    pub fn load(scope: &Scope, isa: Isa, config: &Config) -> Result<Self, LoadError> {
+    pub fn load(loader: &Loader, config: &Config) -> Result<Self, LoadError> {
         let rope = Rope::new(config.grid(), config.d_model, ROPE_THETA);
         let layers = parallel::map(config.memory_attention_layers, |i| {
-            Layer::load(&scope.at("layers").at(i), isa, config, &rope)
+            Layer::load(&loader.at("layers").at(i), config, &rope)
         });
         Ok(Self {
             layers: layers.into_iter().collect::<Result<_, _>>()?,
-            norm: LayerNorm::load(&scope.at("norm"), config.d_model, EPS)?,
+            norm: LayerNorm::load(&loader.at("norm"), config.d_model, EPS)?,
             rope,
             grid: config.grid(),
-            precision: scope.precision(),
             axis: sine_axis(config.grid(), config.d_model / 2),
         })
     }
@@ -107,7 +104,7 @@ impl MemoryAttention {
         let tokens = memory.values.len() / width;
         run.tap.tap(|| "memory_attention.memory".into(), &[tokens, width], &memory.values);
         run.tap.tap(|| "memory_attention.memory_pos".into(), &[tokens, width], &memory.positions);
-        let memory = Memory::new(run, memory, width, self.grid, self.precision);
+        let memory = Memory::new(run, memory, width, self.grid, self.layers[0].memory_precision());
         let len = shared.both.len() / 2;
         let mut buffer = run.take(3 * len);
         let (x, rest) = buffer.split_at_mut(len);

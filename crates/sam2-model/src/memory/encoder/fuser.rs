@@ -2,11 +2,11 @@
 
 use kernels::conv::Depthwise;
 use kernels::gemm::Activation;
-use kernels::{Isa, rows};
+use kernels::rows;
 
 use crate::error::LoadError;
 use crate::nn::{FeedForward, LayerNorm, Linear};
-use crate::weights::Scope;
+use crate::weights::Loader;
 use crate::workspace::Run;
 
 const KERNEL: usize = 7;
@@ -19,11 +19,11 @@ pub(crate) struct CxBlock {
 }
 
 impl CxBlock {
-    pub fn load(scope: &Scope, isa: Isa, d: usize) -> Result<Self, LoadError> {
-        let dwconv = scope.at("dwconv");
+    pub fn load(loader: &Loader, d: usize) -> Result<Self, LoadError> {
+        let dwconv = loader.at("dwconv");
         let weight = dwconv.tensor("weight", &[d, 1, KERNEL, KERNEL])?;
-        let gamma = scope.tensor("gamma", &[d])?;
-        let (second, mut second_bias) = scope.at("pwconv2").linear(d, 4 * d)?;
+        let gamma = loader.tensor("gamma", &[d])?;
+        let (second, mut second_bias) = loader.at("pwconv2").linear(d, 4 * d)?;
         let mut second = second.to_vec();
         for ((row, bias), gamma) in second.chunks_exact_mut(4 * d).zip(&mut second_bias).zip(&gamma) {
             row.iter_mut().for_each(|w| *w *= gamma);
@@ -32,9 +32,9 @@ impl CxBlock {
         Ok(Self {
             depthwise: Depthwise::new(&weight, &dwconv.tensor("bias", &[d])?, KERNEL),
             feed_forward: FeedForward {
-                norm: LayerNorm::load(&scope.at("norm"), d, 1e-6)?,
-                first: Linear::load_quantized(&scope.at("pwconv1"), isa, 4 * d, d)?,
-                second: Linear::quantized(isa, scope.precision(), &second, second_bias, 4 * d),
+                norm: LayerNorm::load(&loader.at("norm"), d, 1e-6)?,
+                first: Linear::load(&loader.at("pwconv1"), 4 * d, d)?,
+                second: Linear::pack(&loader.at("pwconv2"), &second, second_bias, 4 * d),
                 activation: Activation::Gelu,
             },
         })

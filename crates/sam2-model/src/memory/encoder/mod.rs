@@ -12,7 +12,7 @@ use kernels::{Isa, rows};
 use crate::config::Config;
 use crate::error::LoadError;
 use crate::nn::{LayerNorm, Linear};
-use crate::weights::Scope;
+use crate::weights::Loader;
 use crate::workspace::{Buffer, Run};
 use fuser::CxBlock;
 
@@ -46,30 +46,31 @@ pub(crate) enum MaskInput {
 }
 
 impl MemoryEncoder {
-    pub fn load(scope: &Scope, isa: Isa, config: &Config) -> Result<Self, LoadError> {
+    pub fn load(loader: &Loader, config: &Config) -> Result<Self, LoadError> {
         let d = config.d_model;
-        let tower_scope = scope.at("mask_downsampler").at("encoder");
+        let tower_loader = loader.at("mask_downsampler").at("encoder");
         let tower = TOWER
             .windows(2)
             .enumerate()
             .map(|(i, c)| {
-                let (weight, bias) = tower_scope.at(3 * i).conv(c[1], c[0], 3)?;
-                let norm = LayerNorm::load(&tower_scope.at(3 * i + 1), c[1], EPS)?;
-                Ok((Conv2d::new(isa, &weight, &bias, c[0], 3, 2, 1), norm))
+                let (weight, bias) = tower_loader.at(3 * i).conv(c[1], c[0], 3)?;
+                let norm = LayerNorm::load(&tower_loader.at(3 * i + 1), c[1], EPS)?;
+                Ok((Conv2d::new(loader.isa(), &weight, &bias, c[0], 3, 2, 1), norm))
             })
             .collect::<Result<_, LoadError>>()?;
-        let layers = scope.at("fuser").at("layers");
+        let layers = loader.at("fuser").at("layers");
         Ok(Self {
             tower,
-            tower_out: Linear::load_conv1x1(&tower_scope.at(12), isa, d, TOWER[4])?,
-            pix_feat_proj: Linear::load_conv1x1(&scope.at("pix_feat_proj"), isa, d, d)?,
-            fuser: [CxBlock::load(&layers.at(0), isa, d)?, CxBlock::load(&layers.at(1), isa, d)?],
-            out_proj: Linear::load_conv1x1(&scope.at("out_proj"), isa, config.mem_dim, d)?,
+            tower_out: Linear::load_conv1x1(&tower_loader.at(12), d, TOWER[4])?,
+            pix_feat_proj: Linear::load_conv1x1(&loader.at("pix_feat_proj"), d, d)?,
+            fuser: [CxBlock::load(&layers.at(0), d)?, CxBlock::load(&layers.at(1), d)?],
+            out_proj: Linear::load_conv1x1(&loader.at("out_proj"), config.mem_dim, d)?,
             empty_mask: OnceLock::new(),
         })
     }
 
-    /// The part that does not depend on the object: `level2`, `[g, g, D]`, the raw features of the frame, projected.
+    /// The part that does not depend on the object: `level2`, `[g, g, D]`, the raw features of the frame,
+    /// projected.
     pub fn project(&self, run: &mut Run, level2: &[f32]) -> Buffer {
         let d = self.pix_feat_proj.bias.len();
         let n = level2.len() / d;
@@ -80,8 +81,8 @@ impl MemoryEncoder {
         projected
     }
 
-    /// `projected`, `[g, g, D]`, from [`Self::project`], and `mask`, `[16g, 16g]` logits (overwritten), to the memory,
-    /// `[g, g, mem_dim]`.
+    /// `projected`, `[g, g, D]`, from [`Self::project`], and `mask`, `[16g, 16g]` logits (overwritten), to
+    /// the memory, `[g, g, mem_dim]`.
     pub fn forward(&self, run: &mut Run, projected: &[f32], mask: &mut [f32], input: MaskInput) -> Vec<f32> {
         input.apply(run.isa, mask);
         let x = self.tower(run, mask);

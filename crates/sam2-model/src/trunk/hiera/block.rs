@@ -17,7 +17,7 @@ use kernels::{Isa, image, parallel, rows};
 use crate::error::LoadError;
 use crate::nn::{FeedForward, LayerNorm, Linear};
 use crate::precision::Precision;
-use crate::weights::Scope;
+use crate::weights::Loader;
 use crate::workspace::{Buffer, Run};
 
 const EPS: f32 = 1e-6;
@@ -57,31 +57,28 @@ type Size = (usize, usize);
 
 impl Block {
     pub fn load(
-        scope: &Scope,
-        isa: Isa,
+        loader: &Loader,
         dim_in: usize,
         dim: usize,
         heads: usize,
         kind: Kind,
     ) -> Result<Self, LoadError> {
-        let attn = scope.at("attn");
-        let layers = scope.at("mlp").at("layers");
+        let attn = loader.at("attn");
+        let layers = loader.at("mlp").at("layers");
         Ok(Self {
-            norm1: LayerNorm::load(&scope.at("norm1"), dim_in, EPS)?,
-            qkv: Linear::load_quantized(&attn.at("qkv"), isa, 3 * dim, dim_in)?,
-            proj: Linear::load_quantized(&attn.at("proj"), isa, dim, dim)?,
-            shortcut: (dim_in != dim)
-                .then(|| Linear::load_quantized(&scope.at("proj"), isa, dim, dim_in))
-                .transpose()?,
+            norm1: LayerNorm::load(&loader.at("norm1"), dim_in, EPS)?,
+            qkv: Linear::load(&attn.at("qkv"), 3 * dim, dim_in)?,
+            proj: Linear::load(&attn.at("proj"), dim, dim)?,
+            shortcut: (dim_in != dim).then(|| Linear::load(&loader.at("proj"), dim, dim_in)).transpose()?,
             feed_forward: FeedForward {
-                norm: LayerNorm::load(&scope.at("norm2"), dim, EPS)?,
-                first: Linear::load_quantized(&layers.at(0), isa, 4 * dim, dim)?,
-                second: Linear::load_quantized(&layers.at(1), isa, dim, 4 * dim)?,
+                norm: LayerNorm::load(&loader.at("norm2"), dim, EPS)?,
+                first: Linear::load(&layers.at(0), 4 * dim, dim)?,
+                second: Linear::load(&layers.at(1), dim, 4 * dim)?,
                 activation: Activation::Gelu,
             },
             heads,
             kind,
-            precision: scope.precision(),
+            precision: attn.precision(),
         })
     }
 

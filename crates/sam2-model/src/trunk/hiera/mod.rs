@@ -7,11 +7,11 @@ pub(crate) use block::Block;
 
 use kernels::conv::Conv2d;
 use kernels::gemm::Activation;
-use kernels::{Isa, parallel};
+use kernels::parallel;
 
 use crate::config::Config;
 use crate::error::LoadError;
-use crate::weights::Scope;
+use crate::weights::Loader;
 use crate::workspace::{Buffer, Run};
 use block::Kind;
 use pos_embed::PosEmbed;
@@ -27,9 +27,9 @@ pub(crate) struct Hiera {
 }
 
 impl Hiera {
-    pub fn load(scope: &Scope, isa: Isa, config: &Config) -> Result<Self, LoadError> {
+    pub fn load(loader: &Loader, config: &Config) -> Result<Self, LoadError> {
         let trunk = &config.trunk;
-        let (weight, bias) = scope.at("patch_embed").at("proj").conv(trunk.embed_dim, 3, 7)?;
+        let (weight, bias) = loader.at("patch_embed").at("proj").conv(trunk.embed_dim, 3, 7)?;
         let mut kinds = Vec::new();
         let mut stage_ends = [0; 4];
         for (stage, &depth) in trunk.stages.iter().enumerate() {
@@ -53,18 +53,19 @@ impl Hiera {
         }
         let blocks = parallel::map(kinds.len(), |index| {
             let (dim_in, dim, heads, kind) = kinds[index];
-            Block::load(&scope.at("blocks").at(index), isa, dim_in, dim, heads, kind)
+            Block::load(&loader.at("blocks").at(index), dim_in, dim, heads, kind)
         });
         Ok(Self {
-            patch_embed: Conv2d::new(isa, &weight, &bias, 3, 7, 4, 3),
-            pos_embed: PosEmbed::load(scope, isa, config)?,
+            patch_embed: Conv2d::new(loader.isa(), &weight, &bias, 3, 7, 4, 3),
+            pos_embed: PosEmbed::load(loader, config)?,
             blocks: blocks.into_iter().collect::<Result<_, _>>()?,
             stage_ends,
             image_size: config.image_size,
         })
     }
 
-    /// `image`, `[S, S, 3]`, a buffer of the workspace that goes back to it; calls `at_stage(run, stage, map, (h, w))` after the last block of each stage.
+    /// `image`, `[S, S, 3]`, a buffer of the workspace that goes back to it; calls
+    /// `at_stage(run, stage, map, (h, w))` after the last block of each stage.
     pub fn forward(
         &self,
         run: &mut Run,

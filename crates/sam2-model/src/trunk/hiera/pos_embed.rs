@@ -7,11 +7,11 @@ use kernels::{Isa, parallel, rows};
 
 use crate::config::Config;
 use crate::error::LoadError;
-use crate::weights::Scope;
+use crate::weights::Loader;
 use tensor::relayout;
 
-/// `[side, side, E]`, with `side` the size of the patch grid. Its rows are formed when they are added: they stay in the cache,
-/// the whole would be 25 MB to keep and to read.
+/// `[side, side, E]`, with `side` the size of the patch grid. Its rows are formed when they are added: they
+/// stay in the cache, the whole would be 25 MB to keep and to read.
 #[derive(Clone, Debug)]
 pub(crate) struct PosEmbed {
     background: BicubicRows,
@@ -22,17 +22,17 @@ pub(crate) struct PosEmbed {
 }
 
 impl PosEmbed {
-    pub fn load(scope: &Scope, isa: Isa, config: &Config) -> Result<Self, LoadError> {
+    pub fn load(loader: &Loader, config: &Config) -> Result<Self, LoadError> {
         let c = config.trunk.embed_dim;
         let side = config.image_size / 4;
         let [h, w] = config.trunk.window_pos_embed_bkg_spatial_size;
         let window = config.trunk.window_spec[0];
-        let background = relayout::chw_to_hwc(&scope.tensor("pos_embed", &[1, c, h, w])?, c, h, w);
-        let tile = scope.tensor("pos_embed_window", &[1, c, window, window])?;
+        let background = relayout::chw_to_hwc(&loader.tensor("pos_embed", &[1, c, h, w])?, c, h, w);
+        let tile = loader.tensor("pos_embed_window", &[1, c, window, window])?;
         let tile = relayout::chw_to_hwc(&tile, c, window, window);
         let row = |row: &[f32]| row.iter().copied().cycle().take(side * c).collect::<Vec<f32>>();
         Ok(Self {
-            background: BicubicRows::new(isa, &background, (h, w), c, (side, side)),
+            background: BicubicRows::new(loader.isa(), &background, (h, w), c, (side, side)),
             tiles: tile.chunks_exact(window * c).flat_map(row).collect(),
             side,
             channels: c,

@@ -1,28 +1,31 @@
-//! Meta's `.pt` files: a zip archive of a pickle and of the storages that it refers to, as `torch.save` writes it.
+//! Meta's `.pt` files: a zip archive of a pickle and of the storages that it refers to, as `torch.save`
+//! writes it.
 
 use std::collections::BTreeMap;
 
 use super::pickle::{Global, Id, Node, Pickle};
-use super::stored::{Element, Stored};
 use super::zip::Archive;
-use super::{CONFIG_KEY, quoted};
+use crate::weights::contents::CONFIG_KEY;
+use crate::weights::stored::{Element, Stored};
+use crate::weights::text::quoted;
 
 /// What a file of the format before PyTorch 1.6 begins with: a pickle of this number.
 const LEGACY: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
 /// More axes than any tensor of a network has.
 const MAX_DIMS: usize = 8;
-/// Views may overlap, so that a small file can describe much data. All tensors together may have this many times
-/// the file's size, and this much more.
+/// Views may overlap, so that a small file can describe much data. All tensors together may have this many
+/// times the file's size, and this much more.
 const MAX_EXPANSION: u64 = 4;
 const EXPANSION_SLACK: u64 = 1 << 20;
 
 /// Whether this is a file of `torch.save`, of today's kind or of the one before.
-pub(super) fn recognised(bytes: &[u8]) -> bool {
+pub(in crate::weights) fn recognised(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(LEGACY)
 }
 
-/// The tensors of the dict `model`, and the text next to it that says how the model is built, if a program wrote one.
-pub(super) fn read(bytes: &[u8]) -> Result<Contents<'_>, String> {
+/// The tensors of the dict `model`, and the text next to it that says how the model is built, if a program
+/// wrote one.
+pub(in crate::weights) fn read(bytes: &[u8]) -> Result<Contents<'_>, String> {
     if bytes.starts_with(LEGACY) {
         return Err(
             "PyTorch before 1.6 wrote it; load it and save it again with a current PyTorch".to_owned()
@@ -79,7 +82,7 @@ impl<'a> Reader<'_, 'a> {
         Ok(tensors)
     }
 
-    /// The configuration that [`super::torch_writer`] puts next to the model.
+    /// The configuration that [`super::writer`] puts next to the model.
     fn config(&self) -> Option<String> {
         let Node::Dict(root) = self.pickle.root() else { return None };
         let (_, value) = root.iter().find(|(key, _)| self.text(*key) == Some(CONFIG_KEY))?;

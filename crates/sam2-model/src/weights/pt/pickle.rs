@@ -1,9 +1,9 @@
-//! A reader of the pickles that `torch.save` writes. It builds a description of the objects and executes nothing:
-//! opcodes and globals outside a short list are errors, a call is recorded and never made.
+//! A reader of the pickles that `torch.save` writes. It builds a description of the objects and executes
+//! nothing: opcodes and globals outside a short list are errors, a call is recorded and never made.
 
 use std::collections::HashMap;
 
-use super::quoted;
+use crate::weights::text::quoted;
 
 /// Longest pickle that is read. That of the largest published checkpoint has 130 kB.
 const MAX_LEN: usize = 16 << 20;
@@ -78,7 +78,8 @@ impl Global {
 /// Index of an object.
 pub(super) type Id = u32;
 
-/// An object. Lists and dicts may be shared and may contain themselves, so whoever follows them counts the steps.
+/// An object. Lists and dicts may be shared and may contain themselves, so whoever follows them counts the
+/// steps.
 #[derive(Debug)]
 pub(super) enum Node<'a> {
     Int(i64),

@@ -1,4 +1,5 @@
-//! A `.pt` as `torch.save` writes it: `torch.load(weights_only=True)` reads it, and so does [`super::torch`].
+//! A `.pt` as `torch.save` writes it: `torch.load(weights_only=True)` reads it, and so does
+//! [`super::reader`].
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -7,15 +8,15 @@ use std::path::Path;
 use ::zip::write::SimpleFileOptions;
 use ::zip::{CompressionMethod, ZipWriter};
 
-use super::CONFIG_KEY;
-use super::export::Output;
 use crate::error::ConvertError;
+use crate::weights::contents::CONFIG_KEY;
+use crate::weights::output::Output;
 
 /// PyTorch maps files and wants storages to begin at a multiple of this.
 const ALIGNMENT: u16 = 64;
 
 /// The pickle of `{"model": {name: tensor, ..}}` and every tensor as a storage of its own.
-pub(super) fn write(
+pub(in crate::weights) fn write(
     writer: &mut BufWriter<&File>,
     path: &Path,
     outputs: &[Output],

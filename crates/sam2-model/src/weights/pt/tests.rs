@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::pickle::Pickle;
-use super::torch;
+use super::reader;
 use super::zip::Archive;
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -19,7 +19,7 @@ fn files_of_torch_save_are_read_value_by_value() {
     let expected = expected.as_object().expect("a map");
     for name in ["plain.pt", "training.pt"] {
         let file = fixture(name);
-        let (tensors, _) = torch::read(&file).expect("it is read");
+        let (tensors, _) = reader::read(&file).expect("it is read");
         assert_eq!(tensors.len(), expected.len());
         for (tensor, facts) in expected {
             let found = &tensors[tensor];
@@ -37,7 +37,7 @@ fn files_of_torch_save_are_read_value_by_value() {
 #[test]
 fn a_module_with_metadata_and_integer_buffers_is_read() {
     let file = fixture("module.pt");
-    let (tensors, _) = torch::read(&file).expect("it is read");
+    let (tensors, _) = reader::read(&file).expect("it is read");
     assert_eq!(tensors["fc.weight"].values().expect("floats"), [0.0, 0.25, 0.5, 0.75, 1.0, 1.25]);
     let steps = &tensors["norm.num_batches_tracked"];
     assert_eq!((steps.element.name.as_str(), steps.values()), ("I64", None));
@@ -45,9 +45,9 @@ fn a_module_with_metadata_and_integer_buffers_is_read() {
 
 #[test]
 fn other_files_of_torch_save_are_named() {
-    let error = |name: &str| torch::read(&fixture(name)).expect_err("it has no model");
+    let error = |name: &str| reader::read(&fixture(name)).expect_err("it has no model");
     assert!(error("bare.pt").contains("no dict \"model\""));
-    assert!(torch::recognised(&fixture("legacy.pt")) && error("legacy.pt").contains("before 1.6"));
+    assert!(reader::recognised(&fixture("legacy.pt")) && error("legacy.pt").contains("before 1.6"));
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn cycles_and_large_memo_ids_are_harmless() {
 
 /// Every error is one line.
 fn attempt(bytes: &[u8]) {
-    if let Err(reason) = torch::read(bytes) {
+    if let Err(reason) = reader::read(bytes) {
         assert!(!reason.contains('\n') && reason.len() < 600, "{reason}");
     }
 }
@@ -115,7 +115,7 @@ fn attempt(bytes: &[u8]) {
 fn files_cut_anywhere_are_refused() {
     let file = fixture("training.pt");
     for len in 0..file.len() {
-        assert!(torch::read(&file[..len]).is_err(), "cut to {len} bytes");
+        assert!(reader::read(&file[..len]).is_err(), "cut to {len} bytes");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::quoted;
+use crate::weights::text::quoted;
 
 const LOCAL: &[u8] = b"PK\x03\x04";
 const CENTRAL: &[u8] = b"PK\x01\x02";
@@ -81,7 +81,8 @@ impl<'a> Archive<'a> {
         if !header.starts_with(LOCAL) {
             return Err(fail("has no header where the directory says"));
         }
-        // Sizes in this header may be zero (they follow the data), so only the lengths of its own fields count.
+        // Sizes in this header may be zero (they follow the data), so only the lengths of its own fields
+        // count.
         let (name_len, extra_len) = (u64::from(u16_at(header, 26)), u64::from(u16_at(header, 28)));
         if part(before, entry.header + 30, name_len, "").map_err(outside)? != name.as_bytes() {
             return Err(fail("has another name in its own header"));

@@ -1,16 +1,17 @@
-//! Tensors by their state-dict path, and the audit that every tensor was used.
+//! A parsed checkpoint, and the audit that every tensor was used.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use safetensors::tensor::SafeTensors;
-
+use super::contents::{CONFIG_KEY, Contents};
+use super::fingerprint::fingerprint;
+use super::mmap::MappedFile;
+use super::names::Naming;
 use super::stored::Stored;
-use super::{CONFIG_KEY, MappedFile, Naming, hf_names, quoted, torch};
+use super::{pt, safetensors};
 use crate::error::LoadError;
-use crate::precision::Precision;
 
 /// Largest magnitude that a weight may have. Trained weights stay far below; a flipped exponent bit does not.
 const LARGEST: f32 = 1e6;
@@ -22,18 +23,16 @@ pub(crate) struct Checkpoint<'a> {
     pub variant: String,
     pub(super) tensors: BTreeMap<String, Stored<'a>>,
     pub(super) metadata: Option<HashMap<String, String>>,
-    /// In the file; in here all names are Meta's.
+    /// In the file; here all names are Meta's.
     pub(super) naming: Naming,
     /// Size of the file, bytes.
     pub size: u64,
-    /// What was read of it need not stay in memory.
+    /// The mapped file, whose pages are released once they were read.
     file: Option<&'a MappedFile>,
     record: Mutex<Record>,
-    /// In which the layers that stand it are to run.
-    pub precision: Precision,
 }
 
-/// What was read.
+/// Tensors that were read.
 #[derive(Default)]
 struct Record {
     used: BTreeSet<String>,
@@ -41,17 +40,19 @@ struct Record {
 }
 
 impl<'a> Checkpoint<'a> {
-    /// Finds out what the file holds, by its first bytes a `.pt` or else a safetensors file; no weight is read yet.
+    /// Parses the directory of a file, by its first bytes a `.pt` or else a safetensors file; reads no
+    /// weight.
     pub fn parse(bytes: &'a [u8], origin: &str) -> Result<Self, LoadError> {
-        let is_torch = torch::recognised(bytes);
-        let parsed = if is_torch {
-            torch::read(bytes).map(|(tensors, config)| {
-                (tensors, config.map(|text| HashMap::from([(CONFIG_KEY.to_owned(), text)])), Naming::Meta)
+        let is_torch = pt::recognised(bytes);
+        let contents = if is_torch {
+            pt::read(bytes).map(|(tensors, config)| {
+                let metadata = config.map(|text| HashMap::from([(CONFIG_KEY.to_owned(), text)]));
+                Contents { tensors, metadata, naming: Naming::Meta }
             })
         } else {
-            safetensors(bytes)
+            safetensors::read(bytes)
         };
-        let (tensors, metadata, naming) = parsed.map_err(|reason| LoadError::Format {
+        let Contents { tensors, metadata, naming } = contents.map_err(|reason| LoadError::Format {
             origin: origin.to_owned(),
             kind: if is_torch { "PyTorch" } else { "safetensors" },
             reason,
@@ -66,7 +67,6 @@ impl<'a> Checkpoint<'a> {
             size: bytes.len() as u64,
             file: None,
             record: Mutex::default(),
-            precision: Precision::default(),
         })
     }
 
@@ -111,11 +111,6 @@ impl<'a> Checkpoint<'a> {
         (self.tensors.len(), elements, types)
     }
 
-    /// The top of the tree of names.
-    pub fn root(&self) -> Scope<'_> {
-        Scope { checkpoint: self, prefix: String::new() }
-    }
-
     /// Fails if a tensor was never read.
     pub fn finish(&self) -> Result<(), LoadError> {
         let record = self.record();
@@ -134,8 +129,7 @@ impl<'a> Checkpoint<'a> {
         })
     }
 
-    /// A number that follows from the names, shapes and values of all tensors that were read, and not from the kind of
-    /// file that they were in.
+    /// A hash of the names, shapes and values of all tensors that were read, independent of the kind of file.
     pub fn fingerprint(&self) -> u64 {
         self.record().fingerprint
     }
@@ -144,7 +138,8 @@ impl<'a> Checkpoint<'a> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self, name: &str, expected: &[usize]) -> Result<Values<'_>, LoadError> {
+    /// A tensor by its full name, of exactly the `expected` shape.
+    pub(super) fn read(&self, name: &str, expected: &[usize]) -> Result<Values<'_>, LoadError> {
         let origin = || self.origin.clone();
         let tensor = self.tensors.get(name).ok_or_else(|| LoadError::MissingTensor {
             origin: origin(),
@@ -183,9 +178,9 @@ impl<'a> Checkpoint<'a> {
     }
 }
 
-/// The elements of a tensor, where they lie in the file if that can be. With the end of this their pages may leave memory.
+/// The elements of a tensor, borrowed from the file if possible. Dropping this lets their pages leave memory.
 pub(crate) struct Values<'a> {
-    values: Cow<'a, [f32]>,
+    pub(super) values: Cow<'a, [f32]>,
     bytes: &'a [u8],
     file: Option<&'a MappedFile>,
 }
@@ -203,80 +198,5 @@ impl Drop for Values<'_> {
         if let Some(file) = self.file {
             file.release(self.bytes);
         }
-    }
-}
-
-/// A hash of one tensor: multiply and fold, two values at a time, in eight chains so that they overlap.
-pub(crate) fn fingerprint(name: &str, shape: &[usize], values: &[f32]) -> u64 {
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(FACTOR).rotate_left(29);
-    let start = name.bytes().map(u64::from).chain(shape.iter().map(|&side| side as u64)).fold(FACTOR, mix);
-    let mut chains: [u64; 8] = std::array::from_fn(|i| start.wrapping_add(i as u64));
-    let (blocks, rest) = values.as_chunks::<16>();
-    let last = std::array::from_fn(|i| rest.get(i).copied().unwrap_or(0.0));
-    for block in blocks.iter().chain([&last]) {
-        for (chain, pair) in chains.iter_mut().zip(block.as_chunks::<2>().0) {
-            *chain = mix(*chain, u64::from(pair[1].to_bits()) << 32 | u64::from(pair[0].to_bits()));
-        }
-    }
-    chains.into_iter().fold(values.len() as u64, mix)
-}
-
-type Contents<'a> = (BTreeMap<String, Stored<'a>>, Option<HashMap<String, String>>, Naming);
-
-/// The tensors and the metadata of a safetensors file.
-fn safetensors(bytes: &[u8]) -> Result<Contents<'_>, String> {
-    let format = |e: safetensors::SafeTensorError| e.to_string().escape_debug().to_string();
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;
-    let mut tensors = BTreeMap::new();
-    for (name, view) in SafeTensors::deserialize(bytes).map_err(format)?.tensors() {
-        let stored = Stored::contiguous(&format!("{:?}", view.dtype()), view.shape(), view.data());
-        if tensors.insert(name.clone(), stored).is_some() {
-            return Err(format!("tensor {} is there twice", quoted(&name)));
-        }
-    }
-    let naming = if hf_names::recognised(&tensors) { Naming::HuggingFace } else { Naming::Meta };
-    if naming == Naming::HuggingFace {
-        tensors = hf_names::to_meta(tensors)?;
-    }
-    Ok((tensors, header.metadata().clone(), naming))
-}
-
-/// A place in the tree of names.
-#[derive(Clone)]
-pub(crate) struct Scope<'c> {
-    checkpoint: &'c Checkpoint<'c>,
-    prefix: String,
-}
-
-impl<'c> Scope<'c> {
-    /// One level down.
-    pub fn at(&self, segment: impl std::fmt::Display) -> Self {
-        Self { checkpoint: self.checkpoint, prefix: format!("{}{segment}.", self.prefix) }
-    }
-
-    /// In which the layers that stand it are to run.
-    pub fn precision(&self) -> Precision {
-        self.checkpoint.precision
-    }
-
-    /// A tensor of exactly this shape, as `f32`.
-    pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
-        Ok(std::mem::take(&mut self.values(name, shape)?.values).into_owned())
-    }
-
-    /// As [`Self::tensor`], not copied if it is stored as `f32`: for large ones.
-    pub fn values(&self, name: &str, shape: &[usize]) -> Result<Values<'c>, LoadError> {
-        self.checkpoint.read(&format!("{}{name}", self.prefix), shape)
-    }
-
-    /// `weight` and `bias` of a linear layer, `[out, in]` and `[out]`.
-    pub fn linear(&self, out: usize, input: usize) -> Result<(Values<'c>, Vec<f32>), LoadError> {
-        Ok((self.values("weight", &[out, input])?, self.tensor("bias", &[out])?))
-    }
-
-    /// `weight` and `bias` of a square convolution, `[out, in, k, k]` and `[out]`.
-    pub fn conv(&self, out: usize, input: usize, kernel: usize) -> Result<(Values<'c>, Vec<f32>), LoadError> {
-        Ok((self.values("weight", &[out, input, kernel, kernel])?, self.tensor("bias", &[out])?))
     }
 }

@@ -1,9 +1,10 @@
-//! The names of the Hugging Face library (`Sam2VideoModel`) back to Meta's, so that there is one naming inside.
+//! The names of the Hugging Face library (`Sam2VideoModel`) back to Meta's, so that there is one naming
+//! inside.
 
 use std::collections::BTreeMap;
 
-use super::quoted;
-use super::stored::Stored;
+use crate::weights::stored::Stored;
+use crate::weights::text::quoted;
 
 /// A tensor that a file in this naming always has.
 const FIRST: &str = "vision_encoder.backbone.patch_embed.projection.weight";
@@ -50,7 +51,8 @@ pub(super) fn recognised(tensors: &BTreeMap<String, Stored>) -> bool {
     tensors.contains_key(FIRST)
 }
 
-/// All tensors under Meta's names. Names that are not of the model stay as they are, for the audit of left-overs.
+/// All tensors under Meta's names. Names that are not of the model stay as they are, for the audit of
+/// left-overs.
 pub(super) fn to_meta(
     mut tensors: BTreeMap<String, Stored<'_>>,
 ) -> Result<BTreeMap<String, Stored<'_>>, String> {
@@ -157,8 +159,8 @@ fn hf_name(name: &str) -> String {
     name
 }
 
-/// What a file in the Hugging Face naming holds: for every name the tensors of Meta's whose rows it is made of. Fails with a
-/// name that has no other.
+/// What a file in the Hugging Face naming holds: for every name the tensors of Meta's whose rows it is made
+/// of. Fails with a name that has no other.
 pub(super) fn from_meta<'t, 'a>(
     tensors: &'t BTreeMap<String, Stored<'a>>,
 ) -> Result<BTreeMap<String, Vec<&'t Stored<'a>>>, String> {

@@ -1,0 +1,74 @@
+//! Tensors by their state-dict path, with what layers need to pack them: instruction set and precision.
+
+use kernels::Isa;
+
+use super::checkpoint::{Checkpoint, Values};
+use super::precision_plan::{Storage, storage};
+use crate::error::LoadError;
+use crate::precision::Precision;
+
+/// A place in the tree of names of a checkpoint.
+#[derive(Clone)]
+pub(crate) struct Loader<'c> {
+    checkpoint: &'c Checkpoint<'c>,
+    /// Without a dot at the end; empty at the root.
+    path: String,
+    isa: Isa,
+    precision: Precision,
+}
+
+impl<'c> Loader<'c> {
+    /// The root of the tree, for a model in `precision`.
+    pub fn new(checkpoint: &'c Checkpoint<'c>, isa: Isa, precision: Precision) -> Self {
+        Self { checkpoint, path: String::new(), isa, precision }
+    }
+
+    /// One level down.
+    pub fn at(&self, segment: impl std::fmt::Display) -> Self {
+        Self { path: self.path_of(segment), ..self.clone() }
+    }
+
+    fn path_of(&self, segment: impl std::fmt::Display) -> String {
+        if self.path.is_empty() { segment.to_string() } else { format!("{}.{segment}", self.path) }
+    }
+
+    /// The instruction set for which weights are packed.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// The precision that was asked for, in which the layers run that tolerate it.
+    pub fn model_precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// How the layer at this path keeps its weights; see [`super::precision_plan`].
+    pub fn storage(&self) -> Storage {
+        storage(self.precision, &self.path)
+    }
+
+    /// Precision of the scores of the attention at this path; see [`super::precision_plan`].
+    pub fn precision(&self) -> Precision {
+        if self.storage() == Storage::Int8 { Precision::Int8 } else { Precision::F32 }
+    }
+
+    /// A tensor of exactly this shape, as `f32`.
+    pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+        Ok(std::mem::take(&mut self.values(name, shape)?.values).into_owned())
+    }
+
+    /// As [`Self::tensor`], not copied if it is stored as `f32`: for large ones.
+    pub fn values(&self, name: &str, shape: &[usize]) -> Result<Values<'c>, LoadError> {
+        self.checkpoint.read(&self.path_of(name), shape)
+    }
+
+    /// `weight` and `bias` of a linear layer, `[out, in]` and `[out]`.
+    pub fn linear(&self, out: usize, input: usize) -> Result<(Values<'c>, Vec<f32>), LoadError> {
+        Ok((self.values("weight", &[out, input])?, self.tensor("bias", &[out])?))
+    }
+
+    /// `weight` and `bias` of a square convolution, `[out, in, k, k]` and `[out]`.
+    pub fn conv(&self, out: usize, input: usize, kernel: usize) -> Result<(Values<'c>, Vec<f32>), LoadError> {
+        Ok((self.values("weight", &[out, input, kernel, kernel])?, self.tensor("bias", &[out])?))
+    }
+}
