@@ -1,10 +1,10 @@
-//! From features and a prompt to the mask, score and pointer of one object. Meta: `sam2/modeling/sam2_base.py`,
-//! `_forward_sam_heads`, `_use_mask_as_output`, `_encode_new_memory`.
+//! From features and a prompt to the mask, score and pointer of one object. Meta:
+//! `sam2/modeling/sam2_base.py`, `_forward_sam_heads`, `_use_mask_as_output`, `_encode_new_memory`.
 
 use kernels::gemm::Activation;
 use kernels::image;
 
-use crate::image_encoder::Features;
+use crate::features::Features;
 use crate::mask_decoder::{Decoded, Gate, PromptEmbedding, Selected};
 use crate::memory::encoder::MaskInput;
 use crate::memory::policy::Candidates;
@@ -33,8 +33,8 @@ pub(crate) struct HeadOutput {
 }
 
 impl Model {
-    /// The decoder for `points` (the padding point included) and mask logits, `[s, s]`, over `image_embed`. Forms masks if
-    /// they pass `gate`.
+    /// The decoder for `points` (the padding point included) and mask logits, `[s, s]`, over `image_embed`.
+    /// Forms masks if they pass `gate`.
     pub(crate) fn decode(
         &self,
         run: &mut Run,
@@ -48,7 +48,7 @@ impl Model {
         let dense = self.prompt_encoder.dense(run, mask);
         let prompt =
             PromptEmbedding { sparse: &sparse, dense: &dense, dense_pe: &self.prompt_encoder.dense_pe };
-        self.mask_decoder.forward(run, image_embed, features, &prompt, gate)
+        self.mask_decoder.forward(run, image_embed, features.high_res.as_ref(), &prompt, gate)
     }
 
     /// The features of a frame that looks at no memory.
@@ -59,8 +59,8 @@ impl Model {
         x
     }
 
-    /// The masks that answer the user's points (without padding; none while tracking): three if `multimask`, else one. The
-    /// object is in view if its score exceeds `presence`.
+    /// The masks that answer the user's points (without padding; none while tracking): three if `multimask`,
+    /// else one. The object is in view if its score exceeds `presence`.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn forward_sam_heads(
         &self,
@@ -78,7 +78,8 @@ impl Model {
             padded.push(ModelPoint::PADDING);
         }
         padded.push(ModelPoint::PADDING);
-        // The masks of an object that is not in view are not its own; only a single one's stability is still asked for.
+        // The masks of an object that is not in view are not its own; only a single one's stability is still
+        // asked for.
         let skip = multimask && !run.tap.enabled();
         let gate = Gate { presence: if skip { presence } else { f32::NEG_INFINITY }, ..Gate::default() };
         let decoded = self.decode(run, image_embed, features, &padded, mask, &gate);

@@ -2,8 +2,8 @@
 
 use half::bf16;
 
+use crate::features::Features;
 use crate::heads::HeadOutput;
-use crate::image_encoder::Features;
 use crate::mask_decoder::Gate;
 use crate::memory::bank::{Direction, FrameTime, MemoryBank, StoredOutput};
 use crate::memory::encoder::MaskInput;
@@ -79,7 +79,7 @@ pub fn trunk_block(
 ) -> Vec<f32> {
     let mut workspace = Workspace::default();
     let mut run = model.run(&mut workspace, tap);
-    model.image_encoder.block(index).forward(&mut run, x.into(), size, index).0.to_vec()
+    model.image_encoder.trunk.block(index).forward(&mut run, x.into(), size, index).0.to_vec()
 }
 
 fn model_points(points: &[(f32, f32, i32)]) -> Vec<ModelPoint> {

@@ -79,6 +79,7 @@ mod atomic;
 mod components;
 pub mod config;
 pub mod error;
+mod features;
 mod heads;
 mod image_encoder;
 mod mask_decoder;
@@ -149,7 +150,7 @@ pub mod convert {
 
 /// Intermediate results of the model and its buffers, for tests, benches and own pipelines.
 pub mod advanced {
-    pub use crate::image_encoder::Features;
+    pub use crate::features::Features;
     pub use crate::tap::{NoTap, Tap};
     pub use crate::workspace::Workspace;
 }

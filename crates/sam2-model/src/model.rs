@@ -8,7 +8,8 @@ use kernels::{Isa, parallel};
 
 use crate::config::Config;
 use crate::error::LoadError;
-use crate::image_encoder::{Features, ImageEncoder};
+use crate::features::Features;
+use crate::image_encoder::ImageEncoder;
 use crate::mask_decoder::MaskDecoder;
 use crate::memory::attention::MemoryAttention;
 use crate::memory::encoder::MemoryEncoder;
@@ -159,7 +160,7 @@ impl Model {
         let isa = options.isa.unwrap_or_else(Isa::best);
         let mut config = match &options.config {
             Some(config) => config.clone(),
-            None => Config::of(&checkpoint)?,
+            None => checkpoint.config()?,
         };
         if let Some(size) = options.image_size {
             config.image_size = size;
@@ -173,8 +174,8 @@ impl Model {
             ModelSummary { variant, tensors, parameters, dtypes: dtypes.join(", "), bytes: checkpoint.size };
         let mut model = Self::build(&Loader::new(&checkpoint, isa, options.precision), config, summary)?;
         checkpoint.finish()?;
-        // Windows and heads leave no trace in the tensors.
-        let mut layout = format!("{} {:?}", model.config.image_size, model.config.trunk);
+        // Window sizes and head counts do not appear in any tensor's shape, so they are hashed too.
+        let mut layout = model.config.layout_text();
         if options.precision != Precision::F32 {
             layout = format!("{layout} {}", options.precision);
         }

@@ -28,7 +28,7 @@ const MODEL: &[&[&str]] = &[
     &["types"],
     &["config", "precision", "tap", "atomic", "components", "scores"],
     &["weights"],
-    &["nn", "workspace"],
+    &["nn", "workspace", "features"],
     &["trunk", "neck", "prompt_encoder"],
     &["image_encoder", "transforms"],
     &["mask_decoder"],

@@ -179,15 +179,40 @@ fn what_is_not_a_configuration_is_refused_in_one_line() {
 }
 
 #[test]
+fn the_family_is_that_of_the_classes_and_unknown_classes_are_refused_by_name() {
+    let whole = yaml(TINY, 96, true);
+    assert_eq!(Config::from_yaml(&whole, "x").expect("Hiera").family, Family::Sam2);
+    // Forks move classes to other packages.
+    let moved = whole.replace("sam2.modeling.backbones.hieradet.Hiera", "fork.Hiera");
+    assert_eq!(Config::from_yaml(&moved, "x").expect("Hiera").family, Family::Sam2);
+    let bare: String = whole
+        .lines()
+        .filter(|line| !line.contains("_target_: sam2.modeling.sam2"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert_eq!(Config::from_yaml(&bare, "x").expect("no class of the model").family, Family::Sam2);
+    let trunk = refused(
+        &whole.replace("sam2.modeling.backbones.hieradet.Hiera", "sam2.modeling.backbones.timm.TimmBackbone"),
+    );
+    assert!(trunk.contains("image_encoder.trunk._target_: names the class \"TimmBackbone\""), "{trunk}");
+    let attention = whole.replace("cross_attention: {", "cross_attention: {_target_: sam2.RoPEAttentionv2, ");
+    assert!(refused(&attention).contains("cross_attention._target_: names the class \"RoPEAttentionv2\""));
+    let number = refused(&whole.replace("sam2.modeling.backbones.hieradet.Hiera", "3"));
+    assert!(number.contains("image_encoder.trunk._target_: is 3"), "{number}");
+}
+
+#[test]
 fn a_configuration_made_by_hand_is_checked_like_one_that_was_read() {
     let tiny = Config::published("tiny", true).expect("it is published");
     assert!(tiny.check("here").is_ok());
+    let TrunkConfig::Hiera(hiera) = &tiny.trunk;
+    let with_trunk = |hiera| Config { trunk: TrunkConfig::Hiera(hiera), ..tiny.clone() };
     for wrong in [
         Config { image_size: 100, ..tiny.clone() },
         Config { num_maskmem: 0, ..tiny.clone() },
         Config { max_cond_frames_in_attn: Some(1), ..tiny.clone() },
-        Config { trunk: TrunkConfig { num_heads: 0, ..tiny.trunk.clone() }, ..tiny.clone() },
-        Config { trunk: TrunkConfig { window_spec: [7, 4, 14, 7], ..tiny.trunk.clone() }, ..tiny.clone() },
+        with_trunk(HieraConfig { num_heads: 0, ..hiera.clone() }),
+        with_trunk(HieraConfig { window_spec: [7, 4, 14, 7], ..hiera.clone() }),
     ] {
         assert!(matches!(wrong.check("here"), Err(LoadError::Config { .. })));
     }

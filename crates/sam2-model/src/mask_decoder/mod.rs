@@ -3,6 +3,8 @@
 //! T = 6 + n tokens: object score, IoU, four masks, n of the prompt · N image positions · D channels.
 
 mod cross_attention;
+#[cfg(test)]
+mod tests;
 mod transformer;
 mod upscale;
 
@@ -10,7 +12,7 @@ use kernels::rows;
 
 use crate::config::Config;
 use crate::error::LoadError;
-use crate::image_encoder::Features;
+use crate::features::HighRes;
 use crate::nn::Mlp;
 use crate::scores::{argmax, stability_score};
 use crate::weights::Loader;
@@ -116,7 +118,7 @@ impl MaskDecoder {
         &self,
         run: &mut Run,
         image_embed: &[f32],
-        high_res: &Features,
+        high_res: Option<&HighRes>,
         prompt: &PromptEmbedding,
         gate: &Gate,
     ) -> Decoded {
@@ -149,7 +151,13 @@ impl MaskDecoder {
     }
 
     /// The logits of all four masks, `[4, s, s]`.
-    fn masks(&self, run: &mut Run, source: &[f32], high_res: &Features, mask_tokens: &[f32]) -> Vec<f32> {
+    fn masks(
+        &self,
+        run: &mut Run,
+        source: &[f32],
+        high_res: Option<&HighRes>,
+        mask_tokens: &[f32],
+    ) -> Vec<f32> {
         let isa = run.isa;
         let d = mask_tokens.len() / MASK_TOKENS;
         let width = d / 8;

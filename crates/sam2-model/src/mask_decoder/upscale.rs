@@ -6,7 +6,7 @@ use kernels::gemm::{Epilogue, PackedB, gemm_block};
 use kernels::{parallel, rows};
 
 use crate::error::LoadError;
-use crate::image_encoder::Features;
+use crate::features::HighRes;
 use crate::nn::LayerNorm;
 use crate::weights::Loader;
 use crate::workspace::Run;
@@ -35,12 +35,13 @@ impl Upscaling {
     }
 
     /// `image`, `[g, g, D]`, upscaled to `[4g, 4g, D/8]`, and its product with each of the K rows of `hyper`,
-    /// `(K, D/8)`: `[K, 4g, 4g]`. The high-resolution maps enter before the non-linearities.
+    /// `(K, D/8)`: `[K, 4g, 4g]`. The high-resolution maps, if the family has them, are added before the
+    /// non-linearities.
     ///
     /// A row of the image goes through everything while it is in the cache. Between the steps its pixels stay
     /// in the order in which the transposed convolutions make them, `(x, dy, dx)` and then
     /// `(x, dy, dx, ey, ex)`.
-    pub fn masks(&self, run: &mut Run, image: &[f32], high_res: &Features, hyper: &[f32]) -> Vec<f32> {
+    pub fn masks(&self, run: &mut Run, image: &[f32], high_res: Option<&HighRes>, hyper: &[f32]) -> Vec<f32> {
         let (isa, d) = (run.isa, self.d);
         let (c1, c2) = (d / 4, d / 8);
         let g = (image.len() / d).isqrt();
@@ -56,17 +57,21 @@ impl Upscaling {
                 let (first, scratch) = scratch.split_at_mut(4 * g * c1);
                 let (second, products) = scratch.split_at_mut(16 * g * c2);
                 self.first.taps_block(isa, &image[y * g * d..(y + 1) * g * d], first);
-                for (i, pair) in first.chunks_exact_mut(2 * c1).enumerate() {
-                    let (x, dy) = (i / 2, i % 2);
-                    let at = ((2 * y + dy) * 2 * g + 2 * x) * c1;
-                    rows::add_block(isa, pair, &high_res.high_res1[at..at + 2 * c1]);
+                if let Some(maps) = high_res {
+                    for (i, pair) in first.chunks_exact_mut(2 * c1).enumerate() {
+                        let (x, dy) = (i / 2, i % 2);
+                        let at = ((2 * y + dy) * 2 * g + 2 * x) * c1;
+                        rows::add_block(isa, pair, &maps.s1[at..at + 2 * c1]);
+                    }
                 }
                 rows::layer_norm_gelu_block(isa, first, &self.norm.weight, &self.norm.bias, self.norm.eps);
                 self.second.taps_block(isa, first, second);
-                for (i, pair) in second.chunks_exact_mut(2 * c2).enumerate() {
-                    let (row, column) = place(i);
-                    let at = ((4 * y + row) * 4 * g + column) * c2;
-                    rows::add_block(isa, pair, &high_res.high_res0[at..at + 2 * c2]);
+                if let Some(maps) = high_res {
+                    for (i, pair) in second.chunks_exact_mut(2 * c2).enumerate() {
+                        let (row, column) = place(i);
+                        let at = ((4 * y + row) * 4 * g + column) * c2;
+                        rows::add_block(isa, pair, &maps.s0[at..at + 2 * c2]);
+                    }
                 }
                 rows::gelu_block(isa, second);
                 gemm_block(isa, second, 16 * g, &hyper, products, &Epilogue::default());
@@ -88,19 +93,23 @@ impl Upscaling {
         masks
     }
 
-    /// The same step by step, for whoever looks at the maps in between.
-    fn tap_steps(&self, run: &mut Run, image: &[f32], high_res: &Features) {
+    /// The same step by step, for a tap that records the maps in between.
+    fn tap_steps(&self, run: &mut Run, image: &[f32], high_res: Option<&HighRes>) {
         let (isa, d) = (run.isa, self.d);
         let g = (image.len() / d).isqrt();
         let mut x = run.take(4 * g * g * d / 4);
         self.first.forward(isa, image, (g, g), &mut x);
-        rows::add(isa, &mut x, &high_res.high_res1);
+        if let Some(maps) = high_res {
+            rows::add(isa, &mut x, &maps.s1);
+        }
         self.norm.gelu_in_place(isa, &mut x);
         run.tap.tap(|| "sam_mask_decoder.upscaled1".into(), &[2 * g, 2 * g, d / 4], &x);
         let mut y = run.take(16 * g * g * d / 8);
         self.second.forward(isa, &x, (2 * g, 2 * g), &mut y);
         run.give(x);
-        rows::add(isa, &mut y, &high_res.high_res0);
+        if let Some(maps) = high_res {
+            rows::add(isa, &mut y, &maps.s0);
+        }
         rows::gelu(isa, &mut y);
         run.tap.tap(|| "sam_mask_decoder.upscaled2".into(), &[4 * g, 4 * g, d / 8], &y);
         run.give(y);

@@ -1,65 +1,69 @@
 //! FPN neck. Meta: `sam2/modeling/backbones/image_encoder.py`, class `FpnNeck`, and the projections
 //! `conv_s0` and `conv_s1` that `SAM2Base.forward_image` applies to its two finest levels.
 //!
-//! Nothing reads those two levels but the projections, so each is one matrix here: the product of two 1×1
-//! convolutions. The coarsest level only feeds the next one and is dropped.
+//! Only the projections read those two levels, so each is one matrix here: the product of two 1×1
+//! convolutions. The coarsest level is added to the next finer one and dropped.
 
 use kernels::image;
 
-use crate::config::Config;
 use crate::error::LoadError;
+use crate::features::{Features, HighRes};
 use crate::nn::{Linear, compose};
 use crate::weights::Loader;
 use crate::workspace::Run;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Neck {
-    /// From the trunk's channels of stages 1 to 4: to `D/8`, `D/4`, `D` and `D`.
-    lateral: [Linear; 4],
+    /// From the channels of the trunk's maps, finest first: to `D/8`, `D/4`, `D` and `D`.
+    lateral: Vec<Linear>,
 }
 
-/// The levels that the neck has made so far, from stages 1 to 4.
+/// The levels that the neck has computed so far, finest first.
 #[derive(Default)]
 pub(crate) struct Pyramid {
-    pub levels: [Vec<f32>; 4],
+    levels: [Vec<f32>; 4],
+}
+
+impl Pyramid {
+    /// The features, once all levels were consumed. The coarsest level is part of `level2` by then.
+    pub fn into_features(self) -> Features {
+        let [s0, s1, level2, _] = self.levels;
+        Features { level2, high_res: Some(HighRes { s0, s1 }) }
+    }
 }
 
 impl Neck {
-    pub fn load(loader: &Loader, decoder: &Loader, config: &Config) -> Result<Self, LoadError> {
-        let d = config.d_model;
+    /// For a trunk with maps of these `channels`, finest first, and a model of width `d`. `decoder` is the
+    /// section `sam_mask_decoder`, which holds `conv_s0` and `conv_s1`.
+    pub fn load(loader: &Loader, decoder: &Loader, channels: &[usize], d: usize) -> Result<Self, LoadError> {
         // Meta numbers the convolutions from the coarsest level.
-        let path = |stage: usize| loader.at("convs").at(3 - stage).at("conv");
-        let lateral = |stage: usize| {
-            let channels = config.trunk.embed_dim << stage;
-            path(stage).conv(d, channels, 1)
-        };
-        let folded = |stage: usize, name: &str, out: usize| -> Result<Linear, LoadError> {
-            let (inner, inner_bias) = lateral(stage)?;
+        let path = |level: usize| loader.at("convs").at(channels.len() - 1 - level).at("conv");
+        let folded = |level: usize, name: &str, out: usize| -> Result<Linear, LoadError> {
+            let (inner, inner_bias) = path(level).conv(d, channels[level], 1)?;
             let (outer, outer_bias) = decoder.at(name).conv(out, d, 1)?;
-            Ok(compose(&path(stage), (&outer, &outer_bias), (&inner, &inner_bias)))
+            Ok(compose(&path(level), (&outer, &outer_bias), (&inner, &inner_bias)))
         };
-        let plain = |stage: usize| -> Result<Linear, LoadError> {
-            let (weight, bias) = lateral(stage)?;
-            Ok(Linear::pack(&path(stage), &weight, bias, config.trunk.embed_dim << stage))
+        let lateral = |level: usize| match level {
+            0 => folded(level, "conv_s0", d / 8),
+            1 => folded(level, "conv_s1", d / 4),
+            _ => Linear::load_conv1x1(&path(level), d, channels[level]),
         };
-        Ok(Self {
-            lateral: [folded(0, "conv_s0", d / 8)?, folded(1, "conv_s1", d / 4)?, plain(2)?, plain(3)?],
-        })
+        Ok(Self { lateral: (0..channels.len()).map(lateral).collect::<Result<_, _>>()? })
     }
 
-    /// The trunk's output of `stage`, as soon as it is there.
-    pub fn take_stage(
+    /// Consumes the trunk's map of one level, `[h, w, C]`.
+    pub fn consume(
         &self,
         run: &mut Run,
-        stage: usize,
+        level: usize,
         x: &[f32],
         (h, w): (usize, usize),
         pyramid: &mut Pyramid,
     ) {
-        let layer = &self.lateral[stage];
+        let layer = &self.lateral[level];
         let mut out = vec![0.0; h * w * layer.bias.len()];
         layer.forward(run.isa, x, h * w, &mut out);
-        match stage {
+        match level {
             0 => run.tap.tap(|| "image_encoder.conv_s0".into(), &[h, w, layer.bias.len()], &out),
             1 => run.tap.tap(|| "image_encoder.conv_s1".into(), &[h, w, layer.bias.len()], &out),
             3 => {
@@ -69,6 +73,6 @@ impl Neck {
             }
             _ => {}
         }
-        pyramid.levels[stage] = out;
+        pyramid.levels[level] = out;
     }
 }

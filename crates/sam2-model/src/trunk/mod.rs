@@ -1,3 +1,53 @@
 //! Trunks: backbones that turn an image into feature maps of falling resolution.
 
-pub(crate) mod hiera;
+mod hiera;
+
+pub(crate) use hiera::Block;
+use hiera::Hiera;
+
+use crate::config::{Config, TrunkConfig};
+use crate::error::LoadError;
+use crate::weights::Loader;
+use crate::workspace::{Buffer, Run};
+
+/// A trunk. A new kind adds its folder, a variant here and one of [`TrunkConfig`].
+#[derive(Clone, Debug)]
+pub(crate) enum Trunk {
+    Hiera(Hiera),
+}
+
+impl Trunk {
+    /// From the checkpoint's section `image_encoder.trunk`.
+    pub fn load(loader: &Loader, config: &Config) -> Result<Self, LoadError> {
+        Ok(match &config.trunk {
+            TrunkConfig::Hiera(hiera) => Self::Hiera(Hiera::load(loader, hiera, config.image_size)?),
+        })
+    }
+
+    /// Channels of its maps, in the order in which [`Self::forward`] emits them.
+    pub fn channels(&self) -> Vec<usize> {
+        match self {
+            Self::Hiera(hiera) => hiera.channels().to_vec(),
+        }
+    }
+
+    /// `image`, `[S, S, 3]` and normalised, a buffer that goes back to the workspace; calls
+    /// `emit(run, level, map, (h, w))` with each map, finest first, as soon as it is computed.
+    pub fn forward(
+        &self,
+        run: &mut Run,
+        image: Buffer,
+        emit: impl FnMut(&mut Run, usize, &[f32], (usize, usize)),
+    ) {
+        match self {
+            Self::Hiera(hiera) => hiera.forward(run, image, emit),
+        }
+    }
+
+    /// Block `index`, for tests.
+    pub fn block(&self, index: usize) -> &Block {
+        match self {
+            Self::Hiera(hiera) => &hiera.blocks[index],
+        }
+    }
+}

@@ -11,6 +11,7 @@ use super::mmap::MappedFile;
 use super::names::Naming;
 use super::stored::Stored;
 use super::{pt, safetensors};
+use crate::config::{self, Config, Family, Shapes};
 use crate::error::LoadError;
 
 /// Largest magnitude that a weight may have. Trained weights stay far below; a flipped exponent bit does not.
@@ -80,23 +81,30 @@ impl<'a> Checkpoint<'a> {
         self.metadata.as_ref()?.get(key).map(String::as_str)
     }
 
-    /// Width of the trunk; fails if this is not a checkpoint of SAM 2 at all.
-    pub fn identify(&self) -> Result<usize, LoadError> {
-        const NAME: &str = "image_encoder.trunk.patch_embed.proj.weight";
-        let width = self.tensors.get(NAME).and_then(|tensor| tensor.shape.first().copied());
-        width.ok_or_else(|| LoadError::UnknownModel {
-            origin: self.origin.clone(),
-            reason: format!("it has no tensor {NAME}"),
-        })
+    /// The family of its tensors; fails if they are of no model that this program knows.
+    pub fn family(&self) -> Result<Family, LoadError> {
+        config::recognise(&self.shapes()).map_err(|reason| self.unknown(reason))
     }
 
-    /// Shape of a tensor, if it is there.
-    pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        Some(self.tensors.get(name)?.shape.clone())
+    /// Its configuration: that of its metadata if there is one, else that of the published model with the
+    /// same tensors.
+    pub fn config(&self) -> Result<Config, LoadError> {
+        match self.metadata(CONFIG_KEY) {
+            Some(text) => Config::from_json(text, &self.origin),
+            None => config::identify(&self.shapes()).map_err(|reason| self.unknown(reason)),
+        }
+    }
+
+    fn unknown(&self, reason: String) -> LoadError {
+        LoadError::UnknownModel { origin: self.origin.clone(), reason }
+    }
+
+    fn shapes(&self) -> Shapes {
+        self.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shape.clone())).collect()
     }
 
     /// All names.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
     }
 

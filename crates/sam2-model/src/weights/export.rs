@@ -77,7 +77,7 @@ pub fn convert(
     }
     let file = map_file(input)?;
     let checkpoint = Checkpoint::parse(&file, &input.display().to_string())?;
-    checkpoint.identify()?;
+    checkpoint.family()?;
     let is_torch = output.extension().is_some_and(|e| e.eq_ignore_ascii_case("pt"));
     let naming = options.naming.unwrap_or(if is_torch { Naming::Meta } else { checkpoint.naming });
     if is_torch && naming == Naming::HuggingFace {

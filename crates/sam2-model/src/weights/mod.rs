@@ -15,7 +15,6 @@ mod stored;
 mod text;
 
 pub(crate) use checkpoint::Checkpoint;
-pub(crate) use contents::CONFIG_KEY;
 pub use export::{ConvertOptions, ConvertReport, convert};
 pub(crate) use fingerprint::fingerprint;
 pub(crate) use loader::Loader;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::atomic;
 use crate::error::{EmbeddingError, LoadError};
-use crate::image_encoder::Features;
+use crate::features::Features;
 use crate::model::Model;
 use crate::tap::NoTap;
 use crate::types::FrameView;
@@ -89,11 +89,7 @@ impl ImageEmbedding {
             let (path, expected) = (path.to_owned(), model.summary().variant.clone());
             return Err(EmbeddingError::OtherModel { path, expected, found: "different".to_owned() });
         }
-        let tensors = shapes(model).into_iter().zip([
-            &self.features.level2,
-            &self.features.high_res0,
-            &self.features.high_res1,
-        ]);
+        let tensors = shapes(model).into_iter().zip(self.features.maps());
         let bytes: Vec<(&str, [usize; 3], Vec<u8>)> = tensors
             .map(|((name, shape), values)| {
                 (name, shape, values.iter().flat_map(|x| x.to_le_bytes()).collect())
@@ -149,7 +145,7 @@ impl ImageEmbedding {
         }
         let image = u64::from_str_radix(&header.image, 16).map_err(|e| format(e.to_string()))?;
         let tensors = SafeTensors::deserialize(&file).map_err(foreign)?;
-        let mut read = shapes(model).into_iter().map(|(name, shape)| {
+        let maps = shapes(model).into_iter().map(|(name, shape)| {
             let view = tensors.tensor(name).map_err(|_| format(format!("it has no tensor {name}")))?;
             if view.dtype() != Dtype::F32 || view.shape() != shape {
                 return Err(format(format!("tensor {name} is not F32 {shape:?}")));
@@ -160,8 +156,7 @@ impl ImageEmbedding {
             }
             Ok(values)
         });
-        let mut next = || read.next().expect("three shapes are listed");
-        let features = Features { level2: next()?, high_res0: next()?, high_res1: next()? };
+        let features = Features::from_maps(maps.collect::<Result<_, EmbeddingError>>()?);
         let image_embed = model
             .without_memory(&mut model.run(&mut Workspace::default(), &mut NoTap), &features.level2)
             .to_vec();

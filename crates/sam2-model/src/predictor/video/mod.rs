@@ -18,7 +18,7 @@ pub use options::{Retention, VideoInfo, VideoOptions};
 pub use output::{FrameOutput, ObjectEvent, ObjectOutput};
 
 use crate::error::PromptError;
-use crate::image_encoder::Features;
+use crate::features::Features;
 use crate::memory::bank::{Direction, RecallContext, SpatialMemory, StoredOutput};
 use crate::model::Model;
 use crate::prompt_encoder::ModelPoint;

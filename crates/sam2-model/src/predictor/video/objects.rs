@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{ObjectEvent, ObjectOutput, VideoInfo, VideoOptions};
+use crate::features::Features;
 use crate::heads::{HeadOutput, NO_OBJ_SCORE};
-use crate::image_encoder::Features;
 use crate::memory::bank::{
     Direction, FrameSet, FrameTime, Kept, MemoryBank, RecallContext, StoredOutput, to_bf16,
 };

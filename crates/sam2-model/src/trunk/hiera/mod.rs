@@ -9,7 +9,7 @@ use kernels::conv::Conv2d;
 use kernels::gemm::Activation;
 use kernels::parallel;
 
-use crate::config::Config;
+use crate::config::HieraConfig;
 use crate::error::LoadError;
 use crate::weights::Loader;
 use crate::workspace::{Buffer, Run};
@@ -23,19 +23,19 @@ pub(crate) struct Hiera {
     pub(crate) blocks: Vec<Block>,
     /// Index of the last block of each stage.
     stage_ends: [usize; 4],
+    channels: [usize; 4],
     image_size: usize,
 }
 
 impl Hiera {
-    pub fn load(loader: &Loader, config: &Config) -> Result<Self, LoadError> {
-        let trunk = &config.trunk;
+    pub fn load(loader: &Loader, trunk: &HieraConfig, image_size: usize) -> Result<Self, LoadError> {
         let (weight, bias) = loader.at("patch_embed").at("proj").conv(trunk.embed_dim, 3, 7)?;
         let mut kinds = Vec::new();
         let mut stage_ends = [0; 4];
         for (stage, &depth) in trunk.stages.iter().enumerate() {
             for i in 0..depth {
                 let index = kinds.len();
-                // The first block of a stage pools, and still sees the previous stage's map and window.
+                // The first block of a stage pools its queries and keeps the previous stage's map and window.
                 let pools = stage > 0 && i == 0;
                 let window = trunk.window_spec[if pools { stage - 1 } else { stage }];
                 let kind = match (trunk.global_att_blocks.contains(&index), pools) {
@@ -57,11 +57,17 @@ impl Hiera {
         });
         Ok(Self {
             patch_embed: Conv2d::new(loader.isa(), &weight, &bias, 3, 7, 4, 3),
-            pos_embed: PosEmbed::load(loader, config)?,
+            pos_embed: PosEmbed::load(loader, trunk, image_size)?,
             blocks: blocks.into_iter().collect::<Result<_, _>>()?,
             stage_ends,
-            image_size: config.image_size,
+            channels: trunk.channels(),
+            image_size,
         })
+    }
+
+    /// Channels of the map after each stage.
+    pub fn channels(&self) -> [usize; 4] {
+        self.channels
     }
 
     /// `image`, `[S, S, 3]`, a buffer of the workspace that goes back to it; calls
@@ -70,7 +76,7 @@ impl Hiera {
         &self,
         run: &mut Run,
         image: Buffer,
-        mut at_stage: impl FnMut(&mut Run, usize, &[f32], (usize, usize)),
+        mut emit: impl FnMut(&mut Run, usize, &[f32], (usize, usize)),
     ) {
         let input = (self.image_size, self.image_size);
         let mut size = self.patch_embed.output_size(input);
@@ -88,7 +94,7 @@ impl Hiera {
         for (i, block) in self.blocks.iter().enumerate() {
             (x, size) = block.forward(run, x, size, i);
             if i == self.stage_ends[stage] {
-                at_stage(run, stage, &x, size);
+                emit(run, stage, &x, size);
                 stage += 1;
             }
         }

@@ -5,7 +5,7 @@
 use kernels::image::BicubicRows;
 use kernels::{Isa, parallel, rows};
 
-use crate::config::Config;
+use crate::config::HieraConfig;
 use crate::error::LoadError;
 use crate::weights::Loader;
 use tensor::relayout;
@@ -22,11 +22,11 @@ pub(crate) struct PosEmbed {
 }
 
 impl PosEmbed {
-    pub fn load(loader: &Loader, config: &Config) -> Result<Self, LoadError> {
-        let c = config.trunk.embed_dim;
-        let side = config.image_size / 4;
-        let [h, w] = config.trunk.window_pos_embed_bkg_spatial_size;
-        let window = config.trunk.window_spec[0];
+    pub fn load(loader: &Loader, trunk: &HieraConfig, image_size: usize) -> Result<Self, LoadError> {
+        let c = trunk.embed_dim;
+        let side = image_size / 4;
+        let [h, w] = trunk.window_pos_embed_bkg_spatial_size;
+        let window = trunk.window_spec[0];
         let background = relayout::chw_to_hwc(&loader.tensor("pos_embed", &[1, c, h, w])?, c, h, w);
         let tile = loader.tensor("pos_embed_window", &[1, c, window, window])?;
         let tile = relayout::chw_to_hwc(&tile, c, window, window);
@@ -39,7 +39,7 @@ impl PosEmbed {
         })
     }
 
-    /// To `x`, `[side, side, E]`.
+    /// Adds the embedding to `x`, `[side, side, E]`.
     pub fn add(&self, isa: Isa, x: &mut [f32]) {
         let len = self.side * self.channels;
         parallel::for_each_chunk_mut(x, len, |y, x| {
@@ -51,7 +51,7 @@ impl PosEmbed {
         });
     }
 
-    /// All of it, for whoever looks at it.
+    /// The whole embedding, for the tap.
     pub fn whole(&self, isa: Isa) -> Vec<f32> {
         let mut all = vec![0.0; self.side * self.side * self.channels];
         self.add(isa, &mut all);

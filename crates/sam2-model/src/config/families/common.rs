@@ -1,0 +1,129 @@
+//! Keys that SAM 2 and the families derived from it share: prompt encoder, mask decoder, memory and video.
+
+use super::table::KeyTable;
+use crate::config::fields::{Config, Family};
+use crate::config::reader::Reader;
+use crate::config::samurai::SamuraiConfig;
+use crate::config::trunk::TrunkConfig;
+use crate::error::LoadError;
+
+/// The shared keys.
+pub(super) const KEYS: KeyTable = KeyTable {
+    classes: &[("memory_attention.layer.self_attention", "RoPEAttention")],
+    fixed: &[
+        ("backbone_stride", "16"),
+        ("memory_attention.layer.self_attention.num_heads", "1"),
+        ("memory_attention.layer.self_attention.rope_theta", "10000.0"),
+        ("memory_attention.layer.self_attention.rope_k_repeat", "false"),
+        ("memory_attention.layer.self_attention.downsample_rate", "1"),
+        ("memory_attention.layer.cross_attention.num_heads", "1"),
+        ("memory_attention.layer.cross_attention.rope_theta", "10000.0"),
+        ("memory_attention.layer.cross_attention.downsample_rate", "1"),
+        ("memory_encoder.mask_downsampler.total_stride", "16"),
+        ("memory_encoder.fuser.num_layers", "2"),
+        ("memory_encoder.fuser.input_projection", "false"),
+        ("memory_encoder.fuser.layer.kernel_size", "7"),
+        ("memory_encoder.fuser.layer.padding", "3"),
+        ("memory_encoder.fuser.layer.use_dwconv", "true"),
+        ("multimask_max_pt_num", "1"),
+        ("non_overlap_masks_for_mem_enc", "false"),
+        ("soft_no_obj_ptr", "false"),
+        ("memory_attention.batch_first", "true"),
+    ],
+    required: &[
+        ("memory_attention.pos_enc_at_input", "true"),
+        ("memory_attention.layer.activation", "\"relu\""),
+        ("memory_attention.layer.pos_enc_at_attn", "false"),
+        ("memory_attention.layer.pos_enc_at_cross_attn_keys", "true"),
+        ("memory_attention.layer.pos_enc_at_cross_attn_queries", "false"),
+        ("memory_encoder.mask_downsampler.kernel_size", "3"),
+        ("memory_encoder.mask_downsampler.stride", "2"),
+        ("memory_encoder.mask_downsampler.padding", "1"),
+        ("sigmoid_scale_for_mem_enc", "20.0"),
+        ("sigmoid_bias_for_mem_enc", "-10.0"),
+        ("use_mask_input_as_output_without_sam", "true"),
+        ("directly_add_no_mem_embed", "true"),
+        ("multimask_output_in_sam", "true"),
+        ("multimask_output_for_tracking", "true"),
+        ("multimask_min_pt_num", "0"),
+        ("iou_prediction_use_sigmoid", "true"),
+        ("use_obj_ptrs_in_encoder", "true"),
+        ("pred_obj_scores", "true"),
+        ("pred_obj_scores_mlp", "true"),
+        ("fixed_no_obj_ptr", "true"),
+        ("use_multimask_token_for_obj_ptr", "true"),
+        ("use_mlp_for_obj_ptr_proj", "true"),
+    ],
+    ignored: &[
+        "compile_image_encoder",
+        "memory_attention.layer.dropout",
+        "memory_attention.layer.self_attention.dropout",
+        "memory_attention.layer.self_attention.feat_sizes",
+        "memory_attention.layer.cross_attention.dropout",
+        "memory_attention.layer.cross_attention.feat_sizes",
+        "memory_encoder.fuser.layer.drop_path",
+        "memory_encoder.fuser.layer.layer_scale_init_value",
+        "binarize_mask_from_pts_for_mem_enc",
+        "fill_hole_area",
+        "non_overlap_masks",
+        "clear_non_cond_mem_around_input",
+        "add_all_frames_to_correct_as_cond",
+        "sam_mask_decoder_extra_args",
+        "samurai_mode",
+        "memory_encoder.position_encoding",
+    ],
+};
+
+/// A model with this trunk. Ranges are checked by [`Config::check`].
+pub(super) fn config(reader: &Reader, family: Family, trunk: TrunkConfig) -> Result<Config, LoadError> {
+    let image_size = reader.number("image_size", 512)?;
+    let d_model = reader.number("memory_attention.d_model", 256)?;
+    let mem_dim = reader.number("memory_encoder.out_dim", 64)?;
+    for key in [
+        "image_encoder.neck.d_model",
+        "memory_attention.layer.d_model",
+        "memory_attention.layer.self_attention.embedding_dim",
+        "memory_attention.layer.cross_attention.embedding_dim",
+    ] {
+        reader.equal(key, d_model, d_model)?;
+    }
+    for key in [
+        "memory_encoder.in_dim",
+        "memory_encoder.mask_downsampler.embed_dim",
+        "memory_encoder.fuser.layer.dim",
+    ] {
+        reader.equal(key, 256, d_model)?;
+    }
+    reader.equal("memory_attention.layer.cross_attention.kv_in_dim", d_model, mem_dim)?;
+    let signed = reader.flag("use_signed_tpos_enc_to_obj_ptrs", false)?;
+    let add_tpos = reader.flag("add_tpos_enc_to_obj_ptrs", true)?;
+    let project = reader.flag("proj_tpos_enc_in_obj_ptrs", false)?;
+    if signed != project || add_tpos != project {
+        let reason =
+            "temporal encoding of pointers must be signed and projected (2.1) or absent (2.0)".to_owned();
+        return Err(reader.error("add_tpos_enc_to_obj_ptrs", reason));
+    }
+    let max_cond_frames_in_attn = match reader.get("max_cond_frames_in_attn") {
+        Some(limit) if limit.as_i64() != Some(-1) => Some(reader.whole("max_cond_frames_in_attn", limit)?),
+        _ => None,
+    };
+    let samurai = SamuraiConfig::read(reader, trunk.width())?;
+    Ok(Config {
+        family,
+        image_size,
+        trunk,
+        d_model,
+        mem_dim,
+        memory_attention_layers: reader.number("memory_attention.num_layers", 4)?,
+        dim_feedforward: reader.number("memory_attention.layer.dim_feedforward", 2048)?,
+        num_maskmem: reader.number("num_maskmem", 7)?,
+        max_obj_ptrs_in_encoder: reader.number("max_obj_ptrs_in_encoder", 16)?,
+        max_cond_frames_in_attn,
+        memory_temporal_stride_for_eval: reader.number("memory_temporal_stride_for_eval", 1)?,
+        only_obj_ptrs_in_the_past_for_eval: reader.flag("only_obj_ptrs_in_the_past_for_eval", false)?,
+        no_obj_embed_spatial: reader.flag("no_obj_embed_spatial", false)?,
+        proj_tpos_enc_in_obj_ptrs: project,
+        samurai,
+        variant: String::new(),
+    })
+}

@@ -1,0 +1,134 @@
+//! SAM 2 and SAM 2.1. Meta: `sam2/configs/sam2/*.yaml`, `sam2/configs/sam2.1/*.yaml`.
+
+use super::common;
+use super::table::{KeyTable, Shapes};
+use crate::config::fields::{Config, Family};
+use crate::config::reader::Reader;
+use crate::config::samurai::SamuraiConfig;
+use crate::config::trunk::{HieraConfig, TrunkConfig};
+use crate::error::LoadError;
+
+/// A tensor of every checkpoint; Hiera's patches are 7×7 pixels.
+pub(super) const MARKER: &str = "image_encoder.trunk.patch_embed.proj.weight";
+const PATCH: usize = 7;
+
+/// Names of the published sizes.
+const SIZES: [&str; 4] = ["tiny", "small", "base_plus", "large"];
+
+/// Keys besides [`common::KEYS`].
+pub(super) const KEYS: KeyTable = KeyTable {
+    classes: &[
+        ("image_encoder.trunk", "Hiera"),
+        ("image_encoder.neck", "FpnNeck"),
+        ("memory_attention.layer.cross_attention", "RoPEAttention"),
+    ],
+    fixed: &[
+        ("image_encoder.neck.fuse_type", "\"sum\""),
+        ("image_encoder.trunk.q_pool", "3"),
+        ("image_encoder.trunk.q_stride", "[2,2]"),
+        ("image_encoder.trunk.dim_mul", "2.0"),
+        ("image_encoder.trunk.head_mul", "2.0"),
+    ],
+    required: &[
+        ("image_encoder.scalp", "1"),
+        ("image_encoder.neck.fpn_top_down_levels", "[2,3]"),
+        ("image_encoder.neck.fpn_interp_model", "\"nearest\""),
+        ("memory_attention.layer.cross_attention.rope_k_repeat", "true"),
+        ("use_high_res_features_in_sam", "true"),
+    ],
+    ignored: &[
+        "image_encoder.neck.kernel_size",
+        "image_encoder.trunk.drop_path_rate",
+        "image_encoder.trunk.return_interm_layers",
+        "image_encoder.trunk.weights_path",
+        "image_encoder.neck.position_encoding",
+    ],
+};
+
+/// The model that a configuration describes; a key that is absent has the default of Meta's class.
+pub(super) fn read(reader: &Reader) -> Result<Config, LoadError> {
+    let width = reader.number("image_encoder.trunk.embed_dim", 96)?;
+    let channels: [usize; 4] = reader.array("image_encoder.neck.backbone_channel_list", None)?;
+    if channels != [8, 4, 2, 1].map(|m| width.saturating_mul(m)) {
+        let reason = format!("is {channels:?}, which does not fit the trunk");
+        return Err(reader.error("image_encoder.neck.backbone_channel_list", reason));
+    }
+    let trunk = TrunkConfig::Hiera(HieraConfig {
+        embed_dim: width,
+        num_heads: reader.number("image_encoder.trunk.num_heads", 1)?,
+        stages: reader.array("image_encoder.trunk.stages", Some([2, 3, 16, 3]))?,
+        global_att_blocks: reader.list("image_encoder.trunk.global_att_blocks", &[12, 16, 20])?,
+        window_pos_embed_bkg_spatial_size: reader
+            .array("image_encoder.trunk.window_pos_embed_bkg_spatial_size", Some([14, 14]))?,
+        window_spec: reader.array("image_encoder.trunk.window_spec", Some([8, 4, 14, 7]))?,
+    });
+    let mut config = common::config(reader, Family::Sam2, trunk)?;
+    let version = if config.proj_tpos_enc_in_obj_ptrs { "2.1" } else { "2" };
+    config.variant = format!("custom SAM {version} ({} px, width {width})", config.image_size);
+    Ok(config)
+}
+
+/// A published model; `size` is one of [`SIZES`].
+pub(super) fn published(size: &str, v21: bool) -> Option<Config> {
+    let hiera = |embed_dim, num_heads, stages, global: [usize; 3], bkg, window_spec| HieraConfig {
+        embed_dim,
+        num_heads,
+        stages,
+        global_att_blocks: global.to_vec(),
+        window_pos_embed_bkg_spatial_size: [bkg, bkg],
+        window_spec,
+    };
+    let trunk = match size {
+        "tiny" => hiera(96, 1, [1, 2, 7, 2], [5, 7, 9], 7, [8, 4, 14, 7]),
+        "small" => hiera(96, 1, [1, 2, 11, 2], [7, 10, 13], 7, [8, 4, 14, 7]),
+        "base_plus" => hiera(112, 2, [2, 3, 16, 3], [12, 16, 20], 14, [8, 4, 14, 7]),
+        "large" => hiera(144, 2, [2, 6, 36, 4], [23, 33, 43], 7, [8, 4, 16, 8]),
+        _ => return None,
+    };
+    Some(Config {
+        family: Family::Sam2,
+        image_size: 1024,
+        samurai: SamuraiConfig::published(trunk.embed_dim),
+        trunk: TrunkConfig::Hiera(trunk),
+        d_model: 256,
+        mem_dim: 64,
+        memory_attention_layers: 4,
+        dim_feedforward: 2048,
+        num_maskmem: 7,
+        max_obj_ptrs_in_encoder: 16,
+        max_cond_frames_in_attn: None,
+        memory_temporal_stride_for_eval: 1,
+        only_obj_ptrs_in_the_past_for_eval: true,
+        no_obj_embed_spatial: v21,
+        proj_tpos_enc_in_obj_ptrs: v21,
+        variant: format!("SAM {} {}", if v21 { "2.1" } else { "2" }, size.replace('_', "-")),
+    })
+}
+
+/// All published models.
+pub(super) fn all_published() -> Vec<Config> {
+    SIZES.iter().flat_map(|size| [true, false].into_iter().filter_map(|v21| published(size, v21))).collect()
+}
+
+/// Whether tensors of these shapes are a checkpoint of this family.
+pub(super) fn has_marker(shapes: &Shapes) -> bool {
+    shapes.get(MARKER).is_some_and(|shape| matches!(shape[..], [_, _, PATCH, PATCH]))
+}
+
+/// The published model of a checkpoint without a configuration: that whose trunk has the same width and
+/// depth. Version 2.1 is the one with `no_obj_embed_spatial`.
+pub(super) fn identify(shapes: &Shapes) -> Result<Config, String> {
+    let width = shapes.get(MARKER).and_then(|shape| shape.first().copied()).unwrap_or(0);
+    let is_block =
+        |name: &&String| name.starts_with("image_encoder.trunk.blocks.") && name.ends_with(".norm1.weight");
+    let depth = shapes.keys().filter(is_block).count();
+    let v21 = shapes.contains_key("no_obj_embed_spatial");
+    let fits = |config: &Config| {
+        let TrunkConfig::Hiera(hiera) = &config.trunk;
+        hiera.embed_dim == width && hiera.stages.iter().sum::<usize>() == depth
+    };
+    let mut published = all_published().into_iter().filter(|config| config.no_obj_embed_spatial == v21);
+    published
+        .find(fits)
+        .ok_or_else(|| format!("no published model has a trunk of width {width} and depth {depth}"))
+}

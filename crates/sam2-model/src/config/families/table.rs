@@ -1,0 +1,47 @@
+//! The keys of a family's configurations.
+
+use std::collections::BTreeMap;
+
+use crate::config::reader::Reader;
+use crate::error::LoadError;
+
+/// Shapes of the tensors of a checkpoint, by Meta's names.
+pub(crate) type Shapes = BTreeMap<String, Vec<usize>>;
+
+/// Keys, by what a configuration may say about them.
+pub(super) struct KeyTable {
+    /// Sections with the class that they must be of, if they have a `_target_`. The package does not matter:
+    /// forks move classes.
+    pub classes: &'static [(&'static str, &'static str)],
+    /// Keys whose value is built into the code, with that value, which is also the default of Meta's classes.
+    pub fixed: &'static [(&'static str, &'static str)],
+    /// As `fixed`, but Meta's classes have another default or none, so that the key must be there.
+    pub required: &'static [(&'static str, &'static str)],
+    /// Keys of training, of initialisation, of tables that are computed at their size anyway, and of the
+    /// video predictor, which has options of its own. Sections and `_target_` are not listed.
+    pub ignored: &'static [&'static str],
+}
+
+impl KeyTable {
+    /// Index and class of the first of `classes` of which the configuration says another class.
+    pub fn other_class<'a>(&self, reader: &Reader<'a>) -> Result<Option<(usize, &'a str)>, LoadError> {
+        for (i, (section, class)) in self.classes.iter().enumerate() {
+            match reader.class(section)? {
+                Some(found) if found != *class => return Ok(Some((i, found))),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Fails if a key that is built into the code has another value.
+    pub fn check_fixed(&self, reader: &Reader) -> Result<(), LoadError> {
+        self.fixed.iter().try_for_each(|(key, expected)| reader.fixed(key, expected, false))?;
+        self.required.iter().try_for_each(|(key, expected)| reader.fixed(key, expected, true))
+    }
+
+    /// Whether a key has no effect on results.
+    pub fn ignores(&self, key: &str) -> bool {
+        self.ignored.contains(&key)
+    }
+}

@@ -1,0 +1,107 @@
+//! The configuration of a model.
+
+use super::samurai::SamuraiConfig;
+use super::trunk::{TrunkConfig, in_range};
+use crate::error::LoadError;
+
+/// A family of models: one way to name and to connect the parts of the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Family {
+    /// SAM 2 and SAM 2.1.
+    Sam2,
+}
+
+/// One model. Field names are those of Meta's YAML files.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The family that the model belongs to.
+    pub family: Family,
+    /// Side of the square that images are resized to, pixels.
+    pub image_size: usize,
+    /// Image encoder.
+    pub trunk: TrunkConfig,
+    /// Width of everything after the trunk.
+    pub d_model: usize,
+    /// Width of a spatial memory.
+    pub mem_dim: usize,
+    /// Layers of the memory attention.
+    pub memory_attention_layers: usize,
+    /// Hidden width of the memory attention's MLPs.
+    pub dim_feedforward: usize,
+    /// Spatial memories per object, the conditioning one included.
+    pub num_maskmem: usize,
+    /// Maximum number of object pointers per object.
+    pub max_obj_ptrs_in_encoder: usize,
+    /// Number of prompted frames that a frame attends to, the closest ones; 2 or more. `None`, Meta's −1, is
+    /// all.
+    pub max_cond_frames_in_attn: Option<usize>,
+    /// Distance in frames between the recent memories that a frame attends to, the last one aside; 1 or more.
+    pub memory_temporal_stride_for_eval: usize,
+    /// A frame attends to the object pointers of earlier prompted frames only (of later ones in reverse).
+    pub only_obj_ptrs_in_the_past_for_eval: bool,
+    /// 2.1: an embedding is added to the memories of frames without the object.
+    pub no_obj_embed_spatial: bool,
+    /// 2.1: object pointers carry their distance in time, projected.
+    pub proj_tpos_enc_in_obj_ptrs: bool,
+    /// Constants of the SAMURAI memory policy.
+    pub samurai: SamuraiConfig,
+    /// Name of the variant, such as `SAM 2.1 tiny`.
+    pub variant: String,
+}
+
+/// Ratio of the input to the feature map that memory and decoder work on.
+const BACKBONE_STRIDE: usize = 16;
+
+impl Config {
+    /// Side of the feature map that memory and decoder work on.
+    pub fn grid(&self) -> usize {
+        self.image_size / BACKBONE_STRIDE
+    }
+
+    /// Side of the decoder's mask logits.
+    pub fn low_res_size(&self) -> usize {
+        4 * self.grid()
+    }
+
+    /// What of the model appears in no tensor's shape, as text; see [`TrunkConfig::layout_text`].
+    pub(crate) fn layout_text(&self) -> String {
+        format!("{} {}", self.image_size, self.trunk.layout_text())
+    }
+
+    /// Fails, with Meta's name of the key, if a field is out of its range or does not fit the others.
+    pub(crate) fn check(&self, origin: &str) -> Result<(), LoadError> {
+        self.validate().map_err(|(key, reason)| LoadError::Config {
+            origin: origin.to_owned(),
+            key: key.to_owned(),
+            reason,
+        })
+    }
+
+    fn validate(&self) -> Result<(), (&'static str, String)> {
+        in_range(&[
+            ("image_size", 64, 4096, &[self.image_size]),
+            ("memory_attention.d_model", 32, 256, &[self.d_model]),
+            ("memory_encoder.out_dim", 4, 256, &[self.mem_dim]),
+            ("memory_attention.num_layers", 1, 64, &[self.memory_attention_layers]),
+            ("memory_attention.layer.dim_feedforward", 1, 65_536, &[self.dim_feedforward]),
+            ("num_maskmem", 1, 64, &[self.num_maskmem]),
+            ("max_obj_ptrs_in_encoder", 1, 1024, &[self.max_obj_ptrs_in_encoder]),
+            ("max_cond_frames_in_attn", 2, 1 << 20, self.max_cond_frames_in_attn.as_slice()),
+            ("memory_temporal_stride_for_eval", 1, 1024, &[self.memory_temporal_stride_for_eval]),
+        ])?;
+        if !self.image_size.is_multiple_of(64) {
+            return Err(("image_size", format!("{} is not a multiple of 64", self.image_size)));
+        }
+        let weight = self.samurai.kf_score_weight;
+        if !(0.0..=1.0).contains(&weight) {
+            return Err(("kf_score_weight", format!("is {weight}, expected a number in 0 ..= 1")));
+        }
+        self.trunk.validate(self.image_size)?;
+        if !self.d_model.is_multiple_of(32) || !self.d_model.is_multiple_of(self.mem_dim) {
+            let reason = format!("{} with a memory of {}", self.d_model, self.mem_dim);
+            return Err(("memory_attention.d_model", reason));
+        }
+        Ok(())
+    }
+}

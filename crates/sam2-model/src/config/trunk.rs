@@ -1,0 +1,146 @@
+//! Configurations of trunks, one struct per kind.
+
+/// The image encoder's trunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TrunkConfig {
+    /// SAM 2 and SAM 2.1.
+    Hiera(HieraConfig),
+}
+
+/// A Hiera trunk. Meta: `sam2/modeling/backbones/hieradet.py`, class `Hiera`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HieraConfig {
+    /// Channels of stage 1; every later stage doubles them.
+    pub embed_dim: usize,
+    /// Heads of stage 1; every later stage doubles them.
+    pub num_heads: usize,
+    /// Blocks per stage.
+    pub stages: [usize; 4],
+    /// Blocks that attend over the whole map.
+    pub global_att_blocks: Vec<usize>,
+    /// Size of the stored background position embedding.
+    pub window_pos_embed_bkg_spatial_size: [usize; 2],
+    /// Window side per stage.
+    pub window_spec: [usize; 4],
+}
+
+impl TrunkConfig {
+    /// Channels of the first map: the width by which models are named.
+    pub fn width(&self) -> usize {
+        match self {
+            Self::Hiera(hiera) => hiera.embed_dim,
+        }
+    }
+
+    /// What of the trunk appears in no tensor's shape (windows, heads) as text, for the fingerprint of a
+    /// model. Saved sessions and embeddings hold the fingerprint, so this text must not change.
+    pub(crate) fn layout_text(&self) -> String {
+        match self {
+            Self::Hiera(hiera) => hiera.layout_text(),
+        }
+    }
+
+    /// Fails, with Meta's name of the key, if a field is out of its range or does not fit the others.
+    pub(super) fn validate(&self, image_size: usize) -> Result<(), (&'static str, String)> {
+        match self {
+            Self::Hiera(hiera) => hiera.validate(image_size),
+        }
+    }
+}
+
+impl HieraConfig {
+    /// Channels of the four maps, finest first.
+    pub fn channels(&self) -> [usize; 4] {
+        [0, 1, 2, 3].map(|stage| self.embed_dim << stage)
+    }
+
+    /// The `Debug` text of the first release's struct `TrunkConfig`.
+    fn layout_text(&self) -> String {
+        let list = |numbers: &[usize]| {
+            let numbers: Vec<String> = numbers.iter().map(usize::to_string).collect();
+            format!("[{}]", numbers.join(", "))
+        };
+        format!(
+            "TrunkConfig {{ embed_dim: {}, num_heads: {}, stages: {}, global_att_blocks: {}, \
+             window_pos_embed_bkg_spatial_size: {}, window_spec: {} }}",
+            self.embed_dim,
+            self.num_heads,
+            list(&self.stages),
+            list(&self.global_att_blocks),
+            list(&self.window_pos_embed_bkg_spatial_size),
+            list(&self.window_spec),
+        )
+    }
+
+    fn validate(&self, image_size: usize) -> Result<(), (&'static str, String)> {
+        in_range(&[
+            ("image_encoder.trunk.embed_dim", 8, 2048, &[self.embed_dim]),
+            ("image_encoder.trunk.num_heads", 1, 64, &[self.num_heads]),
+            ("image_encoder.trunk.stages", 1, 64, &self.stages),
+            ("image_encoder.trunk.global_att_blocks", 0, 1023, &self.global_att_blocks),
+            (
+                "image_encoder.trunk.window_pos_embed_bkg_spatial_size",
+                1,
+                256,
+                &self.window_pos_embed_bkg_spatial_size,
+            ),
+            ("image_encoder.trunk.window_spec", 1, 64, &self.window_spec),
+        ])?;
+        let (width, heads) = (self.embed_dim, self.num_heads);
+        if !width.is_multiple_of(heads) || width / heads > kernels::gemm::KC {
+            let reason = format!("{heads} heads do not fit a width of {width}");
+            return Err(("image_encoder.trunk.num_heads", reason));
+        }
+        let [first, second, third, _] = self.stages;
+        let pooling = [first, first + second, first + second + third];
+        if let Some(block) = self.global_att_blocks.iter().find(|block| pooling.contains(block)) {
+            let reason = format!("block {block} pools its queries and cannot be global");
+            return Err(("image_encoder.trunk.global_att_blocks", reason));
+        }
+        let (patches, window) = (image_size / 4, self.window_spec[0]);
+        if !patches.is_multiple_of(window) {
+            let reason = format!("{window} does not divide the patch grid of {patches}");
+            return Err(("image_encoder.trunk.window_spec", reason));
+        }
+        if let Some(odd) = self.window_spec[..3].iter().find(|window| **window % 2 != 0) {
+            let reason = format!("{odd} is odd, so its queries cannot be pooled");
+            return Err(("image_encoder.trunk.window_spec", reason));
+        }
+        Ok(())
+    }
+}
+
+/// Fails for the first of `(key, least, most, values)` with a value outside `least ..= most`.
+pub(super) fn in_range(
+    limits: &[(&'static str, usize, usize, &[usize])],
+) -> Result<(), (&'static str, String)> {
+    for (key, least, most, values) in limits {
+        if let Some(value) = values.iter().find(|value| !(least..=most).contains(value)) {
+            return Err((key, format!("is {value}, expected a number in {least} ..= {most}")));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_layout_text_is_that_of_the_first_release() {
+        let tiny = HieraConfig {
+            embed_dim: 96,
+            num_heads: 1,
+            stages: [1, 2, 7, 2],
+            global_att_blocks: vec![5, 7, 9],
+            window_pos_embed_bkg_spatial_size: [7, 7],
+            window_spec: [8, 4, 14, 7],
+        };
+        assert_eq!(
+            TrunkConfig::Hiera(tiny).layout_text(),
+            "TrunkConfig { embed_dim: 96, num_heads: 1, stages: [1, 2, 7, 2], global_att_blocks: [5, 7, 9], \
+             window_pos_embed_bkg_spatial_size: [7, 7], window_spec: [8, 4, 14, 7] }"
+        );
+    }
+}
