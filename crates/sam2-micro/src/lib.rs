@@ -9,7 +9,7 @@
 //! let mut predictor = ImagePredictor::new(sam2_micro::model());
 //! predictor.set_image(&Frame::new(64, 64, vec![128; 64 * 64 * 3])?);
 //! assert_eq!(predictor.predict(&Points::click(32.0, 32.0).into())?.len(), 3);
-//! # Ok::<(), sam2_model::error::PromptError>(())
+//! # Ok::<(), sam2_model::error::ImageError>(())
 //! ```
 #![forbid(unsafe_code)]
 

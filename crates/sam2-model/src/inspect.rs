@@ -1,7 +1,9 @@
 //! The modules one by one, for the golden tests and for benches. Not part of the stable interface.
 
 use half::bf16;
+use kernels::Isa;
 
+use crate::error::LoadError;
 use crate::features::Features;
 use crate::heads::HeadOutput;
 use crate::mask_decoder::Gate;
@@ -10,12 +12,15 @@ use crate::memory::encoder::MaskInput;
 use crate::memory::policy::{Kalman, MemoryPolicyKind};
 use crate::memory::tokens::{MemoryTokens, Place};
 use crate::model::Model;
+use crate::nn::{SqueezeExcite, load_conv_bn};
+use crate::precision::Precision;
 use crate::predictor::video::{VideoOptions, VideoPredictor};
 use crate::prompt_encoder::ModelPoint;
 use crate::scores::argmax;
 use crate::shared_frame::SharedFrame;
 use crate::tap::{NoTap, Tap};
 use crate::types::Frame;
+use crate::weights::{Checkpoint, Loader};
 use crate::workspace::{Run, Workspace};
 
 /// A stored output of one frame, for [`memory_tokens`] and [`track`].
@@ -80,6 +85,27 @@ pub fn trunk_block(
     let mut workspace = Workspace::default();
     let mut run = model.run(&mut workspace, tap);
     model.image_encoder.trunk.block(index).forward(&mut run, x.into(), size, index).0.to_vec()
+}
+
+/// A convolution and its batch norm, the tensors `c` and `bn` of a safetensors file, as one: weight and bias.
+///
+/// # Errors
+/// If a tensor is absent or has another shape than `shape`, `[out, in, k, k]`, requires.
+pub fn conv_bn(bytes: &[u8], shape: [usize; 4]) -> Result<(Vec<f32>, Vec<f32>), LoadError> {
+    let checkpoint = Checkpoint::parse(bytes, "conv_bn")?;
+    load_conv_bn(&Loader::new(&checkpoint, Isa::best(), Precision::F32), shape)
+}
+
+/// Squeeze and excitation of `x`, `(N, channels)`, in place, with the tensors `fc1` and `fc2` of a
+/// safetensors file.
+///
+/// # Errors
+/// If a tensor is absent or has another shape.
+pub fn squeeze_excite(bytes: &[u8], reduced: usize, channels: usize, x: &mut [f32]) -> Result<(), LoadError> {
+    let checkpoint = Checkpoint::parse(bytes, "squeeze_excite")?;
+    let loader = Loader::new(&checkpoint, Isa::best(), Precision::F32);
+    SqueezeExcite::load(&loader, channels, reduced)?.forward(Isa::best(), x);
+    Ok(())
 }
 
 fn model_points(points: &[(f32, f32, i32)]) -> Vec<ModelPoint> {

@@ -54,10 +54,9 @@
 //! # Threads
 //!
 //! Work runs in the current [rayon](https://docs.rs/rayon) pool; results are the same bits for any number of
-//! threads.
-//! [`Model`] is immutable and shared behind an `Arc`. [`ImagePredictor::predict`] takes `&self`, so several threads can
-//! decode prompts about one picture. [`VideoPredictor`] and [`Tracker`] are `Send` and belong to one thread
-//! at a time.
+//! threads. [`Model`] is immutable and shared behind an `Arc`. [`ImagePredictor::predict`] takes `&self`, so
+//! several threads can decode prompts about one picture. [`VideoPredictor`] and [`Tracker`] are `Send` and
+//! belong to one thread at a time.
 //!
 //! # Memory
 //!
@@ -99,6 +98,7 @@ pub mod types;
 mod weights;
 mod workspace;
 
+#[cfg(feature = "inspect")]
 #[doc(hidden)]
 pub mod inspect;
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use sam2_model::error::PromptError;
+use sam2_model::error::VideoError;
 use sam2_model::video::{Direction, FrameOutput, MemoryPolicyKind, Retention, VideoInfo, VideoOptions};
 use sam2_model::{Frame, Model, Points, Tracker, VideoPredictor};
 use sam2_tests::micro::model;
@@ -166,7 +166,7 @@ fn a_stream_gives_the_masks_of_a_clip_and_can_be_interrupted() {
     whole.add_points(2, &frame(2), 1, &Points::click(80.0, 70.0)).expect("a valid click");
     let mut stream =
         Tracker::new(Arc::clone(&model), SIZE.0, SIZE.1, VideoOptions::default()).expect("a stream");
-    assert!(matches!(stream.add_points(1, &Points::click(1.0, 1.0)), Err(PromptError::NoFrame)));
+    assert!(matches!(stream.add_points(1, &Points::click(1.0, 1.0)), Err(VideoError::NoFrame)));
     for f in 0..24 {
         let mut output = stream.push(&frame(f)).expect("a valid frame");
         if f == 2 {
@@ -199,17 +199,17 @@ fn a_stream_gives_the_masks_of_a_clip_and_can_be_interrupted() {
 fn calls_out_of_order_are_refused() {
     let model = model();
     let mut predictor = predictor(&model, VideoOptions::default());
-    assert!(matches!(predictor.begin(None, None, Direction::Forward), Err(PromptError::NoObject)));
+    assert!(matches!(predictor.begin(None, None, Direction::Forward), Err(VideoError::NoObject)));
     predictor.add_points(3, &frame(3), 1, &Points::click(80.0, 70.0)).expect("a valid click");
     let late_box = predictor.add_more_points(3, &frame(3), 1, &Points::bbox(1.0, 1.0, 9.0, 9.0));
-    assert!(matches!(late_box, Err(PromptError::LateBox)));
+    assert!(matches!(late_box, Err(VideoError::LateBox)));
     let past_the_end = predictor.begin(Some(FRAMES), None, Direction::Forward);
-    assert!(matches!(past_the_end, Err(PromptError::FrameIndex { .. })));
+    assert!(matches!(past_the_end, Err(VideoError::FrameIndex { .. })));
     assert!(predictor.begin(None, Some(2), Direction::Reverse).expect("a pass").eq([3, 2, 1]));
     let skipped = predictor.track_frame(2, &frame(2));
-    assert!(matches!(skipped, Err(PromptError::FrameOrder { expected: 3, found: 2 })));
+    assert!(matches!(skipped, Err(VideoError::FrameOrder { expected: 3, found: 2 })));
     assert!(predictor.clear_prompts(3, 1) && !predictor.clear_prompts(3, 9));
-    assert!(matches!(predictor.begin(None, None, Direction::Forward), Err(PromptError::Unprompted(1))));
+    assert!(matches!(predictor.begin(None, None, Direction::Forward), Err(VideoError::Unprompted(1))));
     assert!(predictor.remove_object(1) && predictor.object_ids().is_empty());
     let endless = VideoInfo { width: SIZE.0, height: SIZE.1, num_frames: usize::MAX };
     let mut predictor =
@@ -219,5 +219,5 @@ fn calls_out_of_order_are_refused() {
     assert!(pass.take(2).eq([3, 4]), "a pass without an end");
     let options = VideoOptions::default().max_cond_frames_in_attn(1);
     let info = VideoInfo { width: 9, height: 9, num_frames: 1 };
-    assert!(matches!(VideoPredictor::new(model, info, options), Err(PromptError::TooFewFrames(1))));
+    assert!(matches!(VideoPredictor::new(model, info, options), Err(VideoError::TooFewFrames(1))));
 }

@@ -2,7 +2,7 @@
 //! pixel.
 
 use sam2_model::automatic::{AutomaticMaskGenerator, AutomaticOptions};
-use sam2_model::error::PromptError;
+use sam2_model::error::ImageError;
 use sam2_model::{Frame, ImagePredictor, Mask};
 use sam2_tests::clips;
 use sam2_tests::micro::{self, asset};
@@ -125,7 +125,7 @@ fn an_encoded_image_gives_the_same_masks() {
     let embedding = ImagePredictor::new(model.clone()).encode(&image);
     assert_eq!(generator.generate_encoded(&embedding, |_, _| ()).expect("no crops"), expected);
     let mut generator = AutomaticMaskGenerator::new(model, crops).expect("valid parameters");
-    assert_eq!(generator.generate_encoded(&embedding, |_, _| ()), Err(PromptError::CropsOfEmbedding));
+    assert_eq!(generator.generate_encoded(&embedding, |_, _| ()), Err(ImageError::CropsOfEmbedding));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Every input and option of the image predictor against Meta's, with the embedded model on the bundled clip.
 
-use sam2_model::error::{EmbeddingError, PromptError};
+use sam2_model::error::{EmbeddingError, ImageError, PromptError};
 use sam2_model::image::{ImageBatch, ImageOptions, ImagePrompt, Multimask, Prediction};
 use sam2_model::{Frame, ImagePredictor, Model, Points};
 use sam2_tests::golden::Golden;
@@ -164,7 +164,7 @@ fn embeddings_of_another_model_and_damaged_ones_are_refused() {
     let error = ImagePredictor::new(other.clone()).load_embeddings(&path);
     assert!(matches!(error, Err(EmbeddingError::OtherModel { .. })), "{error:?}");
     let embedding = predictor.embedding().expect("it is set").clone();
-    assert_eq!(ImagePredictor::new(other).set_embedding(embedding), Err(PromptError::OtherModel));
+    assert_eq!(ImagePredictor::new(other).set_embedding(embedding), Err(ImageError::OtherModel));
 
     let whole = std::fs::read(&path).expect("it is there");
     let refused = |bytes: &[u8]| {
@@ -190,14 +190,14 @@ fn embeddings_of_another_model_and_damaged_ones_are_refused() {
 fn an_invalid_prompt_refuses_the_whole_batch() {
     let mut predictor = ImagePredictor::new(model());
     let click: ImagePrompt = Points::click(5.0, 5.0).into();
-    assert!(matches!(predictor.predict_batch(std::slice::from_ref(&click)), Err(PromptError::NoImage)));
+    assert!(matches!(predictor.predict_batch(std::slice::from_ref(&click)), Err(ImageError::NoImage)));
     predictor.set_image(&frame(0));
     assert!(predictor.predict_batch(&[]).expect("nothing to do").is_empty());
     let error = predictor.predict_batch(&[click, Points::click(5.0, 999.0).into()]);
-    assert!(matches!(error, Err(PromptError::OutsideImage { .. })));
+    assert!(matches!(error, Err(ImageError::Prompt(PromptError::OutsideImage { .. }))));
     let batch = ImageBatch::new(model(), ImageOptions::default(), [&frame(0)]).expect("default options");
     let error = batch.predict_all(&[]);
-    assert!(matches!(error, Err(PromptError::BatchSize { images: 1, prompts: 0 })));
+    assert!(matches!(error, Err(ImageError::BatchSize { images: 1, prompts: 0 })));
     let options = ImageOptions::default().mask_threshold(f32::NAN);
     assert!(ImagePredictor::with_options(model(), options).is_err());
 }

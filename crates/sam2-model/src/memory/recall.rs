@@ -67,6 +67,7 @@ impl Recall {
     }
 
     /// Position encoding of one spatial memory, `(tokens, m)`.
+    #[cfg(feature = "inspect")]
     pub fn position(&self) -> &[f32] {
         &self.position
     }

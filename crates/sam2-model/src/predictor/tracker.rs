@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::video::{FrameOutput, VideoInfo, VideoOptions, VideoPredictor};
-use crate::error::{PromptError, SessionError};
+use crate::error::{SessionError, VideoError};
 use crate::model::Model;
 use crate::types::{Frame, FrameView, Mask, Points};
 
@@ -46,7 +46,7 @@ impl Tracker {
         width: usize,
         height: usize,
         options: VideoOptions,
-    ) -> Result<Self, PromptError> {
+    ) -> Result<Self, VideoError> {
         let info = VideoInfo { width, height, num_frames: usize::MAX };
         Ok(Self { predictor: VideoPredictor::new(model, info, options)?, last: None, frames: 0 })
     }
@@ -67,7 +67,7 @@ impl Tracker {
     /// # Errors
     /// If the frame is of another size, or an object's prompts were all taken back; the frame then does not
     /// count.
-    pub fn push<'f>(&mut self, frame: impl Into<FrameView<'f>>) -> Result<FrameOutput, PromptError> {
+    pub fn push<'f>(&mut self, frame: impl Into<FrameView<'f>>) -> Result<FrameOutput, VideoError> {
         let (frame_idx, frame) = (self.frames, frame.into());
         let output = if self.predictor.object_ids().is_empty() {
             self.predictor.check(frame_idx, frame)?;
@@ -88,7 +88,7 @@ impl Tracker {
     ///
     /// # Errors
     /// If no frame was given, or the prompt is empty, off the image or malformed.
-    pub fn add_points(&mut self, obj_id: u32, points: &Points) -> Result<FrameOutput, PromptError> {
+    pub fn add_points(&mut self, obj_id: u32, points: &Points) -> Result<FrameOutput, VideoError> {
         let (frame_idx, frame) = current(&self.last, self.frames)?;
         self.predictor.add_points(frame_idx, frame, obj_id, points)
     }
@@ -97,7 +97,7 @@ impl Tracker {
     ///
     /// # Errors
     /// As [`Self::add_points`], and if there is a box.
-    pub fn add_more_points(&mut self, obj_id: u32, points: &Points) -> Result<FrameOutput, PromptError> {
+    pub fn add_more_points(&mut self, obj_id: u32, points: &Points) -> Result<FrameOutput, VideoError> {
         let (frame_idx, frame) = current(&self.last, self.frames)?;
         self.predictor.add_more_points(frame_idx, frame, obj_id, points)
     }
@@ -106,7 +106,7 @@ impl Tracker {
     ///
     /// # Errors
     /// If no frame was given.
-    pub fn add_mask(&mut self, obj_id: u32, mask: &Mask) -> Result<FrameOutput, PromptError> {
+    pub fn add_mask(&mut self, obj_id: u32, mask: &Mask) -> Result<FrameOutput, VideoError> {
         let (frame_idx, frame) = current(&self.last, self.frames)?;
         self.predictor.add_mask(frame_idx, frame, obj_id, mask)
     }
@@ -154,7 +154,7 @@ impl Tracker {
 }
 
 /// The frame that was given last, and its index.
-fn current(last: &Option<Frame>, frames: usize) -> Result<(usize, &Frame), PromptError> {
-    let frame_idx = frames.checked_sub(1).ok_or(PromptError::NoFrame)?;
-    Ok((frame_idx, last.as_ref().ok_or(PromptError::NoFrame)?))
+fn current(last: &Option<Frame>, frames: usize) -> Result<(usize, &Frame), VideoError> {
+    let frame_idx = frames.checked_sub(1).ok_or(VideoError::NoFrame)?;
+    Ok((frame_idx, last.as_ref().ok_or(VideoError::NoFrame)?))
 }

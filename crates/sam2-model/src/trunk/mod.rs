@@ -2,6 +2,7 @@
 
 mod hiera;
 
+#[cfg(feature = "inspect")]
 pub(crate) use hiera::Block;
 use hiera::Hiera;
 
@@ -45,6 +46,7 @@ impl Trunk {
     }
 
     /// Block `index`, for tests.
+    #[cfg(feature = "inspect")]
     pub fn block(&self, index: usize) -> &Block {
         match self {
             Self::Hiera(hiera) => &hiera.blocks[index],

@@ -1,7 +1,7 @@
 //! A picture that owns its pixels.
 
 use super::frame_view::FrameView;
-use crate::error::PromptError;
+use crate::error::ImageError;
 
 /// An RGB image, 8 bits per channel, row-major. [`FrameView`] borrows pixels instead, in other formats too.
 ///
@@ -10,7 +10,7 @@ use crate::error::PromptError;
 ///
 /// let frame = Frame::new(2, 1, vec![255, 0, 0, 0, 0, 255])?; // a red pixel and a blue one
 /// assert_eq!((frame.width(), frame.height()), (2, 1));
-/// # Ok::<(), sam2_model::error::PromptError>(())
+/// # Ok::<(), sam2_model::error::ImageError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
@@ -24,10 +24,10 @@ impl Frame {
     ///
     /// # Errors
     /// If `rgb` has another length, or there is no pixel.
-    pub fn new(width: usize, height: usize, rgb: Vec<u8>) -> Result<Self, PromptError> {
+    pub fn new(width: usize, height: usize, rgb: Vec<u8>) -> Result<Self, ImageError> {
         let expected = width.saturating_mul(height).saturating_mul(3);
         if expected == 0 || rgb.len() != expected {
-            return Err(PromptError::FrameSize { width, height, format: "RGB", expected, found: rgb.len() });
+            return Err(ImageError::FrameSize { width, height, format: "RGB", expected, found: rgb.len() });
         }
         Ok(Self { width, height, rgb })
     }

@@ -1,7 +1,7 @@
 //! Pixels that the caller owns: cameras, OpenCV, C and NumPy hand over rows with a stride, often as BGR.
 
 use super::Frame;
-use crate::error::PromptError;
+use crate::error::ImageError;
 
 /// Order and number of the 8-bit channels of a pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl PixelFormat {
 /// let bytes = [0_u8; 16];
 /// let view = FrameView::with_stride(&bytes, 2, 2, 8, PixelFormat::Bgr8)?;
 /// assert_eq!((view.width(), view.height(), view.stride()), (2, 2, 8));
-/// # Ok::<(), sam2_model::error::PromptError>(())
+/// # Ok::<(), sam2_model::error::ImageError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameView<'a> {
@@ -90,17 +90,12 @@ impl<'a> FrameView<'a> {
     ///
     /// # Errors
     /// If `data` has another length, or there is no pixel.
-    pub fn new(
-        data: &'a [u8],
-        width: usize,
-        height: usize,
-        format: PixelFormat,
-    ) -> Result<Self, PromptError> {
+    pub fn new(data: &'a [u8], width: usize, height: usize, format: PixelFormat) -> Result<Self, ImageError> {
         let stride = width.saturating_mul(format.bytes());
         let expected = stride.saturating_mul(height);
         if expected == 0 || data.len() != expected {
             let (format, found) = (format.name(), data.len());
-            return Err(PromptError::FrameSize { width, height, format, expected, found });
+            return Err(ImageError::FrameSize { width, height, format, expected, found });
         }
         Ok(Self { data, width, height, stride, format })
     }
@@ -115,10 +110,10 @@ impl<'a> FrameView<'a> {
         height: usize,
         stride: usize,
         format: PixelFormat,
-    ) -> Result<Self, PromptError> {
+    ) -> Result<Self, ImageError> {
         let row = width.saturating_mul(format.bytes());
         if stride < row {
-            return Err(PromptError::FrameStride {
+            return Err(ImageError::FrameStride {
                 width,
                 format: format.name(),
                 expected: row,
@@ -128,7 +123,7 @@ impl<'a> FrameView<'a> {
         let expected = stride.saturating_mul(height.saturating_sub(1)).saturating_add(row);
         if row == 0 || height == 0 || data.len() < expected {
             let (format, found) = (format.name(), data.len());
-            return Err(PromptError::FrameSize { width, height, format, expected, found });
+            return Err(ImageError::FrameSize { width, height, format, expected, found });
         }
         Ok(Self { data, width, height, stride, format })
     }

@@ -62,6 +62,12 @@ impl<'c> Loader<'c> {
         self.checkpoint.read(&self.path_of(name), shape)
     }
 
+    /// Counts a tensor as read that no forward pass uses.
+    #[cfg(any(test, feature = "inspect"))]
+    pub fn ignore(&self, name: &str) {
+        self.checkpoint.ignore(&self.path_of(name));
+    }
+
     /// `weight` and `bias` of a linear layer, `[out, in]` and `[out]`.
     pub fn linear(&self, out: usize, input: usize) -> Result<(Values<'c>, Vec<f32>), LoadError> {
         Ok((self.values("weight", &[out, input])?, self.tensor("bias", &[out])?))

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::error::LoadError;
 use crate::memory::tokens::MemoryTokens;
 use crate::nn::LayerNorm;
-use crate::nn::position::{sine_2d, sine_axis};
+use crate::nn::position::sine_axis;
 use crate::weights::Loader;
 use crate::workspace::{Buffer, Run};
 use layer::{EPS, Layer};
@@ -65,8 +65,9 @@ impl MemoryAttention {
     }
 
     /// The encoding of the grid's positions, `[grid, grid, D]`.
+    #[cfg(feature = "inspect")]
     pub fn position(&self) -> Vec<f32> {
-        sine_2d(self.grid, self.norm.weight.len())
+        crate::nn::position::sine_2d(self.grid, self.norm.weight.len())
     }
 
     /// The part that does not depend on the object. `level2`, `[grid, grid, D]`, are the raw features of the

@@ -14,6 +14,7 @@ use std::str::FromStr;
 
 pub(crate) use candidates::{Candidates, HypothesisMasks, Selection};
 pub(crate) use interface::MemoryPolicy;
+#[cfg(feature = "inspect")]
 pub(crate) use kalman::Kalman;
 use serde::{Deserialize, Serialize};
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use kernels::parallel;
 
 use super::image::{ImageEmbedding, ImagePredictor, ImagePrompt, Multimask, Prediction};
-use crate::error::PromptError;
+use crate::error::ImageError;
 use crate::model::Model;
 use crate::scores::stability_score;
 use crate::types::{FrameView, Mask, Points, Rle, setters};
@@ -164,9 +164,9 @@ impl AutomaticMaskGenerator {
     ///
     /// # Errors
     /// If there is no point to click on, or a parameter is not a number.
-    pub fn new(model: Arc<Model>, options: AutomaticOptions) -> Result<Self, PromptError> {
+    pub fn new(model: Arc<Model>, options: AutomaticOptions) -> Result<Self, ImageError> {
         if !options.valid() {
-            return Err(PromptError::BadSearch);
+            return Err(ImageError::BadSearch);
         }
         Ok(Self { predictor: ImagePredictor::new(model), options })
     }
@@ -180,7 +180,7 @@ impl AutomaticMaskGenerator {
         &mut self,
         image: impl Into<FrameView<'f>>,
         mut progress: impl FnMut(usize, usize),
-    ) -> Result<Vec<MaskRecord>, PromptError> {
+    ) -> Result<Vec<MaskRecord>, ImageError> {
         let image = image.into();
         let size = (image.width(), image.height());
         let crops = crops::boxes(size, self.options.crop_n_layers, self.options.crop_overlap_ratio);
@@ -213,9 +213,9 @@ impl AutomaticMaskGenerator {
         &mut self,
         image: &Arc<ImageEmbedding>,
         mut progress: impl FnMut(usize, usize),
-    ) -> Result<Vec<MaskRecord>, PromptError> {
+    ) -> Result<Vec<MaskRecord>, ImageError> {
         if self.options.crop_n_layers > 0 {
-            return Err(PromptError::CropsOfEmbedding);
+            return Err(ImageError::CropsOfEmbedding);
         }
         self.predictor.set_embedding(Arc::clone(image))?;
         let size = (image.width(), image.height());
@@ -246,7 +246,7 @@ impl AutomaticMaskGenerator {
         crop: CropBox,
         grid: &[[f64; 2]],
         mut tick: impl FnMut(usize),
-    ) -> Result<Vec<Candidate>, PromptError> {
+    ) -> Result<Vec<Candidate>, ImageError> {
         let (width, height) = crop.size();
         let mut found = Vec::new();
         for batch in grid.chunks(self.options.points_per_batch) {
@@ -269,7 +269,7 @@ impl AutomaticMaskGenerator {
         point: [f32; 2],
         crop: CropBox,
         size: (usize, usize),
-    ) -> Result<Vec<Candidate>, PromptError> {
+    ) -> Result<Vec<Candidate>, ImageError> {
         let multimask = if self.options.multimask_output { Multimask::Three } else { Multimask::One };
         let prompt = ImagePrompt::from(Points::click(point[0], point[1])).multimask(multimask);
         // Refinement needs every mask, else those that cannot pass are not even formed.
@@ -290,7 +290,7 @@ impl AutomaticMaskGenerator {
         prompt: &ImagePrompt,
         prediction: &Prediction,
         k: usize,
-    ) -> Result<Option<Prediction>, PromptError> {
+    ) -> Result<Option<Prediction>, ImageError> {
         let logits = prediction.low_res_mask(k).to_vec();
         let prompt = prompt.clone().mask_logits(logits).multimask(Multimask::One);
         self.predictor.predict_above(&prompt, f32::NEG_INFINITY)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{ImageEmbedding, ImageOptions, ImagePredictor, ImagePrompt, Prediction};
-use crate::error::PromptError;
+use crate::error::ImageError;
 use crate::model::Model;
 use crate::types::FrameView;
 
@@ -24,7 +24,7 @@ impl ImageBatch {
         model: Arc<Model>,
         options: ImageOptions,
         images: impl IntoIterator<Item = F>,
-    ) -> Result<Self, PromptError> {
+    ) -> Result<Self, ImageError> {
         let predictor = ImagePredictor::with_options(model, options)?;
         let images = images.into_iter().map(|image| predictor.encode(image)).collect();
         Ok(Self { predictor, images })
@@ -42,7 +42,7 @@ impl ImageBatch {
     ///
     /// # Panics
     /// If there is no image `index`.
-    pub fn predict(&self, index: usize, prompts: &[ImagePrompt]) -> Result<Vec<Prediction>, PromptError> {
+    pub fn predict(&self, index: usize, prompts: &[ImagePrompt]) -> Result<Vec<Prediction>, ImageError> {
         self.predictor.batch(&self.images[index], prompts)
     }
 
@@ -50,10 +50,10 @@ impl ImageBatch {
     ///
     /// # Errors
     /// If there are not as many lists of prompts as images, or as [`Self::predict`].
-    pub fn predict_all(&self, prompts: &[Vec<ImagePrompt>]) -> Result<Vec<Vec<Prediction>>, PromptError> {
+    pub fn predict_all(&self, prompts: &[Vec<ImagePrompt>]) -> Result<Vec<Vec<Prediction>>, ImageError> {
         let images = self.images.len();
         if prompts.len() != images {
-            return Err(PromptError::BatchSize { images, prompts: prompts.len() });
+            return Err(ImageError::BatchSize { images, prompts: prompts.len() });
         }
         (0..images).map(|i| self.predict(i, &prompts[i])).collect()
     }

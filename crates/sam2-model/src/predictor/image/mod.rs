@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kernels::parallel;
 
-use crate::error::{EmbeddingError, PromptError};
+use crate::error::{EmbeddingError, ImageError, PromptError};
 use crate::mask_decoder::Gate;
 use crate::model::Model;
 use crate::prompt_encoder::ModelPoint;
@@ -49,7 +49,8 @@ setters! { ImageOptions { mask_threshold: f32, max_hole_area: usize, max_sprinkl
 /// Number of masks that answer a prompt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Multimask {
-    /// [`Self::Three`] for one click without box or mask, which may mean a part or the whole, else [`Self::One`].
+    /// [`Self::Three`] for one click without box or mask, which may mean a part or the whole, else
+    /// [`Self::One`].
     #[default]
     Auto,
     /// Three candidates of different sizes. Meta: `multimask_output=True`.
@@ -153,9 +154,9 @@ impl ImagePredictor {
     ///
     /// # Errors
     /// If the threshold is not a finite number.
-    pub fn with_options(model: Arc<Model>, options: ImageOptions) -> Result<Self, PromptError> {
+    pub fn with_options(model: Arc<Model>, options: ImageOptions) -> Result<Self, ImageError> {
         if !options.mask_threshold.is_finite() {
-            return Err(PromptError::BadThreshold(options.mask_threshold));
+            return Err(ImageError::BadThreshold(options.mask_threshold));
         }
         Ok(Self { options, ..Self::new(model) })
     }
@@ -207,7 +208,7 @@ impl ImagePredictor {
     ///
     /// # Errors
     /// If another model encoded it.
-    pub fn set_embedding(&mut self, embedding: Arc<ImageEmbedding>) -> Result<(), PromptError> {
+    pub fn set_embedding(&mut self, embedding: Arc<ImageEmbedding>) -> Result<(), ImageError> {
         self.check_embedding(&embedding)?;
         self.image = Some(embedding);
         Ok(())
@@ -237,7 +238,7 @@ impl ImagePredictor {
     ///
     /// # Errors
     /// If no image was set, or the prompt is empty, off the image or malformed.
-    pub fn predict(&self, prompt: &ImagePrompt) -> Result<Prediction, PromptError> {
+    pub fn predict(&self, prompt: &ImagePrompt) -> Result<Prediction, ImageError> {
         self.predict_tapped(prompt, &mut NoTap)
     }
 
@@ -245,26 +246,22 @@ impl ImagePredictor {
     ///
     /// # Errors
     /// As [`Self::predict`], and if another model encoded the image.
-    pub fn predict_on(
-        &self,
-        image: &ImageEmbedding,
-        prompt: &ImagePrompt,
-    ) -> Result<Prediction, PromptError> {
+    pub fn predict_on(&self, image: &ImageEmbedding, prompt: &ImagePrompt) -> Result<Prediction, ImageError> {
         self.check_embedding(image)?;
         Ok(self.decode(image, prompt, &Gate::default(), &mut NoTap)?.expect(ALWAYS_DECODED))
     }
 
-    /// [`Self::predict`] for several prompts about the image, for instance [`ImagePrompt::boxes`]; they are decoded in
-    /// parallel.
+    /// [`Self::predict`] for several prompts about the image, for instance [`ImagePrompt::boxes`]; they are
+    /// decoded in parallel.
     ///
     /// # Errors
     /// As [`Self::predict`], for the first prompt that cannot be used; all are checked before the first is
     /// decoded.
-    pub fn predict_batch(&self, prompts: &[ImagePrompt]) -> Result<Vec<Prediction>, PromptError> {
+    pub fn predict_batch(&self, prompts: &[ImagePrompt]) -> Result<Vec<Prediction>, ImageError> {
         self.batch(self.image()?, prompts)
     }
 
-    fn batch(&self, image: &ImageEmbedding, prompts: &[ImagePrompt]) -> Result<Vec<Prediction>, PromptError> {
+    fn batch(&self, image: &ImageEmbedding, prompts: &[ImagePrompt]) -> Result<Vec<Prediction>, ImageError> {
         prompts.iter().try_for_each(|prompt| self.check(image, prompt).map(drop))?;
         let answer = |i: usize| self.decode(image, &prompts[i], &Gate::default(), &mut NoTap);
         let predictions = parallel::map_large(prompts.len(), answer);
@@ -275,7 +272,7 @@ impl ImagePredictor {
     ///
     /// # Errors
     /// As [`Self::predict`].
-    pub fn predict_tapped(&self, prompt: &ImagePrompt, tap: &mut dyn Tap) -> Result<Prediction, PromptError> {
+    pub fn predict_tapped(&self, prompt: &ImagePrompt, tap: &mut dyn Tap) -> Result<Prediction, ImageError> {
         Ok(self.decode(self.image()?, prompt, &Gate::default(), tap)?.expect(ALWAYS_DECODED))
     }
 
@@ -284,32 +281,33 @@ impl ImagePredictor {
         &self,
         prompt: &ImagePrompt,
         least_iou: f32,
-    ) -> Result<Option<Prediction>, PromptError> {
+    ) -> Result<Option<Prediction>, ImageError> {
         self.decode(self.image()?, prompt, &Gate { least_iou, ..Gate::default() }, &mut NoTap)
     }
 
-    fn image(&self) -> Result<&ImageEmbedding, PromptError> {
-        self.image.as_deref().ok_or(PromptError::NoImage)
+    fn image(&self) -> Result<&ImageEmbedding, ImageError> {
+        self.image.as_deref().ok_or(ImageError::NoImage)
     }
 
-    fn check_embedding(&self, image: &ImageEmbedding) -> Result<(), PromptError> {
-        if image.fingerprint == self.model.fingerprint() { Ok(()) } else { Err(PromptError::OtherModel) }
+    fn check_embedding(&self, image: &ImageEmbedding) -> Result<(), ImageError> {
+        if image.fingerprint == self.model.fingerprint() { Ok(()) } else { Err(ImageError::OtherModel) }
     }
 
     /// The points of a prompt as the prompt encoder takes them, if the prompt can be used.
-    fn check(&self, image: &ImageEmbedding, prompt: &ImagePrompt) -> Result<Vec<ModelPoint>, PromptError> {
+    fn check(&self, image: &ImageEmbedding, prompt: &ImagePrompt) -> Result<Vec<ModelPoint>, ImageError> {
         if prompt.points.is_empty() && prompt.mask_logits.is_none() {
-            return Err(PromptError::Empty);
+            return Err(PromptError::Empty.into());
         }
         if let Some(logits) = &prompt.mask_logits {
             let (side, found) = (self.model.low_res_size(), logits.len());
             if found != side * side {
                 return Err(PromptError::BadMaskLogits(format!(
                     "needs {side}x{side} logits, got {found} values"
-                )));
+                ))
+                .into());
             }
             if !logits.iter().all(|x| x.is_finite()) {
-                return Err(PromptError::BadMaskLogits("the logits are not all finite numbers".into()));
+                return Err(PromptError::BadMaskLogits("the logits are not all finite numbers".into()).into());
             }
         }
         let mut points =
@@ -326,7 +324,7 @@ impl ImagePredictor {
         prompt: &ImagePrompt,
         gate: &Gate,
         tap: &mut dyn Tap,
-    ) -> Result<Option<Prediction>, PromptError> {
+    ) -> Result<Option<Prediction>, ImageError> {
         let points = self.check(image, prompt)?;
         let model = &self.model;
         let mask = prompt.mask_logits.as_deref();

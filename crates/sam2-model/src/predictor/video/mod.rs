@@ -5,6 +5,8 @@
 //! nothing is kept but the features of the last one, while prompting of two; of every object, what a later
 //! frame can still read.
 
+#[cfg(feature = "inspect")]
+mod inspect;
 mod objects;
 mod options;
 mod output;
@@ -17,9 +19,9 @@ use std::sync::Arc;
 pub use options::{Retention, VideoInfo, VideoOptions};
 pub use output::{FrameOutput, ObjectEvent, ObjectOutput};
 
-use crate::error::PromptError;
+use crate::error::{PromptError, VideoError};
 use crate::features::Features;
-use crate::memory::bank::{Direction, RecallContext, SpatialMemory, StoredOutput};
+use crate::memory::bank::Direction;
 use crate::model::Model;
 use crate::prompt_encoder::ModelPoint;
 use crate::shared_frame::SharedFrame;
@@ -91,12 +93,12 @@ impl VideoPredictor {
     ///
     /// # Errors
     /// If the video has no frame or no pixel, or an option is out of range.
-    pub fn new(model: Arc<Model>, info: VideoInfo, options: VideoOptions) -> Result<Self, PromptError> {
+    pub fn new(model: Arc<Model>, info: VideoInfo, options: VideoOptions) -> Result<Self, VideoError> {
         if info.width == 0 || info.height == 0 || info.num_frames == 0 {
-            return Err(PromptError::EmptyVideo);
+            return Err(VideoError::EmptyVideo);
         }
         if let Some(max) = options.max_cond_frames_in_attn.filter(|&max| max < 2) {
-            return Err(PromptError::TooFewFrames(max));
+            return Err(VideoError::TooFewFrames(max));
         }
         let (workspace, objects, cache, pending, direction, next) = Default::default();
         Ok(Self { model, info, options, workspace, objects, cache, pending, direction, next })
@@ -135,7 +137,7 @@ impl VideoPredictor {
         frame: impl Into<FrameView<'f>>,
         obj_id: u32,
         points: &Points,
-    ) -> Result<FrameOutput, PromptError> {
+    ) -> Result<FrameOutput, VideoError> {
         let frame = frame.into();
         let points = self.check_points(frame_idx, frame, points)?;
         Ok(self.add(frame_idx, frame, obj_id, &Prompt::Points(points)))
@@ -151,10 +153,10 @@ impl VideoPredictor {
         frame: impl Into<FrameView<'f>>,
         obj_id: u32,
         points: &Points,
-    ) -> Result<FrameOutput, PromptError> {
+    ) -> Result<FrameOutput, VideoError> {
         let frame = frame.into();
         if points.corners().is_some() {
-            return Err(PromptError::LateBox);
+            return Err(VideoError::LateBox);
         }
         let more = self.check_points(frame_idx, frame, points)?;
         let object = self.objects.iter().find(|object| object.id == obj_id);
@@ -174,7 +176,7 @@ impl VideoPredictor {
         frame: impl Into<FrameView<'f>>,
         obj_id: u32,
         mask: &Mask,
-    ) -> Result<FrameOutput, PromptError> {
+    ) -> Result<FrameOutput, VideoError> {
         let frame = frame.into();
         self.check(frame_idx, frame)?;
         let square = mask.to_square(self.model.isa, self.model.config.image_size);
@@ -218,12 +220,12 @@ impl VideoPredictor {
         start: Option<usize>,
         max_frames: Option<usize>,
         direction: Direction,
-    ) -> Result<TrackRange, PromptError> {
+    ) -> Result<TrackRange, VideoError> {
         let VideoInfo { num_frames, .. } = self.info;
         self.check_objects()?;
-        let start = start.or_else(|| self.first_prompted_frame()).ok_or(PromptError::NoObject)?;
+        let start = start.or_else(|| self.first_prompted_frame()).ok_or(VideoError::NoObject)?;
         if start >= num_frames {
-            return Err(PromptError::FrameIndex { frame_idx: start, num_frames });
+            return Err(VideoError::FrameIndex { frame_idx: start, num_frames });
         }
         let reach = max_frames.unwrap_or(num_frames);
         let frames = match direction {
@@ -246,7 +248,7 @@ impl VideoPredictor {
         &mut self,
         frame_idx: usize,
         frame: impl Into<FrameView<'f>>,
-    ) -> Result<FrameOutput, PromptError> {
+    ) -> Result<FrameOutput, VideoError> {
         self.track_frame_tapped(frame_idx, frame, &mut NoTap)
     }
 
@@ -259,13 +261,13 @@ impl VideoPredictor {
         frame_idx: usize,
         frame: impl Into<FrameView<'f>>,
         tap: &mut dyn Tap,
-    ) -> Result<FrameOutput, PromptError> {
+    ) -> Result<FrameOutput, VideoError> {
         let frame = frame.into();
         self.check(frame_idx, frame)?;
         self.check_objects()?;
         match self.next {
             Some(expected) if expected != frame_idx => {
-                return Err(PromptError::FrameOrder { expected, found: frame_idx });
+                return Err(VideoError::FrameOrder { expected, found: frame_idx });
             }
             Some(_) => {}
             None => self.direction = Direction::Forward,
@@ -298,7 +300,7 @@ impl VideoPredictor {
     }
 
     /// [`Self::track_frame`] for every frame of an iterator, in the order of [`Self::begin`].
-    pub fn propagate<E: From<PromptError>>(
+    pub fn propagate<E: From<VideoError>>(
         &mut self,
         frames: impl Iterator<Item = Result<(usize, Frame), E>>,
     ) -> impl Iterator<Item = Result<FrameOutput, E>> {
@@ -308,50 +310,30 @@ impl VideoPredictor {
         })
     }
 
-    pub(crate) fn stored(&self, obj_id: u32, frame_idx: usize) -> Option<&StoredOutput> {
-        let bank = self.objects.iter().find(|object| object.id == obj_id)?.bank();
-        bank.cond(frame_idx).or_else(|| bank.non_cond.get(&frame_idx))
-    }
-
-    /// The state of an object's memory policy, and the tracked frames whose memories `frame_idx` looks at in
-    /// a forward pass, in their order.
-    pub(crate) fn policy(&self, obj_id: u32, frame_idx: usize) -> Option<(serde_json::Value, Vec<usize>)> {
-        let object = self.objects.iter().find(|object| object.id == obj_id)?;
-        let setting = Setting { model: &self.model, info: self.info, options: self.options };
-        let slots = self.model.config.num_maskmem - 1;
-        let view = RecallContext::new(object.bank(), setting.time(frame_idx, Direction::Forward), slots, 1);
-        let frame = |spatial: &SpatialMemory| {
-            let found =
-                object.bank().non_cond.iter().find(|(_, output)| std::ptr::eq(*output, spatial.output));
-            found.map(|(frame, _)| *frame)
-        };
-        Some((object.policy.save(), object.policy.recent(&view).iter().filter_map(frame).collect()))
-    }
-
     /// The stored masks of all objects on a frame: an object is absent where nothing is stored, or no longer.
     pub fn output_on(&self, frame_idx: usize) -> FrameOutput {
         let side = self.model.low_res_size();
         self.output(frame_idx, self.objects.iter().map(|object| object.output(frame_idx, side)).collect())
     }
 
-    pub(super) fn check(&self, frame_idx: usize, frame: FrameView) -> Result<(), PromptError> {
+    pub(super) fn check(&self, frame_idx: usize, frame: FrameView) -> Result<(), VideoError> {
         let VideoInfo { width, height, num_frames } = self.info;
         if frame_idx >= num_frames {
-            return Err(PromptError::FrameIndex { frame_idx, num_frames });
+            return Err(VideoError::FrameIndex { frame_idx, num_frames });
         }
         let (expected, found) = ((width, height), (frame.width(), frame.height()));
         if expected != found {
-            return Err(PromptError::FrameMismatch { frame_idx, expected, found });
+            return Err(VideoError::FrameMismatch { frame_idx, expected, found });
         }
         Ok(())
     }
 
-    fn check_objects(&self) -> Result<(), PromptError> {
+    fn check_objects(&self) -> Result<(), VideoError> {
         if self.objects.is_empty() {
-            return Err(PromptError::NoObject);
+            return Err(VideoError::NoObject);
         }
         match self.objects.iter().find(|object| object.prompted_frames().next().is_none()) {
-            Some(object) => Err(PromptError::Unprompted(object.id)),
+            Some(object) => Err(VideoError::Unprompted(object.id)),
             None => Ok(()),
         }
     }
@@ -361,13 +343,13 @@ impl VideoPredictor {
         frame_idx: usize,
         frame: FrameView,
         points: &Points,
-    ) -> Result<Vec<ModelPoint>, PromptError> {
+    ) -> Result<Vec<ModelPoint>, VideoError> {
         self.check(frame_idx, frame)?;
         if points.is_empty() {
-            return Err(PromptError::Empty);
+            return Err(PromptError::Empty.into());
         }
         let size = (self.info.width, self.info.height);
-        transforms::points(points, size, self.model.config.image_size)
+        Ok(transforms::points(points, size, self.model.config.image_size)?)
     }
 
     /// Features of `frame_idx`, from a cache of the last `kept` frames.

@@ -1,0 +1,117 @@
+//! Checkpoints and configurations that cannot be loaded.
+
+use std::path::PathBuf;
+
+/// A checkpoint or a configuration cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The file cannot be opened or mapped.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// Neither a safetensors file nor one of `torch.save`, or a damaged one.
+    #[error(
+        "{origin}: not a usable {kind} file ({reason}); safetensors and PyTorch .pt are read; download it again"
+    )]
+    Format {
+        /// File name.
+        origin: String,
+        /// Kind of file by its first bytes: `safetensors` or `PyTorch`.
+        kind: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// No model that this program knows has these tensors.
+    #[error("{origin}: not a SAM 2 checkpoint that this program knows ({reason})")]
+    UnknownModel {
+        /// File name.
+        origin: String,
+        /// Cause.
+        reason: String,
+    },
+    /// A text that is not a configuration.
+    #[error(
+        "{origin}: not a configuration ({reason}); one of Meta's YAML files, or the same as JSON, is needed"
+    )]
+    ConfigText {
+        /// File name.
+        origin: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A key has a value that this program does not support.
+    #[error("{origin}: configuration key {key}: {reason}")]
+    Config {
+        /// File name.
+        origin: String,
+        /// Path of the key.
+        key: String,
+        /// What is wrong with its value.
+        reason: String,
+    },
+    /// A tensor that the model needs is absent.
+    #[error(
+        "{origin}: tensor {name} is missing; the file is not the checkpoint of a {variant} model, or is incomplete"
+    )]
+    MissingTensor {
+        /// File name.
+        origin: String,
+        /// First missing tensor.
+        name: String,
+        /// The model that was being loaded.
+        variant: String,
+    },
+    /// A tensor has another shape than the model needs.
+    #[error("{origin}: tensor {name} has shape {found:?}, the {variant} model needs {expected:?}")]
+    ShapeMismatch {
+        /// File name.
+        origin: String,
+        /// Tensor.
+        name: String,
+        /// The model that was being loaded.
+        variant: String,
+        /// Needed.
+        expected: Vec<usize>,
+        /// In the file.
+        found: Vec<usize>,
+    },
+    /// A tensor is stored in a type that is not read.
+    #[error("{origin}: tensor {name} is stored as {dtype}; F32, F16 and BF16 are read")]
+    DType {
+        /// File name.
+        origin: String,
+        /// Tensor.
+        name: String,
+        /// In the file.
+        dtype: String,
+    },
+    /// A tensor holds values that no trained model has.
+    #[error(
+        "{origin}: tensor {name} holds {value}, which no trained model does; the file is damaged, download it again"
+    )]
+    BadValue {
+        /// File name.
+        origin: String,
+        /// Tensor.
+        name: String,
+        /// First such value.
+        value: f32,
+    },
+    /// Tensors that the model does not use.
+    #[error("{origin}: {count} tensors do not belong to a {variant} model, among them {names}")]
+    UnexpectedTensors {
+        /// File name.
+        origin: String,
+        /// Their number.
+        count: usize,
+        /// Some of them.
+        names: String,
+        /// The model that was being loaded.
+        variant: String,
+    },
+}

@@ -1,0 +1,33 @@
+//! Sessions that cannot be resumed.
+
+/// A saved session cannot be resumed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// Not a session, or a damaged one.
+    #[error("{origin}: not a usable session ({reason}); track from the beginning")]
+    Damaged {
+        /// File name.
+        origin: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A version that this program does not read.
+    #[error(
+        "{origin}: the session is of version {found}, this program reads version 1; use the one that wrote it"
+    )]
+    Version {
+        /// Version of the file.
+        found: u32,
+        /// File name.
+        origin: String,
+    },
+    /// A session of another model.
+    #[error("{origin}: the session was made with another model than this {model}; open the same checkpoint")]
+    OtherModel {
+        /// File name.
+        origin: String,
+        /// The model with which it was opened.
+        model: String,
+    },
+}
