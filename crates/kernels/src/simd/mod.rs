@@ -11,6 +11,7 @@
 
 use half::f16;
 
+#[cfg(target_arch = "x86_64")]
 mod define;
 mod dot;
 mod isa;
