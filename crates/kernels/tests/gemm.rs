@@ -55,7 +55,7 @@ fn row_block_edges_match_reference(isa: Isa) {
 /// With blocks of a few elements, small products cross the edges of all of them.
 fn tiny_blocks_match_reference(isa: Isa) {
     let pack =
-        |isa: Isa, w: &[f32], n: usize, k: usize| PackedB::from_nk_blocked(isa, Blocking::TINY, w, n, k);
+        |isa: Isa, w: &[f32], n: usize, k: usize| PackedB::from_nk_blocked(isa, &Blocking::TINY, w, n, k);
     let Blocking { mc, kc, .. } = Blocking::TINY;
     let rows = edges(mc).into_iter().chain([3 * mc + 2]).collect::<Vec<_>>();
     let depths = edges(kc).into_iter().chain([4 * kc + 3]).collect::<Vec<_>>();

@@ -4,6 +4,7 @@
 #[macro_use]
 mod common;
 
+use kernels::gemm::KC;
 use kernels::simd::{Simd, SimdOp};
 use kernels::{Isa, peak};
 
@@ -90,7 +91,7 @@ fn register_tiles_are_whole_vectors(isa: Isa) {
 fn tuning_fits_the_kernels(isa: Isa) {
     let tuning = isa.tuning();
     let (rows, columns) = isa.tile_shape();
-    assert!((rows..=216).contains(&tuning.gemm_rows), "{tuning:?}");
+    assert!((rows..=216).contains(&tuning.gemm.mc) && tuning.gemm.kc == KC, "{tuning:?}");
     assert!(tuning.grid_queries >= columns && tuning.grid_queries_i16 >= columns, "{tuning:?}");
     assert!(tuning.grid_strip != Some(0), "{tuning:?}");
 }

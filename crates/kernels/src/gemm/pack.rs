@@ -17,17 +17,17 @@ const LINE: usize = 64;
 /// that was [requested](Self::compact_from_nk) and loses nothing.
 ///
 /// Where `matrixmultiply` computes the product, the matrix stays row-major.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct PackedB {
     k: usize,
     n: usize,
     tile: (usize, usize),
-    blocking: Blocking,
+    blocking: &'static Blocking,
     /// Rows of every k-block but the last.
     k_block: usize,
     plain: bool,
     /// Index of the first element used in `data`, so that panels start on a cache line.
-    start: usize,
+    start: u8,
     data: Data,
 }
 
@@ -36,6 +36,13 @@ enum Data {
     Single(Vec<f32>),
     /// Numbers that half precision represents exactly: half the memory, and the same products.
     Half(Vec<f16>),
+}
+
+impl Default for PackedB {
+    /// An empty matrix.
+    fn default() -> Self {
+        Self::empty(&Blocking::TINY, 0)
+    }
 }
 
 impl Default for Data {
@@ -51,7 +58,7 @@ impl PackedB {
     /// If `w` does not have `n · k` elements.
     #[track_caller]
     pub fn from_nk(isa: Isa, w: &[f32], n: usize, k: usize) -> Self {
-        Self::from_nk_blocked(isa, Blocking::of(isa), w, n, k)
+        Self::from_nk_blocked(isa, &isa.tuning().gemm, w, n, k)
     }
 
     /// [`Self::from_nk`] with other block sizes, which products with it then use. Tests cross block edges
@@ -60,7 +67,7 @@ impl PackedB {
     /// # Panics
     /// As [`Self::from_nk`].
     #[track_caller]
-    pub fn from_nk_blocked(isa: Isa, blocking: Blocking, w: &[f32], n: usize, k: usize) -> Self {
+    pub fn from_nk_blocked(isa: Isa, blocking: &'static Blocking, w: &[f32], n: usize, k: usize) -> Self {
         assert_eq!(w.len(), n * k, "PackedB::from_nk: {n}×{k}");
         let mut packed = Self::empty(blocking, k);
         packed.fill_single(isa, k, n, is_plain(isa), &Transposed(Rows::new(w, k)));
@@ -80,7 +87,7 @@ impl PackedB {
         }
         assert_eq!(w.len(), n * k, "PackedB::compact_from_nk: {n}×{k}");
         let Some(w) = halves(w) else { return Self::from_nk(isa, w, n, k) };
-        let mut packed = Self::empty(Blocking::of(isa), k);
+        let mut packed = Self::empty(&isa.tuning().gemm, k);
         packed.data = Data::Half(packed.fill(isa, k, n, false, &Transposed(Rows::new(&w, k)), Vec::new()));
         packed
     }
@@ -92,13 +99,14 @@ impl PackedB {
     #[track_caller]
     pub fn from_kn(isa: Isa, b: &[f32], k: usize, n: usize) -> Self {
         assert_eq!(b.len(), n * k, "PackedB::from_kn: {k}×{n}");
-        let mut packed = Self::empty(Blocking::of(isa), k);
+        let mut packed = Self::empty(&isa.tuning().gemm, k);
         packed.fill_single(isa, k, n, is_plain(isa), &Direct(Rows::new(b, n)));
         packed
     }
 
-    fn empty(blocking: Blocking, k: usize) -> Self {
-        Self { k_block: blocking.k_block(k), blocking, ..Self::default() }
+    fn empty(blocking: &'static Blocking, k: usize) -> Self {
+        let (tile, k_block, data) = ((0, 0), blocking.k_block(k), Data::default());
+        Self { k: 0, n: 0, tile, blocking, k_block, plain: false, start: 0, data }
     }
 
     /// Refills it with the transpose of `n` rows of `k` elements, reusing its memory.
@@ -140,8 +148,9 @@ impl PackedB {
         if memory.len() < needed {
             memory = vec![T::default(); needed];
         }
-        self.start = memory.as_ptr().align_offset(LINE);
-        let data = &mut memory[self.start..self.start + len];
+        let start = memory.as_ptr().align_offset(LINE);
+        self.start = u8::try_from(start).expect("a cache line has 64 bytes");
+        let data = &mut memory[start..start + len];
         if plain {
             if !data.is_empty() {
                 source.panel(0, k, 0, n, n, data);
@@ -191,8 +200,8 @@ impl PackedB {
     }
 
     /// The block sizes of products with it.
-    pub fn blocking(&self) -> &Blocking {
-        &self.blocking
+    pub fn blocking(&self) -> &'static Blocking {
+        self.blocking
     }
 
     pub(crate) fn is_plain(&self) -> bool {
@@ -207,7 +216,7 @@ impl PackedB {
     /// The elements of a matrix in single precision.
     fn single(&self) -> &[f32] {
         match &self.data {
-            Data::Single(data) => &data[self.start..],
+            Data::Single(data) => &data[usize::from(self.start)..],
             Data::Half(_) => unreachable!("only gemm reads a matrix in half precision"),
         }
     }
@@ -259,9 +268,9 @@ impl PackedB {
     ) -> &'a [f32] {
         let range = self.range(k_block, panel);
         match &self.data {
-            Data::Single(data) => &data[self.start..][range],
+            Data::Single(data) => &data[usize::from(self.start)..][range],
             Data::Half(data) => {
-                let panel = &data[self.start..][range];
+                let panel = &data[usize::from(self.start)..][range];
                 let scratch = &mut scratch[..panel.len()];
                 let lanes = S::F32::LANES;
                 for (x, out) in panel.chunks_exact(lanes).zip(scratch.chunks_exact_mut(lanes)) {

@@ -28,7 +28,7 @@ mod x86_64;
 pub use dot::{Dot, DotOp, FloatsOf};
 pub use isa::{Isa, KnownIsa, UnknownIsa};
 pub use portable::Portable;
-pub use tuning::Tuning;
+pub use tuning::{Blocking, Tuning};
 
 #[cfg(target_arch = "aarch64")]
 pub use aarch64::Dotprod;

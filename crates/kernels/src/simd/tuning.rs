@@ -1,5 +1,28 @@
 //! Sizes and choices that depend on caches and throughput, per instruction set.
 
+/// The block sizes of a matrix product. There is no `NC`: `B` is packed beforehand, and each block of `A` passes
+/// over all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Blocking {
+    /// Rows of `A` per block: [`Self::k_blocks_per_pass`] times MC × KC floats stay in L2.
+    pub mc: usize,
+    /// Rows of `B` per k-block, at most [`KC`](crate::gemm::KC).
+    pub kc: usize,
+    /// Number of k-blocks of `A` copied together, so that partial sums of a tile stay in L1 between k-blocks.
+    pub k_blocks_per_pass: usize,
+    /// Outputs larger than this (floats) exceed L2, so a tile's output lines are prefetched before its sums are
+    /// computed. Without that, tiles wait for memory, and only a few lines can be in flight at a time.
+    pub prefetch_output_above: usize,
+}
+
+impl Blocking {
+    /// For two k-blocks of `mc` rows in L2.
+    pub(super) const fn with_rows(mc: usize) -> Self {
+        Self { mc, kc: 288, k_blocks_per_pass: 2, prefetch_output_above: 1 << 20 }
+    }
+}
+
 /// Choices of the kernels that depend on the instruction set but not on the shape of its register tile.
 ///
 /// An instruction set stands for the processors that have it: those with AVX-512 have 1 to 2 MB of L2 per
@@ -7,8 +30,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tuning {
-    /// Rows of `A` per block of a GEMM, `MC`. Two k-blocks of them, 576 floats a row, stay in L2.
-    pub gemm_rows: usize,
+    /// Block sizes of a GEMM.
+    pub gemm: Blocking,
     /// Whether f32 products run on the crate's micro-kernel, else on `matrixmultiply`.
     pub own_micro_kernel: bool,
     /// Queries per block of attention over a grid in f32, rounded up to whole panels.
@@ -28,7 +51,7 @@ pub struct Tuning {
 
 /// Processors with little L2 whose vectors have no fused multiply-add that the portable code could use.
 pub(super) const PORTABLE: Tuning = Tuning {
-    gemm_rows: 108,
+    gemm: Blocking::with_rows(108),
     own_micro_kernel: false,
     grid_queries: 96,
     grid_queries_i16: 48,

@@ -24,7 +24,7 @@ pub use pack::{MAX_K, PackedB8};
 pub(crate) use quantize::{RowGroups, RowScale};
 
 use super::Rows;
-use super::blocking::{Blocking, MAX_MC};
+use super::blocking::MAX_MC;
 use super::cover::{Tiles, cover};
 use super::epilogue::{Epilogue, KBlockPosition, Output};
 use crate::parallel;
@@ -38,7 +38,7 @@ use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa};
 #[track_caller]
 pub fn gemm(isa: Isa, a: &[f32], m: usize, b: &PackedB8, c: &mut [f32], epilogue: &Epilogue) {
     check(isa, a, m, b, c, epilogue);
-    let (n, blocking) = (b.n(), Blocking::of(isa));
+    let (n, blocking) = (b.n(), &isa.tuning().gemm);
     let rows = parallel::rows_per_task(m, b.tile.0, blocking.mc);
     let a = Rows::new(a, b.k());
     let prefetched = c.len() > blocking.prefetch_output_above;
@@ -56,7 +56,7 @@ pub fn gemm(isa: Isa, a: &[f32], m: usize, b: &PackedB8, c: &mut [f32], epilogue
 pub fn gemm_block(isa: Isa, a: &[f32], m: usize, b: &PackedB8, c: &mut [f32], epilogue: &Epilogue) {
     check(isa, a, m, b, c, epilogue);
     let a = Rows::new(a, b.k());
-    let (n, rows) = (b.n(), Blocking::of(isa).mc);
+    let (n, rows) = (b.n(), isa.tuning().gemm.mc);
     for (i, c) in c.chunks_mut((rows * n).max(1)).enumerate() {
         let output = Output { n, c, prefetched: false, epilogue: epilogue.rows(i * rows, n) };
         row_block(isa, a.skip(i * rows), b, output);

@@ -9,13 +9,13 @@ use half::f16;
 
 use super::float_ops::float_ops;
 use crate::simd::define::{define_isa, enter, has_all};
-use crate::simd::{F32s, Tuning};
+use crate::simd::{Blocking, F32s, Tuning};
 
 define_isa! {
     /// Token: the host has AVX2, FMA and F16C.
     Avx2 = "avx2", is_x86_feature_detected ["avx2", "fma", "f16c"];
     tuning = Tuning {
-        gemm_rows: 108,
+        gemm: Blocking::with_rows(108),
         own_micro_kernel: true,
         grid_queries: 96,
         grid_queries_i16: 48,

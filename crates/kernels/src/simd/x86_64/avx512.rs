@@ -9,13 +9,13 @@ use half::f16;
 
 use super::float_ops::float_ops;
 use crate::simd::define::{define_isa, enter, has_all};
-use crate::simd::{F32s, Tuning};
+use crate::simd::{Blocking, F32s, Tuning};
 
 define_isa! {
     /// Token: the host has AVX-512 F, BW, DQ and VL.
     Avx512 = "avx512", is_x86_feature_detected ["avx512f", "avx512bw", "avx512dq", "avx512vl", "fma", "f16c"];
     tuning = Tuning {
-        gemm_rows: 216,
+        gemm: Blocking::with_rows(216),
         own_micro_kernel: true,
         grid_queries: 48,
         grid_queries_i16: 48,
