@@ -12,7 +12,6 @@
 
 pub mod compare;
 pub mod element;
-pub mod error;
 pub mod npy;
 pub mod npz;
 pub mod relayout;
@@ -22,8 +21,7 @@ mod view;
 
 pub use compare::{Comparison, Elementwise, Outliers, Tolerance, assert_close, compare};
 pub use element::Element;
-pub use error::ShapeError;
 pub use half::{bf16, f16};
-pub use shape::{MAX_RANK, Shape};
+pub use shape::{MAX_RANK, Shape, ShapeError};
 pub use tensor::Tensor;
 pub use view::TensorRef;

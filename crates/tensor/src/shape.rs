@@ -1,6 +1,5 @@
 //! Shape arithmetic, checked against overflow.
 
-use crate::error::ShapeError;
 use std::fmt;
 use std::ops::Deref;
 
@@ -97,6 +96,31 @@ impl fmt::Display for Shape {
 impl fmt::Debug for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// A shape whose number of elements is not that of the data.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{op}: shape {shape} needs {} elements, got {found}", Needed(*.expected))]
+pub struct ShapeError {
+    /// The operation, e.g. `"Tensor::from_vec"`.
+    pub op: &'static str,
+    /// The requested shape.
+    pub shape: Shape,
+    /// Elements the shape needs; `None` if the product does not fit in `usize`.
+    pub expected: Option<usize>,
+    /// Number of elements of the data.
+    pub found: usize,
+}
+
+struct Needed(Option<usize>);
+
+impl fmt::Display for Needed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(n) => write!(f, "{n}"),
+            None => f.write_str("more than usize::MAX"),
+        }
     }
 }
 

@@ -125,6 +125,13 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Tensor<T> {
     }
 }
 
+impl<T: Clone> TensorRef<'_, T> {
+    /// A copy that owns its elements.
+    pub fn to_owned(&self) -> Tensor<T> {
+        Tensor::from_vec(self.shape(), self.data().to_vec())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

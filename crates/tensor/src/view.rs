@@ -1,7 +1,6 @@
 //! Borrowed tensors: contiguous, so a view is a shape and a slice.
 
 use crate::shape::Shape;
-use crate::tensor::Tensor;
 use std::fmt;
 use std::ops::Range;
 
@@ -99,14 +98,6 @@ impl<'a, T> TensorRef<'a, T> {
         let shape = Shape::new(shape);
         shape.expect_len("TensorRef::reshape", self.data.len());
         Self { shape, data: self.data }
-    }
-
-    /// A copy that owns its elements.
-    pub fn to_owned(&self) -> Tensor<T>
-    where
-        T: Clone,
-    {
-        Tensor::from_vec(&self.shape, self.data.to_vec())
     }
 }
 

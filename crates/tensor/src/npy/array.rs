@@ -1,6 +1,6 @@
 //! An array whose type is known only after reading its header.
 
-use super::{NpyError, header::Header, write_to};
+use super::{error::NpyError, header::Header, writer::write_to};
 use crate::compare::{Comparison, Elementwise, Outliers, compare};
 use crate::element::Element;
 use crate::tensor::Tensor;

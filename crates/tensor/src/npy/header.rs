@@ -1,6 +1,6 @@
 //! The header: magic, version, length, and a Python dictionary of three entries.
 
-use super::NpyError;
+use super::error::NpyError;
 use crate::shape::{MAX_RANK, Shape};
 use std::io::Read;
 
