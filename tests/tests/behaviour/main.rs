@@ -2,6 +2,9 @@
 //! instruction set and after a saved session; int8 is close to f32; memory policies.
 
 mod distractor;
+mod embeddings;
+mod everything;
+mod image;
 mod int8;
 mod invariance;
 mod video_state;

@@ -31,3 +31,14 @@ fn fingerprints_of_the_embedded_model_do_not_change() {
     assert_eq!(fingerprint(defaults.clone().precision(Precision::Int8)), 0x8e8b_2f83_6585_ca8d);
     assert_eq!(fingerprint(defaults.image_size(512)), 0x8424_49de_7fec_4ecb);
 }
+
+#[test]
+fn models_with_other_weights_have_other_fingerprints() {
+    let micro = micro::model();
+    let tiny =
+        |name: &str| Model::from_bytes(&seeded::checkpoint(name), name).expect("it loads").fingerprint();
+    assert_eq!(micro.fingerprint(), micro::model().fingerprint());
+    let (a, b) = (tiny("sam2.1_hiera_tiny"), tiny("sam2.1_hiera_tiny_absent"));
+    assert_ne!(a, b, "they differ in one bias");
+    assert_ne!(a, micro.fingerprint());
+}

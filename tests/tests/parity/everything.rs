@@ -2,8 +2,7 @@
 //! pixel.
 
 use sam2_model::automatic::{AutomaticMaskGenerator, AutomaticOptions};
-use sam2_model::error::ImageError;
-use sam2_model::{Frame, ImagePredictor, Mask};
+use sam2_model::{Frame, Mask};
 use sam2_tests::clips;
 use sam2_tests::micro::{self, asset};
 use sam2_tests::probe::Probes;
@@ -96,45 +95,5 @@ fn records_match_meta() {
             assert_eq!(Mask::from_polygons(mask.width(), mask.height(), &polygons), mask, "{here}: polygons");
         }
         assert!(decided * 4 >= records.len() * 3, "{case}: a golden that decides too little");
-    }
-}
-
-#[test]
-fn invalid_options_are_refused() {
-    let model = micro::model();
-    let refused = |options| AutomaticMaskGenerator::new(model.clone(), options).is_err();
-    let default = AutomaticOptions::default;
-    assert!(refused(default().points_per_side(0)));
-    assert!(refused(default().points_per_side(1_000_000)));
-    assert!(refused(default().crop_n_layers(60).crop_n_points_downscale_factor(2)));
-    assert!(refused(default().crop_n_points_downscale_factor(0).crop_n_layers(1)));
-    assert!(refused(default().points_per_batch(0)));
-    assert!(refused(default().point_grids(vec![])));
-    assert!(refused(default().point_grids(vec![vec![[0.5, 1.5]]])));
-    let one_for_two = Some(vec![vec![[0.5, 0.5]]]);
-    assert!(refused(default().point_grids(one_for_two).crop_n_layers(1)));
-    assert!(refused(default().pred_iou_thresh(f32::NAN)));
-}
-
-#[test]
-fn an_encoded_image_gives_the_same_masks() {
-    let model = micro::model();
-    let (image, [(_, plain), _, (_, crops), ..]) = (first_frame(), cases());
-    let mut generator = AutomaticMaskGenerator::new(model.clone(), plain).expect("valid parameters");
-    let expected = generator.generate(&image, |_, _| ()).expect("an image");
-    let embedding = ImagePredictor::new(model.clone()).encode(&image);
-    assert_eq!(generator.generate_encoded(&embedding, |_, _| ()).expect("no crops"), expected);
-    let mut generator = AutomaticMaskGenerator::new(model, crops).expect("valid parameters");
-    assert_eq!(generator.generate_encoded(&embedding, |_, _| ()), Err(ImageError::CropsOfEmbedding));
-}
-
-#[test]
-fn images_of_a_few_pixels_do_not_panic() {
-    let model = micro::model();
-    let options = AutomaticOptions::default().points_per_side(2).crop_n_layers(2);
-    let mut generator = AutomaticMaskGenerator::new(model, options).expect("valid parameters");
-    for (width, height) in [(1, 1), (3, 2), (1, 40)] {
-        let image = Frame::new(width, height, vec![90; width * height * 3]).expect("a frame");
-        generator.generate(&image, |_, _| ()).expect("an image");
     }
 }

@@ -1,12 +1,11 @@
 //! Every input and option of the image predictor against Meta's, with the embedded model on the bundled clip.
 
-use sam2_model::error::{EmbeddingError, ImageError, PromptError};
 use sam2_model::image::{ImageBatch, ImageOptions, ImagePrompt, Multimask, Prediction};
-use sam2_model::{Frame, ImagePredictor, Model, Points};
+use sam2_model::{Frame, ImagePredictor, Points};
+use sam2_tests::clips;
 use sam2_tests::golden::Golden;
-use sam2_tests::micro::{CHECKPOINT, asset, model};
+use sam2_tests::micro::{asset, model};
 use sam2_tests::probe::{Budget, Probes};
-use sam2_tests::{clips, seeded};
 
 fn frame(index: usize) -> Frame {
     clips::gif(&asset("balloon.gif")).swap_remove(index)
@@ -118,98 +117,4 @@ fn every_kind_of_prompt_and_clean_up_matches_meta() {
         assert!((found - expected).abs() <= 1, "{found} pixels for {expected}");
     }
     golden.finish(|_| false);
-}
-
-#[test]
-fn saved_embeddings_give_the_same_bits() {
-    let folder = tempfile::tempdir().expect("temporary folder");
-    let path = folder.path().join("frame.safetensors");
-    let mut predictor = ImagePredictor::new(model());
-    assert!(matches!(predictor.save_embeddings(&path), Err(EmbeddingError::NoImage(_))));
-    predictor.set_image(&frame(0));
-    predictor.save_embeddings(&path).expect("it is written");
-    let bytes = std::fs::read(&path).expect("it is there");
-    predictor.save_embeddings(&path).expect("it is written again");
-    assert!(std::fs::read(&path).expect("it is there") == bytes, "the same bytes every time");
-    let mut other = ImagePredictor::new(model());
-    other.load_embeddings(&path).expect("it is read");
-    let embedding = other.embedding().expect("it is set");
-    assert_eq!((embedding.width(), embedding.height()), (320, 240));
-    assert!(embedding.is_of(&frame(0)) && !embedding.is_of(&frame(1)));
-    assert_eq!(embedding.image_embed(), predictor.embedding().expect("it is set").image_embed());
-    for prompt in [Points::click(58.0, 100.0), Points::bbox(4.0, 40.0, 110.0, 180.0)] {
-        let answer = |p: &mut ImagePredictor| {
-            let prompt = ImagePrompt::from(prompt.clone()).multimask(Multimask::Three);
-            let found = p.predict(&prompt).expect("a valid prompt");
-            (found.ious().to_vec(), found.low_res().to_vec(), found.mask_logits(1))
-        };
-        assert_eq!(answer(&mut predictor), answer(&mut other));
-    }
-    assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 1, "no temporary file is left");
-}
-
-#[test]
-fn embeddings_of_another_model_and_damaged_ones_are_refused() {
-    let folder = tempfile::tempdir().expect("temporary folder");
-    let path = folder.path().join("frame.safetensors");
-    let mut predictor = ImagePredictor::new(model());
-    predictor.set_image(&frame(0));
-    predictor.save_embeddings(&path).expect("it is written");
-    // Flips the lowest bit of one weight.
-    let mut other = asset(CHECKPOINT);
-    *other.last_mut().expect("bytes") ^= 1;
-    let at = other.len() - 2;
-    other[at] ^= 1;
-    let other = Model::from_bytes(&other, "other").expect("it loads");
-    let error = ImagePredictor::new(other.clone()).load_embeddings(&path);
-    assert!(matches!(error, Err(EmbeddingError::OtherModel { .. })), "{error:?}");
-    let embedding = predictor.embedding().expect("it is set").clone();
-    assert_eq!(ImagePredictor::new(other).set_embedding(embedding), Err(ImageError::OtherModel));
-
-    let whole = std::fs::read(&path).expect("it is there");
-    let refused = |bytes: &[u8]| {
-        let path = folder.path().join("damaged.safetensors");
-        std::fs::write(&path, bytes).expect("write");
-        let error = ImagePredictor::new(model()).load_embeddings(&path).expect_err("refused").to_string();
-        assert!(error.contains("damaged.safetensors") && !error.contains('\n'), "{error}");
-    };
-    for end in [0, 7, 8, 100, whole.len() / 2, whole.len() - 1] {
-        refused(&whole[..end]);
-    }
-    refused(&asset(CHECKPOINT));
-    refused(b"hello");
-    let mut not_finite = whole.clone();
-    let end = not_finite.len();
-    not_finite[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
-    refused(&not_finite);
-    let absent = ImagePredictor::new(model()).load_embeddings(&folder.path().join("absent"));
-    assert!(matches!(absent, Err(EmbeddingError::Io { .. })));
-}
-
-#[test]
-fn an_invalid_prompt_refuses_the_whole_batch() {
-    let mut predictor = ImagePredictor::new(model());
-    let click: ImagePrompt = Points::click(5.0, 5.0).into();
-    assert!(matches!(predictor.predict_batch(std::slice::from_ref(&click)), Err(ImageError::NoImage)));
-    predictor.set_image(&frame(0));
-    assert!(predictor.predict_batch(&[]).expect("nothing to do").is_empty());
-    let error = predictor.predict_batch(&[click, Points::click(5.0, 999.0).into()]);
-    assert!(matches!(error, Err(ImageError::Prompt(PromptError::OutsideImage { .. }))));
-    let batch = ImageBatch::new(model(), ImageOptions::default(), [&frame(0)]).expect("default options");
-    let error = batch.predict_all(&[]);
-    assert!(matches!(error, Err(ImageError::BatchSize { images: 1, prompts: 0 })));
-    let options = ImageOptions::default().mask_threshold(f32::NAN);
-    assert!(ImagePredictor::with_options(model(), options).is_err());
-}
-
-#[test]
-fn the_fingerprint_is_of_the_weights_and_not_of_the_file() {
-    // The same tensors in another file: without metadata, with the configuration passed as an option.
-    let micro = model();
-    let tiny =
-        |name: &str| Model::from_bytes(&seeded::checkpoint(name), name).expect("it loads").fingerprint();
-    assert_eq!(micro.fingerprint(), model().fingerprint());
-    let (a, b) = (tiny("sam2.1_hiera_tiny"), tiny("sam2.1_hiera_tiny_absent"));
-    assert_ne!(a, b, "they differ in one bias");
-    assert_ne!(a, micro.fingerprint());
 }
