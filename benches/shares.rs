@@ -3,8 +3,8 @@
 //! every PART.
 //!
 //! Before and after each run of a kernel the peak of the same instruction set and threads is measured, so
-//! that a slower virtual machine has a lower peak, too. Shares are medians. CSV on stdout, means and minima on
-//! stderr.
+//! that a slower virtual machine has a lower peak, too. Shares are medians. CSV on stdout, means and minima
+//! on stderr.
 
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -4,7 +4,7 @@ use kernels::parallel::{map, map_large};
 
 #[test]
 fn large_pieces_come_back_in_order() {
-    // Parallel inside, so that a thread that waits may begin another.
+    // Nested parallelism, so that a waiting thread may steal another task.
     let sum = |i: usize| map(i % 7, |j| i * j).into_iter().sum::<usize>();
     for count in [0, 1, 2, 3, 50] {
         assert_eq!(map_large(count, sum), (0..count).map(sum).collect::<Vec<_>>());

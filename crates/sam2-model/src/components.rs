@@ -1,10 +1,9 @@
-//! Connected components of a mask, the eight neighbours of a pixel counted as touching it. Meta:
-//! `sam2/csrc/connected_components.cu`, which runs on GPUs only.
+//! 8-connected components of a mask. Meta: `sam2/csrc/connected_components.cu`, a CUDA kernel.
 
-/// Which component every pixel belongs to, and how large the components are.
+/// Component of every pixel, and area of every component.
 #[derive(Clone, Debug)]
 pub(crate) struct Components {
-    /// Per pixel, row-major: 0 outside the mask, else the number of its component, counted from 1.
+    /// Per pixel, row-major: 0 outside the mask, else the number of its component, from 1.
     labels: Vec<u32>,
     /// Pixels of component `i + 1`. Components are numbered in the order of their first pixels.
     pub areas: Vec<usize>,

@@ -1,17 +1,17 @@
-//! In which precision a model runs.
+//! Precision of a model.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// In which precision the linear layers of the trunk, the memory attention and the memory encoder run. Everything
-/// else is single precision always.
+/// Precision of the linear layers of trunk, memory attention and memory encoder. All other layers run in f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
-    /// Single precision: the reference's results up to rounding.
+    /// f32: equal to the reference up to rounding.
     #[default]
     F32,
-    /// Weights as 8-bit integers with a scale per output channel, activations with a scale per token, sums exact. The
-    /// scores of global attention and memory attention are formed from integers too, 8 bits wide, or 16 where 8 are too few.
+    /// Weights as 8-bit integers with one scale per output channel, activations with one scale per token,
+    /// exact integer sums. Scores of global attention and memory attention are integer products too, of 8
+    /// bits, or of 16 where 8 are not accurate enough.
     Int8,
 }
 

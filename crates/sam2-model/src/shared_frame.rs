@@ -1,12 +1,11 @@
-//! What the objects of a frame share: everything that depends on the frame alone, computed when the first of
-//! them needs it.
+//! Intermediates that all objects of a frame share, computed on first use.
 
 use crate::memory::attention::SharedQueries;
 use crate::memory::tokens::MemoryTokens;
 use crate::model::Model;
 use crate::workspace::{Buffer, Run};
 
-/// The raw features of one frame, `[grid, grid, D]`, and what was made of them.
+/// Raw features of one frame, `[grid, grid, D]`, and intermediates derived from them.
 #[derive(Debug)]
 pub(crate) struct SharedFrame<'a> {
     level2: &'a [f32],
@@ -19,7 +18,7 @@ impl<'a> SharedFrame<'a> {
         Self { level2, queries: None, projected: None }
     }
 
-    /// Computes what conditioning begins with, while the large buffers are free.
+    /// Computes the object-independent part of the conditioning while the large buffers are free.
     pub fn share(&mut self, model: &Model, run: &mut Run) {
         self.queries.get_or_insert_with(|| model.memory_attention.share(run, self.level2));
     }
@@ -35,7 +34,7 @@ impl<'a> SharedFrame<'a> {
         self.projected.get_or_insert_with(|| model.memory_encoder.project(run, self.level2))
     }
 
-    /// Gives its buffers back.
+    /// Returns its buffers to the workspace.
     pub fn recycle(self, run: &mut Run) {
         if let Some(queries) = self.queries {
             queries.recycle(run);
@@ -54,7 +53,7 @@ mod tests {
     use crate::tap::{NoTap, Tap};
     use crate::workspace::Workspace;
 
-    /// Looks at everything, so that nothing is skipped.
+    /// Records everything, so that nothing is skipped.
     struct Everything;
 
     impl Tap for Everything {

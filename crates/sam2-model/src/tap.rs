@@ -1,17 +1,17 @@
-//! A tap on the intermediate results, for tests and for looking inside.
+//! A tap on intermediate results, for tests and debugging.
 
 /// Receives named intermediates of a forward pass.
 pub trait Tap {
-    /// Whether anybody listens. Intermediates that cost something are formed only then.
+    /// Whether the tap records; costly intermediates are computed only then.
     fn enabled(&self) -> bool;
     /// One intermediate: its state-dict path, shape (channels last) and values.
     fn record(&mut self, name: &str, shape: &[usize], data: &[f32]);
-    /// A stage of tracking has ended: `resize`, `encode`, `memory_tokens`, `memory_attention`, `decode` or `memory_encoder`. Told
-    /// to every tap.
+    /// Called at the end of a tracking stage: `resize`, `encode`, `memory_tokens`, `memory_attention`,
+    /// `decode` or `memory_encoder`, even if the tap does not record.
     fn stage(&mut self, _name: &'static str) {}
 }
 
-/// Nobody listens.
+/// A tap that records nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoTap;
 
@@ -23,7 +23,7 @@ impl Tap for NoTap {
 }
 
 impl dyn Tap + '_ {
-    /// Records if somebody listens; the name is formed only then.
+    /// Records if the tap is enabled; the name is formatted only then.
     pub(crate) fn tap(&mut self, name: impl FnOnce() -> String, shape: &[usize], data: &[f32]) {
         if self.enabled() {
             self.record(&name(), shape, data);

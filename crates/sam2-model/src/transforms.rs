@@ -1,7 +1,7 @@
-//! Pixels to the model's input, `[S, S, 3]`, normalised, in a buffer of the caller's; and prompts to its
+//! Preprocessing: pixels to the normalised model input, `[S, S, 3]`, in the caller's buffer; prompts to model
 //! coordinates.
 //!
-//! The reference's image and video predictors resize differently, and so do these.
+//! The two resize functions differ because those of the reference's image and video predictors do.
 
 use kernels::{Isa, image};
 
@@ -20,8 +20,8 @@ fn normalise(pixels: &mut [f32]) {
     }
 }
 
-/// As the image predictor does: resized in floating point, bilinear, antialiased. Meta:
-/// `sam2/utils/transforms.py`, `SAM2Transforms`.
+/// Resize of the image predictor: floating point, bilinear, antialiased. Meta: `sam2/utils/transforms.py`,
+/// `SAM2Transforms`.
 pub(crate) fn image(isa: Isa, frame: FrameView, side: usize, out: &mut [f32]) {
     let (width, height) = (frame.width(), frame.height());
     let mut pixels = vec![0.0; width * height * 3];

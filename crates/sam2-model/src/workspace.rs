@@ -1,4 +1,4 @@
-//! What a forward pass runs with: instruction set, reusable buffers, tap.
+//! Context of a forward pass: instruction set, reusable buffers, tap.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
@@ -7,8 +7,8 @@ use kernels::Isa;
 
 use crate::tap::Tap;
 
-/// Floats lent by a [`Workspace`]: a slice of what was allocated, all of which stays initialised, so that taking more of it later costs
-/// nothing.
+/// Floats lent by a [`Workspace`]: a slice of an allocation that stays initialised, so that a longer slice
+/// costs nothing later.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Buffer {
     floats: Vec<f32>,
@@ -16,7 +16,7 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    /// Keeps the first `len` floats.
+    /// Truncates to the first `len` floats.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
@@ -41,15 +41,15 @@ impl DerefMut for Buffer {
     }
 }
 
-/// Buffers that go round: taken for an intermediate, given back, taken again.
+/// Pool of reusable buffers.
 #[derive(Debug, Default)]
 pub struct Workspace {
     free: Vec<Buffer>,
 }
 
 impl Workspace {
-    /// `len` floats of unspecified content: the smallest free buffer that is large enough, else a new one in place of the
-    /// largest that is not. So there are never more buffers than were in use at once.
+    /// `len` floats of unspecified content: the smallest free buffer that is large enough, else a new one
+    /// that replaces the largest free one. So there are never more buffers than the maximum in use.
     pub(crate) fn take(&mut self, len: usize) -> Buffer {
         let capacity = |i: &usize| self.free[*i].floats.len();
         let fit = (0..self.free.len()).filter(|i| capacity(i) >= len).min_by_key(capacity);
@@ -62,18 +62,18 @@ impl Workspace {
         Buffer { floats: vec![0.0; len], len }
     }
 
-    /// Gives back a buffer that was taken.
+    /// Returns a buffer.
     pub(crate) fn give(&mut self, buffer: Buffer) {
         self.free.push(buffer);
     }
 }
 
-/// Workspaces for passes that run beside each other: as many as there were at once.
+/// Pool of workspaces for concurrent passes; it has as many as the maximum in use.
 #[derive(Debug, Default)]
 pub(crate) struct Workspaces(Mutex<Vec<Workspace>>);
 
 impl Workspaces {
-    /// Lends one.
+    /// Lends a workspace.
     pub fn with<R>(&self, f: impl FnOnce(&mut Workspace) -> R) -> R {
         let free = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut workspace = free().pop().unwrap_or_default();
@@ -83,7 +83,7 @@ impl Workspaces {
     }
 }
 
-/// The surroundings of a forward pass.
+/// Context of a forward pass.
 pub struct Run<'a> {
     pub(crate) isa: Isa,
     pub(crate) workspace: &'a mut Workspace,

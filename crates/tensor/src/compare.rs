@@ -5,8 +5,8 @@ use std::fmt;
 
 /// Measures of the difference of two slices. All are accumulated in f64.
 ///
-/// Elements that are equal — infinities included — differ by 0. Elements of which one or both are NaN, and
-/// unequal infinities, are counted in [`Comparison::non_finite`] and make `max_abs` and `rel_l2` NaN.
+/// Equal elements, infinities included, differ by 0. Pairs with a NaN, and unequal infinities, are counted in
+/// [`Comparison::non_finite`] and make `max_abs` and `rel_l2` NaN.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     /// Elements compared.

@@ -61,7 +61,7 @@ impl Shape {
         shape
     }
 
-    /// Checks that `found` elements are what the shape needs.
+    /// Checks that the shape has `found` elements.
     ///
     /// # Errors
     /// [`ShapeError`] naming `op` if they are not.

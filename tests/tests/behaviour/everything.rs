@@ -1,4 +1,5 @@
-//! The automatic mask generator: invalid options are refused, encoded images give the same masks, tiny images work.
+//! The automatic mask generator: invalid options are refused, encoded images give the same masks, tiny images
+//! work.
 
 use sam2_model::automatic::{AutomaticMaskGenerator, AutomaticOptions};
 use sam2_model::error::ImageError;

@@ -1,5 +1,5 @@
-//! Dense convolution as a GEMM whose left operand is never stored: each task gathers the patches of its output
-//! pixels directly into the block that the micro-kernel reads.
+//! Dense convolution as a GEMM whose left operand is never stored: each task gathers the patches of its
+//! output pixels directly into the block that the micro-kernel reads.
 
 use super::Size;
 use crate::gemm::{Activation, Epilogue, PackedB, RowSource, gemm_from};

@@ -1,4 +1,5 @@
-//! Transposed convolution with a 2×2 kernel and stride 2: no two taps overlap, so it is one GEMM and a scatter.
+//! Transposed convolution with a 2×2 kernel and stride 2: no two taps overlap, so it is one GEMM and a
+//! scatter.
 
 use super::Size;
 use crate::gemm::{Epilogue, PackedB, gemm_block};

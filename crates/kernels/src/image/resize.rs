@@ -24,7 +24,8 @@ pub fn resize_bilinear(
     resize("resize_bilinear", bilinear_taps, isa, src, size, channels, out_size)
 }
 
-/// Whether each pixel of [`resize_bilinear`] of one channel is above `threshold`: `(h, w)` → `(out_h, out_w)`.
+/// Whether each pixel of [`resize_bilinear`] of one channel is above `threshold`: `(h, w)` →
+/// `(out_h, out_w)`.
 ///
 /// # Panics
 /// As [`resize_bilinear`].
@@ -71,7 +72,8 @@ pub fn resize_bicubic(
     resize("resize_bicubic", bicubic_taps, isa, src, size, channels, out_size)
 }
 
-/// [`resize_bicubic`] with each row computed on demand, from a map resized along its rows only. The same bits.
+/// [`resize_bicubic`] with each row computed on demand, from a map resized along its rows only. The same
+/// bits.
 #[derive(Clone, Debug)]
 pub struct BicubicRows {
     rows: Rows,

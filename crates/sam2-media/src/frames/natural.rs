@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-/// Compares names with runs of digits as numbers of any length; equal names by their bytes (`01` before `1`).
+/// Compares names with digit runs as numbers of any length; equal names by bytes (`01` before `1`).
 pub fn compare(a: &str, b: &str) -> Ordering {
     let (mut left, mut right) = (a.as_bytes(), b.as_bytes());
     while let (Some(&x), Some(&y)) = (left.first(), right.first()) {
@@ -22,7 +22,7 @@ pub fn compare(a: &str, b: &str) -> Ordering {
     left.len().cmp(&right.len()).then_with(|| a.cmp(b))
 }
 
-/// The leading digits without their leading zeros, and what follows them.
+/// The leading digits without leading zeros, and the rest.
 fn split_number(text: &[u8]) -> (&[u8], &[u8]) {
     let end = text.iter().position(|c| !c.is_ascii_digit()).unwrap_or(text.len());
     let zeros = text[..end].iter().take_while(|&&c| c == b'0').count();
@@ -53,7 +53,7 @@ mod tests {
         let mut shuffled = sorted.to_vec();
         shuffled.reverse();
         shuffled.sort_by(|a, b| compare(a, b));
-        // "0" and "00" are the same number; their bytes decide.
+        // "0" and "00" are the same number; the bytes decide.
         assert_eq!(shuffled, sorted);
     }
 }

@@ -1,8 +1,8 @@
-//! A few anti-aliased shapes on an RGB picture.
+//! Anti-aliased shapes on an RGB image.
 
 use image::{Rgb, RgbImage};
 
-/// Mixes `color` into a pixel: 0 leaves it, 1 replaces it.
+/// Blends `color` into a pixel: 0 keeps it, 1 replaces it.
 pub fn blend(pixel: &mut Rgb<u8>, color: [u8; 3], amount: f32) {
     for (channel, target) in pixel.0.iter_mut().zip(color) {
         *channel = (f32::from(*channel) + (f32::from(target) - f32::from(*channel)) * amount).round() as u8;

@@ -3,13 +3,13 @@
 use super::reader::Reader;
 use crate::error::LoadError;
 
-/// Width of the large trunk, for which SAMURAI was tuned apart.
+/// Width of the large trunk, which has its own SAMURAI constants.
 const LARGE: usize = 144;
 
 /// Constants of SAMURAI (arXiv 2411.11922), under their names in the YAML files of its published code.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SamuraiConfig {
-    /// Frames in a row with a good mask, after which motion has a say.
+    /// Number of consecutive frames with a good mask after which the motion score is used.
     pub stable_frames_threshold: u32,
     /// Predicted IoU of a good mask.
     pub stable_ious_threshold: f32,
@@ -17,11 +17,11 @@ pub struct SamuraiConfig {
     pub min_obj_score_logits: f32,
     /// Weight of the motion beside the predicted IoU, 0 ..= 1.
     pub kf_score_weight: f64,
-    /// Predicted IoU above which a frame is remembered.
+    /// Predicted IoU above which a frame becomes a memory.
     pub memory_bank_iou_threshold: f32,
-    /// Object score above which a frame is remembered.
+    /// Object score above which a frame becomes a memory.
     pub memory_bank_obj_score_threshold: f32,
-    /// Overlap with the expected place above which a frame is remembered, once motion has a say.
+    /// IoU with the predicted box above which a frame becomes a memory, once the motion score is used.
     pub memory_bank_kf_score_threshold: f64,
 }
 
@@ -39,7 +39,7 @@ impl SamuraiConfig {
         }
     }
 
-    /// As a configuration says, which may leave out any of it.
+    /// From a configuration; every key is optional.
     pub(super) fn read(reader: &Reader, embed_dim: usize) -> Result<Self, LoadError> {
         let default = Self::published(embed_dim);
         let key = "stable_frames_threshold";

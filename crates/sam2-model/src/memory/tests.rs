@@ -48,7 +48,7 @@ fn tokens_come_in_the_order_of_the_reference() {
     let forward = |frame| FrameTime { frame, num_frames: 20, direction: Direction::Forward };
     let tokens = tokens(&bank, &model, forward(4), None);
     let (d, m) = (model.config.d_model, model.config.mem_dim);
-    // Of the two prompted frames the later one lies in the future: its memory counts, its pointer does not.
+    // The later of the two prompted frames is in the future: its memory is used, its pointer is not.
     let grid = model.config.grid();
     let memories = [Span { tokens: grid * grid, place: Place::Grid(grid) }; 5];
     let pointers = [Span { tokens: d / m, place: Place::Unplaced }; 4];
@@ -88,7 +88,7 @@ fn of_many_prompted_frames_the_closest_are_looked_at_in_the_order_of_the_referen
     let at = FrameTime { frame: 7, num_frames: 20, direction: Direction::Forward };
     let seen = |max| spatial_frames(&model, &tokens(&bank, &model, at, max));
     assert_eq!(seen(Some(5)), [9, 0, 4, 12, 6]);
-    // Before, after, then by distance. What is left over serves as a recent memory where it is near enough.
+    // Before, after, then by distance. The others serve as recent memories if they are near enough.
     assert_eq!(seen(Some(2)), [6, 9, 4]);
     assert_eq!(seen(Some(3)), [6, 9, 4]);
     assert_eq!(seen(Some(4)), [6, 9, 4, 12]);

@@ -1,4 +1,4 @@
-//! What a memory consists of: spans of tokens, each with its place on a grid or without one.
+//! Layout of a memory: spans of tokens, on a grid or without a position.
 
 use crate::config::Config;
 use crate::nn::position::sine_2d;

@@ -1,8 +1,7 @@
 //! Position encodings that depend on sizes only. Meta: `sam2/modeling/position_encoding.py` and
 //! `get_1d_sine_pe` in `sam2/modeling/sam2_utils.py`.
 //!
-//! Arithmetic is in single precision in the reference's order, because angles of many turns amplify any other
-//! rounding.
+//! Arithmetic is in f32 in the reference's order, because large angles amplify any other rounding.
 
 use std::f32::consts::PI;
 
@@ -29,8 +28,8 @@ pub(crate) fn sine_axis(side: usize, channels: usize) -> Vec<f32> {
     (1..=side).flat_map(encode).collect()
 }
 
-/// Sine encoding of a `side × side` grid, `[side, side, channels]`: `channels / 2` for the row, then as many for
-/// the column.
+/// Sine encoding of a `side × side` grid, `[side, side, channels]`: `channels / 2` for the row, then as many
+/// for the column.
 pub(crate) fn sine_2d(side: usize, channels: usize) -> Vec<f32> {
     let axis = sine_axis(side, channels / 2);
     let mut out = Vec::with_capacity(side * side * channels);

@@ -5,7 +5,7 @@ use kernels::{Isa, image};
 use super::Rle;
 use crate::error::PromptError;
 
-/// One bit of object or background for every pixel, row-major.
+/// A binary mask, one value per pixel, row-major.
 ///
 /// ```
 /// use sam2_model::Mask;
@@ -45,7 +45,7 @@ impl Mask {
         Self::of(logits.iter().map(|&x| x > threshold).collect(), width, height)
     }
 
-    /// Where `[side, side]` logits, resized to the size of the mask, are above `threshold`.
+    /// The pixels where `[side, side]` logits, resized to the mask's size, are above `threshold`.
     pub(crate) fn above_resized(
         isa: Isa,
         logits: &[f32],
@@ -91,7 +91,7 @@ impl Mask {
         })
     }
 
-    /// The mask as run lengths, as COCO has them.
+    /// The mask as COCO run lengths.
     pub fn rle(&self) -> Rle {
         Rle::from(self)
     }

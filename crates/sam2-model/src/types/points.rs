@@ -1,4 +1,4 @@
-//! Clicks and boxes as the caller gives them.
+//! Clicks and boxes in image coordinates.
 
 use crate::error::PromptError;
 
@@ -78,7 +78,7 @@ impl Points {
     /// ```
     ///
     /// # Errors
-    /// If there are not as many labels as points, or a label has no meaning.
+    /// If the numbers of labels and points differ, or a label is invalid.
     pub fn labelled(coords: &[[f32; 2]], labels: &[i32]) -> Result<Self, PromptError> {
         if coords.len() != labels.len() {
             return Err(PromptError::LabelCount { points: coords.len(), labels: labels.len() });
@@ -107,14 +107,14 @@ impl Points {
         self
     }
 
-    /// Sets the box around the object, `[x0, y0, x1, y1]` with x0 < x1 and y0 < y1, or takes it away.
+    /// Sets or removes the box around the object, `[x0, y0, x1, y1]` with x0 < x1 and y0 < y1.
     #[must_use]
     pub fn within(mut self, corners: impl Into<Option<[f32; 4]>>) -> Self {
         self.bbox = corners.into();
         self
     }
 
-    /// Whether coordinates may lie outside the image, as in Meta's code, which takes any finite number. By
+    /// Whether coordinates may be outside the image, as in Meta's code, which accepts any finite number. By
     /// default such a prompt is refused.
     #[must_use]
     pub fn allow_outside(mut self, allow: bool) -> Self {
@@ -132,7 +132,7 @@ impl Points {
         self.bbox
     }
 
-    /// Whether coordinates may lie outside the image.
+    /// Whether coordinates may be outside the image.
     pub fn allows_outside(&self) -> bool {
         self.outside
     }

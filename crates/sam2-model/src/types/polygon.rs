@@ -1,14 +1,14 @@
-//! Outlines of masks, holes included: loops along the edges of pixels, so that nothing is lost.
+//! Polygons of masks, holes included: lossless loops along pixel edges.
 
 use super::Mask;
 
-/// One connected piece of a mask. Corners are pixel corners: pixel `(x, y)` is the square from `[x, y]` to `[x + 1, y + 1]`.
-/// Loops are closed, without the first corner again at the end, and every corner is a turn.
+/// A 4-connected component of a mask. Vertices are pixel corners: pixel `(x, y)` is the square from `[x, y]`
+/// to `[x + 1, y + 1]`. Loops are closed, without repeating the first vertex, and have no collinear vertices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Polygon {
-    /// Clockwise as seen on the screen.
+    /// Outer loop, clockwise on the screen.
     pub outer: Vec<[u32; 2]>,
-    /// Counter-clockwise.
+    /// Holes, counter-clockwise.
     pub holes: Vec<Vec<[u32; 2]>>,
 }
 
@@ -18,13 +18,14 @@ const DOWN: usize = 1;
 const UP: usize = 3;
 
 impl Mask {
-    /// The outlines of its pieces, from top to bottom. Pixels that touch only at a corner are separate pieces. Filling the
-    /// outer loops and clearing the holes gives the mask back exactly; see [`Mask::from_polygons`].
+    /// The polygons of its components, from top to bottom. Pixels that touch only at a corner are separate
+    /// components. Filling the outer loops and clearing the holes restores the mask exactly; see
+    /// [`Mask::from_polygons`].
     pub fn polygons(&self) -> Vec<Polygon> {
         let (width, height) = (self.width(), self.height());
-        // For every vertical edge between pixels, the loop that it is part of, counted from 1.
+        // Loop of every vertical edge between pixels, from 1.
         let mut loops = vec![0_u32; (width + 1) * height];
-        // For every loop, its place in the result.
+        // Position of every loop in the result.
         let mut owners: Vec<usize> = Vec::new();
         let mut found: Vec<Polygon> = Vec::new();
         for y in 0..height {
@@ -40,7 +41,8 @@ impl Mask {
                     owners.push(found.len());
                     found.push(Polygon { outer: corners, holes: Vec::new() });
                 } else {
-                    // The pixels before the hole belong to its piece, and the edge before them to a loop of it.
+                    // The pixels left of the hole belong to its component, and the edge left of them to one
+                    // of its loops.
                     let start = (0..x).rev().find(|&x| !self.inside(x as isize - 1, y as isize)).unwrap_or(0);
                     let owner = owners[loops[y * (width + 1) + start] as usize - 1];
                     owners.push(owner);
@@ -51,10 +53,10 @@ impl Mask {
         found
     }
 
-    /// The mask of `width · height` pixels whose centres lie in an odd number of loops.
+    /// The mask of `width · height` pixels whose centres are inside an odd number of loops (even-odd rule).
     ///
     /// # Panics
-    /// If the mask has no pixel, or a corner lies outside.
+    /// If the mask has no pixel, or a vertex is outside.
     pub fn from_polygons(width: usize, height: usize, polygons: &[Polygon]) -> Self {
         let mut data = vec![false; width * height];
         for corners in polygons.iter().flat_map(|p| std::iter::once(&p.outer).chain(&p.holes)) {
@@ -73,8 +75,8 @@ impl Mask {
         (0..width).contains(&x) && (0..height).contains(&y) && self.data()[(y * width + x) as usize]
     }
 
-    /// Follows the loop of the vertical edge left of pixel `(x, y)`, in a direction that has the mask on its right. `visit`
-    /// gets every vertical edge, as `y · (width + 1) + x`.
+    /// Traces the loop of the vertical edge left of pixel `(x, y)`, with the mask on the right. `visit` gets
+    /// every vertical edge, as `y · (width + 1) + x`.
     fn trace(&self, x: usize, y: usize, direction: usize, mut visit: impl FnMut(usize)) -> Vec<[u32; 2]> {
         let start = (x as isize, if direction == UP { y as isize + 1 } else { y as isize }, direction);
         let (mut x, mut y, mut direction) = start;
@@ -86,7 +88,7 @@ impl Mask {
                 visit(row as usize * (self.width() + 1) + x as usize);
             }
             (x, y) = (x + dx, y + dy);
-            // The two pixels ahead: to the right and to the left of the way.
+            // The two pixels ahead, right and left.
             let (rx, ry) = STEPS[(direction + 1) % 4];
             let ahead = |side: isize| {
                 let (px, py) = (2 * x + dx + side * rx - 1, 2 * y + dy + side * ry - 1);
@@ -137,7 +139,7 @@ mod tests {
     fn corners_do_not_join_pieces() {
         let found = mask(&["#.", ".#"]).polygons();
         assert_eq!(found.len(), 2);
-        // A ring that is open at a corner only has no hole: its outline runs in and out again there.
+        // A ring that is open only at a corner has no hole: its outline enters and leaves there.
         let found = mask(&["###", "#.#", "##."]).polygons();
         assert_eq!((found.len(), found[0].holes.len()), (1, 0));
     }
@@ -158,7 +160,7 @@ mod tests {
             for polygon in &found {
                 prop_assert!(area(&polygon.outer) > 0, "clockwise");
                 prop_assert!(polygon.holes.iter().all(|hole| area(hole) < 0), "counter-clockwise");
-                // Every piece alone is a piece: its holes lie in it.
+                // Every component alone is one polygon that contains its holes.
                 let alone = Mask::from_polygons(width, height, std::slice::from_ref(polygon));
                 prop_assert!(alone.data().iter().zip(mask.data()).all(|(part, whole)| !part || *whole));
             }

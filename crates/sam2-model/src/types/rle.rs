@@ -1,10 +1,10 @@
-//! Run-length encoding of masks as COCO has it. Reference: `common/maskApi.c` of the COCO API.
+//! COCO run-length encoding of masks. Reference: `common/maskApi.c` of the COCO API.
 
 use super::Mask;
 use crate::error::RleError;
 
-/// Lengths of runs of 0 and 1 in turn, down the columns, starting with 0: the run lengths of COCO's JSON,
-/// where the counts of `{"size": [height, width], "counts": …}` are a string or the list itself.
+/// Column-major run lengths, alternating 0 and 1, starting with 0: COCO's JSON
+/// `{"size": [height, width], "counts": …}`, whose counts are a string or this list.
 ///
 /// ```
 /// use sam2_model::{Mask, Rle};
@@ -124,7 +124,7 @@ impl Rle {
         Some(if union == 0 { 0.0 } else { common as f64 / union as f64 })
     }
 
-    /// Beginnings and ends of the runs inside that have a pixel, positions down the columns.
+    /// Column-major start and end positions of the non-empty runs inside.
     fn inside(&self) -> impl Iterator<Item = (usize, usize)> {
         let mut at = 0;
         let runs = self.counts.iter().enumerate().map(move |(i, &n)| {
@@ -148,8 +148,8 @@ impl Rle {
         Mask::new(self.width, self.height, data).expect("the runs fill the mask")
     }
 
-    /// The compressed string of COCO's JSON: from the third run on the difference to the run before last,
-    /// five bits a character from the lowest on, with a bit for "more follows".
+    /// The compressed string of COCO's JSON: from the third run on the difference to the run before last, as
+    /// little-endian groups of five bits per character, plus a continuation bit.
     pub fn to_coco_string(&self) -> String {
         let mut out = String::new();
         for (i, &count) in self.counts.iter().enumerate() {
@@ -158,7 +158,7 @@ impl Rle {
             loop {
                 let bits = (rest & 0x1f) as u8;
                 rest >>= 5;
-                // The highest of the five is the sign of the last group.
+                // The highest bit of the last group is the sign.
                 let more = if bits & 0x10 == 0 { rest != 0 } else { rest != -1 };
                 out.push(char::from(bits + if more { 0x20 } else { 0 } + 48));
                 if !more {
@@ -170,15 +170,14 @@ impl Rle {
     }
 }
 
-/// Longest group of five-bit digits of a count: 32 bits and a sign.
+/// Maximum number of five-bit groups of a count: 32 bits and a sign.
 const MAX_DIGITS: usize = 7;
 
 impl Rle {
-    /// Run lengths from the compressed string of COCO's JSON, as [`Self::to_coco_string`] and pycocotools
-    /// write it.
+    /// Parses the compressed string of COCO's JSON, as written by [`Self::to_coco_string`] and pycocotools.
     ///
     /// # Errors
-    /// If it is not such a string, or not of `width · height` pixels.
+    /// If the string is malformed, or does not have `width · height` pixels.
     pub fn from_coco_string(width: usize, height: usize, text: &str) -> Result<Self, RleError> {
         let mut counts: Vec<u32> = Vec::new();
         let (mut value, mut digits) = (0_i64, 0);
@@ -248,7 +247,7 @@ mod tests {
         }
     }
 
-    /// FNV-1a of what pycocotools wrote of an ellipse with a bar at the edge, and of stripes.
+    /// FNV-1a of pycocotools' strings of an ellipse with a bar at the edge, and of stripes.
     #[test]
     fn long_strings_are_those_of_pycocotools() {
         let paint = |inside: &dyn Fn(i64, i64) -> bool| {
@@ -288,7 +287,7 @@ mod tests {
                 None => assert_eq!(error, RleError::Length { width: 2, height: 2, found: 0 }, "{text}"),
             }
         }
-        // A count that is smaller than nothing.
+        // A negative count.
         assert!(matches!(Rle::from_coco_string(2, 2, "O"), Err(RleError::Text { at: 0 })));
         assert!(Rle::from_counts(0, 5, vec![]).is_err());
     }

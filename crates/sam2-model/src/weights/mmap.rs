@@ -1,4 +1,4 @@
-//! The one place that maps a file.
+//! Memory-mapped files: the only use of a memory map.
 
 #![allow(unsafe_code)]
 
@@ -14,8 +14,8 @@ use crate::error::LoadError;
 #[derive(Debug)]
 pub(crate) struct MappedFile(Mmap);
 
-/// Maps `path` for reading. The weights are copied out of the map (packed for the kernels) while the model is
-/// built, and the map is dropped with the end of loading; the file must not be truncated in between.
+/// Maps `path` for reading. Loading copies the weights out of the map (packed for the kernels) and then drops
+/// it; the file must not be truncated in between.
 pub(crate) fn map_file(path: &Path) -> Result<MappedFile, LoadError> {
     let io = |source| LoadError::Io { path: path.to_owned(), source };
     let file = File::open(path).map_err(io)?;
@@ -23,9 +23,9 @@ pub(crate) fn map_file(path: &Path) -> Result<MappedFile, LoadError> {
     if !metadata.is_file() {
         return Err(io(std::io::Error::other("not a regular file")));
     }
-    // SAFETY: the file was checked to be a regular one and is mapped read-only. As with every memory map, another
-    // process that truncates it while it is being read ends this one with SIGBUS; nothing is read through
-    // the map after loading.
+    // SAFETY: the file was checked to be a regular one and is mapped read-only. As with every memory map,
+    // another process that truncates it while it is being read ends this one with SIGBUS; nothing is read
+    // through the map after loading.
     unsafe { Mmap::map(&file) }.map(MappedFile).map_err(io)
 }
 
@@ -38,19 +38,19 @@ impl Deref for MappedFile {
 }
 
 impl MappedFile {
-    /// Lets the pages of `part`, which lies in this map, leave memory, so that a file which is read once does not count in full
-    /// beside what is made of it. They are still there for whoever reads them again.
+    /// Releases the pages of `part`, which is inside this map, so that a file that is read once does not add
+    /// to the peak memory. Later reads fetch them again.
     pub fn release(&self, part: &[u8]) {
         let start = (part.as_ptr() as usize).wrapping_sub(self.0.as_ptr() as usize);
         if start.checked_add(part.len()).is_none_or(|end| end > self.0.len()) {
             return;
         }
-        // SAFETY: `part` lies inside the map, checked above. The map is shared with the file and never written, so a page that
-        // is dropped comes back from the file with the same bytes.
+        // SAFETY: `part` lies inside the map, checked above. The map is shared with the file and never
+        // written, so a page that is dropped comes back from the file with the same bytes.
         #[cfg(unix)]
         let advised =
             unsafe { self.0.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, part.len()) };
-        // It costs memory where the system does not follow, and nothing else.
+        // If the system ignores this, only memory is lost.
         #[cfg(unix)]
         drop(advised);
     }

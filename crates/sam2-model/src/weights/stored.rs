@@ -1,4 +1,4 @@
-//! A tensor as it lies in a file: a type, a shape, and a view of some bytes.
+//! A stored tensor: type, shape, and a strided view of bytes.
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
@@ -6,7 +6,7 @@ use half::{bf16, f16};
 /// Type of the elements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Element {
-    /// As safetensors names it.
+    /// Its name in safetensors.
     pub name: String,
     pub size: usize,
 }
@@ -17,7 +17,7 @@ impl Element {
     }
 }
 
-/// A tensor that has not been read yet. Every element lies inside `bytes`.
+/// A tensor that has not been read. Every element is inside `bytes`.
 #[derive(Clone, Debug)]
 pub(super) struct Stored<'a> {
     pub element: Element,
@@ -37,7 +37,7 @@ impl<'a> Stored<'a> {
         Self { element: Element { name: name.to_owned(), size }, shape, bytes, offset: 0, strides }
     }
 
-    /// A view with an offset and strides in elements; fails if one of its elements lies outside `bytes`.
+    /// A view with an offset and strides in elements; fails if an element is outside `bytes`.
     pub fn view(
         element: Element,
         bytes: &'a [u8],
@@ -48,10 +48,10 @@ impl<'a> Stored<'a> {
         if shape.len() != strides.len() {
             return Err(format!("it has {} axes but {} strides", shape.len(), strides.len()));
         }
-        // The stride of an axis with one element is never taken, and may be anything.
+        // The stride of an axis of length 1 is unused and may have any value.
         strides.iter_mut().zip(&shape).filter(|(_, side)| **side < 2).for_each(|(stride, _)| *stride = 0);
         let outside = || "it lies outside its storage".to_owned();
-        // Products of sizes are also taken where a factor is 0, and must not overflow before that.
+        // The product of the sizes must not overflow before a factor of 0.
         let bytes_needed = shape.iter().try_fold(element.size, |n, &side| n.checked_mul(side.max(1)));
         bytes_needed.ok_or_else(outside)?;
         let last = shape.iter().zip(&strides).try_fold(offset, |at, (&side, &stride)| {
@@ -64,7 +64,7 @@ impl<'a> Stored<'a> {
         Ok(Self { element, shape, bytes, offset, strides })
     }
 
-    /// The slices along the first axis, each `[1, ..]`; none of a scalar.
+    /// The slices along the first axis, each `[1, ..]`; none for a scalar.
     pub fn rows(&self) -> Vec<Self> {
         let (Some(&count), Some(&stride)) = (self.shape.first(), self.strides.first()) else {
             return Vec::new();
@@ -83,17 +83,17 @@ impl<'a> Stored<'a> {
         self.shape.iter().product()
     }
 
-    /// Where it lies: its elements, and of a view maybe others.
+    /// Byte range of the storage that this tensor views.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// Bytes that the elements take when each is stored once.
+    /// Bytes of the elements, each stored once.
     pub fn size(&self) -> u64 {
         (self.count() * self.element.size) as u64
     }
 
-    /// The elements where they lie, if they are `f32` in row-major order already and lie so that they can be read as such.
+    /// The elements borrowed in place, if they are aligned `f32` in row-major order.
     pub fn borrowed(&self) -> Option<&'a [f32]> {
         if self.element.name != "F32" || cfg!(target_endian = "big") || !self.is_gapless() {
             return None;
@@ -108,7 +108,7 @@ impl<'a> Stored<'a> {
         axes.all(|((&side, &stride), packed)| side == 1 || stride == packed)
     }
 
-    /// The elements in row-major order; `None` if they are of a type that is not read.
+    /// The elements in row-major order; `None` if their type is unsupported.
     pub fn values(&self) -> Option<Vec<f32>> {
         match self.element.name.as_str() {
             "F32" => Some(self.decode(f32::from_le_bytes)),
@@ -118,7 +118,7 @@ impl<'a> Stored<'a> {
         }
     }
 
-    /// The elements in row-major order as they are stored.
+    /// The elements in row-major order, in their stored type.
     pub fn raw(&self) -> Vec<u8> {
         match self.element.size {
             1 => self.decode(|b: [u8; 1]| b).concat(),

@@ -39,8 +39,8 @@ macro_rules! npy_array {
                 match self { $(Self::$Variant(_) => $name,)+ }
             }
 
-            /// Compares element by element, after conversion to f64 where the types differ: the figures, and the
-            /// elements beyond `bound`.
+            /// Compares element by element, after conversion to f64 where the types differ: the figures, and
+            /// the elements beyond `bound`.
             ///
             /// # Panics
             /// If the numbers of elements differ.

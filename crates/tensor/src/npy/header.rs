@@ -99,7 +99,7 @@ fn parse(text: &str) -> Result<Header, NpyError> {
     if descr.ends_with('O') {
         return Err(NpyError::Pickled);
     }
-    // Arrays of at most one axis longer than 1 have the same bytes in both orders; NumPy still says False for
+    // Arrays with at most one axis longer than 1 have the same bytes in both orders; NumPy writes False for
     // them.
     if fortran {
         return Err(NpyError::FortranOrder);

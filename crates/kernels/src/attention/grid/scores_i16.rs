@@ -137,8 +137,7 @@ pub(super) struct Scores<'a> {
     pub copies: usize,
     pub m: usize,
     pub cells: Range<usize>,
-    /// The split in single precision, of which only the last rows are read, and as [`QuantizeSplit`] writes
-    /// it.
+    /// The f32 split, of which only the last rows are read, and the split written by [`QuantizeSplit`].
     pub by_column: &'a [f32],
     pub by_row: &'a [f32],
     pub quantized: &'a [i16],

@@ -62,7 +62,7 @@ pub(super) struct Scratch<'a> {
     max: &'a mut [f32],
     /// `(width)` per panel: the sum of the weights.
     pub total: &'a mut [f32],
-    /// Shared by all panels, one after the other: see [`Panel`].
+    /// Shared by all panels in turn: see [`Panel`].
     scores: &'a mut [f32],
     weights_i16: &'a mut [i16],
     correction: &'a mut [f32],
@@ -111,7 +111,7 @@ impl<'a> Scratch<'a> {
         }
     }
 
-    /// No tokens seen yet.
+    /// Before the first token.
     pub fn reset(&mut self) {
         self.sums.fill(0.0);
         self.max.fill(f32::NEG_INFINITY);

@@ -1,6 +1,6 @@
 //! The float operations that are one intrinsic each.
 
-/// The part of `impl F32s` in which an operation is one intrinsic, from the names of those.
+/// The operations of `impl F32s` that are one intrinsic each, from the intrinsics' names.
 ///
 /// The vector is a tuple struct of the register; a value of it, like a token, exists only on a host with the
 /// instruction set.

@@ -30,10 +30,10 @@ impl Arrays {
     }
 }
 
-/// Reads every array of a file; the kind of file is that of its name.
+/// Reads every array of a file; the extension determines the format.
 ///
 /// # Errors
-/// For another kind, and for a file that is not what its name says.
+/// For another format, or if the file does not match its extension.
 pub fn open(path: &Path) -> Result<Arrays> {
     let kind = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
     let named = |entries| Arrays { entries, unnamed: false };

@@ -25,7 +25,7 @@ pub(crate) struct StoredOutput {
     pub low_res: Arc<[f32]>,
     /// `[D]`.
     pub obj_ptr: Arc<[f32]>,
-    /// Logit of the object being in view.
+    /// Object score: logit of the object being present.
     pub object_score: f32,
     /// Predicted IoU of the mask.
     pub iou: f32,

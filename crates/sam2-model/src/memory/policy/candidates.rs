@@ -11,9 +11,9 @@ pub(crate) struct Candidates {
     pub masks: Vec<f32>,
     /// Predicted IoU of each.
     pub ious: Vec<f32>,
-    /// The tokens that object pointers are made of, `(K, D)`.
+    /// Mask tokens, the input of the object pointers, `(K, D)`.
     pub tokens: Vec<f32>,
-    /// Logit of the object being in view.
+    /// Object score: logit of the object being present.
     pub object_score: f32,
     /// Whether `object_score` exceeds the policy's threshold.
     pub in_view: bool,

@@ -2,7 +2,7 @@
 
 use super::EDGE;
 
-/// A crop, pixels of the image; `x1` and `y1` lie outside.
+/// A crop in pixels of the image; `x1` and `y1` are exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CropBox {
     pub x0: usize,
@@ -12,7 +12,7 @@ pub(super) struct CropBox {
 }
 
 impl CropBox {
-    /// All of an image.
+    /// The whole image.
     pub fn whole((width, height): (usize, usize)) -> Self {
         Self { x0: 0, y0: 0, x1: width, y1: height }
     }
@@ -51,7 +51,7 @@ pub(super) fn boxes(
             let x0 = crop_w.saturating_sub(overlap) * (i / per_side);
             let y0 = crop_h.saturating_sub(overlap) * (i % per_side);
             let crop = CropBox { x0, y0, x1: (x0 + crop_w).min(width), y1: (y0 + crop_h).min(height) };
-            // An image of a few pixels has no room for all of them.
+            // An image of a few pixels has fewer.
             if crop.x0 < crop.x1 && crop.y0 < crop.y1 {
                 out.push((crop, layer));
             }

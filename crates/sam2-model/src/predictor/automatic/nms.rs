@@ -1,8 +1,8 @@
-//! Non-maximum suppression of boxes. torchvision: `ops/boxes.py`, `nms`.
+//! Non-maximum suppression (NMS) of boxes. torchvision: `ops/boxes.py`, `nms`.
 
-/// Indices of the boxes, `[x0, y0, x1, y1]`, that survive, by descending score; equal scores keep their order. A box falls
-/// if its IoU with a better one exceeds `threshold`. Areas are products of differences, so a box of one pixel's width has
-/// none; a pair without any area suppresses nothing.
+/// Indices of the kept boxes `[x0, y0, x1, y1]` by descending score; equal scores keep their order. A box is
+/// dropped if its IoU with a better one exceeds `threshold`. Areas are products of differences, so a box one
+/// pixel wide has area 0; a pair of area 0 suppresses nothing.
 pub(super) fn nms(boxes: &[[i64; 4]], scores: &[f32], threshold: f64) -> Vec<usize> {
     let area = |b: &[i64; 4]| ((b[2] - b[0]) * (b[3] - b[1])) as f32;
     let mut order: Vec<usize> = (0..boxes.len()).collect();

@@ -1,11 +1,11 @@
-//! Small holes and islands of finished masks. Meta: `sam2/utils/amg.py`, `remove_small_regions`, and
-//! `postprocess_small_regions`, which SAM called and SAM 2 keeps without calling.
+//! Removal of small holes and islands from final masks. Meta: `sam2/utils/amg.py`, `remove_small_regions`,
+//! and `postprocess_small_regions`, which SAM calls and SAM 2 does not.
 
 use crate::components::Components;
 use crate::types::Mask;
 
-/// `mask` without holes and without islands of fewer than `area` pixels, and whether anything changed. If all islands are
-/// small, the largest stays.
+/// `mask` without holes and islands of fewer than `area` pixels, and whether anything changed. If all islands
+/// are small, the largest is kept.
 pub(super) fn without_small(mask: &Mask, area: usize) -> (Mask, bool) {
     let (width, height) = (mask.width(), mask.height());
     let mut data = mask.data().to_vec();
@@ -41,7 +41,7 @@ mod tests {
         let rows = ["####..#", "#..#...", "####.##"];
         assert_eq!(cleaned(&rows, 1), (rows.map(str::to_owned).to_vec(), false));
         assert_eq!(cleaned(&rows, 2), (["####...", "#..#...", "####.##"].map(str::to_owned).to_vec(), true));
-        // The hole is filled first, which makes an island of twelve.
+        // The hole is filled first, so the island has 12 pixels.
         assert_eq!(cleaned(&rows, 5), (["####...", "####...", "####..."].map(str::to_owned).to_vec(), true));
         assert_eq!(cleaned(&["#..", "...", ".##", "..."], 5).0, ["...", "...", ".##", "..."]);
         assert_eq!(cleaned(&["..", ".."], 3), (vec!["..".to_owned(); 2], false));

@@ -1,4 +1,4 @@
-//! The answer to one prompt, and the clean-up of its masks. Meta: `sam2/utils/transforms.py`,
+//! Prediction for one prompt, and clean-up of its masks. Meta: `sam2/utils/transforms.py`,
 //! `SAM2Transforms.postprocess_masks`.
 
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use crate::model::Model;
 use crate::scores::{argmax, stability_score};
 use crate::types::Mask;
 
-/// Logits are returned and fed back within this range.
+/// Range to which returned logits are clamped.
 pub(crate) const LOGIT_LIMIT: f32 = 32.0;
-/// Offset of the stability score that is reported.
+/// Offset of the reported stability score.
 const STABILITY_OFFSET: f32 = 1.0;
-/// How far from the threshold the pixels of filled holes and of removed sprinkles are set.
+/// Distance from the threshold of the logits of filled holes and removed sprinkles.
 const CLEANED: f32 = 10.0;
 
-/// The masks that answer one prompt.
+/// The masks of one prompt.
 #[derive(Clone, Debug)]
 pub struct Prediction {
     model: Arc<Model>,
@@ -28,7 +28,7 @@ pub struct Prediction {
     height: usize,
     ious: Vec<f32>,
     object_score: f32,
-    /// `[K, s, s]`, cleaned up but not clamped: masks are made from these.
+    /// `[K, s, s]`, cleaned up but not clamped: the source of the masks.
     logits: Vec<f32>,
     /// `[K, s, s]` within ±32.
     low_res: Vec<f32>,
@@ -70,7 +70,7 @@ impl Prediction {
         argmax(&self.ious)
     }
 
-    /// Logit of there being an object at all.
+    /// Object score: logit of an object being present.
     pub fn object_score(&self) -> f32 {
         self.object_score
     }
@@ -122,7 +122,7 @@ impl Prediction {
         Mask::above_resized(self.model.isa, self.logits(k), size, self.options.mask_threshold)
     }
 
-    /// How little mask `k` changes when its threshold moves by ±1, 0 ..= 1, at the size of the image.
+    /// Stability score of mask `k`: IoU of the masks at thresholds ±1, 0 ..= 1, at the size of the image.
     ///
     /// # Panics
     /// If there is no mask `k`.
@@ -172,7 +172,7 @@ mod tests {
             |a: &[f32]| (0..25).filter(|&i| a[i] != logits[i]).map(|i| (i, a[i])).collect::<Vec<_>>();
         assert_eq!(changed(&cleaned(1, 0)), [(6, 12.0)]);
         assert_eq!(changed(&cleaned(1, 1)), [(6, 12.0), (24, -8.0)]);
-        // The ring goes too, but what was its hole is filled: it was not part of the ring.
+        // The ring is removed too, but its former hole is filled: it was not part of the ring.
         let all = changed(&cleaned(1, 8));
         assert_eq!(all.len(), 10);
         assert!(all.contains(&(6, 12.0)) && all.contains(&(0, -8.0)));

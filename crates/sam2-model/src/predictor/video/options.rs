@@ -1,4 +1,4 @@
-//! Size and length of a video, and the choices that change results.
+//! Size and length of a video, and options.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::memory::policy::MemoryPolicyKind;
 use crate::memory::recall::RecallOptions;
 use crate::types::setters;
 
-/// The video that is going to be tracked.
+/// The video to track.
 ///
 /// ```
 /// use sam2_model::video::VideoInfo;
@@ -21,8 +21,8 @@ pub struct VideoInfo {
     pub width: usize,
     /// Pixels.
     pub height: usize,
-    /// Number of frames. It matters: clips shorter than 16 frames use fewer object pointers. [`usize::MAX`]
-    /// for a stream without an end.
+    /// Number of frames; affects results: clips shorter than 16 frames use fewer object pointers.
+    /// [`usize::MAX`] for a stream.
     pub num_frames: usize,
 }
 
@@ -33,20 +33,20 @@ impl VideoInfo {
     }
 }
 
-/// Data that is kept of frames that tracking has passed.
+/// Data kept of tracked frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Retention {
-    /// Data that tracking reads when it goes on, when it begins at a prompted frame, in either direction, and
-    /// when the last frame or a prompted one is corrected. A prompt on any other frame is a first prompt, as
-    /// if the frame had not been tracked. Memory does not grow with the length of the video.
+    /// Data that tracking reads when it continues, when it starts at a prompted frame, in either direction,
+    /// and when the last frame or a prompted one is corrected. A prompt on any other frame is a first prompt,
+    /// as if the frame had not been tracked. Memory does not grow with the length of the video.
     #[default]
     Needed,
-    /// Everything, as the reference does: about 0.8 MB per frame and object.
+    /// All data, as in the reference: about 0.8 MB per frame and object.
     Everything,
 }
 
-/// Choices that change results. [`VideoOptions::default`] differs from [`VideoOptions::reference`] where
+/// Options that change results. [`VideoOptions::default`] differs from [`VideoOptions::reference`] where
 /// Meta's predictor loses a prompt.
 ///
 /// ```
@@ -63,18 +63,18 @@ pub struct VideoOptions {
     pub fill_hole_area: usize,
     /// Every pixel belongs to one object at most. Default false.
     pub non_overlap: bool,
-    /// Masks of prompted frames are binarised before they are remembered. So does Meta's builder by default;
-    /// its `vos_inference.py` does not, unless asked for post-processing. Default true.
+    /// Masks of prompted frames are binarised for the memory encoder. Meta's builder does so by default; its
+    /// `vos_inference.py` only with post-processing. Default true.
     pub binarize_mask_from_pts_for_mem_enc: bool,
-    /// A prompt on a frame that was tracked before is remembered like a first prompt. Without it, as in the
-    /// reference, it is a correction that the next pass over the frame forgets. Default true.
+    /// A prompt on a tracked frame becomes a conditioning memory, like a first prompt. If false, as in the
+    /// reference, it is a correction that the next pass over the frame replaces. Default true.
     pub add_all_frames_to_correct_as_cond: bool,
-    /// When a prompt is taken in, and when tracking passes a prompted frame, memories of the tracked frames
-    /// around it are dropped: they may show what the prompt corrected. In the reference this crashes. Default
+    /// When a prompt is added, and when tracking passes a prompted frame, memories of the tracked frames
+    /// around it are dropped: they may contain the corrected error. In the reference this crashes. Default
     /// false.
     pub clear_non_cond_mem_around_input: bool,
-    /// Memory attention reads the closest of the prompted frames, this many of them; at least 2. [`None`] is
-    /// the number in the model's configuration, which is all of them for the published models.
+    /// Number of prompted frames that memory attention reads, the closest ones; at least 2. [`None`]: the
+    /// number in the model's configuration, which is all of them for the published models.
     pub max_cond_frames_in_attn: Option<usize>,
     /// Default [`Retention::Needed`].
     pub keep: Retention,
@@ -111,7 +111,7 @@ setters! {
 }
 
 impl VideoOptions {
-    /// The choices of Meta's predictor, on a CPU and with its defaults.
+    /// The options of Meta's predictor on a CPU with its defaults.
     pub fn reference() -> Self {
         Self { add_all_frames_to_correct_as_cond: false, keep: Retention::Everything, ..Self::default() }
     }
