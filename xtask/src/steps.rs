@@ -132,8 +132,9 @@ pub fn msrv() -> Result<(), String> {
     })
 }
 
-/// Packs the workspace's packages and builds them from their packed files. Cargo resolves unpublished packages
-/// among themselves only if they may be published at all, so this runs in a copy where `publish` is not off.
+/// Packs the workspace's packages and builds them from their packed files. Cargo resolves unpublished
+/// packages among themselves only if they may be published at all, so this runs in a copy where `publish` is
+/// not off.
 pub fn package() -> Result<(), String> {
     let copy = shell::root().join("target/unpublished");
     let failed = |error: std::io::Error| format!("{}: {error}", copy.display());

@@ -1,4 +1,4 @@
-//! The modules one by one, for the golden tests and for benches. Not part of the stable interface.
+//! Access to single modules, for golden tests and benchmarks. Not part of the stable interface.
 
 use half::bf16;
 use kernels::Isa;
@@ -36,7 +36,7 @@ pub struct Stored {
     pub obj_ptr: Vec<f32>,
 }
 
-/// What the heads say.
+/// Output of the heads.
 #[derive(Clone, Debug)]
 pub struct Heads {
     /// `[s, s]`.
@@ -151,7 +151,7 @@ pub fn sam_heads(
     Heads::new(head, Vec::new())
 }
 
-/// A mask prompt taken as the answer: `mask` is `[S, S]` of 0 and 1.
+/// A mask prompt as the output: `mask` is `[S, S]` of 0 and 1.
 pub fn mask_as_output(model: &Model, tap: &mut dyn Tap, features: &Features, mask: &[f32]) -> Heads {
     let mut workspace = Workspace::default();
     let head = model.use_mask_as_output(&mut model.run(&mut workspace, tap), features, mask, 0.0);
@@ -262,7 +262,7 @@ fn condition(model: &Model, run: &mut Run, level2: &[f32], tokens: MemoryTokens)
     out.to_vec()
 }
 
-/// One tracked frame of one object whose memory is given: what teacher forcing needs.
+/// Tracks one frame of one object over given memories (teacher forcing).
 pub fn track(
     model: &Model,
     workspace: &mut Workspace,
@@ -284,15 +284,15 @@ pub fn track(
     Heads::new(head, memory)
 }
 
-/// Memory, `[g, g, mem_dim]`, and pointer, `[D]`, that are stored of a frame.
+/// The stored memory, `[g, g, mem_dim]`, and pointer, `[D]`, of a frame.
 pub fn remembered(predictor: &VideoPredictor, obj_id: u32, frame: usize) -> Option<(Vec<f32>, Vec<f32>)> {
     let output = predictor.stored(obj_id, frame)?;
     let memory = output.memory.as_ref()?.iter().map(|x| x.to_f32()).collect();
     Some((memory, output.obj_ptr.to_vec()))
 }
 
-/// The state of an object's memory policy, as sessions save it, and the tracked frames whose memories `frame`
-/// would look at in a forward pass, in their order.
+/// The state of an object's memory policy, as saved in sessions, and the tracked frames whose memories
+/// `frame` would attend to in a forward pass, in order.
 pub fn memory_policy(
     predictor: &VideoPredictor,
     obj_id: u32,
@@ -301,9 +301,9 @@ pub fn memory_policy(
     predictor.policy(obj_id, frame)
 }
 
-/// Runs the Kalman filter of the SAMURAI policy over boxes: a start, then per box a prediction and, where
-/// `seen` says so, an update. Mean, `[8]`, and covariance, `[8][8]`, after each, and the prediction's IoU
-/// with each of `compared`.
+/// Runs the Kalman filter of the SAMURAI policy over boxes: initiate, then per box predict and, where `seen`,
+/// update. Returns mean, `[8]`, and covariance, `[8][8]`, after each, and the prediction's IoU with each of
+/// `compared`.
 #[allow(clippy::type_complexity)]
 pub fn kalman(boxes: &[([f64; 4], bool, [[f64; 4]; 2])]) -> Vec<([f64; 8], [[f64; 8]; 8], [f64; 2])> {
     let mut filter: Option<Kalman> = None;

@@ -1,4 +1,4 @@
-//! A loaded model: all weights, ready for the kernels, and nothing that changes.
+//! A loaded model: immutable weights, packed for the kernels.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -238,8 +238,8 @@ impl Model {
         self.config.low_res_size()
     }
 
-    /// A number that two models share if they have the same weights, from whatever kind of file. Embeddings
-    /// and sessions of a model with another one are refused.
+    /// Hash of the weights, independent of the file format. Embeddings and sessions of a model with another
+    /// fingerprint are refused.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
     }

@@ -23,7 +23,7 @@ pub(crate) struct ModelPoint {
 }
 
 impl ModelPoint {
-    /// The "no point here" that pads a prompt.
+    /// The padding point of a prompt.
     pub const PADDING: Self = Self { x: 0.0, y: 0.0, label: -1 };
 }
 
@@ -79,13 +79,13 @@ impl PromptEncoder {
         })
     }
 
-    /// One token per point, `(n, D)`. The caller adds the padding point that Meta appends to every prompt.
+    /// One token per point, `(n, D)`. The caller appends Meta's padding point.
     pub fn sparse(&self, run: &mut Run, points: &[ModelPoint]) -> Vec<f32> {
         let size = self.image_size as f32;
         let tokens: Vec<f32> = points
             .iter()
             .flat_map(|p| match usize::try_from(p.label) {
-                // The padding token has no position at all.
+                // The padding token has no position encoding.
                 Err(_) => self.not_a_point_embed.clone(),
                 Ok(label) => {
                     // Half a pixel of the model's input, added after scaling.

@@ -64,7 +64,7 @@ impl Config {
         4 * self.grid()
     }
 
-    /// What of the model appears in no tensor's shape, as text; see [`TrunkConfig::layout_text`].
+    /// Text of the parts of the configuration that no tensor's shape shows; see [`TrunkConfig::layout_text`].
     pub(crate) fn layout_text(&self) -> String {
         format!("{} {}", self.image_size, self.trunk.layout_text())
     }

@@ -1,8 +1,7 @@
-//! What differs between the published models, and between them and a custom one.
+//! Configuration: the differences between the published models, and of custom models.
 //!
-//! Constants that are the same in all of Meta's configurations are not here but where they are used; a custom
-//! configuration that sets one of them to something else, or has keys that Meta's has not, is refused by
-//! name.
+//! Constants that are equal in all of Meta's configurations are defined where they are used; a custom
+//! configuration with another value, or with an unknown key, is refused by name.
 
 mod families;
 mod fields;

@@ -33,8 +33,8 @@ impl TrunkConfig {
         }
     }
 
-    /// What of the trunk appears in no tensor's shape (windows, heads) as text, for the fingerprint of a
-    /// model. Saved sessions and embeddings hold the fingerprint, so this text must not change.
+    /// Text of the parts of the trunk that no tensor's shape shows (windows, heads), for a model's
+    /// fingerprint. Saved sessions and embeddings hold the fingerprint, so this text must not change.
     pub(crate) fn layout_text(&self) -> String {
         match self {
             Self::Hiera(hiera) => hiera.layout_text(),

@@ -34,7 +34,7 @@ pub enum ImageError {
         /// Bytes.
         found: usize,
     },
-    /// Not one prompt per image.
+    /// The numbers of images and prompts differ.
     #[error("{images} images but {prompts} prompts; a batch takes one prompt per image")]
     BatchSize {
         /// Images.
@@ -81,7 +81,7 @@ pub enum EmbeddingError {
     Format {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         reason: String,
     },
     /// There is nothing to save.

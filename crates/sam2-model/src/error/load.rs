@@ -14,7 +14,7 @@ pub enum LoadError {
         /// Cause.
         source: std::io::Error,
     },
-    /// Neither a safetensors file nor one of `torch.save`, or a damaged one.
+    /// Neither a safetensors file nor one of `torch.save`, or damaged.
     #[error(
         "{origin}: not a usable {kind} file ({reason}); safetensors and PyTorch .pt are read; download it again"
     )]
@@ -23,7 +23,7 @@ pub enum LoadError {
         origin: String,
         /// Kind of file by its first bytes: `safetensors` or `PyTorch`.
         kind: &'static str,
-        /// What is wrong.
+        /// The cause.
         reason: String,
     },
     /// No model that this program knows has these tensors.
@@ -41,7 +41,7 @@ pub enum LoadError {
     ConfigText {
         /// File name.
         origin: String,
-        /// What is wrong.
+        /// The cause.
         reason: String,
     },
     /// A key has a value that this program does not support.
@@ -51,7 +51,7 @@ pub enum LoadError {
         origin: String,
         /// Path of the key.
         key: String,
-        /// What is wrong with its value.
+        /// The cause.
         reason: String,
     },
     /// A tensor that the model needs is absent.
@@ -90,7 +90,7 @@ pub enum LoadError {
         /// In the file.
         dtype: String,
     },
-    /// A tensor holds values that no trained model has.
+    /// A tensor has values that are not finite or out of range.
     #[error(
         "{origin}: tensor {name} holds {value}, which no trained model does; the file is damaged, download it again"
     )]

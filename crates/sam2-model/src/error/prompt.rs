@@ -22,7 +22,7 @@ pub enum PromptError {
     /// A label without a meaning.
     #[error("label {0} is unknown: 1 is on the object, 0 off it, 2 and 3 corners of a box, -1 padding")]
     BadLabel(i32),
-    /// Not one label per point.
+    /// The numbers of points and labels differ.
     #[error("{points} points but {labels} labels")]
     LabelCount {
         /// Points.

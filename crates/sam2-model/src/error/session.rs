@@ -9,7 +9,7 @@ pub enum SessionError {
     Damaged {
         /// File name.
         origin: String,
-        /// What is wrong.
+        /// The cause.
         reason: String,
     },
     /// A version that this program does not read.

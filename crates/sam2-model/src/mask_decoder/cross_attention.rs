@@ -1,12 +1,11 @@
-//! Attention between a few tokens and the whole image, with the image side never projected. Meta:
+//! Attention between a few tokens and the whole image; the image is never projected. Meta:
 //! `sam2/modeling/sam/transformer.py`, class `Attention`.
 //!
 //! T tokens · h heads · D channels · c channels inside · N positions.
 //!
-//! A score is `(Wq x + bq) · (Wk y + bk)`, head by head. The projection of the image side is moved to the few
-//! tokens: `T · h` rows as wide as the image meet the image as it is, in place of N projected positions.
-//! Likewise values are averaged before, and weighted after, they are projected. That is less work up to about
-//! sixteen tokens.
+//! A score is `(Wq x + bq) · (Wk y + bk)`, per head. The image-side projection is applied to the tokens
+//! instead: `T · h` rows of D are multiplied with the unprojected image, instead of projecting N positions.
+//! Likewise values are averaged first and projected afterwards. This is less work for up to about 16 tokens.
 
 use kernels::attention::SCORE_SCALE;
 use kernels::gemm::{Epilogue, PackedB, gemm, gemm_block};
@@ -17,7 +16,7 @@ use crate::nn::{LayerNorm, Linear};
 use crate::weights::Loader;
 use crate::workspace::Run;
 
-/// Rows of the image that go through a pass together; a fixed number, since it decides the order of sums.
+/// Rows of the image per block; fixed, because it determines the order of summation.
 const BLOCK: usize = 256;
 
 /// The channels of a head.
@@ -25,7 +24,7 @@ fn channels(head: usize, c: usize, heads: usize) -> std::ops::Range<usize> {
     head * c / heads..(head + 1) * c / heads
 }
 
-/// `x`, `(T, c)`, to `(rows, c)`: row `t · h + head` has the channels of its head, the others are zero.
+/// Expands `x`, `(T, c)`, to `(rows, c)`: row `t · h + head` holds the channels of its head, zeros elsewhere.
 fn spread(x: &[f32], c: usize, heads: usize, rows: usize) -> Vec<f32> {
     let mut out = vec![0.0; rows * c];
     for (i, row) in out.chunks_exact_mut(c).take(x.len() / c * heads).enumerate() {
@@ -48,7 +47,7 @@ fn product(isa: Isa, a: &[f32], b: &PackedB) -> Vec<f32> {
     out
 }
 
-/// Tokens look at the image.
+/// Cross-attention of the tokens over the image.
 #[derive(Clone, Debug)]
 pub(super) struct TokenToImage {
     q_proj: Linear,
@@ -59,10 +58,10 @@ pub(super) struct TokenToImage {
     heads: usize,
 }
 
-/// What a pass over the image looks for: `T · h` rows of D, filled up to whole vectors.
-pub(super) struct Look(PackedB);
+/// Token queries projected into image space: `(T · h, D)`, padded to the vector width.
+pub(super) struct ImageQueries(PackedB);
 
-/// `T · h` filled up to whole vectors.
+/// `T · h`, padded to the vector width.
 fn filled(tokens: usize, heads: usize) -> usize {
     (tokens * heads).next_multiple_of(attention::QUERY_STEP)
 }
@@ -80,20 +79,20 @@ impl TokenToImage {
         })
     }
 
-    /// For queries made of `q`, `(T, D)`.
-    pub fn look(&self, isa: Isa, q: &[f32]) -> Look {
+    /// Projects the queries of `q`, `(T, D)`, into image space.
+    pub fn queries(&self, isa: Isa, q: &[f32]) -> ImageQueries {
         let (c, d) = (self.keys.k(), self.keys.n());
         let q = self.q_proj.rows(isa, q, Default::default());
         let rows = filled(q.len() / c, self.heads);
         let rows_of_image = product(isa, &spread(&q, c, self.heads, rows), &self.keys);
-        Look(PackedB::from_nk(isa, &rows_of_image, rows, d))
+        ImageQueries(PackedB::from_nk(isa, &rows_of_image, rows, d))
     }
 
-    /// From what `look` saw, plus `residual`, `(T, D)`.
-    pub fn finish(&self, isa: Isa, seen: &[f32], residual: &[f32]) -> Vec<f32> {
+    /// Projects the attended image rows to the output and adds `residual`, `(T, D)`.
+    pub fn project_out(&self, isa: Isa, attended: &[f32], residual: &[f32]) -> Vec<f32> {
         let (c, d) = (self.keys.k(), self.keys.n());
         let t = residual.len() / d;
-        let values = self.v_proj.rows(isa, &seen[..self.heads * t * d], Default::default());
+        let values = self.v_proj.rows(isa, &attended[..self.heads * t * d], Default::default());
         let mut mixed = vec![0.0; t * c];
         for (i, row) in values.chunks_exact(c).enumerate() {
             let channels = channels(i % self.heads, c, self.heads);
@@ -105,7 +104,7 @@ impl TokenToImage {
     }
 }
 
-/// The image looks at the tokens.
+/// Cross-attention of the image over the tokens.
 #[derive(Clone, Debug)]
 pub(super) struct ImageToToken {
     /// `(c, D)`: the query projection times the scale.
@@ -120,11 +119,11 @@ pub(super) struct ImageToToken {
     heads: usize,
 }
 
-/// What a pass does to the image: `norm(x + attention(x))`.
+/// One pass over the image: `norm(x + attention(x))`.
 pub(super) struct Update<'a> {
-    /// `(D, T · h)`, filled up to whole vectors.
+    /// `(D, T · h)`, padded to the vector width.
     keys: PackedB,
-    /// `(T · h)`; what only fills up gets no weight.
+    /// `(T · h)`; padding gets weight 0.
     key_bias: Vec<f32>,
     /// `(T · h, D)`.
     values: PackedB,
@@ -150,7 +149,7 @@ impl ImageToToken {
         })
     }
 
-    /// For keys made of `k` and values made of `v`, both `(T, D)`; `norm` comes after it.
+    /// For keys from `k` and values from `v`, both `(T, D)`, followed by `norm`.
     pub fn update<'a>(&'a self, isa: Isa, k: &[f32], v: &[f32], norm: &'a LayerNorm) -> Update<'a> {
         let (c, d) = (self.queries.k(), self.queries.n());
         let tokens = k.len() / d;
@@ -172,7 +171,7 @@ impl ImageToToken {
 }
 
 impl Update<'_> {
-    /// Some rows `x` of the image, in place; `x_pe` are the same with their position encoding.
+    /// Updates rows `x` of the image in place; `x_pe` are the same rows plus their position encoding.
     fn apply(&self, isa: Isa, x: &mut [f32], x_pe: &[f32], scores: &mut [f32], out: &mut [f32]) {
         let m = x.len() / self.bias.len();
         gemm_block(isa, x_pe, m, &self.keys, scores, &Epilogue::bias(&self.key_bias));
@@ -183,30 +182,35 @@ impl Update<'_> {
     }
 }
 
-/// How the rows of the image come about in a pass.
+/// Source of the image rows of a pass.
 pub(super) enum Source<'a> {
-    /// `(N, D)`, plus one that repeats.
+    /// `(N, D)`, plus another map, or one row `[D]` for all positions.
     Sum(&'a [f32], &'a [f32]),
-    /// From what they were.
+    /// The rows themselves.
     Update(Update<'a>),
 }
 
-/// Writes `image`, `(N, D)`, from its `source` and looks at it, with its position encoding `pe`, in one pass.
-/// Returns what [`TokenToImage::finish`] needs.
-pub(super) fn pass(run: &mut Run, image: &mut [f32], pe: &[f32], source: &Source, look: &Look) -> Vec<f32> {
+/// Writes `image`, `(N, D)`, from `source` and attends over it, with its position encoding `pe`, in one pass.
+pub(super) fn pass(
+    run: &mut Run,
+    image: &mut [f32],
+    pe: &[f32],
+    source: &Source,
+    queries: &ImageQueries,
+) -> Vec<f32> {
     let isa = run.isa;
-    let (d, looks) = (look.0.k(), look.0.n());
+    let (d, count) = (queries.0.k(), queries.0.n());
     let columns = match source {
         Source::Sum(..) => 0,
         Source::Update(update) => update.key_bias.len(),
     };
     let n = image.len() / d;
-    let share = attention::share_len(looks, d);
+    let share = attention::share_len(count, d);
     let mut shares = run.take(n.div_ceil(BLOCK) * share);
     parallel::for_each_chunk_mut2(image, BLOCK * d, &mut shares, share, |i, x, share| {
         let (at, rows) = (i * BLOCK * d, x.len() / d);
         let pe = &pe[at..at + x.len()];
-        parallel::with_scratch(rows * (2 * d + columns.max(looks)), |scratch| {
+        parallel::with_scratch(rows * (2 * d + columns.max(count)), |scratch| {
             let (x_pe, scratch) = scratch.split_at_mut(x.len());
             let (out, scores) = scratch.split_at_mut(x.len());
             match source {
@@ -220,12 +224,12 @@ pub(super) fn pass(run: &mut Run, image: &mut [f32], pe: &[f32], source: &Source
                 }
             }
             rows::sum_block(isa, x, pe, x_pe);
-            let scores = &mut scores[..rows * looks];
-            gemm_block(isa, x_pe, rows, &look.0, scores, &Epilogue::default());
-            attention::pool_block(isa, scores, looks, x, d, share);
+            let scores = &mut scores[..rows * count];
+            gemm_block(isa, x_pe, rows, &queries.0, scores, &Epilogue::default());
+            attention::pool_block(isa, scores, count, x, d, share);
         });
     });
-    let seen = attention::merge_shares(isa, &mut shares, looks, d);
+    let attended = attention::merge_shares(isa, &mut shares, count, d);
     run.give(shares);
-    seen
+    attended
 }

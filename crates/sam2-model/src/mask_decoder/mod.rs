@@ -20,11 +20,11 @@ use crate::workspace::Run;
 use transformer::TwoWayTransformer;
 use upscale::Upscaling;
 
-/// Mask tokens: one for a definite prompt, three for an ambiguous one.
+/// Mask tokens: one for unambiguous prompts, three for ambiguous ones.
 const MASK_TOKENS: usize = 4;
-/// A logit counts as inside above this, as not outside above its negative, in the stability score.
+/// Offset of the stability score's two thresholds from 0, in logits.
 const STABILITY_DELTA: f32 = 0.05;
-/// Below this stability the single mask is replaced by the best of three. Meta: `build_sam.py`.
+/// Stability below which the best of three masks replaces the single mask. Meta: `build_sam.py`.
 const STABILITY_THRESHOLD: f32 = 0.98;
 
 #[derive(Clone, Debug)]
@@ -38,23 +38,23 @@ pub(crate) struct MaskDecoder {
     object_score_head: Mlp,
 }
 
-/// A prompt as the prompt encoder hands it over.
+/// Output of the prompt encoder.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PromptEmbedding<'a> {
-    /// `(n, D)`: clicks and corners of boxes.
+    /// `(n, D)`: clicks and box corners.
     pub sparse: &'a [f32],
-    /// A mask, `[grid, grid, D]`, or its absence, `[D]`, everywhere.
+    /// Mask embedding `[grid, grid, D]`, or `no_mask_embed`, `[D]`, for every cell.
     pub dense: &'a [f32],
     /// `[grid, grid, D]`: the encoding of the grid's cells.
     pub dense_pe: &'a [f32],
 }
 
-/// When masks are formed at all.
+/// Thresholds below which the decoder skips the masks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gate {
-    /// If the estimate of the IoU of one of them exceeds this,
+    /// Minimum of the best predicted IoU.
     pub least_iou: f32,
-    /// and the logit of the object being in view this.
+    /// Minimum object-score logit.
     pub presence: f32,
 }
 
@@ -71,27 +71,27 @@ impl Gate {
     }
 }
 
-/// All that the decoder knows about a prompt.
+/// Output of the decoder for one prompt.
 #[derive(Clone, Debug)]
 pub(crate) struct Decoded {
-    /// `[4, s, s]` logits: the single mask, then the three of an ambiguous prompt; empty if none was wanted.
+    /// `[4, s, s]` logits: the single mask, then the three of an ambiguous prompt; empty if below the gate.
     pub masks: Vec<f32>,
     /// Predicted IoU of each, 0 ..= 1.
     pub ious: [f32; MASK_TOKENS],
     /// The mask tokens after the transformer, `(4, D)`.
     pub mask_tokens: Vec<f32>,
-    /// Logit of the object being in view.
+    /// Object score: logit of the object being present.
     pub object_score: f32,
 }
 
-/// The masks that answer a prompt.
+/// The selected masks of a prompt.
 #[derive(Clone, Debug)]
 pub(crate) struct Selected {
     /// `[K, s, s]` logits.
     pub masks: Vec<f32>,
     /// Predicted IoU of each.
     pub ious: Vec<f32>,
-    /// The tokens that object pointers are made of, `(K, D)`.
+    /// Mask tokens, the input of the object pointers, `(K, D)`.
     pub tokens: Vec<f32>,
 }
 
@@ -112,8 +112,8 @@ impl MaskDecoder {
         })
     }
 
-    /// `image_embed`, `[grid, grid, D]`, already with its no-memory embedding or conditioned on memories.
-    /// Estimates and score are known before any mask is; masks are only formed if they pass `gate`.
+    /// `image_embed`, `[grid, grid, D]`, includes the no-memory embedding or is conditioned on memories.
+    /// Predicted IoUs and object score are computed first; the masks only if these pass `gate`.
     pub fn forward(
         &self,
         run: &mut Run,
@@ -128,7 +128,7 @@ impl MaskDecoder {
         let mut tokens = self.output_tokens.clone();
         tokens.extend_from_slice(sparse);
         let mut source = run.take(image_embed.len());
-        // Nobody reads the prompt's own tokens after the transformer.
+        // The prompt's own tokens are not needed after the transformer.
         let wanted = if run.tap.enabled() { tokens.len() / d } else { MASK_TOKENS + 2 };
         let image = (image_embed, dense);
         let hs = self.transformer.forward(run, &tokens, image, &mut source, dense_pe, wanted);
@@ -176,8 +176,8 @@ impl MaskDecoder {
 }
 
 impl Decoded {
-    /// The three masks of an ambiguous prompt, or the single one of a definite prompt. The single one gives
-    /// way to the best of three if it is unstable; the token of the object pointer stays its own.
+    /// The three masks of an ambiguous prompt, or the single mask of an unambiguous one. An unstable single
+    /// mask is replaced by the best of three, but keeps its token for the object pointer.
     pub fn select(&self, multimask: bool) -> Selected {
         let area = self.masks.len() / MASK_TOKENS;
         let d = self.mask_tokens.len() / MASK_TOKENS;

@@ -1,8 +1,8 @@
-//! Two-way transformer: tokens look at the image, the image looks at the tokens. Meta:
+//! Two-way transformer: cross-attention of tokens over the image and of the image over the tokens. Meta:
 //! `sam2/modeling/sam/transformer.py`, classes `TwoWayTransformer` and `TwoWayAttentionBlock`.
 //!
-//! Position encodings go to queries and keys, never to values. Those of the tokens are the tokens themselves
-//! as they came in, the learned ones included.
+//! Position encodings are added to queries and keys, never to values. The tokens' position encodings are the
+//! input tokens, learned ones included.
 
 use kernels::gemm::Activation;
 use kernels::{Isa, rows};
@@ -61,8 +61,8 @@ impl TwoWayTransformer {
         })
     }
 
-    /// The prompt's `tokens`, `(T, D)`, and the image's features plus `dense`; writes the image after the
-    /// transformer to `image`, `(N, D)`, and returns the first `wanted` tokens, `(wanted, D)`.
+    /// Runs the transformer on `tokens`, `(T, D)`, and the image features plus `dense`. Writes the image
+    /// stream to `image`, `(N, D)`; returns the first `wanted` tokens, `(wanted, D)`.
     pub fn forward(
         &self,
         run: &mut Run,
@@ -93,13 +93,13 @@ impl TwoWayTransformer {
             tokens = layer.norm1.rows(isa, &out);
             tap(run, i, "norm1", &tokens);
 
-            // The image takes in what the layer before had for it, and is looked at, in one pass.
-            let look = layer.token_to_image.look(isa, &sum(isa, &tokens, pe));
-            let seen = pass(run, image, image_pe, &source, &look);
+            // One pass applies the previous layer's image update and attends over the result.
+            let queries = layer.token_to_image.queries(isa, &sum(isa, &tokens, pe));
+            let attended = pass(run, image, image_pe, &source, &queries);
             if i > 0 {
                 tap(run, i - 1, "norm4", image);
             }
-            tokens = layer.norm2.rows(isa, &layer.token_to_image.finish(isa, &seen, &tokens));
+            tokens = layer.norm2.rows(isa, &layer.token_to_image.project_out(isa, &attended, &tokens));
             tap(run, i, "norm2", &tokens);
 
             let hidden = layer.mlp[0].rows(isa, &tokens, Activation::Relu);
@@ -110,15 +110,15 @@ impl TwoWayTransformer {
             source = Source::Update(layer.image_to_token.update(isa, &keys, &tokens, &layer.norm4));
         }
         tokens.truncate(wanted * d);
-        let look = self.final_attn_token_to_image.look(isa, &sum(isa, &tokens, &pe[..wanted * d]));
-        let seen = pass(run, image, image_pe, &source, &look);
+        let queries = self.final_attn_token_to_image.queries(isa, &sum(isa, &tokens, &pe[..wanted * d]));
+        let attended = pass(run, image, image_pe, &source, &queries);
         let last = DEPTH - 1;
         run.tap.tap(
             || format!("sam_mask_decoder.transformer.layers.{last}.norm4"),
             &[image.len() / d, d],
             image,
         );
-        self.norm_final_attn.rows(isa, &self.final_attn_token_to_image.finish(isa, &seen, &tokens))
+        self.norm_final_attn.rows(isa, &self.final_attn_token_to_image.project_out(isa, &attended, &tokens))
     }
 }
 

@@ -38,9 +38,8 @@ impl Upscaling {
     /// `(K, D/8)`: `[K, 4g, 4g]`. The high-resolution maps, if the family has them, are added before the
     /// non-linearities.
     ///
-    /// A row of the image goes through everything while it is in the cache. Between the steps its pixels stay
-    /// in the order in which the transposed convolutions make them, `(x, dy, dx)` and then
-    /// `(x, dy, dx, ey, ex)`.
+    /// Each image row passes all steps while it is in the cache. Between the steps its pixels stay in the
+    /// output order of the transposed convolutions, `(x, dy, dx)` and then `(x, dy, dx, ey, ex)`.
     pub fn masks(&self, run: &mut Run, image: &[f32], high_res: Option<&HighRes>, hyper: &[f32]) -> Vec<f32> {
         let (isa, d) = (run.isa, self.d);
         let (c1, c2) = (d / 4, d / 8);
@@ -50,7 +49,7 @@ impl Upscaling {
         }
         let k = hyper.len() / c2;
         let hyper = PackedB::from_nk(isa, hyper, k, c2);
-        // By row of the image: `(K, 4, 4g)`.
+        // Per image row: `(K, 4, 4g)`.
         let mut by_row = run.take(k * 16 * g * g);
         parallel::for_each_chunk_mut(&mut by_row, k * 16 * g, |y, out| {
             parallel::with_scratch(4 * g * c1 + 16 * g * (c2 + k), |scratch| {
@@ -93,7 +92,7 @@ impl Upscaling {
         masks
     }
 
-    /// The same step by step, for a tap that records the maps in between.
+    /// The same with whole intermediate maps, for a tap.
     fn tap_steps(&self, run: &mut Run, image: &[f32], high_res: Option<&HighRes>) {
         let (isa, d) = (run.isa, self.d);
         let g = (image.len() / d).isqrt();

@@ -1,4 +1,4 @@
-//! Selects the stored outputs that a frame attends to and makes tokens of them. Meta:
+//! Selects the stored outputs that a frame attends to and assembles their tokens. Meta:
 //! `sam2/modeling/sam2_base.py`, `_prepare_memory_conditioned_features`; `select_closest_cond_frames` in
 //! `sam2/modeling/sam2_utils.py`.
 

@@ -29,7 +29,8 @@ impl Attention {
         })
     }
 
-    /// `q`, `(nq, C)`, over `k` and `v`, `(nk, C)`, to `out`, `(nq, C)`; `residual` is added if given.
+    /// Attends with `q`, `(nq, C)`, over `k` and `v`, `(nk, C)`; writes `out`, `(nq, C)`, plus `residual` if
+    /// given.
     pub fn forward(
         &self,
         run: &mut Run,

@@ -1,4 +1,4 @@
-//! Two linear maps in a row as one.
+//! Composition of two linear maps.
 
 use kernels::parallel;
 

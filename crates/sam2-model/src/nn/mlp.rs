@@ -40,14 +40,14 @@ impl FeedForward {
         });
     }
 
-    /// Floats of the rows that go through together.
+    /// Floats of the rows processed together.
     fn task(&self, isa: Isa, len: usize) -> usize {
         const ROWS: usize = 112;
         let c = self.norm.weight.len();
         parallel::rows_per_task(len / c, isa.tile_shape().0, ROWS) * c
     }
 
-    /// Floats that [`Self::block`] needs besides for an input of `len`.
+    /// Scratch floats of [`Self::block`] for an input of `len`.
     fn scratch(&self, len: usize) -> usize {
         len + len / self.norm.weight.len() * self.first.bias.len()
     }

@@ -1,4 +1,4 @@
-//! Trunks: backbones that turn an image into feature maps of falling resolution.
+//! Trunks: backbones that compute feature maps of decreasing resolution.
 
 mod hiera;
 

@@ -1,4 +1,4 @@
-//! A picture that owns its pixels.
+//! An image that owns its pixels.
 
 use super::frame_view::FrameView;
 use crate::error::ImageError;
@@ -56,7 +56,7 @@ impl Frame {
         &self.rgb
     }
 
-    /// The bytes, without a copy.
+    /// Returns the bytes without a copy.
     pub fn into_rgb(self) -> Vec<u8> {
         self.rgb
     }

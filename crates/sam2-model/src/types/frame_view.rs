@@ -1,4 +1,4 @@
-//! Pixels that the caller owns: cameras, OpenCV, C and NumPy hand over rows with a stride, often as BGR.
+//! Borrowed pixels. Cameras, OpenCV, C and NumPy provide rows with a stride, often as BGR.
 
 use super::Frame;
 use crate::error::ImageError;
@@ -9,13 +9,13 @@ use crate::error::ImageError;
 pub enum PixelFormat {
     /// Red, green, blue.
     Rgb8,
-    /// Blue, green, red, as OpenCV has it.
+    /// Blue, green, red, as in OpenCV.
     Bgr8,
     /// Red, green, blue, and an alpha that is ignored.
     Rgba8,
     /// Blue, green, red, and an alpha that is ignored.
     Bgra8,
-    /// One value, taken for red, green and blue.
+    /// One value for red, green and blue.
     Gray8,
 }
 
@@ -89,7 +89,7 @@ impl<'a> FrameView<'a> {
     /// Rows that follow each other without a gap: `width · height · format.bytes()` bytes.
     ///
     /// # Errors
-    /// If `data` has another length, or there is no pixel.
+    /// If `data` has another length, or the image is empty.
     pub fn new(data: &'a [u8], width: usize, height: usize, format: PixelFormat) -> Result<Self, ImageError> {
         let stride = width.saturating_mul(format.bytes());
         let expected = stride.saturating_mul(height);

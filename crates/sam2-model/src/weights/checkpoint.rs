@@ -14,21 +14,21 @@ use super::{pt, safetensors};
 use crate::config::{self, Config, Family, Shapes};
 use crate::error::LoadError;
 
-/// Largest magnitude that a weight may have. Trained weights stay far below; a flipped exponent bit does not.
+/// Largest magnitude of a weight. Trained weights are far below; a flipped exponent bit is above.
 const LARGEST: f32 = 1e6;
 
-/// A parsed checkpoint and the record of what was read.
+/// A parsed checkpoint and the set of tensors that were read.
 pub(crate) struct Checkpoint<'a> {
     pub origin: String,
     /// Name of the model being loaded, for error messages.
     pub variant: String,
     pub(super) tensors: BTreeMap<String, Stored<'a>>,
     pub(super) metadata: Option<HashMap<String, String>>,
-    /// In the file; here all names are Meta's.
+    /// Naming of the file; in the program all names are Meta's.
     pub(super) naming: Naming,
     /// Size of the file, bytes.
     pub size: u64,
-    /// The mapped file, whose pages are released once they were read.
+    /// The mapped file; its pages are released after they are read.
     file: Option<&'a MappedFile>,
     record: Mutex<Record>,
 }
@@ -71,7 +71,7 @@ impl<'a> Checkpoint<'a> {
         })
     }
 
-    /// As [`Self::parse`], of a file that is read once.
+    /// As [`Self::parse`], for a file that is read once.
     pub fn of_file(file: &'a MappedFile, origin: &str) -> Result<Self, LoadError> {
         Ok(Self { file: Some(file), ..Self::parse(file, origin)? })
     }
@@ -126,7 +126,8 @@ impl<'a> Checkpoint<'a> {
         if left.is_empty() {
             return Ok(());
         }
-        // The map is sorted. Foreign names may hold anything, and the message is one line.
+        // The map is sorted. Foreign names may contain anything, so they are escaped: the message is one
+        // line.
         let some: Vec<String> =
             left.iter().take(3).map(|name| name.escape_debug().take(100).collect()).collect();
         Err(LoadError::UnexpectedTensors {
@@ -176,14 +177,14 @@ impl<'a> Checkpoint<'a> {
             dtype: tensor.element.name.clone(),
         })?;
         let values = Values { values, bytes: tensor.bytes(), file: self.file };
-        // NaN lies in no range. In blocks without an exit, which become vector instructions.
+        // NaN is in no range. Blocks without an early exit are vectorised.
         let fits = |v: &f32| (-LARGEST..=LARGEST).contains(v);
         if !values.chunks(4096).all(|block| block.iter().fold(true, |all, v| all & fits(v))) {
             let &value = values.iter().find(|v| !fits(v)).expect("there is one");
             return Err(LoadError::BadValue { origin: origin(), name: name.to_owned(), value });
         }
         if self.record().used.insert(name.to_owned()) {
-            // A sum does not depend on the order of reading.
+            // A sum is independent of the order of reading.
             let own = fingerprint(name, expected, &values);
             let mut record = self.record();
             record.fingerprint = record.fingerprint.wrapping_add(own);
@@ -192,7 +193,7 @@ impl<'a> Checkpoint<'a> {
     }
 }
 
-/// The elements of a tensor, borrowed from the file if possible. Dropping this lets their pages leave memory.
+/// The elements of a tensor, borrowed from the file if possible. Dropping it releases their pages.
 pub(crate) struct Values<'a> {
     pub(super) values: Cow<'a, [f32]>,
     bytes: &'a [u8],

@@ -1,12 +1,11 @@
-//! What a file of either kind holds.
+//! Contents of a file of either format.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::names::Naming;
 use super::stored::Stored;
 
-/// Key under which a file says how its model is built: in the metadata of a safetensors file, next to the
-/// model in a `.pt`.
+/// Key of the configuration: in the metadata of a safetensors file, next to the model in a `.pt`.
 pub(crate) const CONFIG_KEY: &str = "sam2.config";
 
 /// Tensors, under Meta's names, and metadata. No weight has been read yet.

@@ -1,4 +1,4 @@
-//! Checkpoints from one kind of file to another, tensor by tensor.
+//! Conversion of checkpoints between formats, tensor by tensor.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -25,9 +25,9 @@ use crate::types::setters;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConvertOptions {
-    /// `None` leaves the names as they are.
+    /// `None` keeps the names.
     pub naming: Option<Naming>,
-    /// `None` leaves every tensor as it is stored; else they are rounded to the nearest, ties to even.
+    /// `None` keeps the types; else values are rounded to nearest, ties to even.
     pub precision: Option<DType>,
 }
 
@@ -47,10 +47,9 @@ pub struct ConvertReport {
     pub bytes: u64,
 }
 
-/// Reads the checkpoint `input`, of any kind that [`crate::Model::open`] reads, and writes `output`: a `.pt`
-/// as `torch.save` writes it if the name ends so, else a safetensors file. Metadata is carried over. At no
-/// time is more than one tensor held, and the file is complete or absent. `progress` gets the bytes of
-/// tensors written and those in all.
+/// Converts the checkpoint `input`, in any format of [`crate::Model::open`], to `output`: a `.pt` as written
+/// by `torch.save` if the name ends so, else a safetensors file. Metadata is copied. At most one tensor is in
+/// memory, and the file is complete or absent. `progress` gets the bytes of tensors written and in total.
 ///
 /// ```no_run
 /// use sam2_model::convert::{ConvertOptions, convert};
@@ -130,7 +129,7 @@ fn outputs<'t, 'a>(
     Ok(named.into_iter().map(|(name, parts)| Output::new(name, parts, precision)).collect())
 }
 
-/// Metadata of the new file. The Hugging Face library reads only files that say "pt".
+/// Metadata of the new file. The Hugging Face library requires `format: pt`.
 fn metadata(checkpoint: &Checkpoint, naming: Naming) -> BTreeMap<String, String> {
     let mut metadata: BTreeMap<String, String> =
         checkpoint.metadata.iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();

@@ -7,11 +7,11 @@ use super::precision_plan::{Storage, storage};
 use crate::error::LoadError;
 use crate::precision::Precision;
 
-/// A place in the tree of names of a checkpoint.
+/// A prefix in the tree of tensor names.
 #[derive(Clone)]
 pub(crate) struct Loader<'c> {
     checkpoint: &'c Checkpoint<'c>,
-    /// Without a dot at the end; empty at the root.
+    /// Without a final dot; empty at the root.
     path: String,
     isa: Isa,
     precision: Precision,
@@ -37,12 +37,12 @@ impl<'c> Loader<'c> {
         self.isa
     }
 
-    /// The precision that was asked for, in which the layers run that tolerate it.
+    /// Precision of the layers that tolerate quantisation.
     pub fn model_precision(&self) -> Precision {
         self.precision
     }
 
-    /// How the layer at this path keeps its weights; see [`super::precision_plan`].
+    /// Storage of the weights of the layer at this path; see [`super::precision_plan`].
     pub fn storage(&self) -> Storage {
         storage(self.precision, &self.path)
     }
@@ -57,7 +57,7 @@ impl<'c> Loader<'c> {
         Ok(std::mem::take(&mut self.values(name, shape)?.values).into_owned())
     }
 
-    /// As [`Self::tensor`], not copied if it is stored as `f32`: for large ones.
+    /// As [`Self::tensor`], borrowed if it is stored as `f32`: for large tensors.
     pub fn values(&self, name: &str, shape: &[usize]) -> Result<Values<'c>, LoadError> {
         self.checkpoint.read(&self.path_of(name), shape)
     }

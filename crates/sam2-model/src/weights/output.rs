@@ -7,7 +7,7 @@ use half::{bf16, f16};
 use super::stored::Stored;
 use crate::error::ConvertError;
 
-/// How floating-point numbers are stored.
+/// Storage type of floating-point numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DType {
     /// 4 bytes.
@@ -22,7 +22,7 @@ pub enum DType {
 pub(super) struct Output<'t, 'a> {
     pub name: String,
     pub shape: Vec<usize>,
-    /// As safetensors calls it.
+    /// Its name in safetensors.
     pub dtype: &'t str,
     pub size: usize,
     parts: Vec<&'t Stored<'a>>,

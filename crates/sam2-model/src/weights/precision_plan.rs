@@ -2,7 +2,7 @@
 
 use crate::precision::Precision;
 
-/// How a layer keeps and multiplies its weights.
+/// Storage and arithmetic of a layer's weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Storage {
     /// Single precision.

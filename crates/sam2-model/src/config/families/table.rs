@@ -8,7 +8,7 @@ use crate::error::LoadError;
 /// Shapes of the tensors of a checkpoint, by Meta's names.
 pub(crate) type Shapes = BTreeMap<String, Vec<usize>>;
 
-/// Keys, by what a configuration may say about them.
+/// Keys by their permitted values.
 pub(super) struct KeyTable {
     /// Sections with the class that they must be of, if they have a `_target_`. The package does not matter:
     /// forks move classes.
@@ -23,7 +23,7 @@ pub(super) struct KeyTable {
 }
 
 impl KeyTable {
-    /// Index and class of the first of `classes` of which the configuration says another class.
+    /// Index and class of the first of `classes` for which the configuration names another class.
     pub fn other_class<'a>(&self, reader: &Reader<'a>) -> Result<Option<(usize, &'a str)>, LoadError> {
         for (i, (section, class)) in self.classes.iter().enumerate() {
             match reader.class(section)? {

@@ -43,7 +43,7 @@ pub(crate) struct SharedQueries {
 }
 
 impl SharedQueries {
-    /// Gives its buffer back.
+    /// Returns its buffer to the workspace.
     pub fn recycle(self, run: &mut Run) {
         run.give(self.both);
     }

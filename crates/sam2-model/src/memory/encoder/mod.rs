@@ -1,4 +1,4 @@
-//! Memory encoder: a mask and the frame it lies on, fused into a spatial memory. Meta:
+//! Memory encoder: fuses a mask and the features of its frame into a spatial memory. Meta:
 //! `sam2/modeling/memory_encoder.py`.
 
 mod fuser;
@@ -32,11 +32,11 @@ pub(crate) struct MemoryEncoder {
     pix_feat_proj: Linear,
     fuser: [CxBlock; 2],
     out_proj: Linear,
-    /// The tower's output for a mask that is empty, `[g, g, D]`, once one has come by.
+    /// Cached output of the mask tower for an empty mask, `[g, g, D]`.
     empty_mask: OnceLock<Vec<f32>>,
 }
 
-/// How mask logits become the memory encoder's input.
+/// Conversion of mask logits to the memory encoder's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MaskInput {
     /// A tracked mask: probabilities.
@@ -81,8 +81,8 @@ impl MemoryEncoder {
         projected
     }
 
-    /// `projected`, `[g, g, D]`, from [`Self::project`], and `mask`, `[16g, 16g]` logits (overwritten), to
-    /// the memory, `[g, g, mem_dim]`.
+    /// Encodes `projected`, `[g, g, D]`, from [`Self::project`], and `mask`, `[16g, 16g]` logits
+    /// (overwritten), as a memory, `[g, g, mem_dim]`.
     pub fn forward(&self, run: &mut Run, projected: &[f32], mask: &mut [f32], input: MaskInput) -> Vec<f32> {
         input.apply(run.isa, mask);
         let x = self.tower(run, mask);
@@ -98,7 +98,7 @@ impl MemoryEncoder {
         self.fuse(run, fused)
     }
 
-    /// [`Self::forward`] for a mask of which no pixel has a chance of being inside.
+    /// [`Self::forward`] for a mask whose probability is 0 everywhere.
     pub fn forward_empty(&self, run: &mut Run, projected: &[f32]) -> Vec<f32> {
         let isa = run.isa;
         let tower = self.empty_mask.get_or_init(|| {
@@ -162,10 +162,10 @@ impl MaskInput {
         mask.iter_mut().for_each(|x| *x = *x * SIGMOID_SCALE + SIGMOID_BIAS);
     }
 
-    /// Whether all of these logits, and whatever lies between them, become exactly −10.
+    /// Whether all of these logits, and every interpolation between them, become exactly −10.
     pub fn is_empty(self, logits: &[f32]) -> bool {
         let highest = match self {
-            // Where the sigmoid in single precision has reached zero.
+            // Below this the f32 sigmoid is exactly 0.
             MaskInput::Soft => -104.0,
             MaskInput::Binary => 0.0,
         };

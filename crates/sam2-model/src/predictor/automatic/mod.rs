@@ -1,6 +1,6 @@
-//! Everything in an image: a grid of clicks, the masks that are good and stable, without duplicates. Meta:
-//! `sam2/automatic_mask_generator.py`, class `SAM2AutomaticMaskGenerator`; parameters have its names and
-//! defaults.
+//! Automatic mask generation: a grid of clicks; masks above the score thresholds are kept, without
+//! duplicates. Meta: `sam2/automatic_mask_generator.py`, class `SAM2AutomaticMaskGenerator`; parameters have
+//! its names and defaults.
 
 mod crops;
 mod nms;
@@ -33,20 +33,20 @@ const EDGE: i64 = 20;
 pub struct AutomaticOptions {
     /// Clicks per side of the grid over the image.
     pub points_per_side: usize,
-    /// Clicks, `[x, y]` as shares of width and height, in place of the regular grids: a list for the image
+    /// Clicks `[x, y]` as fractions of width and height, instead of the regular grids: a list for the image
     /// and one for every layer of crops.
     pub point_grids: Option<Vec<Vec<[f64; 2]>>>,
-    /// Clicks that are decoded in one go, with a report of progress after each. Changes no result.
+    /// Clicks per batch; progress is reported after each batch. Does not change results.
     pub points_per_batch: usize,
     /// Only masks with a predicted IoU above this are kept.
     pub pred_iou_thresh: f32,
     /// Only masks with at least this stability are kept.
     pub stability_score_thresh: f32,
-    /// How far the threshold is moved for the stability.
+    /// Offset of the stability score's thresholds.
     pub stability_score_offset: f32,
-    /// Logits above this are inside.
+    /// Threshold of the mask logits.
     pub mask_threshold: f32,
-    /// Of two masks whose boxes overlap more than this, IoU, the worse is dropped.
+    /// Of two masks whose boxes have a larger IoU than this, the worse is dropped.
     pub box_nms_thresh: f64,
     /// Layers of crops that are searched as well; layer `i` has `4^i` crops.
     pub crop_n_layers: usize,
@@ -56,10 +56,9 @@ pub struct AutomaticOptions {
     pub crop_overlap_ratio: f64,
     /// The grid of layer `i` has `points_per_side / factor^i` clicks per side.
     pub crop_n_points_downscale_factor: usize,
-    /// Holes and islands of fewer pixels than this are removed from the finished masks; masks that this made
-    /// alike are dropped as in [`Self::box_nms_thresh`]. 0 leaves all as they are. This is what SAM did.
-    /// Meta's SAM 2 instead hands the number to its predictor, which cleans up the low-resolution logits, on
-    /// GPUs only: see
+    /// Holes and islands of fewer pixels than this are removed from the final masks, and resulting duplicates
+    /// dropped as in [`Self::box_nms_thresh`]; 0 removes none. This is SAM's behaviour. Meta's SAM 2 passes
+    /// the number to its predictor, which cleans up the low-resolution logits, on GPUs only: see
     /// [`crate::image::ImageOptions::max_hole_area`].
     pub min_mask_region_area: usize,
     /// Every mask is predicted a second time with itself as a prompt.
@@ -110,7 +109,7 @@ setters! {
     }
 }
 
-/// One mask that was found.
+/// One mask of the result.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct MaskRecord {
@@ -122,13 +121,13 @@ pub struct MaskRecord {
     pub predicted_iou: f32,
     /// The click, pixels of the image.
     pub point_coords: [f32; 2],
-    /// How little the mask changes when its threshold moves.
+    /// Stability score: IoU of the masks at the two shifted thresholds.
     pub stability_score: f32,
     /// `[x, y, w, h]` of the crop in which it was found.
     pub crop_box: [i64; 4],
 }
 
-/// A mask before it is a record: its box is `[x0, y0, x1, y1]`, inclusive, in pixels of the image.
+/// An intermediate mask: its box is `[x0, y0, x1, y1]`, inclusive, in pixels of the image.
 struct Candidate {
     rle: Rle,
     bbox: [i64; 4],
@@ -175,7 +174,7 @@ impl AutomaticMaskGenerator {
     /// after every batch of clicks with the number done and the number in all.
     ///
     /// # Errors
-    /// None today: the grid lies on the image. The type leaves room for options that can fail.
+    /// None today: the grid is inside the image. Reserved for options that can fail.
     pub fn generate<'f>(
         &mut self,
         image: impl Into<FrameView<'f>>,
@@ -198,7 +197,7 @@ impl AutomaticMaskGenerator {
             found.extend(self.search(size, *crop, &grids[*layer], tick)?);
         }
         if crops.len() > 1 {
-            // Masks of smaller crops win.
+            // Masks of smaller crops have priority.
             let scores: Vec<f32> = found.iter().map(|c| 1.0 / c.crop.area() as f32).collect();
             found = keep(found, &scores, self.options.crop_nms_thresh);
         }
@@ -231,7 +230,7 @@ impl AutomaticMaskGenerator {
     fn finish(&self, mut found: Vec<Candidate>) -> Vec<MaskRecord> {
         let area = self.options.min_mask_region_area;
         if area > 0 {
-            // Masks that were changed fall before those that were not.
+            // Changed masks are dropped before unchanged ones.
             let scores: Vec<f32> =
                 found.iter_mut().map(|c| if c.remove_small_regions(area) { 0.0 } else { 1.0 }).collect();
             found = keep(found, &scores, self.options.box_nms_thresh.max(self.options.crop_nms_thresh));
@@ -239,7 +238,7 @@ impl AutomaticMaskGenerator {
         found.into_iter().map(Candidate::into_record).collect()
     }
 
-    /// The masks of one crop, which the predictor has encoded, without duplicates, best first.
+    /// The masks of one crop, encoded by the predictor, without duplicates, best first.
     fn search(
         &mut self,
         size: (usize, usize),
@@ -272,7 +271,7 @@ impl AutomaticMaskGenerator {
     ) -> Result<Vec<Candidate>, ImageError> {
         let multimask = if self.options.multimask_output { Multimask::Three } else { Multimask::One };
         let prompt = ImagePrompt::from(Points::click(point[0], point[1])).multimask(multimask);
-        // Refinement needs every mask, else those that cannot pass are not even formed.
+        // Refinement needs every mask; otherwise masks below the thresholds are not computed.
         let every = self.options.use_m2m || self.options.pred_iou_thresh <= 0.0;
         let least = if every { f32::NEG_INFINITY } else { self.options.pred_iou_thresh };
         let prediction = self.predictor.predict_above(&prompt, least)?;
@@ -338,7 +337,7 @@ impl AutomaticMaskGenerator {
 }
 
 impl AutomaticOptions {
-    /// Whether there is something to search for, and an end to it.
+    /// Checks that the options give at least one click and a bounded number.
     fn valid(&self) -> bool {
         let numbers = [self.pred_iou_thresh, self.stability_score_thresh, self.mask_threshold];
         let finite = numbers.iter().all(|x| x.is_finite()) && self.crop_overlap_ratio.is_finite();

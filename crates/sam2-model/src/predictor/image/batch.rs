@@ -1,4 +1,4 @@
-//! Several images at hand at once. Meta: `SAM2ImagePredictor.set_image_batch` and `predict_batch`.
+//! Batches of images. Meta: `SAM2ImagePredictor.set_image_batch` and `predict_batch`.
 
 use std::sync::Arc;
 
@@ -7,8 +7,7 @@ use crate::error::ImageError;
 use crate::model::Model;
 use crate::types::FrameView;
 
-/// Images of any sizes, all encoded, each ready for prompts at any time. An image of the published models
-/// takes 20 MB.
+/// Encoded images of any sizes, ready for prompts. An image takes 20 MB with the published models.
 #[derive(Debug)]
 pub struct ImageBatch {
     predictor: ImagePredictor,

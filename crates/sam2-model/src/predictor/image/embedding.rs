@@ -16,11 +16,10 @@ use crate::types::FrameView;
 use crate::weights::{fingerprint, map_file};
 use crate::workspace::Workspace;
 
-/// The one entry of the metadata: several would be written in no fixed order.
+/// The only entry of the metadata: several would be written in no fixed order.
 const HEADER: &str = "sam2.image_embedding";
 
-/// Which model made a file, of which image. Hashes are text, because JSON numbers are not that long
-/// everywhere.
+/// Model and image of a file. Hashes are text, because some JSON readers round 64-bit numbers.
 #[derive(Debug, Serialize, Deserialize)]
 struct Header {
     model: String,
@@ -36,15 +35,15 @@ pub struct ImageEmbedding {
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) features: Features,
-    /// Level 2 with the embedding of "no memory".
+    /// `level2 + no_mem_embed`.
     pub(super) image_embed: Vec<f32>,
-    /// Of the model.
+    /// Fingerprint of the model.
     pub(super) fingerprint: u64,
     /// A hash of the image.
     pub(super) image: u64,
 }
 
-/// A number that tells images apart.
+/// Hash of an image.
 pub(super) fn hash_of(image: FrameView) -> u64 {
     let mut pixels = Vec::with_capacity(image.width() * image.height());
     let mut row = vec![0_u8; image.width() * 3];
@@ -66,7 +65,7 @@ impl ImageEmbedding {
         self.height
     }
 
-    /// Whether this is the image that was encoded.
+    /// Whether `image` is the encoded image.
     pub fn is_of<'f>(&self, image: impl Into<FrameView<'f>>) -> bool {
         self.image == hash_of(image.into())
     }

@@ -24,7 +24,7 @@ pub use embedding::ImageEmbedding;
 pub(crate) use prediction::LOGIT_LIMIT;
 pub use prediction::Prediction;
 
-/// Choices about the masks, under the names that Meta gives the parameters.
+/// Options of the masks, with Meta's names.
 ///
 /// ```
 /// use sam2_model::image::ImageOptions;
@@ -46,7 +46,7 @@ pub struct ImageOptions {
 
 setters! { ImageOptions { mask_threshold: f32, max_hole_area: usize, max_sprinkle_area: usize } }
 
-/// Number of masks that answer a prompt.
+/// Number of masks per prompt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Multimask {
     /// [`Self::Three`] for one click without box or mask, which may mean a part or the whole, else
@@ -73,10 +73,10 @@ pub enum Multimask {
 pub struct ImagePrompt {
     /// Clicks and a box.
     pub points: Points,
-    /// Logits of an earlier prediction, `[s, s]` with s = [`Model::low_res_size`], to refine:
-    /// [`Prediction::low_res_mask`]. Of a mask from elsewhere: [`Model::mask_logits`].
+    /// Mask prompt: logits of an earlier prediction, `[s, s]` with s = [`Model::low_res_size`]
+    /// ([`Prediction::low_res_mask`]), or of a given mask ([`Model::mask_logits`]).
     pub mask_logits: Option<Vec<f32>>,
-    /// Number of masks in the answer.
+    /// Number of masks in the prediction.
     pub multimask: Multimask,
 }
 
@@ -94,7 +94,7 @@ impl ImagePrompt {
         boxes.iter().map(|&corners| Points::new().within(corners).into()).collect()
     }
 
-    /// Whether three masks answer.
+    /// Whether three masks are predicted.
     fn is_multimask(&self) -> bool {
         match self.multimask {
             Multimask::Auto => {
@@ -141,7 +141,7 @@ pub struct ImagePredictor {
     image: Option<Arc<ImageEmbedding>>,
 }
 
-/// Reason why a prediction is there.
+/// Message of an `expect`.
 const ALWAYS_DECODED: &str = "without thresholds masks are always decoded";
 
 impl ImagePredictor {
@@ -150,7 +150,7 @@ impl ImagePredictor {
         Self { model, options: ImageOptions::default(), workspaces: Workspaces::default(), image: None }
     }
 
-    /// As [`Self::new`], with masks made in another way.
+    /// As [`Self::new`], with options.
     ///
     /// # Errors
     /// If the threshold is not a finite number.
@@ -166,7 +166,7 @@ impl ImagePredictor {
         &self.model
     }
 
-    /// Encodes `image`, a `&Frame` or a [`FrameView`]; later predictions are about it.
+    /// Encodes `image`, a `&Frame` or a [`FrameView`], for later predictions.
     pub fn set_image<'f>(&mut self, image: impl Into<FrameView<'f>>) {
         self.set_image_tapped(image, &mut NoTap);
     }
@@ -199,12 +199,12 @@ impl ImagePredictor {
         Arc::new(ImageEmbedding { width, height, features, image_embed, fingerprint, image })
     }
 
-    /// The encoded image: to come back to it later, or to save it.
+    /// The encoded image, to reuse or to save.
     pub fn embedding(&self) -> Option<&Arc<ImageEmbedding>> {
         self.image.as_ref()
     }
 
-    /// Goes back to an image that was encoded before; costs nothing.
+    /// Sets an image that was encoded before, at no cost.
     ///
     /// # Errors
     /// If another model encoded it.
@@ -224,8 +224,7 @@ impl ImagePredictor {
         image.save(path, &self.model)
     }
 
-    /// Goes back to an image whose embeddings were saved. Predictions have the same bits as with the image
-    /// itself.
+    /// Sets an image from saved embeddings. Predictions have the same bits as with the image itself.
     ///
     /// # Errors
     /// If the file cannot be read, is damaged, or is of another model.
@@ -237,12 +236,12 @@ impl ImagePredictor {
     /// Masks for `prompt`, as many as [`ImagePrompt::multimask`] says.
     ///
     /// # Errors
-    /// If no image was set, or the prompt is empty, off the image or malformed.
+    /// If no image was set, or the prompt is empty, outside the image or malformed.
     pub fn predict(&self, prompt: &ImagePrompt) -> Result<Prediction, ImageError> {
         self.predict_tapped(prompt, &mut NoTap)
     }
 
-    /// [`Self::predict`] about an image that was encoded before, in place of the one that was set.
+    /// [`Self::predict`] for an image that was encoded before, instead of the one that was set.
     ///
     /// # Errors
     /// As [`Self::predict`], and if another model encoded the image.
@@ -251,8 +250,7 @@ impl ImagePredictor {
         Ok(self.decode(image, prompt, &Gate::default(), &mut NoTap)?.expect(ALWAYS_DECODED))
     }
 
-    /// [`Self::predict`] for several prompts about the image, for instance [`ImagePrompt::boxes`]; they are
-    /// decoded in parallel.
+    /// [`Self::predict`] for several prompts, for instance [`ImagePrompt::boxes`], decoded in parallel.
     ///
     /// # Errors
     /// As [`Self::predict`], for the first prompt that cannot be used; all are checked before the first is
@@ -276,7 +274,7 @@ impl ImagePredictor {
         Ok(self.decode(self.image()?, prompt, &Gate::default(), tap)?.expect(ALWAYS_DECODED))
     }
 
-    /// [`Self::predict`], or nothing if no estimate of a mask's IoU exceeds `least_iou`.
+    /// [`Self::predict`], or `None` if no predicted IoU exceeds `least_iou`.
     pub(crate) fn predict_above(
         &self,
         prompt: &ImagePrompt,
@@ -293,7 +291,7 @@ impl ImagePredictor {
         if image.fingerprint == self.model.fingerprint() { Ok(()) } else { Err(ImageError::OtherModel) }
     }
 
-    /// The points of a prompt as the prompt encoder takes them, if the prompt can be used.
+    /// Validates a prompt and converts its points to model coordinates.
     fn check(&self, image: &ImageEmbedding, prompt: &ImagePrompt) -> Result<Vec<ModelPoint>, ImageError> {
         if prompt.points.is_empty() && prompt.mask_logits.is_none() {
             return Err(PromptError::Empty.into());
@@ -342,9 +340,9 @@ impl ImagePredictor {
 }
 
 impl Model {
-    /// Logits of a mask from elsewhere, `[s, s]` with s = [`Model::low_res_size`], for
-    /// [`ImagePrompt::mask_logits`]: +10 inside and −10 outside, resized with antialiasing. The model was
-    /// trained on its own logits, so such a mask works best together with a point or a box.
+    /// Logits of a given mask, `[s, s]` with s = [`Model::low_res_size`], for [`ImagePrompt::mask_logits`]:
+    /// +10 inside and −10 outside, resized with antialiasing. The model was trained on its own logits, so
+    /// such a mask works best together with a point or a box.
     pub fn mask_logits(&self, mask: &Mask) -> Vec<f32> {
         mask.to_logits(self.isa, self.low_res_size())
     }

@@ -3,10 +3,10 @@
 //!
 //! H, W map · w window side · C channels · N = H·W tokens.
 //!
-//! Windows are gathered after the first norm. In the reference those at the bottom and right are zero-padded
-//! to whole windows: the query, key and value of a padded token are the biases of `qkv`, and its key and
-//! value take part in the softmax of its window. Here such a window gets one padded token, which counts as
-//! often as there are.
+//! Windows are gathered after the first norm. The reference zero-pads those at the bottom and right to whole
+//! windows: the query, key and value of a padded token are the biases of `qkv`, and its key and value take
+//! part in the softmax of its window. Here one padded token stands for all of a window's, weighted by their
+//! number.
 
 use std::ops::Range;
 
@@ -21,14 +21,13 @@ use crate::weights::Loader;
 use crate::workspace::{Buffer, Run};
 
 const EPS: f32 = 1e-6;
-/// Tokens of the windows that go through attention together: few enough that their queries, keys and values
-/// stay in L2.
+/// Tokens of the windows processed together: their queries, keys and values fit in L2.
 const TASK: usize = 512;
-/// Most floats of attention that wait to be added to the stream, as far as there are windows enough: the map
-/// of the first stage is 25 MB.
+/// Upper bound on buffered attention output, in floats, if there are enough windows: the map of stage 1 is 25
+/// MB.
 const BAND: usize = 1 << 21;
 
-/// What a block attends over.
+/// Attention of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The whole map.
@@ -44,12 +43,12 @@ pub(crate) struct Block {
     norm1: LayerNorm,
     qkv: Linear,
     proj: Linear,
-    /// Of the shortcut, where the channels change.
+    /// Projection of the shortcut, where the channels change.
     shortcut: Option<Linear>,
     feed_forward: FeedForward,
     heads: usize,
     kind: Kind,
-    /// Of the scores of global attention. Windows gain little.
+    /// Precision of the scores of global attention; windowed attention gains little from 8 bits.
     precision: Precision,
 }
 
@@ -94,7 +93,7 @@ impl Block {
             run.tap.tap(name(".norm1"), &[h, w, c_in], &normed);
             run.give(normed);
         }
-        // What the windows look at, where that is not the stream itself.
+        // Source of the windows, if it is not the stream itself.
         let mut source = None;
         if let Some(layer) = &self.shortcut {
             let pooled = self.pooled_shortcut(run, layer, &x, size);
@@ -128,8 +127,8 @@ impl Block {
         (x, (out_h, out_w))
     }
 
-    /// Adds the attention in the windows of `source`, or of the stream itself, to the stream `x` (and to
-    /// `alone`, if somebody looks), a band of windows after the other: no window sees another's tokens.
+    /// Adds windowed attention over `source` (or `x`) to the residual stream `x`, one band of windows at a
+    /// time. `alone` also gets it, for the tap.
     fn add_windows(
         &self,
         run: &mut Run,
@@ -189,8 +188,8 @@ impl Block {
         (Shape { batch, heads: self.heads, nq, nk, d, dv: d }, 1.0 / (d as f32).sqrt())
     }
 
-    /// The attention in the order of the windows, without padded tokens. A few windows at a time go through
-    /// everything on one thread.
+    /// Attention output in window order, without padded tokens. Each thread processes a few windows at a
+    /// time, from norm to projection.
     fn attend_in_windows(&self, run: &mut Run, x: &[f32], windows: Windows, pool: bool) -> Buffer {
         let isa = run.isa;
         let c = self.proj.bias.len();
@@ -213,7 +212,7 @@ impl Block {
         out
     }
 
-    /// The attention in some of the windows.
+    /// Attention output of some of the windows.
     fn attend_in_some(
         &self,
         isa: Isa,
@@ -258,8 +257,8 @@ impl Block {
         });
     }
 
-    /// The tokens of window `i` that are inside the map through the first norm, rows of them `stride` tokens
-    /// apart; what is between them is left alone.
+    /// Normalised tokens of window `i` inside the map, in rows `stride` tokens apart; the gaps are not
+    /// written.
     fn gather(&self, isa: Isa, x: &[f32], windows: Windows, i: usize, stride: usize, out: &mut [f32]) {
         let LayerNorm { weight, bias, eps } = &self.norm1;
         let c = weight.len();
@@ -270,7 +269,7 @@ impl Block {
         }
     }
 
-    /// Queries, keys and values of all windows with their padding, for whoever looks at them.
+    /// Queries, keys and values of all windows with their padding, for the tap.
     fn tap_windows(&self, run: &mut Run, x: &[f32], windows: Windows, pool: bool, index: usize) {
         let (c_in, c, count, side) =
             (self.norm1.weight.len(), self.proj.bias.len(), windows.count(), windows.side);
@@ -315,8 +314,8 @@ impl Block {
     }
 }
 
-/// A map cut into square windows, row by row; those at the right and bottom may reach beyond it. Their tokens
-/// inside the map, window after window, are all tokens of the map in another order.
+/// A map partitioned into square windows, row by row; those at the right and bottom may extend beyond it.
+/// Window order: the tokens inside the map, window after window.
 #[derive(Clone, Copy)]
 struct Windows {
     size: Size,
@@ -330,22 +329,22 @@ impl Windows {
         Self { size, side, across: size.1.div_ceil(side), down: size.0.div_ceil(side) }
     }
 
-    /// Of the map of half the size.
+    /// The same for the map of half the size.
     fn halved(&self) -> Self {
         Self::new((self.size.0 / 2, self.size.1 / 2), self.side / 2)
     }
 
-    /// Of some rows of the map.
+    /// The same for some rows of the map.
     fn band(&self, rows: &Range<usize>) -> Self {
         Self::new((rows.len(), self.size.1), self.side)
     }
 
-    /// Where these rows lie in the map of `c` channels.
+    /// Range of these rows in the map of `c` channels, in floats.
     fn of_rows(&self, rows: &Range<usize>, c: usize) -> Range<usize> {
         rows.start * self.size.1 * c..rows.end * self.size.1 * c
     }
 
-    /// The rows of the map in at most `count` bands of whole windows, alike in height.
+    /// Partitions the rows into at most `count` bands of whole windows of similar height.
     fn bands(&self, count: usize) -> impl Iterator<Item = Range<usize>> + use<> {
         let (step, h) = (self.down.div_ceil(count.max(1)) * self.side, self.size.0);
         (0..h).step_by(step).map(move |start| start..(start + step).min(h))
@@ -360,7 +359,7 @@ impl Windows {
         (i / self.across * self.side, i % self.across * self.side)
     }
 
-    /// Height and width of what of window `i` is inside the map.
+    /// Height and width of window `i` inside the map.
     fn inside(&self, i: usize) -> (usize, usize) {
         let (top, left) = self.corner(i);
         (self.side.min(self.size.0 - top), self.side.min(self.size.1 - left))
@@ -372,7 +371,7 @@ impl Windows {
         h * w
     }
 
-    /// Tokens of window `i` outside.
+    /// Tokens of window `i` outside the map.
     fn padded(&self, i: usize) -> usize {
         self.side * self.side - self.tokens(i)
     }
@@ -390,7 +389,7 @@ impl Windows {
         top * self.size.1 + left * self.side.min(self.size.0 - top)
     }
 
-    /// The tokens of all windows, `[H·W, C]`, back in their places and added to `map`, `[H, W, C]`.
+    /// Adds `[H·W, C]` tokens in window order to `map`, `[H, W, C]`.
     fn add(&self, isa: Isa, windows: &[f32], c: usize, map: &mut [f32]) {
         let side = self.side;
         parallel::for_each_chunk_mut(map, self.size.1 * c, |y, row| {

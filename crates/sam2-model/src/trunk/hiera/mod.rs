@@ -70,7 +70,7 @@ impl Hiera {
         self.channels
     }
 
-    /// `image`, `[S, S, 3]`, a buffer of the workspace that goes back to it; calls
+    /// Runs the trunk on `image`, `[S, S, 3]`, and returns that buffer to the workspace; calls
     /// `at_stage(run, stage, map, (h, w))` after the last block of each stage.
     pub fn forward(
         &self,

@@ -10,8 +10,8 @@ use crate::error::LoadError;
 use crate::weights::Loader;
 use tensor::relayout;
 
-/// `[side, side, E]`, with `side` the size of the patch grid. Its rows are formed when they are added: they
-/// stay in the cache, the whole would be 25 MB to keep and to read.
+/// `[side, side, E]`, with `side` the size of the patch grid. Rows are computed when they are added, in the
+/// cache; the whole embedding would take 25 MB.
 #[derive(Clone, Debug)]
 pub(crate) struct PosEmbed {
     background: BicubicRows,

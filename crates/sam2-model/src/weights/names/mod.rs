@@ -13,7 +13,7 @@ use super::stored::Stored;
 pub enum Naming {
     /// As in Meta's checkpoints.
     Meta,
-    /// As `save_pretrained` of the Hugging Face library's `Sam2VideoModel` writes them.
+    /// As written by `save_pretrained` of the Hugging Face library's `Sam2VideoModel`.
     HuggingFace,
 }
 

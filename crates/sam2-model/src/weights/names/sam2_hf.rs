@@ -1,5 +1,4 @@
-//! The names of the Hugging Face library (`Sam2VideoModel`) back to Meta's, so that there is one naming
-//! inside.
+//! Names of the Hugging Face library (`Sam2VideoModel`), converted to Meta's, which the program uses.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +13,7 @@ const POINTS: &str = "prompt_encoder.point_embed.weight";
 const ENCODING: &str = "prompt_encoder.shared_embedding.positional_embedding";
 const ENCODING_AGAIN: &str = "shared_image_embedding.positional_embedding";
 
-/// Whole names and beginnings, which come first, with what Meta calls them.
+/// Whole names, then prefixes, with Meta's.
 const BEGINNINGS: [(&str, &str); 28] = [
     ("vision_encoder.backbone.patch_embed.projection.", "image_encoder.trunk.patch_embed.proj."),
     ("vision_encoder.backbone.", "image_encoder.trunk."),
@@ -51,8 +50,7 @@ pub(super) fn recognised(tensors: &BTreeMap<String, Stored>) -> bool {
     tensors.contains_key(FIRST)
 }
 
-/// All tensors under Meta's names. Names that are not of the model stay as they are, for the audit of
-/// left-overs.
+/// All tensors under Meta's names. Unknown names are kept, so that the audit reports them.
 pub(super) fn to_meta(
     mut tensors: BTreeMap<String, Stored<'_>>,
 ) -> Result<BTreeMap<String, Stored<'_>>, String> {
@@ -110,7 +108,7 @@ fn meta_name(name: &str) -> String {
         }
     } else {
         name = name.replace(".o_proj.", ".out_proj.");
-        // Of two layers for an MLP inside a block, of three for a head.
+        // Two layers for an MLP inside a block, three for a head.
         if name.contains(".mlp.") {
             name = name.replace(".proj_in.", ".layers.0.").replace(".proj_out.", ".layers.1.");
         } else if let Some(head) = HEADS.iter().find(|head| name.contains(**head)) {
@@ -148,7 +146,7 @@ fn hf_name(name: &str) -> String {
         name = name.replace(".out_proj.", ".o_proj.");
         let head = HEADS.iter().any(|head| name.contains(head)) || name.starts_with("object_pointer_proj.");
         if name.contains(".mlp.") {
-            // The block that the MLP is in may be one of several layers too.
+            // The MLP's block may also be one of several layers.
             name =
                 name.replace(".mlp.layers.0.", ".mlp.proj_in.").replace(".mlp.layers.1.", ".mlp.proj_out.");
         } else if head {
@@ -159,8 +157,8 @@ fn hf_name(name: &str) -> String {
     name
 }
 
-/// What a file in the Hugging Face naming holds: for every name the tensors of Meta's whose rows it is made
-/// of. Fails with a name that has no other.
+/// The tensors of a file with Hugging Face names: every name with Meta's tensors whose rows it consists of.
+/// Fails with a name that has no equivalent.
 pub(super) fn from_meta<'t, 'a>(
     tensors: &'t BTreeMap<String, Stored<'a>>,
 ) -> Result<BTreeMap<String, Vec<&'t Stored<'a>>>, String> {
@@ -168,7 +166,7 @@ pub(super) fn from_meta<'t, 'a>(
     let mut rows: Vec<&Stored> = Vec::new();
     for (name, tensor) in tensors {
         if name.starts_with("sam_prompt_encoder.point_embeddings.") {
-            // The map is sorted, so rows come in their order.
+            // The map is sorted, so rows are in order.
             let like = rows.first().unwrap_or(&tensor);
             let row = matches!(tensor.shape[..], [1, _]);
             if !row || like.shape != tensor.shape || like.element != tensor.element {
@@ -227,7 +225,7 @@ mod tests {
                     meta.iter().map(|(name, t)| (name.clone(), t.shape.clone())).collect();
                 assert_eq!(found, inventory(&format!("{version}_hiera_{size}.json")), "{version} {size}");
                 assert_eq!(count + 2, found.len());
-                // And back.
+                // The inverse.
                 let back: BTreeMap<String, Vec<usize>> = from_meta(&meta)
                     .expect("every name has one")
                     .into_iter()

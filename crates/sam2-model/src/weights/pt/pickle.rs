@@ -1,23 +1,23 @@
-//! A reader of the pickles that `torch.save` writes. It builds a description of the objects and executes
-//! nothing: opcodes and globals outside a short list are errors, a call is recorded and never made.
+//! Reader of the pickles that `torch.save` writes. It builds a description of the objects and executes
+//! nothing: opcodes and globals outside a short list are errors; calls are recorded, not made.
 
 use std::collections::HashMap;
 
 use crate::weights::text::quoted;
 
-/// Longest pickle that is read. That of the largest published checkpoint has 130 kB.
+/// Maximum size of a pickle in bytes. The largest published checkpoint's has 130 kB.
 const MAX_LEN: usize = 16 << 20;
-/// Most objects; nothing in a pickle this long can then take more than some 100 MB.
+/// Maximum number of objects; bounds the memory to about 100 MB.
 const MAX_NODES: usize = 1 << 20;
-/// Most objects on the stack, and most open marks.
+/// Maximum depth of the stack, and number of open marks.
 const MAX_STACK: usize = 1 << 16;
 
-/// What a checkpoint may name.
+/// Globals that a checkpoint may name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Global {
     OrderedDict,
     Size,
-    /// `_rebuild_tensor`, `_rebuild_tensor_v2`, `_rebuild_tensor_v3`: which, 1 to 3.
+    /// `_rebuild_tensor`, `_rebuild_tensor_v2`, `_rebuild_tensor_v3`, by version 1 to 3.
     Tensor(u8),
     Parameter,
     /// A storage class or a dtype, by the name and size of its elements.
@@ -78,8 +78,7 @@ impl Global {
 /// Index of an object.
 pub(super) type Id = u32;
 
-/// An object. Lists and dicts may be shared and may contain themselves, so whoever follows them counts the
-/// steps.
+/// An object. Lists and dicts may be shared and may contain themselves, so traversals must bound their steps.
 #[derive(Debug)]
 pub(super) enum Node<'a> {
     Int(i64),
@@ -92,7 +91,7 @@ pub(super) enum Node<'a> {
     Persistent(Id),
     /// A function and the tuple of its arguments.
     Call(Global, Id),
-    /// None, booleans, floats, sets, integers of more than 64 bits: nothing that a state dict is made of.
+    /// None, booleans, floats, sets, integers of more than 64 bits: not part of a state dict.
     Other,
 }
 
@@ -139,7 +138,7 @@ struct Machine<'a> {
     nodes: Vec<Node<'a>>,
     stack: Vec<Id>,
     marks: Vec<usize>,
-    /// A map, because the ids are the writer's choice.
+    /// A map, because the writer chooses the ids.
     memo: HashMap<u32, Id>,
 }
 
@@ -302,7 +301,7 @@ impl<'a> Machine<'a> {
     }
 
     fn pop_mark(&mut self) -> Result<Vec<Id>, String> {
-        // Nothing pops below a mark, so the stack is at least this long.
+        // Opcodes never pop below a mark, so the stack is at least this long.
         let at = self.marks.pop().ok_or("closes what it never opened")?;
         Ok(self.stack.split_off(at))
     }
@@ -366,7 +365,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// What the object on top of the stack holds, where `part` knows it.
+    /// The content of the object on top of the stack, as selected by `part`.
     fn target<R>(&mut self, part: impl FnOnce(&mut Node<'a>) -> Option<R>) -> Result<R, String> {
         let floor = self.marks.last().copied().unwrap_or(0);
         let top = *self.stack[floor..].last().ok_or("takes more from its stack than there is")?;

@@ -9,22 +9,21 @@ use crate::weights::contents::CONFIG_KEY;
 use crate::weights::stored::{Element, Stored};
 use crate::weights::text::quoted;
 
-/// What a file of the format before PyTorch 1.6 begins with: a pickle of this number.
+/// First object of a file in the format before PyTorch 1.6: a pickle of this number.
 const LEGACY: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
-/// More axes than any tensor of a network has.
+/// Maximum number of axes.
 const MAX_DIMS: usize = 8;
-/// Views may overlap, so that a small file can describe much data. All tensors together may have this many
-/// times the file's size, and this much more.
+/// Views may overlap, so a small file can describe much data. All tensors together may have at most this many
+/// times the file's size plus this many bytes.
 const MAX_EXPANSION: u64 = 4;
 const EXPANSION_SLACK: u64 = 1 << 20;
 
-/// Whether this is a file of `torch.save`, of today's kind or of the one before.
+/// Whether this is a file of `torch.save`, in the current or the previous format.
 pub(in crate::weights) fn recognised(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(LEGACY)
 }
 
-/// The tensors of the dict `model`, and the text next to it that says how the model is built, if a program
-/// wrote one.
+/// The tensors of the dict `model`, and the configuration text next to it, if there is one.
 pub(in crate::weights) fn read(bytes: &[u8]) -> Result<Contents<'_>, String> {
     if bytes.starts_with(LEGACY) {
         return Err(

@@ -1,4 +1,4 @@
-//! What `torch.save` writes is read value by value; what it never writes is an error and nothing worse.
+//! Files of `torch.save` are read exactly; anything that it never writes is an error.
 
 use std::path::PathBuf;
 
@@ -95,7 +95,7 @@ fn pickles_that_only_an_attacker_writes_are_refused() {
     }
 }
 
-/// An object that contains itself, under the largest memo id, is read as such; nothing follows it for ever.
+/// An object that contains itself, under the largest memo id, is read without an endless loop.
 #[test]
 fn cycles_and_large_memo_ids_are_harmless() {
     let cyclic = b"\x80\x02}r\xff\xff\xff\xffX\x05\0\0\0modelj\xff\xff\xff\xffs.";
@@ -167,7 +167,7 @@ proptest! {
         let mut file = fixture("training.pt");
         let len = file.len();
         for (at, value) in edits {
-            // Half of the edits go where the directory is.
+            // Half of the edits are in the directory.
             let at = if value % 2 == 0 { at % len } else { len - 1 - at % (tail + 1) };
             file[at] = value;
         }

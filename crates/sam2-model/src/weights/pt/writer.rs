@@ -1,5 +1,5 @@
-//! A `.pt` as `torch.save` writes it: `torch.load(weights_only=True)` reads it, and so does
-//! [`super::reader`].
+//! Writer of `.pt` files in the format of `torch.save`: `torch.load(weights_only=True)` and [`super::reader`]
+//! read them.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -12,7 +12,7 @@ use crate::error::ConvertError;
 use crate::weights::contents::CONFIG_KEY;
 use crate::weights::output::Output;
 
-/// PyTorch maps files and wants storages to begin at a multiple of this.
+/// PyTorch maps files and requires storages aligned to this many bytes.
 const ALIGNMENT: u16 = 64;
 
 /// The pickle of `{"model": {name: tensor, ..}}` and every tensor as a storage of its own.
@@ -97,7 +97,7 @@ fn text(out: &mut Vec<u8>, text: &str) {
     out.extend(text.bytes());
 }
 
-/// BININT, or LONG1 for what does not fit.
+/// BININT, or LONG1 for larger values.
 fn int(out: &mut Vec<u8>, value: usize) {
     match i32::try_from(value) {
         Ok(small) => {

@@ -9,13 +9,13 @@ const CENTRAL: &[u8] = b"PK\x01\x02";
 const END: &[u8] = b"PK\x05\x06";
 const END_64: &[u8] = b"PK\x06\x06";
 const LOCATOR_64: &[u8] = b"PK\x06\x07";
-/// Length of the end record, and the most that a comment after it can add.
+/// Length of the end record, and maximum length of the comment after it.
 const END_LEN: usize = 22;
 const MAX_COMMENT: usize = u16::MAX as usize;
 /// Flags of encrypted entries: plain, strong, and of the directory itself.
 const ENCRYPTED: u16 = 1 | 1 << 6 | 1 << 13;
 
-/// An entry as the central directory describes it.
+/// An entry of the central directory.
 struct Entry {
     flags: u16,
     method: u16,
@@ -27,10 +27,10 @@ struct Entry {
 /// A zip archive in memory.
 pub(super) struct Archive<'a> {
     bytes: &'a [u8],
-    /// Where the central directory begins; payloads lie before it.
+    /// Offset of the central directory; payloads are before it.
     directory: usize,
     entries: BTreeMap<&'a str, Entry>,
-    /// Where the entries begin.
+    /// Offset of the entries.
     headers: BTreeSet<u64>,
 }
 
@@ -59,7 +59,7 @@ impl<'a> Archive<'a> {
         self.entries.keys().copied()
     }
 
-    /// The bytes of an entry, if there is one of that name.
+    /// The bytes of the entry of this name.
     pub fn get(&self, name: &str) -> Result<Option<&'a [u8]>, String> {
         let Some(entry) = self.entries.get(name) else { return Ok(None) };
         let fail = |what: &str| format!("its zip entry {} {what}", quoted(name));
@@ -129,7 +129,7 @@ fn locate(bytes: &[u8]) -> Result<(u64, u64, u64), String> {
     Ok((offset, size, count))
 }
 
-/// The first record of what is left of the central directory.
+/// The first remaining record of the central directory.
 fn central(rest: &[u8]) -> Result<(&str, Entry, &[u8]), String> {
     let damaged = || "its zip directory is damaged".to_owned();
     if rest.len() < 46 || !rest.starts_with(CENTRAL) {
@@ -153,7 +153,7 @@ fn central(rest: &[u8]) -> Result<(&str, Entry, &[u8]), String> {
         let (id, len) = (u16_at(extra, 0), usize::from(u16_at(extra, 2)));
         let mut field = extra.get(4..4 + len).ok_or_else(damaged)?;
         if id == 1 {
-            // Only what does not fit into 32 bits is here, in this order.
+            // Only values that do not fit in 32 bits are here, in this order.
             for value in [&mut entry.size, &mut entry.packed, &mut entry.header] {
                 if *value == u64::from(u32::MAX) {
                     let (wide, next) = field.split_first_chunk().ok_or_else(damaged)?;
