@@ -12,7 +12,7 @@
 //! of the function that made it.
 //!
 //! Conventions: row-major `f32`; feature maps are channels-last `[H, W, C]`, token matrices `[N, C]`. A wrong
-//! shape is a programmer's error and panics with all numbers in the message. Every result is bit-identical
+//! shape is a bug of the caller and panics with all numbers in the message. Every result is bit-identical
 //! for any number of threads: the thread count determines which thread computes an output element, never the
 //! order of its sum.
 //!

@@ -23,7 +23,7 @@ pub trait Element: Copy + Default + PartialEq + std::fmt::Debug + Send + Sync + 
     /// The value as f64; exact but for 64-bit integers beyond 2⁵³, which are rounded.
     fn to_f64(self) -> f64;
 
-    /// |self − other|: 0 for equal values, infinities included; NaN if either is NaN. Integers are subtracted exactly.
+    /// The distance: 0 for equal values, infinities included; NaN if either is NaN. Exact for integers.
     fn distance(self, other: Self) -> f64;
 }
 

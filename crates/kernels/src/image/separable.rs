@@ -3,7 +3,7 @@
 //! ```text
 //! for each block of output rows                    parallel
 //!   for each source row the block needs            horizontal pass → scratch
-//!   for each output row                            vertical pass: Σ weight · scratch row, in vectors along the row
+//!   for each output row                            vertical pass: Σ weight · scratch row, along the row
 //! ```
 //!
 //! Neighbouring blocks compute the few source rows they share twice; that is cheaper than a barrier between

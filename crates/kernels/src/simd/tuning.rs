@@ -1,7 +1,7 @@
 //! Sizes and choices that depend on caches and throughput, per instruction set.
 
-/// The block sizes of a matrix product. There is no `NC`: `B` is packed beforehand, and each block of `A` passes
-/// over all of it.
+/// The block sizes of a matrix product. There is no `NC`: `B` is packed beforehand, and each block of `A`
+/// passes over all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Blocking {
@@ -11,8 +11,8 @@ pub struct Blocking {
     pub kc: usize,
     /// Number of k-blocks of `A` copied together, so that partial sums of a tile stay in L1 between k-blocks.
     pub k_blocks_per_pass: usize,
-    /// Outputs larger than this (floats) exceed L2, so a tile's output lines are prefetched before its sums are
-    /// computed. Without that, tiles wait for memory, and only a few lines can be in flight at a time.
+    /// Outputs larger than this (floats) exceed L2, so a tile's output lines are prefetched before its sums
+    /// are computed. Without that, tiles wait for memory, and only a few lines can be in flight at a time.
     pub prefetch_output_above: usize,
 }
 
