@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
+use sam2_media::error::one_line;
 
 /// Where results and remarks go, and how many of the latter.
 #[derive(Debug)]
@@ -79,7 +80,45 @@ pub fn stderr_line(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// Joins an error's text into one line.
-pub fn flatten(text: &str) -> String {
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+/// An error and its causes in one line. A cause that the text before it repeats already is left out.
+pub fn describe(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(|cause| one_line(&cause.to_string())) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::describe;
+    use std::io::{Error, ErrorKind};
+
+    #[derive(Debug)]
+    struct Verbose(Error);
+
+    impl std::fmt::Display for Verbose {
+        fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+            write!(f, "cannot open x: {}", self.0)
+        }
+    }
+
+    impl std::error::Error for Verbose {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn a_cause_is_named_once() {
+        let cause = || Error::new(ErrorKind::NotFound, "no\n  such file");
+        let plain = anyhow::Error::from(cause()).context("outer");
+        assert_eq!(describe(&plain), "outer: no such file");
+        let verbose = anyhow::Error::from(Verbose(cause())).context("outer");
+        assert_eq!(describe(&verbose), "outer: cannot open x: no such file");
+    }
 }

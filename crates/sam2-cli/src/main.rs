@@ -19,6 +19,7 @@ use clap::error::ErrorKind;
 use cli::{Cli, Command};
 use commands::{bench, compare, convert, demo, eval, everything, info, segment, stream, track, vos};
 use console::Console;
+use sam2_media::error::one_line;
 
 /// Exit code of a wrong command line; other failures exit with [`Command::failure`].
 const USAGE: u8 = 2;
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(e) => {
-            console::stderr_line(&format!("error: {}", console::flatten(&format!("{e:#}"))));
+            console::stderr_line(&format!("error: {}", console::describe(&e)));
             ExitCode::from(cli.command.failure())
         }
     }
@@ -96,7 +97,7 @@ fn report_bugs_in_one_line() {
         let place = panic.location().map(|l| format!(" at {}:{}", l.file(), l.line())).unwrap_or_default();
         console::stderr_line(&format!(
             "error: internal error{place}: {}; this is a bug in sam2, please report it",
-            console::flatten(what)
+            one_line(what)
         ));
     }));
 }

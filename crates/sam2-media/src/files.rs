@@ -1,72 +1,88 @@
-//! What is written. Every file is complete or absent: it is written under a temporary name in its folder and renamed.
+//! Files that are complete or absent: each is written under a temporary name in its folder and renamed.
 
-use std::fs;
-use std::io::{BufWriter, Write};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use tempfile::NamedTempFile;
+use sam2_model::atomic;
 use tensor::{TensorRef, npy};
 
-/// A file that appears under its name only when [`AtomicFile::commit`] is called.
+use crate::error::MediaError;
+
+/// A file of lines that appears under its name only when [`LinesFile::commit`] is called.
 #[derive(Debug)]
-pub struct AtomicFile {
-    path: PathBuf,
-    writer: BufWriter<NamedTempFile>,
+pub struct LinesFile {
+    file: atomic::AtomicFile,
 }
 
-impl AtomicFile {
+impl LinesFile {
     /// Begins the file.
-    pub fn create(path: &Path) -> Result<Self> {
-        let file = temporary(folder_of(path)).with_context(|| cannot_write(path))?;
-        Ok(Self { path: path.to_owned(), writer: BufWriter::new(file) })
+    ///
+    /// # Errors
+    /// If its folder is absent or cannot be written.
+    pub fn create(path: &Path) -> Result<Self, MediaError> {
+        Ok(Self { file: atomic::AtomicFile::create(path).map_err(cannot_write(path))? })
     }
 
     /// Adds a line.
-    pub fn line(&mut self, line: &str) -> Result<()> {
-        writeln!(self.writer, "{line}").with_context(|| cannot_write(&self.path))
+    ///
+    /// # Errors
+    /// If the disk is full, for instance.
+    pub fn line(&mut self, line: &str) -> Result<(), MediaError> {
+        let written = writeln!(self.file, "{line}");
+        written.map_err(cannot_write(self.file.path()))
     }
 
     /// Ends the file and gives it its name.
-    pub fn commit(self) -> Result<()> {
-        let finish = || {
-            let file = self.writer.into_inner().map_err(|e| e.into_error())?;
-            file.persist(&self.path)?;
-            anyhow::Ok(())
-        };
-        finish().with_context(|| cannot_write(&self.path))
+    ///
+    /// # Errors
+    /// If the rest of it cannot be written, or its name is that of a folder.
+    pub fn commit(self) -> Result<(), MediaError> {
+        let path = self.file.path().to_owned();
+        self.file.commit().map_err(cannot_write(&path))
     }
 }
 
 /// Writes a whole file.
-pub fn write(path: &Path, fill: impl FnOnce(&mut BufWriter<NamedTempFile>) -> Result<()>) -> Result<()> {
-    let mut file = AtomicFile::create(path)?;
-    fill(&mut file.writer).with_context(|| cannot_write(path))?;
-    file.commit()
+///
+/// # Errors
+/// If the file cannot be written, or `fill` fails; a file that was there before then stays as it was.
+pub fn write(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+) -> Result<(), MediaError> {
+    atomic::write(path, fill).map_err(cannot_write(path))
 }
 
 /// Writes a float32 `.npy` array.
-pub fn write_npy(path: &Path, array: &TensorRef<'_, f32>) -> Result<()> {
-    write(path, |file| Ok(npy::write_to(file, array)?))
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_npy(path: &Path, array: &TensorRef<'_, f32>) -> Result<(), MediaError> {
+    write(path, |file| npy::write_to(file, array).map_err(io::Error::other))
 }
 
 /// Creates a folder unless it is there, and proves that files can be written into it.
-pub fn prepare_folder(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder)
-        .and_then(|()| temporary(folder))
-        .map(drop)
-        .with_context(|| format!("cannot write into the folder {}", folder.display()))
+///
+/// # Errors
+/// If they cannot.
+pub fn prepare_folder(folder: &Path) -> Result<(), MediaError> {
+    let created = fs::create_dir_all(folder).and_then(|()| atomic::check(folder));
+    created.map_err(|source| MediaError::WriteFolder { folder: folder.to_owned(), source })
 }
 
 /// Proves that a file can be written, before the work whose result it will hold.
-pub fn prepare_file(path: &Path, extension: &str) -> Result<()> {
+///
+/// # Errors
+/// If it cannot, is a folder, or has another extension.
+pub fn prepare_file(path: &Path, extension: &str) -> Result<(), MediaError> {
     if path.is_dir() {
-        bail!("cannot write {}: it is a folder", path.display());
+        return Err(MediaError::OutputIsFolder(path.to_owned()));
     }
     if !path.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension)) {
-        bail!("the name of the output {} must end in .{extension}", path.display());
+        return Err(MediaError::OutputExtension { path: path.to_owned(), extension: extension.to_owned() });
     }
-    temporary(folder_of(path)).map(drop).with_context(|| cannot_write(path))
+    atomic::check(atomic::folder_of(path)).map_err(cannot_write(path))
 }
 
 /// `folder/name.png` → `folder/name_suffix.png`.
@@ -83,40 +99,30 @@ pub fn same_place(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-/// Names of what is in a folder and of this kind, sorted by their bytes, which is Python's order; hidden files
+/// Names of the entries of a folder that `wanted` accepts, sorted by their bytes, as Python sorts them; hidden files
 /// are left out.
-pub fn list(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<String>> {
-    let cannot = || format!("cannot list the folder {}", folder.display());
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder).with_context(cannot)? {
-        let entry = entry.with_context(cannot)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with('.') && wanted(&entry.path()) {
-            names.push(name);
+///
+/// # Errors
+/// If the folder cannot be listed.
+pub fn list(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<String>, MediaError> {
+    let inner = || {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !name.starts_with('.') && wanted(&entry.path()) {
+                names.push(name);
+            }
         }
-    }
-    names.sort();
-    Ok(names)
+        names.sort();
+        Ok(names)
+    };
+    inner().map_err(|source| MediaError::List { folder: folder.to_owned(), source })
 }
 
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    }
-}
-
-fn cannot_write(path: &Path) -> String {
-    format!("cannot write {}", path.display())
-}
-
-fn temporary(folder: &Path) -> std::io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".sam2-").suffix(".part");
-    // Temporary files are private by default; results should have the permissions that any new file has here.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
+fn cannot_write(path: &Path) -> impl FnOnce(io::Error) -> MediaError {
+    let path = path.to_owned();
+    move |source| MediaError::Write { path, source }
 }
 
 #[cfg(test)]
@@ -129,16 +135,16 @@ mod tests {
         let path = dir.path().join("a.txt");
         let entries = || fs::read_dir(dir.path()).expect("list").count();
 
-        let mut file = AtomicFile::create(&path).expect("create");
+        let mut file = LinesFile::create(&path).expect("create");
         file.line("half").expect("write");
         assert!(!path.exists());
         drop(file);
         assert_eq!(entries(), 0, "an abandoned file leaves nothing behind");
 
-        assert!(write(&path, |_| bail!("disk full")).is_err());
+        assert!(write(&path, |_| Err(io::Error::other("disk full"))).is_err());
         assert_eq!(entries(), 0);
 
-        write(&path, |w| Ok(w.write_all(b"whole")?)).expect("write");
+        write(&path, |w| w.write_all(b"whole")).expect("write");
         assert_eq!(fs::read(&path).expect("read"), b"whole");
         assert_eq!(entries(), 1);
     }
@@ -152,7 +158,8 @@ mod tests {
         assert!(prepare_folder(&dir.path().join("new/sub")).is_ok());
         assert!(prepare_file(&dir.path().join("a.png"), "png").is_ok());
         assert!(prepare_file(&dir.path().join("a.jpg"), "png").is_err());
-        assert!(prepare_file(&dir.path().join("missing/a.png"), "png").is_err());
+        let error = prepare_file(&dir.path().join("missing/a.png"), "png").expect_err("no folder");
+        assert!(!error.to_string().contains(".part"), "{error}");
         assert!(prepare_file(dir.path(), "png").is_err());
         assert_eq!(with_suffix(Path::new("d/m.png"), "overlay"), Path::new("d/m_overlay.png"));
     }

@@ -74,7 +74,8 @@
 //! `image`: conversions between [`Frame`], [`Mask`] and the types of the crate `image`.
 #![deny(unsafe_code)]
 
-mod atomic;
+#[doc(hidden)]
+pub mod atomic;
 mod components;
 pub mod config;
 pub mod error;

@@ -12,7 +12,7 @@ use sam2_media::frames::{Clip, gif};
 use sam2_media::pictures::{overlay, png, sheet};
 use sam2_media::prompts::{Prompt, Prompts, jsonl, to_points};
 use sam2_micro::{DEMO_CLIP, DEMO_PROMPTS, DEMO_TRUTH};
-use sam2_model::{Frame, ImagePredictor, Model};
+use sam2_model::{ImagePredictor, Model};
 
 use super::eval::region::jaccard;
 use crate::console::Console;
@@ -97,21 +97,19 @@ fn segment(
     let (index, objects) = prompts.frames().next().context("the embedded prompts are empty")?;
     let (&obj_id, (target, _)) = objects.iter().next().context("the embedded prompts are empty")?;
     let Prompt::Points { clicks, bbox } = target else { bail!("the embedded prompts begin with a mask") };
-    let (_, photo) = clip.select([index].into())?.next().context("the embedded clip is empty")??;
-    let size = photo.dimensions();
-    let frame = Frame::new(size.0 as usize, size.1 as usize, photo.into_raw())?;
+    let (_, frame) = clip.select([index].into())?.next().context("the embedded clip is empty")??;
     let mut predictor = ImagePredictor::new(model.clone());
     predictor.set_image(&frame);
     let prompt = to_points(clicks, *bbox).into();
     let prediction = predictor.predict(&prompt)?;
     let mask = prediction.mask(prediction.best());
 
-    let mut drawn = overlay::picture(&frame)?;
+    let mut drawn = overlay::picture(&frame);
     let colour = overlay::colour(obj_id);
     overlay::mask(&mut drawn, mask.data(), colour);
     overlay::target(&mut drawn, target, colour);
     png::write_rgb(&folder.join("segment_overlay.png"), &drawn)?;
-    png::write_mask(&folder.join("segment.png"), size, mask.data())?;
+    png::write_mask(&folder.join("segment.png"), clip.size(), mask.data())?;
     console.result(&format!(
         "segment  frame {index}: IoU {:.3} with the truth, {:.3} predicted -> {}",
         jaccard(mask.data(), &truth[index]),
@@ -126,7 +124,10 @@ fn read_truth(clip: &Clip) -> Result<Vec<Vec<bool>>> {
     if (truth.len(), truth.size()) != (clip.len(), clip.size()) {
         bail!("the embedded clip and its truth differ in length or size");
     }
-    truth.frames_from(0)?.map(|item| Ok(item?.1.pixels().map(|pixel| pixel.0[0] > 127).collect())).collect()
+    truth
+        .frames_from(0)?
+        .map(|item| Ok(item?.1.rgb().chunks_exact(3).map(|pixel| pixel[0] > 127).collect()))
+        .collect()
 }
 
 /// Mean and lowest of the IoU of every frame.

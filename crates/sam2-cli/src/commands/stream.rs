@@ -6,18 +6,15 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use image::RgbImage;
 use sam2_media::files;
 use sam2_media::frames::{self, FrameIter, Input, RawSize};
 use sam2_media::pictures::png;
 use sam2_media::prompts::{Prompt, mask_file, to_points};
-use sam2_media::protocol::{Command, Commands, ObjectLine, Order};
+use sam2_media::protocol::{Answer, CocoRle, Command, Feed, ObjectAnswer, ObjectLine, Request};
 use sam2_model::video::{FrameOutput, ObjectEvent};
 use sam2_model::{Frame, Mask, Rle, Tracker};
-use serde::Serialize;
-use serde_json::{Value, json};
 
-use crate::console::Console;
+use crate::console::{self, Console};
 use crate::model;
 use crate::options::{MemoryArgs, ModelArgs, parse_count};
 use crate::tracking::Stats;
@@ -62,24 +59,6 @@ const PROMPTS_HELP: &str = "Prompts and commands, one JSON object per line, from
     corrects an object on the frame \"frame\" (default: the current one); {\"op\":\"more\",...} adds clicks; \
     {\"op\":\"remove\",\"obj_id\":1}; {\"op\":\"reset\"}; {\"op\":\"save\",\"path\":FILE}; {\"op\":\"quit\"}";
 
-/// What is said of one frame.
-#[derive(Serialize)]
-struct Line {
-    frame: usize,
-    objects: Vec<Answer>,
-    /// From having the frame to having the masks.
-    ms: f64,
-}
-
-/// What is said of one object.
-#[derive(Serialize)]
-struct Answer {
-    #[serde(flatten)]
-    object: ObjectLine,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rle: Option<Value>,
-}
-
 /// Frames from a source that may be read once or often.
 enum Frames {
     Once(frames::Stream),
@@ -87,10 +66,10 @@ enum Frames {
 }
 
 impl Frames {
-    fn next(&mut self) -> Result<Option<RgbImage>> {
+    fn next(&mut self) -> Result<Option<Frame>> {
         match self {
             Self::Once(stream) => Ok(stream.next_frame()?.map(|(_, frame)| frame)),
-            Self::Clip(frames) => frames.next().transpose().map(|item| item.map(|(_, frame)| frame)),
+            Self::Clip(frames) => Ok(frames.next().transpose()?.map(|(_, frame)| frame)),
         }
     }
 }
@@ -108,7 +87,7 @@ pub fn run(args: &Stream, console: &Console) -> Result<()> {
     if let Some(path) = &args.save {
         files::prepare_file(path, "safetensors")?;
     }
-    let mut commands = args.prompts.as_deref().map_or_else(|| Ok(Commands::none()), Commands::open)?;
+    let mut feed = args.prompts.as_deref().map_or_else(|| Ok(Feed::none()), Feed::open)?;
     let model = model::open(&args.model, console)?;
     let resumed = match &args.resume {
         Some(path) => {
@@ -119,7 +98,7 @@ pub fn run(args: &Stream, console: &Console) -> Result<()> {
         None => None,
     };
     if args.wait {
-        commands.wait();
+        feed.wait();
     }
     let input = Input::open(&args.input, args.raw, args.max_frames)?;
     input.notes().for_each(|note| console.note(&format!("note: {note}")));
@@ -136,8 +115,8 @@ pub fn run(args: &Stream, console: &Console) -> Result<()> {
     let start = Instant::now();
     let mut count = 0;
     while !session.ended && !console.reader_is_gone() {
-        let Some(picture) = frames.next()? else { break };
-        session.frame(Frame::new(width, height, picture.into_raw())?, &mut commands)?;
+        let Some(frame) = frames.next()? else { break };
+        session.frame(frame, &mut feed)?;
         count += 1;
     }
     if let Some(path) = &args.save {
@@ -156,26 +135,26 @@ struct Session<'a> {
 
 impl Session<'_> {
     /// Tracks into a frame, does what is due on it, and answers.
-    fn frame(&mut self, frame: Frame, commands: &mut Commands) -> Result<()> {
+    fn frame(&mut self, frame: Frame, feed: &mut Feed) -> Result<()> {
         let start = Instant::now();
         let tracked = self.tracker.push(&frame)?;
         let index = tracked.frame_idx;
         let events: Vec<(u32, Option<ObjectEvent>)> =
             tracked.objects.iter().map(|object| (object.obj_id, object.event)).collect();
-        let due = commands.due(index);
+        let due = feed.due(index);
         let mut result = if due.is_empty() {
             tracked
         } else {
-            for Order { frame, command } in due {
-                let done = match frame {
-                    Some(passed) if passed < index => {
-                        Err(anyhow!("frame {passed} has passed; this is frame {index}"))
-                    }
-                    _ => command.and_then(|command| self.obey(command)),
-                };
+            for request in due {
+                let done =
+                    request.map_err(anyhow::Error::from).and_then(|Request { frame, command }| match frame {
+                        Some(passed) if passed < index => {
+                            Err(anyhow!("frame {passed} has passed; this is frame {index}"))
+                        }
+                        _ => self.obey(command),
+                    });
                 if let Err(e) = done {
-                    let reason = crate::console::flatten(&format!("{e:#}"));
-                    self.console.result(&json!({"frame": index, "error": reason}).to_string())?;
+                    self.answer(&Answer::Error { error: console::describe(&e), frame: index })?;
                 }
             }
             self.tracker.output()
@@ -183,27 +162,26 @@ impl Session<'_> {
         for object in &mut result.objects {
             object.event = events.iter().find(|(id, _)| *id == object.obj_id).and_then(|(_, event)| *event);
         }
-        let mut answers = Vec::with_capacity(result.objects.len());
         let masks = result.masks();
-        for (object, mask) in result.objects.iter().zip(&masks) {
-            let rle = self.args.rle.then(|| Rle::from(mask));
-            answers.push(Answer {
-                object: ObjectLine::new(object, mask),
-                rle: rle
-                    .map(|rle| json!({"size": [rle.height(), rle.width()], "counts": rle.to_coco_string()})),
-            });
-        }
+        let objects = result.objects.iter().zip(&masks).map(|(object, mask)| ObjectAnswer {
+            object: ObjectLine::new(object, mask),
+            rle: self.args.rle.then(|| CocoRle::from(&Rle::from(mask))),
+        });
+        let objects = objects.collect();
         if let Some(folder) = &self.args.output {
             write(folder, &result, &masks)?;
         }
         let ms = (start.elapsed().as_secs_f64() * 1e5).round() / 100.0;
-        let line = Line { frame: index, objects: answers, ms };
-        self.console.result(&serde_json::to_string(&line)?)
+        self.answer(&Answer::Frame { frame: index, objects, ms })
+    }
+
+    fn answer(&self, answer: &Answer) -> Result<()> {
+        self.console.result(&serde_json::to_string(answer)?)
     }
 
     fn obey(&mut self, command: Command) -> Result<()> {
         match command {
-            Command::Prompt { obj_id, target: Prompt::Points { clicks, bbox }, more } => {
+            Command::Prompt { obj_id, prompt: Prompt::Points { clicks, bbox }, more } => {
                 let points = to_points(&clicks, bbox);
                 if more {
                     self.tracker.add_more_points(obj_id, &points)?;
@@ -211,7 +189,7 @@ impl Session<'_> {
                     self.tracker.add_points(obj_id, &points)?;
                 }
             }
-            Command::Prompt { obj_id, target: Prompt::Mask(path), .. } => {
+            Command::Prompt { obj_id, prompt: Prompt::Mask(path), .. } => {
                 let (width, height) = self.tracker.size();
                 let inside = mask_file::read(&path, (width as u32, height as u32))?;
                 self.tracker.add_mask(obj_id, &Mask::new(width, height, inside)?)?;
@@ -233,7 +211,7 @@ impl Session<'_> {
 
     fn save(&self, path: &Path) -> Result<()> {
         let bytes = self.tracker.save_session();
-        files::write(path, |file| Ok(std::io::Write::write_all(file, &bytes)?))
+        Ok(files::write(path, |file| std::io::Write::write_all(file, &bytes))?)
     }
 }
 
@@ -243,5 +221,5 @@ fn write(folder: &Path, result: &FrameOutput, masks: &[Mask]) -> Result<()> {
     let named = result.objects.iter().zip(masks);
     let named = named.map(|(object, mask)| (u8::try_from(object.obj_id).unwrap_or(u8::MAX), mask.data()));
     let ids = png::merge_objects(first.data().len(), named);
-    png::write_indexed(&folder.join(format!("{:05}.png", result.frame_idx)), size, &ids)
+    Ok(png::write_indexed(&folder.join(format!("{:05}.png", result.frame_idx)), size, &ids)?)
 }

@@ -53,8 +53,8 @@ pub fn follow(
     let info = VideoInfo { width, height, num_frames: clip.len() };
     let mut predictor = VideoPredictor::new(model, info, options)?;
     for item in clip.select(prompts.frames().map(|(index, _)| index).collect())? {
-        let (index, picture) = item?;
-        give_prompts(&mut predictor, index, &Frame::new(width, height, picture.into_raw())?, prompts)?;
+        let (index, frame) = item?;
+        give_prompts(&mut predictor, index, &frame, prompts)?;
     }
     let first = span.start.or_else(|| predictor.first_prompted_frame()).context("no prompt was given")?;
     if span.reverse && first == 0 {
@@ -73,8 +73,7 @@ pub fn follow(
     for (i, &direction) in span.directions().iter().enumerate() {
         let frames: Vec<usize> = predictor.begin(Some(first), reach, direction)?.collect();
         for item in clip.walk(&frames)? {
-            let (index, picture) = item?;
-            let frame = Frame::new(width, height, picture.into_raw())?;
+            let (index, frame) = item?;
             let result = predictor.track_frame(index, &frame)?;
             // The second pass begins where the first one did.
             if i == 0 || index != first {

@@ -36,24 +36,23 @@ pub fn follow(
     }
     // Short clips use fewer object pointers, so whether this is one must be known before the first frame is tracked.
     stream.read_ahead(model.config().max_obj_ptrs_in_encoder)?;
-    let num_frames = stream.len().unwrap_or(usize::MAX);
+    let num_frames = stream.num_frames().unwrap_or(usize::MAX);
     prompts.check_frames(Path::new(&name), num_frames)?;
     let (width, height) = (stream.size().0 as usize, stream.size().1 as usize);
     let info = VideoInfo { width, height, num_frames };
     let mut predictor = VideoPredictor::new(model, info, options)?;
     let bar = progress::bar(console, None, "{spinner} {pos} frames, {per_sec}");
     let mut frames = 0;
-    while let Some((index, picture)) = stream.next_frame()? {
+    while let Some((index, frame)) = stream.next_frame()? {
         if index < first {
             continue;
         }
-        let frame = Frame::new(width, height, picture.into_raw())?;
         give_prompts(&mut predictor, index, &frame, prompts)?;
         sink(&frame, &predictor.track_frame(index, &frame)?)?;
         frames += 1;
         bar.inc(1);
     }
     bar.finish_and_clear();
-    prompts.check_frames(Path::new(&name), stream.len().unwrap_or(first + frames))?;
+    prompts.check_frames(Path::new(&name), stream.num_frames().unwrap_or(first + frames))?;
     Ok(Stats { frames, elapsed: start.elapsed() })
 }

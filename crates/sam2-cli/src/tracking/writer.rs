@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use image::RgbImage;
-use sam2_media::files::{self, AtomicFile};
+use sam2_media::files::{self, LinesFile};
 use sam2_media::pictures::{overlay, png};
 use sam2_media::prompts::Prompts;
 use sam2_media::protocol::{ObjectLine, TrackLine};
@@ -19,7 +19,7 @@ pub const OVERLAY: &str = "overlay";
 
 /// A frame with its `masks` and prompts drawn on it.
 pub fn draw(frame: &Frame, result: &FrameOutput, masks: &[Mask], prompts: &Prompts) -> Result<RgbImage> {
-    let mut drawn = overlay::picture(frame)?;
+    let mut drawn = overlay::picture(frame);
     // The highest number first, so that the lower one is on top, as in the palette PNGs.
     let mut order: Vec<usize> = (0..result.objects.len()).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(result.objects[i].obj_id));
@@ -37,7 +37,7 @@ pub struct Writer {
     folder: PathBuf,
     overlay: Option<PathBuf>,
     logits: Option<PathBuf>,
-    tracks: AtomicFile,
+    tracks: LinesFile,
     lines: usize,
 }
 
@@ -46,7 +46,7 @@ impl Writer {
     pub fn check(folder: &Path, overlay: bool, logits: Option<&Path>) -> Result<()> {
         files::prepare_folder(folder)?;
         let overlay = overlay.then(|| folder.join(OVERLAY));
-        overlay.as_deref().into_iter().chain(logits).try_for_each(files::prepare_folder)
+        Ok(overlay.as_deref().into_iter().chain(logits).try_for_each(files::prepare_folder)?)
     }
 
     /// Begins a run in folders that were checked. `tracks.jsonl` appears when all frames are done, so a folder
@@ -75,7 +75,7 @@ impl Writer {
             folder: folder.to_owned(),
             overlay: overlay.then(|| folder.join(OVERLAY)),
             logits: logits.map(Path::to_owned),
-            tracks: AtomicFile::create(&path)?,
+            tracks: LinesFile::create(&path)?,
             lines: 0,
         })
     }

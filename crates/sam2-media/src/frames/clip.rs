@@ -4,31 +4,39 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use super::ffmpeg::Video;
+use super::folder::Folder;
+use super::gif::Gif;
+use super::iter::{FrameIter, Walk, pick, size_of};
+use super::photo;
+use super::raw::{ByteFile, RawSize, Stream};
+use crate::error::{ClipError, MediaError};
 
-use super::iter::{FrameIter, Walk, pick};
-use super::{ffmpeg, folder, gif, photo, raw};
-
-/// Frames that are held at once when a clip is walked backwards.
+/// Number of frames that are held at once when a clip is walked backwards.
 const STRETCH: usize = 32;
 
-/// What can be tracked.
+/// A source of frames.
 pub enum Input {
     /// Files, which can be read several times.
     Clip(Clip),
     /// Stdin or a pipe, which can be read once.
-    Stream(raw::Stream),
+    Stream(Stream),
 }
 
 impl Input {
-    /// Opens stdin (`-`), a pipe, or what [`Clip::open`] reads. With `raw`, it holds bare RGB frames of that size.
-    pub fn open(path: &Path, raw: Option<raw::RawSize>, max_frames: Option<usize>) -> Result<Self> {
+    /// Opens stdin (`-`), a pipe, or a file or folder as [`Clip::open`] does. With `raw`, it holds bare RGB frames of
+    /// that size.
+    ///
+    /// # Errors
+    /// If it cannot be read, or holds no frames.
+    pub fn open(path: &Path, raw: Option<RawSize>, max_frames: Option<usize>) -> Result<Self, MediaError> {
         if path == Path::new("-") || is_pipe(path) {
-            return Ok(Self::Stream(raw::Stream::open(path, raw, max_frames)?));
+            return Ok(Self::Stream(Stream::open(path, raw, max_frames)?));
         }
         let clip = match raw {
-            Some(_) => Clip { source: Source::Bytes(raw::ByteFile::open(path, raw, max_frames)?) },
+            Some(_) => Clip { source: Source::Bytes(ByteFile::open(path, raw, max_frames)?) },
             None => Clip::open(path, max_frames)?,
         };
         Ok(Self::Clip(clip))
@@ -42,7 +50,7 @@ impl Input {
         }
     }
 
-    /// What was noticed on opening, one line each: [`Clip::notes`].
+    /// Remarks about the input, see [`Clip::notes`].
     pub fn notes(&self) -> impl Iterator<Item = &str> {
         let clip = match self {
             Self::Clip(clip) => Some(clip),
@@ -52,15 +60,15 @@ impl Input {
     }
 
     /// Number of frames, if it is known.
-    pub fn len(&self) -> Option<usize> {
+    pub fn num_frames(&self) -> Option<usize> {
         match self {
             Self::Clip(clip) => Some(clip.len()),
-            Self::Stream(stream) => stream.len(),
+            Self::Stream(stream) => stream.num_frames(),
         }
     }
 }
 
-/// Whether opening the path twice would not give the same bytes twice.
+/// Whether the bytes of the path are gone once they have been read.
 #[cfg(unix)]
 fn is_pipe(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt;
@@ -83,42 +91,44 @@ pub struct Clip {
 
 #[derive(Debug)]
 enum Source {
-    Folder(std::sync::Arc<folder::Folder>),
-    Gif(gif::Gif),
-    Bytes(raw::ByteFile),
-    Video(ffmpeg::Video),
+    Folder(Arc<Folder>),
+    Gif(Gif),
+    Bytes(ByteFile),
+    Video(Video),
 }
 
 impl Clip {
     /// Opens a folder, a GIF, a Y4M file or (through ffmpeg) a video, and counts its frames up to `max_frames`.
-    pub fn open(path: &Path, max_frames: Option<usize>) -> Result<Self> {
-        let metadata = std::fs::metadata(path).with_context(|| format!("cannot open {}", path.display()))?;
-        let source = if metadata.is_dir() {
-            Source::Folder(folder::Folder::open(path, max_frames)?.into())
+    ///
+    /// # Errors
+    /// If it cannot be read, or holds no frames.
+    pub fn open(path: &Path, max_frames: Option<usize>) -> Result<Self, MediaError> {
+        let cannot_open = |source| MediaError::Open { path: path.to_owned(), source };
+        let source = if std::fs::metadata(path).map_err(cannot_open)?.is_dir() {
+            Source::Folder(Folder::open(path, max_frames)?.into())
         } else {
             let mut head = Vec::new();
-            File::open(path)
-                .and_then(|file| file.take(16).read_to_end(&mut head))
-                .with_context(|| format!("cannot open {}", path.display()))?;
-            if gif::Gif::is_gif(&head) {
-                Source::Gif(gif::Gif::open(path, max_frames)?)
-            } else if raw::ByteFile::is_y4m(&head) {
-                Source::Bytes(raw::ByteFile::open(path, None, max_frames)?)
+            let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut head));
+            read.map_err(cannot_open)?;
+            if Gif::is_gif(&head) {
+                Source::Gif(Gif::open(path, max_frames)?)
+            } else if ByteFile::is_y4m(&head) {
+                Source::Bytes(ByteFile::open(path, None, max_frames)?)
             } else if photo::looks_like_a_picture(path) {
-                bail!(
-                    "{} is a single picture: use `sam2 segment` for it, or give `sam2 track` a folder of pictures",
-                    path.display()
-                );
+                return Err(ClipError::SinglePicture(path.to_owned()).into());
             } else {
-                Source::Video(ffmpeg::Video::open(path, max_frames)?)
+                Source::Video(Video::open(path, max_frames)?)
             }
         };
         Ok(Self { source })
     }
 
     /// A GIF inside the program.
-    pub fn embedded(bytes: &'static [u8]) -> Result<Self> {
-        Ok(Self { source: Source::Gif(gif::Gif::embedded(bytes, None)?) })
+    ///
+    /// # Errors
+    /// If it is damaged, or holds no frames.
+    pub fn embedded(bytes: &'static [u8]) -> Result<Self, MediaError> {
+        Ok(Self { source: Source::Gif(Gif::embedded(bytes, None)?) })
     }
 
     /// Width and height of every frame, in pixels.
@@ -131,7 +141,8 @@ impl Clip {
         }
     }
 
-    /// Number of frames.
+    /// Number of frames, at least one.
+    #[expect(clippy::len_without_is_empty, reason = "never empty")]
     pub fn len(&self) -> usize {
         match &self.source {
             Source::Folder(folder) => folder.len(),
@@ -141,7 +152,7 @@ impl Clip {
         }
     }
 
-    /// What was noticed on opening, such as complaints of ffmpeg about a file that it could read. One line each.
+    /// Remarks about the clip, one line each, such as messages of ffmpeg about a file that it could read.
     pub fn notes(&self) -> impl Iterator<Item = &str> {
         let note = match &self.source {
             Source::Video(video) => video.note(),
@@ -151,20 +162,25 @@ impl Clip {
     }
 
     /// The frames from `first` on, in order.
-    pub fn frames_from(&self, first: usize) -> Result<FrameIter> {
+    ///
+    /// # Errors
+    /// If the clip cannot be opened any more.
+    pub fn frames_from(&self, first: usize) -> Result<FrameIter, MediaError> {
         self.select((first..self.len()).collect())
     }
 
-    /// The frames of consecutive indices, ascending or descending. Going back through a clip that can only be read
-    /// forwards means reading it again for every stretch of frames.
-    pub fn walk<'a>(&'a self, indices: &'a [usize]) -> Result<Walk<'a>> {
+    /// The frames of consecutive indices, ascending or descending. A clip that can only be read forwards is read
+    /// again for every 32 frames of a descending walk.
+    ///
+    /// # Errors
+    /// If the clip cannot be opened any more.
+    pub fn walk<'a>(&'a self, indices: &'a [usize]) -> Result<Walk<'a>, MediaError> {
         if indices.is_sorted() {
             return self.select(indices.iter().copied().collect()).map(|frames| frames as _);
         }
         let stretches = indices.chunks(STRETCH).flat_map(|stretch| {
-            let frames =
-                self.select(stretch.iter().copied().collect()).and_then(Iterator::collect::<Result<Vec<_>>>);
-            match frames {
+            let frames = self.select(stretch.iter().copied().collect());
+            match frames.and_then(Iterator::collect::<Result<Vec<_>, _>>) {
                 Ok(frames) => frames.into_iter().rev().map(Ok).collect(),
                 Err(e) => vec![Err(e)],
             }
@@ -172,9 +188,12 @@ impl Clip {
         Ok(Box::new(stretches))
     }
 
-    /// The frames of these indices, in order; stops reading after the last of them.
-    pub fn select(&self, wanted: BTreeSet<usize>) -> Result<FrameIter> {
-        let size = self.size();
+    /// The frames of these indices, in ascending order; reading stops after the last of them.
+    ///
+    /// # Errors
+    /// If the clip cannot be opened any more.
+    pub fn select(&self, wanted: BTreeSet<usize>) -> Result<FrameIter, MediaError> {
+        let expected = self.size();
         let frames: FrameIter = match &self.source {
             Source::Folder(folder) => {
                 let folder = folder.clone();
@@ -186,14 +205,9 @@ impl Clip {
         };
         Ok(Box::new(frames.map(move |item| {
             let (index, frame) = item?;
-            if frame.dimensions() != size {
-                bail!(
-                    "frame {index} has {}x{} pixels, the first has {}x{}",
-                    frame.width(),
-                    frame.height(),
-                    size.0,
-                    size.1
-                );
+            let found = size_of(&frame);
+            if found != expected {
+                return Err(ClipError::FrameSize { index, found, expected }.into());
             }
             Ok((index, frame))
         })))

@@ -1,7 +1,7 @@
 //! Video files, through one `ffmpeg` child per pass over the clip.
 //!
-//! The child decodes the whole clip and writes its frames as PPM pictures into a pipe. PPM rather than bare RGB
-//! because every frame then states its own size: what `ffprobe` reports is the size before rotation.
+//! The child decodes the whole clip and writes its frames as PPM pictures into a pipe. Unlike bare RGB, a PPM states the
+//! size of every frame: what `ffprobe` reports is the size before rotation.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
@@ -9,14 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 
-use anyhow::{Context, Result, anyhow, bail};
-use image::RgbImage;
+use sam2_model::Frame;
 
-use super::iter::FrameIter;
-use super::photo;
-use crate::one_line;
+use super::iter::{FrameIter, frame, size_of};
+use crate::error::{FfmpegError, MediaError, PpmError, in_brackets, one_line};
+use crate::limits::check_size;
 
-/// How much of the child's stderr is kept, in bytes; the rest is read and dropped so that the child never blocks.
+/// Bytes of the child's stderr that are kept; the rest is read and dropped so that the child never blocks.
 const KEPT_STDERR: usize = 4096;
 
 /// A video file.
@@ -32,61 +31,62 @@ pub struct Video {
 
 impl Video {
     /// Counts the frames by decoding the clip once: containers do not reliably say how many there are.
-    pub fn open(path: &Path, max_frames: Option<usize>) -> Result<Self> {
+    ///
+    /// # Errors
+    /// If ffmpeg is missing or cannot read the file, or it holds no video.
+    pub fn open(path: &Path, max_frames: Option<usize>) -> Result<Self, MediaError> {
         let passthrough = passthrough_option(path)?;
-        let mut video = Self {
-            path: path.to_owned(),
-            passthrough,
-            size: (0, 0),
-            len: max_frames.unwrap_or(usize::MAX),
-            note: None,
-        };
+        let len = max_frames.unwrap_or(usize::MAX);
+        let mut video = Self { path: path.to_owned(), passthrough, size: (0, 0), len, note: None };
         let mut reader = video.spawn()?;
         let mut len = 0;
         while let Some(frame) = reader.next_frame()? {
             if len == 0 {
-                video.size = frame.dimensions();
+                video.size = size_of(&frame);
             }
             len += 1;
         }
+        let messages = std::mem::take(&mut reader.messages);
         if len == 0 {
-            bail!("no video frames in {}{}", path.display(), reader.complaint());
+            return Err(FfmpegError::NoVideo { path: path.to_owned(), messages }.into());
         }
-        if !reader.stderr_text.is_empty() {
-            let note = format!("{}: {len} frames read{}", path.display(), reader.complaint());
-            video.note = Some(note);
-        }
+        let note = || format!("{}: {len} frames read{}", path.display(), in_brackets(&messages));
+        video.note = (!messages.is_empty()).then(note);
         video.len = len;
         Ok(video)
     }
 
-    /// Width and height of every frame.
+    /// Width and height of every frame, in pixels.
     pub fn size(&self) -> (u32, u32) {
         self.size
     }
 
-    /// Number of frames.
+    /// Number of frames, at least one.
+    #[expect(clippy::len_without_is_empty, reason = "never empty")]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Messages of an ffmpeg that read the whole clip but complained.
+    /// Messages of ffmpeg about a file that it could read, in one line.
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }
 
     /// All frames in order, from a new child.
-    pub fn frames(&self) -> Result<FrameIter> {
+    ///
+    /// # Errors
+    /// If ffmpeg cannot be started.
+    pub fn frames(&self) -> Result<FrameIter, MediaError> {
         let mut reader = self.spawn()?;
         let mut index = 0;
         Ok(Box::new(std::iter::from_fn(move || {
             let frame = reader.next_frame().transpose()?;
             index += 1;
-            Some(frame.map(|frame| (index - 1, frame)))
+            Some(frame.map(|frame| (index - 1, frame)).map_err(MediaError::from))
         })))
     }
 
-    fn spawn(&self) -> Result<Reader> {
+    fn spawn(&self) -> Result<Reader, MediaError> {
         // `file:` keeps a name like "concat:a|b" or "-" from meaning something else, and the protocol list keeps a
         // playlist from opening the network.
         let mut name = OsString::from("file:");
@@ -99,7 +99,7 @@ impl Video {
         }
         command.args(["-c:v", "ppm", "-pix_fmt", "rgb24", "-f", "image2pipe", "pipe:1"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().context("cannot start ffmpeg")?;
+        let mut child = command.spawn().map_err(FfmpegError::Run)?;
         let stdout = child.stdout.take().expect("stdout was piped");
         let stderr = child.stderr.take().expect("stderr was piped");
         Ok(Reader {
@@ -107,24 +107,19 @@ impl Video {
             child,
             stdout: BufReader::with_capacity(1 << 20, stdout),
             stderr: Some(std::thread::spawn(move || read_tail(stderr))),
-            stderr_text: String::new(),
+            messages: String::new(),
             done: false,
         })
     }
 }
 
-/// Checks that ffmpeg is there. Its versions before 5.1 call the option `-vsync`, later ones `-fps_mode`.
-fn passthrough_option(path: &Path) -> Result<&'static str> {
+/// Checks that ffmpeg is installed. Its versions before 5.1 call the option `-vsync`, later ones `-fps_mode`.
+fn passthrough_option(path: &Path) -> Result<&'static str, MediaError> {
     let output = Command::new("ffmpeg").arg("-version").stdin(Stdio::null()).output();
-    let output = match output {
-        Err(e) if e.kind() == ErrorKind::NotFound => bail!(
-            "{} is not a folder, GIF or picture, and reading it as a video needs ffmpeg, which is not installed: \
-             install it (Debian, Ubuntu: sudo apt install ffmpeg; macOS: brew install ffmpeg; \
-             Windows: winget install ffmpeg) or give a folder of images",
-            path.display()
-        ),
-        other => other.context("cannot start ffmpeg")?,
-    };
+    let output = output.map_err(|e| match e.kind() {
+        ErrorKind::NotFound => FfmpegError::Missing(path.to_owned()),
+        _ => FfmpegError::Run(e),
+    })?;
     let text = String::from_utf8_lossy(&output.stdout);
     let old = version(&text).is_some_and(|version| version < (5, 1));
     Ok(if old { "-vsync" } else { "-fps_mode" })
@@ -156,12 +151,13 @@ struct Reader {
     child: Child,
     stdout: BufReader<ChildStdout>,
     stderr: Option<JoinHandle<String>>,
-    stderr_text: String,
+    /// The end of the child's stderr in one line, once the child has ended.
+    messages: String,
     done: bool,
 }
 
 impl Reader {
-    fn next_frame(&mut self) -> Result<Option<RgbImage>> {
+    fn next_frame(&mut self) -> Result<Option<Frame>, FfmpegError> {
         if self.done {
             return Ok(None);
         }
@@ -169,48 +165,49 @@ impl Reader {
             Ok(Some(frame)) => Ok(Some(frame)),
             Ok(None) => {
                 self.done = true;
-                let status = self.child.wait().context("cannot wait for ffmpeg")?;
+                let status = self.child.wait().map_err(FfmpegError::Run)?;
                 self.collect_stderr();
                 if !status.success() {
-                    bail!("ffmpeg cannot read {}{}", self.name, self.complaint());
+                    let (name, messages) = self.described();
+                    return Err(FfmpegError::Failed { name, messages });
                 }
                 Ok(None)
             }
-            Err(e) => {
-                self.done = true;
-                let _ = self.child.kill();
-                let _ = self.child.wait();
-                self.collect_stderr();
-                Err(e.context(format!("reading {} through ffmpeg{}", self.name, self.complaint())))
+            Err(source) => {
+                self.end();
+                let (name, messages) = self.described();
+                Err(FfmpegError::Output { name, messages, source })
             }
         }
+    }
+
+    /// Name of the file and messages of ffmpeg, for an error.
+    fn described(&self) -> (String, String) {
+        (self.name.clone(), self.messages.clone())
     }
 
     fn collect_stderr(&mut self) {
         if let Some(thread) = self.stderr.take() {
-            self.stderr_text = thread.join().unwrap_or_default();
+            self.messages = thread.join().unwrap_or_default();
         }
     }
 
-    fn complaint(&self) -> String {
-        if self.stderr_text.is_empty() {
-            String::new()
-        } else {
-            format!(" (ffmpeg says: {})", self.stderr_text)
-        }
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
+    fn end(&mut self) {
+        self.done = true;
         let _ = self.child.kill();
         let _ = self.child.wait();
         self.collect_stderr();
     }
 }
 
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 /// One binary PPM picture with 8 bits a channel, or `None` at the end of the stream.
-fn read_ppm(reader: &mut impl BufRead) -> Result<Option<RgbImage>> {
+fn read_ppm(reader: &mut impl BufRead) -> Result<Option<Frame>, PpmError> {
     if reader.fill_buf()?.is_empty() {
         return Ok(None);
     }
@@ -219,13 +216,13 @@ fn read_ppm(reader: &mut impl BufRead) -> Result<Option<RgbImage>> {
     for field in &mut fields {
         loop {
             let mut byte = [0];
-            reader.read_exact(&mut byte).context("a frame's header is cut short")?;
+            reader.read_exact(&mut byte).map_err(|_| PpmError::HeaderCutShort)?;
             if byte[0].is_ascii_whitespace() {
                 break;
             }
             field.push(char::from(byte[0]));
             if field.len() > 10 {
-                bail!("a frame's header is not that of a PPM picture");
+                return Err(PpmError::Header);
             }
         }
     }
@@ -233,12 +230,12 @@ fn read_ppm(reader: &mut impl BufRead) -> Result<Option<RgbImage>> {
     let (Ok(width), Ok(height), "P6", "255") =
         (width.parse(), height.parse(), magic.as_str(), depth.as_str())
     else {
-        bail!("a frame's header is not that of a PPM picture");
+        return Err(PpmError::Header);
     };
-    photo::check_size(width, height)?;
+    check_size(width, height)?;
     let mut pixels = vec![0; width as usize * height as usize * 3];
-    reader.read_exact(&mut pixels).context("a frame is cut short")?;
-    RgbImage::from_raw(width, height, pixels).map(Some).ok_or_else(|| anyhow!("a frame is cut short"))
+    reader.read_exact(&mut pixels).map_err(|_| PpmError::CutShort)?;
+    Ok(Some(frame((width, height), pixels)?))
 }
 
 #[cfg(test)]
@@ -261,8 +258,8 @@ mod tests {
             [b"P6\n2 1\n255\n".as_slice(), &[1, 2, 3, 4, 5, 6], b"P6\n1 1\n255\n", &[7, 8, 9]].concat();
         let mut reader = stream.as_slice();
         let first = read_ppm(&mut reader).expect("read").expect("frame");
-        assert_eq!((first.dimensions(), first.as_raw().as_slice()), ((2, 1), [1, 2, 3, 4, 5, 6].as_slice()));
-        assert_eq!(read_ppm(&mut reader).expect("read").expect("frame").as_raw(), &[7, 8, 9]);
+        assert_eq!((size_of(&first), first.rgb()), ((2, 1), [1, 2, 3, 4, 5, 6].as_slice()));
+        assert_eq!(read_ppm(&mut reader).expect("read").expect("frame").rgb(), [7, 8, 9]);
         assert!(read_ppm(&mut reader).expect("end").is_none());
 
         for broken in [

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use image::RgbImage;
+use sam2_model::Frame;
 
 use super::{natural, photo};
+use crate::error::{ClipError, MediaError};
+use crate::files::list;
+use crate::limits::EXTENSIONS;
 
 /// The pictures of a folder in natural order, all of one size.
 #[derive(Debug)]
@@ -15,57 +17,58 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Lists the folder and checks every header, so that a stray picture is named now and not after an hour.
-    pub fn open(path: &Path, max_frames: Option<usize>) -> Result<Self> {
-        let cannot_list = || format!("cannot list the folder {}", path.display());
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(path).with_context(cannot_list)? {
-            let entry = entry.with_context(cannot_list)?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let extension = Path::new(&name).extension().map(|e| e.to_string_lossy().to_lowercase());
-            if !name.starts_with('.') && extension.is_some_and(|e| photo::EXTENSIONS.contains(&e.as_str())) {
-                names.push((name, entry.path()));
-            }
-        }
-        names.sort_by(|(a, _), (b, _)| natural::compare(a, b));
-        names.truncate(max_frames.unwrap_or(usize::MAX));
-        let files: Vec<PathBuf> = names.into_iter().map(|(_, file)| file).collect();
-        let Some(first) = files.first() else {
-            bail!("the folder {} holds no pictures ({})", path.display(), photo::EXTENSIONS.join(", "));
+    /// Lists the folder and reads every header, so that a stray picture is reported now and not after an hour.
+    ///
+    /// # Errors
+    /// If the folder cannot be listed, holds no pictures, or its pictures differ in size.
+    pub fn open(path: &Path, max_frames: Option<usize>) -> Result<Self, MediaError> {
+        let is_picture = |file: &Path| {
+            let extension = file.extension().map(|e| e.to_string_lossy().to_lowercase());
+            extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str()))
         };
+        let mut names = list(path, is_picture)?;
+        names.sort_by(|a, b| natural::compare(a, b));
+        names.truncate(max_frames.unwrap_or(usize::MAX));
+        let files: Vec<PathBuf> = names.into_iter().map(|name| path.join(name)).collect();
+        let first = files.first().ok_or_else(|| ClipError::NoPictures(path.to_owned()))?;
         let size = photo::dimensions(first)?;
         for file in &files[1..] {
-            let (width, height) = photo::dimensions(file)?;
-            if (width, height) != size {
-                bail!(
-                    "frames must all have the size of the first: {} has {}x{} pixels, {} has {width}x{height}",
-                    first.display(),
-                    size.0,
-                    size.1,
-                    file.display(),
-                );
+            let other = photo::dimensions(file)?;
+            if other != size {
+                let (first, other) = (Box::new((first.clone(), size)), Box::new((file.clone(), other)));
+                return Err(ClipError::SizesDiffer { first, other }.into());
             }
         }
         Ok(Self { files, size })
     }
 
-    /// Width and height of every frame.
+    /// Width and height of every frame, in pixels.
     pub fn size(&self) -> (u32, u32) {
         self.size
     }
 
-    /// Number of frames.
+    /// Number of frames, at least one.
+    #[expect(clippy::len_without_is_empty, reason = "never empty")]
     pub fn len(&self) -> usize {
         self.files.len()
     }
 
-    /// The name of a frame's file without its ending.
+    /// The name of a frame's file without its extension.
+    ///
+    /// # Panics
+    /// If there is no frame `index`.
     pub fn stem(&self, index: usize) -> &str {
         self.files[index].file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()
     }
 
     /// Reads one frame.
-    pub fn frame(&self, index: usize) -> Result<RgbImage> {
+    ///
+    /// # Errors
+    /// If the picture cannot be read.
+    ///
+    /// # Panics
+    /// If there is no frame `index`.
+    pub fn frame(&self, index: usize) -> Result<Frame, MediaError> {
         photo::read(&self.files[index])
     }
 }
@@ -73,7 +76,7 @@ impl Folder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::Rgb;
+    use image::{Rgb, RgbImage};
 
     #[test]
     fn frames_come_in_natural_order_and_one_size() {
@@ -89,8 +92,7 @@ mod tests {
         std::fs::write(dir.path().join("notes.txt"), "not a frame").expect("write");
         std::fs::write(dir.path().join(".hidden.png"), "not a frame").expect("write");
         let folder = Folder::open(dir.path(), None).expect("open");
-        let levels: Vec<u8> =
-            (0..folder.len()).map(|i| folder.frame(i).expect("frame").get_pixel(0, 0).0[0]).collect();
+        let levels: Vec<u8> = (0..folder.len()).map(|i| folder.frame(i).expect("frame").rgb()[0]).collect();
         assert_eq!(levels, [9, 10, 100]);
         assert_eq!(Folder::open(dir.path(), Some(2)).expect("open").len(), 2);
 

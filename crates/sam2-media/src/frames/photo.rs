@@ -4,57 +4,53 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+use sam2_model::Frame;
 
-/// The longest side that is read, in pixels.
-pub const MAX_SIDE: u32 = 16_384;
-/// The largest picture that is read, in pixels (128 megapixels: 400 MB as RGB).
-pub const MAX_PIXELS: u64 = 128 * 1024 * 1024;
-/// What a decoder may allocate, in bytes: 128 megapixels of 16-bit RGBA, twice.
+use super::iter::frame;
+use crate::error::{MediaError, PictureError};
+use crate::limits::check_size;
+
+/// Memory that a decoder may allocate, in bytes: 128 megapixels of 16-bit RGBA, twice.
 const MAX_DECODER_BYTES: u64 = 2 << 30;
-/// Endings that count as pictures in a folder of frames.
-pub const EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "bmp", "webp", "tif", "tiff", "gif"];
-
-/// What `-` may send.
+/// Bytes that are read from stdin.
 const MAX_STDIN: u64 = 1 << 30;
 
-/// Reads a photo, `-` from stdin: turned upright as its EXIF data say, transparency dropped, grey and 16-bit made 8-bit RGB.
-pub fn read(path: &Path) -> Result<RgbImage> {
-    read_inner(path).with_context(|| cannot_read(path))
+/// Reads a photo, `-` from stdin: turned upright as its EXIF data say, without transparency, as 8-bit RGB.
+///
+/// # Errors
+/// If the file cannot be read, is no picture, or is too large.
+pub fn read(path: &Path) -> Result<Frame, MediaError> {
+    let inner = || {
+        let mut decoder = open(path)?;
+        let orientation = decoder.orientation().map_err(PictureError::decode)?;
+        let mut picture = DynamicImage::from_decoder(decoder).map_err(PictureError::decode)?;
+        picture.apply_orientation(orientation);
+        let rgb = picture.into_rgb8();
+        frame(rgb.dimensions(), rgb.into_raw())
+    };
+    inner().map_err(cannot_read(path))
 }
 
 /// Width and height that [`read`] will give, from the header alone.
-pub fn dimensions(path: &Path) -> Result<(u32, u32)> {
+///
+/// # Errors
+/// As [`read`].
+pub fn dimensions(path: &Path) -> Result<(u32, u32), MediaError> {
     let inner = || {
         let mut decoder = open(path)?;
         let (width, height) = decoder.dimensions();
         let swapped = matches!(
-            decoder.orientation()?,
+            decoder.orientation().map_err(PictureError::decode)?,
             Orientation::Rotate90
                 | Orientation::Rotate270
                 | Orientation::Rotate90FlipH
                 | Orientation::Rotate270FlipH
         );
-        anyhow::Ok(if swapped { (height, width) } else { (width, height) })
+        Ok(if swapped { (height, width) } else { (width, height) })
     };
-    inner().with_context(|| cannot_read(path))
-}
-
-/// Refuses pictures that would need absurd amounts of memory.
-pub fn check_size(width: u32, height: u32) -> Result<()> {
-    if width == 0 || height == 0 {
-        bail!("it is empty ({width}x{height} pixels)");
-    }
-    if width > MAX_SIDE || height > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
-        bail!(
-            "it has {width}x{height} pixels, and at most {MAX_SIDE} a side and {} megapixels in all are read; \
-             scale it down first",
-            MAX_PIXELS >> 20
-        );
-    }
-    Ok(())
+    inner().map_err(cannot_read(path))
 }
 
 /// Whether the file begins like a still picture of a known format.
@@ -64,11 +60,11 @@ pub fn looks_like_a_picture(path: &Path) -> bool {
         && image::guess_format(&head).is_ok()
 }
 
-fn cannot_read(path: &Path) -> String {
-    format!("cannot read the picture {}", path.display())
+fn cannot_read(path: &Path) -> impl FnOnce(PictureError) -> MediaError {
+    move |source| MediaError::Picture { path: path.to_owned(), source }
 }
 
-fn open(path: &Path) -> Result<Box<dyn ImageDecoder>> {
+fn open(path: &Path) -> Result<Box<dyn ImageDecoder>, PictureError> {
     if path == Path::new("-") {
         let mut bytes = Vec::new();
         io::stdin().lock().take(MAX_STDIN).read_to_end(&mut bytes)?;
@@ -76,37 +72,33 @@ fn open(path: &Path) -> Result<Box<dyn ImageDecoder>> {
     }
     let file = File::open(path)?;
     if file.metadata()?.is_dir() {
-        bail!("it is a folder");
+        return Err(PictureError::Folder);
     }
     decoder(BufReader::new(file))
 }
 
-fn decoder(source: impl BufRead + Seek + 'static) -> Result<Box<dyn ImageDecoder>> {
+fn decoder(source: impl BufRead + Seek + 'static) -> Result<Box<dyn ImageDecoder>, PictureError> {
     let mut reader = ImageReader::new(source).with_guessed_format()?;
     if reader.format().is_none() {
-        bail!("it is not a picture that can be read (PNG, JPEG, GIF, BMP, WebP or TIFF)");
+        return Err(PictureError::Format);
     }
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_DECODER_BYTES);
     reader.limits(limits);
-    let decoder = reader.into_decoder()?;
+    let decoder = reader.into_decoder().map_err(PictureError::decode)?;
     let (width, height) = decoder.dimensions();
     check_size(width, height)?;
     Ok(Box::new(decoder))
 }
 
-fn read_inner(path: &Path) -> Result<RgbImage> {
-    let mut decoder = open(path)?;
-    let orientation = decoder.orientation()?;
-    let mut picture = DynamicImage::from_decoder(decoder)?;
-    picture.apply_orientation(orientation);
-    Ok(picture.into_rgb8())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::{GrayAlphaImage, GrayImage, ImageBuffer, Luma, LumaA, Rgb};
+    use image::{GrayAlphaImage, GrayImage, ImageBuffer, Luma, LumaA};
+
+    fn pixel(frame: &Frame, x: usize, y: usize) -> &[u8] {
+        &frame.rgb()[3 * (y * frame.width() + x)..][..3]
+    }
 
     #[test]
     fn every_depth_becomes_rgb8() {
@@ -116,14 +108,14 @@ mod tests {
             .save(&grey16)
             .expect("save");
         let picture = read(&grey16).expect("read");
-        assert_eq!(picture.dimensions(), (3, 2));
-        assert_eq!(picture.get_pixel(0, 0), &Rgb([0, 0, 0]));
-        assert_eq!(picture.get_pixel(1, 1), &Rgb([128, 128, 128]));
-        assert_eq!(picture.get_pixel(2, 0), &Rgb([255, 255, 255]));
+        assert_eq!((picture.width(), picture.height()), (3, 2));
+        assert_eq!(pixel(&picture, 0, 0), ([0, 0, 0]));
+        assert_eq!(pixel(&picture, 1, 1), ([128, 128, 128]));
+        assert_eq!(pixel(&picture, 2, 0), ([255, 255, 255]));
 
         let alpha = dir.path().join("alpha.png");
         GrayAlphaImage::from_pixel(1, 1, LumaA([77, 0])).save(&alpha).expect("save");
-        assert_eq!(read(&alpha).expect("read").get_pixel(0, 0), &Rgb([77, 77, 77]));
+        assert_eq!(read(&alpha).expect("read").rgb(), [77, 77, 77]);
     }
 
     /// A TIFF-structured EXIF block with the one tag "orientation".
@@ -150,18 +142,8 @@ mod tests {
         std::fs::write(&path, file).expect("write");
         assert_eq!(dimensions(&path).expect("header"), (32, 64));
         let picture = read(&path).expect("read");
-        assert_eq!(picture.dimensions(), (32, 64));
-        assert!(picture.get_pixel(16, 4).0[0] < 8 && picture.get_pixel(16, 60).0[0] > 247);
-    }
-
-    #[test]
-    fn limits_are_stated() {
-        assert!(check_size(16_384, 8_192).is_ok());
-        for (width, height) in [(16_385, 1), (16_384, 8_193), (20_000, 20_000)] {
-            let text = check_size(width, height).expect_err("too large").to_string();
-            assert!(text.contains("16384") && text.contains("128 megapixels"), "{text}");
-        }
-        assert!(check_size(0, 4).is_err());
+        assert_eq!((picture.width(), picture.height()), (32, 64));
+        assert!(pixel(&picture, 16, 4)[0] < 8 && pixel(&picture, 16, 60)[0] > 247);
     }
 
     #[test]
@@ -169,7 +151,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("temporary folder");
         let path = dir.path().join("notes.png");
         std::fs::write(&path, "shopping list").expect("write");
-        let text = format!("{:#}", read(&path).expect_err("refused"));
+        let text = read(&path).expect_err("refused").to_string();
         assert!(text.contains("notes.png") && text.contains("not a picture"), "{text}");
     }
 }

@@ -7,11 +7,12 @@ use std::io::{BufRead, BufReader, Seek};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context, Result, bail};
-use image::RgbImage;
+use sam2_model::Frame;
 
-use super::iter::FrameIter;
-use super::{photo, y4m, yuv};
+use super::iter::{FrameIter, frame};
+use super::{y4m, yuv};
+use crate::error::{ClipError, MediaError, Y4mError};
+use crate::limits::check_size;
 
 /// Width and height of bare RGB frames: `640x480`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,12 +25,12 @@ impl FromStr for RawSize {
         let (width, height) = text.split_once('x').ok_or("a size is WIDTHxHEIGHT, such as 640x480")?;
         let number = |text: &str| text.parse().map_err(|_| format!("{text:?} is not a number of pixels"));
         let (width, height) = (number(width)?, number(height)?);
-        photo::check_size(width, height).map_err(|e| e.to_string())?;
+        check_size(width, height).map_err(|e| e.to_string())?;
         Ok(Self(width, height))
     }
 }
 
-/// How the bytes are to be read.
+/// Layout of the bytes.
 #[derive(Clone, Debug)]
 enum Layout {
     Y4m(y4m::Header),
@@ -44,7 +45,7 @@ impl Layout {
         }
     }
 
-    /// Bytes of a frame.
+    /// Number of bytes of a frame.
     fn len(&self) -> usize {
         let size = (self.size().0 as usize, self.size().1 as usize);
         match self {
@@ -54,7 +55,7 @@ impl Layout {
     }
 }
 
-/// Frames out of bytes.
+/// Frames that are read from bytes.
 struct Frames<R> {
     reader: R,
     layout: Layout,
@@ -63,33 +64,32 @@ struct Frames<R> {
 }
 
 impl<R: BufRead> Frames<R> {
-    fn begin(mut reader: R, raw: Option<RawSize>, name: &str) -> Result<Self> {
+    fn begin(mut reader: R, raw: Option<RawSize>, name: &str) -> Result<Self, Y4mError> {
         let layout = match raw {
             Some(size) => Layout::Rgb(size),
-            None => Layout::Y4m(
-                y4m::Header::read(&mut reader).with_context(|| format!("cannot read {name} as Y4M"))?,
-            ),
+            None => Layout::Y4m(y4m::Header::read(&mut reader)?),
         };
         Ok(Self { reader, layout, name: name.to_owned(), index: 0 })
     }
 
-    /// Whether there is another frame; its bytes are next.
-    fn advance(&mut self) -> Result<bool> {
+    /// Reads up to the bytes of the next frame; `false` if there is none.
+    fn advance(&mut self) -> Result<bool, ClipError> {
         let more = match self.layout {
             Layout::Y4m(_) => y4m::frame_follows(&mut self.reader),
-            Layout::Rgb(_) => self.reader.fill_buf().map(|bytes| !bytes.is_empty()).map_err(Into::into),
+            Layout::Rgb(_) => self.reader.fill_buf().map(|bytes| !bytes.is_empty()).map_err(Y4mError::Io),
         };
-        let more = more.with_context(|| format!("{} at frame {}", self.name, self.index))?;
+        let between = |source| ClipError::Between { name: self.name.clone(), index: self.index, source };
+        let more = more.map_err(between)?;
         self.index += usize::from(more);
         Ok(more)
     }
 
-    fn next_frame(&mut self) -> Result<Option<RgbImage>> {
+    fn next_frame(&mut self) -> Result<Option<Frame>, ClipError> {
         if !self.advance()? {
             return Ok(None);
         }
         let mut bytes = vec![0; self.layout.len()];
-        self.reader.read_exact(&mut bytes).with_context(|| self.cut_short())?;
+        self.reader.read_exact(&mut bytes).map_err(|_| self.cut_short())?;
         let (width, height) = self.layout.size();
         let rgb = match &self.layout {
             Layout::Rgb(_) => bytes,
@@ -98,12 +98,13 @@ impl<R: BufRead> Frames<R> {
                 yuv::to_rgb(&bytes, size, header.subsampling, header.full_range)
             }
         };
-        RgbImage::from_raw(width, height, rgb).map(Some).with_context(|| self.cut_short())
+        let damaged = |source| ClipError::Frame { name: self.name.clone(), index: self.index - 1, source };
+        frame((width, height), rgb).map(Some).map_err(damaged)
     }
 
-    fn cut_short(&self) -> String {
-        let (width, height) = self.layout.size();
-        format!("{} is cut short in frame {} of {width}x{height} pixels", self.name, self.index - 1)
+    /// The error of bytes that end within the frame that was last begun.
+    fn cut_short(&self) -> ClipError {
+        ClipError::CutShort { name: self.name.clone(), index: self.index - 1, size: self.layout.size() }
     }
 }
 
@@ -117,123 +118,142 @@ pub struct ByteFile {
 }
 
 impl ByteFile {
-    /// Whether a file begins like Y4M.
+    /// Whether a file that begins with `head` is Y4M.
     pub fn is_y4m(head: &[u8]) -> bool {
         head.starts_with(y4m::MAGIC)
     }
 
     /// Counts the frames, skipping over their pixels.
-    pub fn open(path: &Path, raw: Option<RawSize>, max_frames: Option<usize>) -> Result<Self> {
+    ///
+    /// # Errors
+    /// If the file cannot be read, is damaged or cut short, or holds no frames.
+    pub fn open(path: &Path, raw: Option<RawSize>, max_frames: Option<usize>) -> Result<Self, MediaError> {
+        let cannot_open = |source| MediaError::Open { path: path.to_owned(), source };
         let mut frames = begin(path, raw)?;
         let mut left = frames.reader.get_ref().metadata().map_or(u64::MAX, |metadata| metadata.len());
-        left -= frames.reader.stream_position()?.min(left);
+        left -= frames.reader.stream_position().map_err(cannot_open)?.min(left);
         let mut len = 0;
         while len < max_frames.unwrap_or(usize::MAX) {
-            let before = frames.reader.stream_position()?;
+            let before = frames.reader.stream_position().map_err(cannot_open)?;
             if !frames.advance()? {
                 break;
             }
-            left -= (frames.reader.stream_position()? - before).min(left);
+            left -= (frames.reader.stream_position().map_err(cannot_open)? - before).min(left);
             let bytes = frames.layout.len();
-            left = left.checked_sub(bytes as u64).with_context(|| frames.cut_short())?;
-            frames.reader.seek_relative(bytes as i64)?;
+            left = left.checked_sub(bytes as u64).ok_or_else(|| frames.cut_short())?;
+            frames.reader.seek_relative(bytes as i64).map_err(cannot_open)?;
             len += 1;
         }
         if len == 0 {
-            bail!("{} holds no frames", path.display());
+            return Err(ClipError::NoFrames { name: path.display().to_string() }.into());
         }
         Ok(Self { path: path.to_owned(), raw, size: frames.layout.size(), len })
     }
 
-    /// Width and height of every frame.
+    /// Width and height of every frame, in pixels.
     pub fn size(&self) -> (u32, u32) {
         self.size
     }
 
-    /// Number of frames.
+    /// Number of frames, at least one.
+    #[expect(clippy::len_without_is_empty, reason = "never empty")]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// All frames in order.
-    pub fn frames(&self) -> Result<FrameIter> {
+    ///
+    /// # Errors
+    /// If the file cannot be opened any more.
+    pub fn frames(&self) -> Result<FrameIter, MediaError> {
         let mut frames = begin(&self.path, self.raw)?;
         let pictures = std::iter::from_fn(move || frames.next_frame().transpose());
         Ok(Box::new(pictures.take(self.len).enumerate().map(|(index, frame)| Ok((index, frame?)))))
     }
 }
 
-fn begin(path: &Path, raw: Option<RawSize>) -> Result<Frames<BufReader<File>>> {
-    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    Frames::begin(BufReader::with_capacity(1 << 20, file), raw, &path.display().to_string())
+fn begin(path: &Path, raw: Option<RawSize>) -> Result<Frames<BufReader<File>>, MediaError> {
+    let file = open(path)?;
+    let name = path.display().to_string();
+    Frames::begin(BufReader::with_capacity(1 << 20, file), raw, &name)
+        .map_err(|source| ClipError::Y4m { name, source }.into())
 }
 
-/// Frames that can be read once. Some can be read ahead, to know whether the clip is a short one.
+fn open(path: &Path) -> Result<File, MediaError> {
+    File::open(path).map_err(|source| MediaError::Open { path: path.to_owned(), source })
+}
+
+/// Frames that can be read once. Some can be buffered, to find out whether the clip is a short one.
 pub struct Stream {
-    frames: Frames<Box<dyn BufRead>>,
-    ahead: VecDeque<RgbImage>,
-    /// How many more may be taken from `frames`; 0 once it has ended.
+    frames: Frames<Box<dyn BufRead + Send>>,
+    ahead: VecDeque<Frame>,
+    /// Number of frames that may still be taken from `frames`; 0 once it has ended.
     more: usize,
     next: usize,
 }
 
 impl Stream {
     /// Begins stdin (`-`) or a pipe.
-    pub fn open(path: &Path, raw: Option<RawSize>, max_frames: Option<usize>) -> Result<Self> {
-        let (reader, name): (Box<dyn BufRead>, _) = if path == Path::new("-") {
-            (Box::new(std::io::stdin().lock()), "stdin".to_owned())
+    ///
+    /// # Errors
+    /// If it cannot be opened, or does not begin like Y4M and `raw` is absent.
+    pub fn open(path: &Path, raw: Option<RawSize>, max_frames: Option<usize>) -> Result<Self, MediaError> {
+        let (reader, name): (Box<dyn BufRead + Send>, _) = if path == Path::new("-") {
+            (Box::new(BufReader::with_capacity(1 << 20, std::io::stdin())), "stdin".to_owned())
         } else {
-            let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+            let file = open(path)?;
             (Box::new(BufReader::with_capacity(1 << 20, file)), path.display().to_string())
         };
-        Self::begin(reader, raw, max_frames, &name)
+        Ok(Self::begin(reader, raw, max_frames, &name)?)
     }
 
     fn begin(
-        reader: Box<dyn BufRead>,
+        reader: Box<dyn BufRead + Send>,
         raw: Option<RawSize>,
         max_frames: Option<usize>,
         name: &str,
-    ) -> Result<Self> {
-        let frames = Frames::begin(reader, raw, name).with_context(|| {
-            format!(
-                "{name} can be read only once, so it must be Y4M (ffmpeg ... -f yuv4mpegpipe -) or bare RGB frames \
-                 (--raw WIDTHxHEIGHT)"
-            )
-        })?;
+    ) -> Result<Self, ClipError> {
+        let frames = Frames::begin(reader, raw, name)
+            .map_err(|source| ClipError::Stream { name: name.to_owned(), source })?;
         let more = max_frames.unwrap_or(usize::MAX);
         Ok(Self { frames, ahead: VecDeque::new(), more, next: 0 })
     }
 
-    /// Reads until this many frames lie ready.
-    pub fn read_ahead(&mut self, frames: usize) -> Result<()> {
+    /// Reads until this many frames are buffered, or the stream ends.
+    ///
+    /// # Errors
+    /// If the stream is damaged, or has ended before its first frame.
+    pub fn read_ahead(&mut self, frames: usize) -> Result<(), MediaError> {
         while self.ahead.len() < frames {
             let Some(frame) = self.read()? else { break };
             self.ahead.push_back(frame);
         }
         if self.next == 0 && self.ahead.is_empty() {
-            bail!("{} holds no frames", self.name());
+            return Err(ClipError::NoFrames { name: self.name().to_owned() }.into());
         }
         Ok(())
     }
 
-    /// Width and height of every frame.
+    /// Width and height of every frame, in pixels.
     pub fn size(&self) -> (u32, u32) {
         self.frames.layout.size()
     }
 
-    /// What messages call it.
+    /// Its name in messages: the path, or `stdin`.
     pub fn name(&self) -> &str {
         &self.frames.name
     }
 
-    /// The number of frames if the stream is known to have ended, be it that frames still lie ready.
-    pub fn len(&self) -> Option<usize> {
+    /// The number of frames if the stream is known to have ended, buffered frames included.
+    pub fn num_frames(&self) -> Option<usize> {
         (self.more == 0).then_some(self.next + self.ahead.len())
     }
 
     /// The next frame and its index.
-    pub fn next_frame(&mut self) -> Result<Option<(usize, RgbImage)>> {
+    ///
+    /// # Errors
+    /// If the stream is damaged.
+    pub fn next_frame(&mut self) -> Result<Option<(usize, Frame)>, MediaError> {
         let frame = match self.ahead.pop_front() {
             Some(frame) => Some(frame),
             None => self.read()?,
@@ -243,7 +263,7 @@ impl Stream {
         Ok(frame.map(|frame| (index, frame)))
     }
 
-    fn read(&mut self) -> Result<Option<RgbImage>> {
+    fn read(&mut self) -> Result<Option<Frame>, ClipError> {
         if self.more == 0 {
             return Ok(None);
         }
@@ -257,7 +277,7 @@ impl Stream {
 mod tests {
     use super::*;
 
-    fn raw_stream(frames: u8, max_frames: Option<usize>, read_ahead: usize) -> Result<Stream> {
+    fn raw_stream(frames: u8, max_frames: Option<usize>, read_ahead: usize) -> Result<Stream, MediaError> {
         let bytes: Vec<u8> = (0..frames).flat_map(|i| [i; 6]).collect();
         let reader = Box::new(std::io::Cursor::new(bytes));
         let mut stream = Stream::begin(reader, Some(RawSize(2, 1)), max_frames, "stdin")?;
@@ -274,14 +294,14 @@ mod tests {
             (5, Some(2), 2, Some(2)),
         ] {
             let mut stream = raw_stream(frames, max, ahead).expect("stream");
-            assert_eq!((stream.len(), stream.size()), (known, (2, 1)));
+            assert_eq!((stream.num_frames(), stream.size()), (known, (2, 1)));
             let mut seen = Vec::new();
             while let Some((index, frame)) = stream.next_frame().expect("frame") {
-                assert_eq!(usize::from(frame.as_raw()[5]), index);
+                assert_eq!(usize::from(frame.rgb()[5]), index);
                 seen.push(index);
             }
             assert_eq!(seen, (0..max.unwrap_or(5)).collect::<Vec<_>>());
-            assert_eq!(stream.len(), Some(seen.len()));
+            assert_eq!(stream.num_frames(), Some(seen.len()));
         }
         assert!(raw_stream(0, None, 4).is_err());
     }
@@ -296,7 +316,7 @@ mod tests {
         };
         let raw = Some(RawSize(2, 1));
         assert_eq!(open(&[1; 12], raw).expect("two frames").len(), 2);
-        let text = format!("{:#}", open(&[1; 13], raw).expect_err("cut"));
+        let text = open(&[1; 13], raw).expect_err("cut").to_string();
         assert!(text.contains("cut short in frame 2"), "{text}");
         let y4m = b"YUV4MPEG2 W2 H2 C420jpeg\nFRAME\n123456FRAME x\n123456".as_slice();
         let file = open(y4m, None).expect("two frames");
@@ -342,7 +362,7 @@ mod tests {
                 let (expected_count, expected) = open(&rgb, Some(RawSize(66, 50)));
                 assert_eq!((count, expected_count), (5, 5));
                 for (frame, expected) in frames.iter().zip(&expected) {
-                    let far = frame.as_raw().iter().zip(expected.as_raw()).map(|(a, b)| a.abs_diff(*b)).max();
+                    let far = frame.rgb().iter().zip(expected.rgb()).map(|(a, b)| a.abs_diff(*b)).max();
                     assert!(far <= Some(tolerance), "{format} {range}: {far:?} levels");
                 }
             }

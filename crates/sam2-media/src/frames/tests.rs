@@ -3,15 +3,15 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use anyhow::Result;
 use image::{Rgb, RgbImage};
 use sam2_tests::mutate::mutated;
 
 use super::{gif, photo, raw};
+use crate::error::MediaError;
 
 const CASES: u64 = 200;
 
-fn attack(file: &[u8], extension: &str, read: impl Fn(&Path) -> Result<()>) {
+fn attack(file: &[u8], extension: &str, read: impl Fn(&Path) -> Result<(), MediaError>) {
     let dir = tempfile::tempdir().expect("temporary folder");
     let path = dir.path().join(format!("x.{extension}"));
     fs::write(&path, file).expect("write");
@@ -21,8 +21,11 @@ fn attack(file: &[u8], extension: &str, read: impl Fn(&Path) -> Result<()>) {
         let reach = if case % 2 == 0 { 40 } else { file.len() };
         fs::write(&path, mutated(file, reach, case)).expect("write");
         if let Err(error) = read(&path) {
-            let message = crate::one_line(&format!("{error:#}"));
-            assert!(!message.is_empty() && message.len() < 1000, "case {case}: {message}");
+            let message = error.to_string();
+            assert!(
+                !message.is_empty() && !message.contains('\n') && message.len() < 1000,
+                "case {case}: {message}"
+            );
         }
     }
 }

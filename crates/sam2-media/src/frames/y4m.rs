@@ -1,24 +1,23 @@
-//! The headers of YUV4MPEG2, the stream of raw frames that `ffmpeg -f yuv4mpegpipe`, mjpegtools and encoders speak:
-//! one line about the stream, then for every frame a line `FRAME` and the planes.
+//! The headers of YUV4MPEG2, the stream of raw frames of `ffmpeg -f yuv4mpegpipe`, mjpegtools and encoders: one line
+//! about the stream, then for every frame a line `FRAME` and the planes.
 
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 
-use anyhow::{Context, Result, bail};
-
-use super::photo;
 use super::yuv::Subsampling;
+use crate::error::Y4mError;
+use crate::limits::check_size;
 
-/// What a stream begins with.
+/// First bytes of a stream.
 pub const MAGIC: &[u8] = b"YUV4MPEG2";
 /// The longest header line that is read, in bytes.
 const MAX_LINE: u64 = 4096;
 
-/// What the first line says.
+/// The first line of a stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Header {
-    /// Pixels.
+    /// Width and height, pixels.
     pub size: (u32, u32),
-    /// Of the chroma planes.
+    /// Subsampling of the chroma planes.
     pub subsampling: Subsampling,
     /// Whether luma is 0 to 255 rather than 16 to 235.
     pub full_range: bool,
@@ -26,79 +25,81 @@ pub struct Header {
 
 impl Header {
     /// Reads the first line.
-    pub fn read(reader: &mut impl BufRead) -> Result<Self> {
-        let line = line(reader)?.context("it is empty")?;
+    ///
+    /// # Errors
+    /// If it is damaged, or of frames that are interlaced, have more than 8 bits or an unknown chroma format.
+    pub fn read(reader: &mut impl BufRead) -> Result<Self, Y4mError> {
+        let line = line(reader)?.ok_or(Y4mError::Empty)?;
         let mut words = line.split(' ').filter(|word| !word.is_empty());
         if words.next().map(str::as_bytes) != Some(MAGIC) {
-            bail!("it does not begin with YUV4MPEG2");
+            return Err(Y4mError::Magic);
         }
         let (mut width, mut height) = (None, None);
         let mut header = Self { size: (0, 0), subsampling: Some((2, 2)), full_range: false };
         for word in words {
             let (tag, value) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
-            let number = || value.parse::<u32>().ok().with_context(|| format!("its header has {word:?}"));
+            let number = || value.parse::<u32>().map_err(|_| Y4mError::Number(word.to_owned()));
             match tag {
                 "W" => width = Some(number()?),
                 "H" => height = Some(number()?),
                 "C" => header.subsampling = chroma(value)?,
-                "I" if !matches!(value, "p" | "?") => bail!(
-                    "its frames are interlaced ({word}), which is not supported: deinterlace them (ffmpeg -vf yadif)"
-                ),
+                "I" if !matches!(value, "p" | "?") => return Err(Y4mError::Interlaced(word.to_owned())),
                 "X" => match value.strip_prefix("COLORRANGE=") {
                     Some("FULL") => header.full_range = true,
                     Some("LIMITED") | None => {}
-                    Some(other) => bail!("its colour range is {other}; FULL and LIMITED are known"),
+                    Some(other) => return Err(Y4mError::ColourRange(other.to_owned())),
                 },
                 _ => {}
             }
         }
-        let (Some(width), Some(height)) = (width, height) else { bail!("its header does not state a size") };
-        photo::check_size(width, height)?;
+        let (Some(width), Some(height)) = (width, height) else { return Err(Y4mError::NoSize) };
+        check_size(width, height).map_err(Y4mError::Size)?;
         header.size = (width, height);
         Ok(header)
     }
 }
 
-/// The chroma format.
-fn chroma(name: &str) -> Result<Subsampling> {
+/// The subsampling of a chroma format.
+fn chroma(name: &str) -> Result<Subsampling, Y4mError> {
     Ok(match name {
         "420" | "420jpeg" | "420mpeg2" | "420paldv" => Some((2, 2)),
         "422" => Some((2, 1)),
         "444" => Some((1, 1)),
         "mono" => None,
-        other => bail!(
-            "its chroma format is {other}; 420, 422, 444 and mono with 8 bits are supported (ffmpeg -pix_fmt yuv420p)"
-        ),
+        other => return Err(Y4mError::Chroma(other.to_owned())),
     })
 }
 
 /// Reads the line before a frame; `false` at the end of the stream.
-pub fn frame_follows(reader: &mut impl BufRead) -> Result<bool> {
+///
+/// # Errors
+/// If the line is another one.
+pub fn frame_follows(reader: &mut impl BufRead) -> Result<bool, Y4mError> {
     match line(reader)? {
         None => Ok(false),
         Some(line) if line == "FRAME" || line.starts_with("FRAME ") => Ok(true),
-        Some(_) => bail!("it is damaged: FRAME is expected"),
+        Some(_) => Err(Y4mError::NoFrameHeader),
     }
 }
 
-/// A line without its end, or `None` where nothing is left.
-fn line(reader: &mut impl BufRead) -> Result<Option<String>> {
+/// A line without its end, or `None` at the end of the stream.
+fn line(reader: &mut impl BufRead) -> Result<Option<String>, Y4mError> {
     let mut line = Vec::new();
-    std::io::Read::take(&mut *reader, MAX_LINE).read_until(b'\n', &mut line)?;
+    reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)?;
     if line.is_empty() {
         return Ok(None);
     }
     if line.pop() != Some(b'\n') {
-        bail!("a header line is cut short or too long");
+        return Err(Y4mError::Line);
     }
-    String::from_utf8(line).map(Some).context("a header line is not text")
+    String::from_utf8(line).map(Some).map_err(|_| Y4mError::NotText)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn header(text: &str) -> Result<Header> {
+    fn header(text: &str) -> Result<Header, Y4mError> {
         Header::read(&mut text.as_bytes())
     }
 
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_supported_is_said() {
+    fn unsupported_streams_are_named() {
         for (text, words) in [
             ("", "empty"),
             ("RIFF\n", "YUV4MPEG2"),

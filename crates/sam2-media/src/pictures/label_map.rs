@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-use png::{BitDepth, ColorType, Decoder};
+use png::{BitDepth, ColorType, Decoder, DecodingError};
 
-use crate::frames::photo;
+use crate::error::{MediaError, PictureError};
+use crate::limits::check_size;
 
 /// The numbers of one frame, row by row, 0 = background.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,29 +21,37 @@ pub struct Labels {
 }
 
 /// Reads a PNG as Pillow hands it to NumPy: the index where there is a palette, else the grey value; pictures of one
-/// bit become 0 and 1, grey of two and four bits is spread over 0 to 255.
-pub fn read(path: &Path) -> Result<Labels> {
-    read_inner(path).with_context(|| format!("cannot read the label map {}", path.display()))
+/// bit become 0 and 1, grey of two and four bits is scaled to 0 to 255.
+///
+/// # Errors
+/// If the file cannot be read, or its pixels are colours or have more than 8 bits.
+pub fn read(path: &Path) -> Result<Labels, MediaError> {
+    read_inner(path).map_err(|source| MediaError::LabelMap { path: path.to_owned(), source })
 }
 
-fn read_inner(path: &Path) -> Result<Labels> {
-    let mut reader = Decoder::new(BufReader::new(File::open(path)?)).read_info()?;
+fn read_inner(path: &Path) -> Result<Labels, PictureError> {
+    let damaged = |error| match error {
+        DecodingError::IoError(error) => PictureError::Io(error),
+        error => PictureError::decode(error),
+    };
+    let mut reader = Decoder::new(BufReader::new(File::open(path)?)).read_info().map_err(damaged)?;
     let info = reader.info();
     let (width, height) = (info.width, info.height);
     let (color, depth) = (info.color_type, info.bit_depth);
-    photo::check_size(width, height)?;
+    check_size(width, height)?;
     let palette = info.palette.as_ref().filter(|_| color == ColorType::Indexed).map(|p| p.to_vec());
     let bits = match (color, depth) {
         (ColorType::Indexed | ColorType::Grayscale, BitDepth::One) => 1,
         (ColorType::Indexed | ColorType::Grayscale, BitDepth::Two) => 2,
         (ColorType::Indexed | ColorType::Grayscale, BitDepth::Four) => 4,
         (ColorType::Indexed | ColorType::Grayscale, BitDepth::Eight) => 8,
-        _ => bail!(
-            "its pixels are {color:?} of {depth:?} bits, and object numbers are a palette or 8-bit grey"
-        ),
+        _ => {
+            let (channels, bits) = (color.samples(), depth as usize);
+            return Err(PictureError::NotLabels { channels, bits });
+        }
     };
-    let mut packed = vec![0; reader.output_buffer_size().context("it is too large")?];
-    let frame = reader.next_frame(&mut packed)?;
+    let mut packed = vec![0; reader.output_buffer_size().ok_or(PictureError::TooLarge { width, height })?];
+    let frame = reader.next_frame(&mut packed).map_err(damaged)?;
     let spread = match (color, bits) {
         (ColorType::Grayscale, 2) => 85,
         (ColorType::Grayscale, 4) => 17,
@@ -65,7 +73,7 @@ mod tests {
     use super::*;
     use png::Encoder;
 
-    fn written(color: ColorType, depth: BitDepth, data: &[u8]) -> Result<Labels> {
+    fn written(color: ColorType, depth: BitDepth, data: &[u8]) -> Result<Labels, MediaError> {
         let dir = tempfile::tempdir().expect("temporary folder");
         let path = dir.path().join("x.png");
         let mut encoder = Encoder::new(File::create(&path).expect("create"), 3, 2);
@@ -98,7 +106,7 @@ mod tests {
 
     #[test]
     fn colours_and_other_files_are_refused() {
-        let text = format!("{:#}", written(ColorType::Rgb, BitDepth::Eight, &[0; 18]).expect_err("colours"));
+        let text = written(ColorType::Rgb, BitDepth::Eight, &[0; 18]).expect_err("colours").to_string();
         assert!(text.contains("x.png") && text.contains("palette"), "{text}");
         let dir = tempfile::tempdir().expect("temporary folder");
         let path = dir.path().join("notes.png");

@@ -1,6 +1,5 @@
 //! Masks and prompts drawn on the picture they belong to.
 
-use anyhow::{Context, Result};
 use image::RgbImage;
 use sam2_model::Frame;
 
@@ -27,9 +26,13 @@ const TINT: f32 = 0.5;
 const HALO: f32 = 0.85;
 
 /// A copy of a frame to draw on.
-pub fn picture(frame: &Frame) -> Result<RgbImage> {
-    RgbImage::from_raw(frame.width() as u32, frame.height() as u32, frame.rgb().to_vec())
-        .context("a frame has the wrong number of bytes")
+///
+/// # Panics
+/// If a side of the frame has 2³² pixels or more.
+pub fn picture(frame: &Frame) -> RgbImage {
+    let side = |pixels: usize| u32::try_from(pixels).expect("a side has fewer than 2^32 pixels");
+    RgbImage::from_raw(side(frame.width()), side(frame.height()), frame.rgb().to_vec())
+        .expect("a frame has three bytes a pixel")
 }
 
 /// The colour that an object is drawn in.

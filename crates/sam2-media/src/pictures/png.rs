@@ -1,13 +1,13 @@
 //! Pictures as files: masks, palette PNGs, overlays and cut-outs.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
-use anyhow::Result;
 use image::RgbImage;
 use png::{BitDepth, ColorType, Compression, Encoder};
 
-use crate::files::write;
+use crate::error::MediaError;
+use crate::files;
 
 /// Encodes one picture. `palette` belongs to [`ColorType::Indexed`].
 fn write_png(
@@ -16,8 +16,8 @@ fn write_png(
     color: ColorType,
     palette: Option<Vec<u8>>,
     data: &[u8],
-) -> Result<()> {
-    write(path, |file| encode(file, (width, height), color, palette, data))
+) -> Result<(), MediaError> {
+    files::write(path, |file| encode(file, (width, height), color, palette, data))
 }
 
 fn encode(
@@ -26,7 +26,7 @@ fn encode(
     color: ColorType,
     palette: Option<Vec<u8>>,
     data: &[u8],
-) -> Result<()> {
+) -> io::Result<()> {
     let mut encoder = Encoder::new(sink, width, height);
     encoder.set_color(color);
     encoder.set_depth(BitDepth::Eight);
@@ -40,29 +40,42 @@ fn encode(
     Ok(())
 }
 
-/// A mask as [`write_mask`] writes it, in memory.
-pub fn encode_mask(size: (u32, u32), inside: &[bool]) -> Result<Vec<u8>> {
+/// The file that [`write_mask`] writes, in memory.
+///
+/// # Panics
+/// If `inside` is not of this size.
+pub fn encode_mask(size: (u32, u32), inside: &[bool]) -> Vec<u8> {
     let mut file = Vec::new();
-    encode(&mut file, size, ColorType::Grayscale, None, &grey(inside))?;
-    Ok(file)
+    let encoded = encode(&mut file, size, ColorType::Grayscale, None, &grey(inside));
+    encoded.expect("writing to memory succeeds");
+    file
 }
 
 fn grey(inside: &[bool]) -> Vec<u8> {
     inside.iter().map(|&inside| if inside { 255 } else { 0 }).collect()
 }
 
-/// A mask: white inside, black outside.
-pub fn write_mask(path: &Path, size: (u32, u32), inside: &[bool]) -> Result<()> {
+/// Writes a mask: white inside, black outside.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_mask(path: &Path, size: (u32, u32), inside: &[bool]) -> Result<(), MediaError> {
     write_png(path, size, ColorType::Grayscale, None, &grey(inside))
 }
 
-/// A colour picture.
-pub fn write_rgb(path: &Path, picture: &RgbImage) -> Result<()> {
+/// Writes a colour picture.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_rgb(path: &Path, picture: &RgbImage) -> Result<(), MediaError> {
     write_png(path, picture.dimensions(), ColorType::Rgb, None, picture.as_raw())
 }
 
-/// The picture, transparent outside the mask.
-pub fn write_cutout(path: &Path, size: (u32, u32), rgb: &[u8], inside: &[bool]) -> Result<()> {
+/// Writes a picture that is transparent outside the mask.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_cutout(path: &Path, size: (u32, u32), rgb: &[u8], inside: &[bool]) -> Result<(), MediaError> {
     let mut data = Vec::with_capacity(inside.len() * 4);
     for (pixel, &inside) in rgb.chunks_exact(3).zip(inside) {
         data.extend_from_slice(pixel);
@@ -71,13 +84,24 @@ pub fn write_cutout(path: &Path, size: (u32, u32), rgb: &[u8], inside: &[bool]) 
     write_png(path, size, ColorType::Rgba, None, &data)
 }
 
-/// Object numbers as palette indices, 0 = background, with the colours of the DAVIS data set.
-pub fn write_indexed(path: &Path, size: (u32, u32), ids: &[u8]) -> Result<()> {
+/// Writes object numbers as palette indices, 0 = background, with the colours of the DAVIS data set.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_indexed(path: &Path, size: (u32, u32), ids: &[u8]) -> Result<(), MediaError> {
     write_indexed_with(path, size, ids, &[])
 }
 
-/// The same with other colours, RGB triples for the first indices.
-pub fn write_indexed_with(path: &Path, size: (u32, u32), ids: &[u8], colours: &[u8]) -> Result<()> {
+/// [`write_indexed`] with other colours, RGB triples for the first indices.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_indexed_with(
+    path: &Path,
+    size: (u32, u32),
+    ids: &[u8],
+    colours: &[u8],
+) -> Result<(), MediaError> {
     let mut palette = davis_palette();
     palette.iter_mut().zip(colours).for_each(|(value, colour)| *value = *colour);
     write_png(path, size, ColorType::Indexed, Some(palette), ids)

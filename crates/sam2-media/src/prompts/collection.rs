@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-
 use super::prompt::{BoxPrompt, Click, Prompt};
+use crate::error::{InvalidPrompt, MediaError};
 
 /// Every prompt of a clip, by frame and then by object.
 #[derive(Clone, Debug, Default)]
@@ -16,26 +15,27 @@ pub struct Prompts {
 impl Prompts {
     /// Adds a prompt. Clicks and boxes for one object on one frame belong together; a mask stands alone.
     ///
-    /// `origin` says where it came from, for messages.
-    pub fn add(&mut self, frame: usize, obj_id: u32, target: Prompt, origin: &str) -> Result<()> {
+    /// `origin` is its file and line, or the options that gave it, for messages.
+    ///
+    /// # Errors
+    /// If the object has a prompt on this frame that cannot be combined with this one.
+    pub fn add(&mut self, frame: usize, obj_id: u32, prompt: Prompt, origin: &str) -> Result<(), MediaError> {
+        let refused = |source| Err(MediaError::PromptAt { origin: origin.to_owned(), source });
         let objects = self.frames.entry(frame).or_default();
         let Some((present, _)) = objects.get_mut(&obj_id) else {
-            objects.insert(obj_id, (target, origin.to_owned()));
+            objects.insert(obj_id, (prompt, origin.to_owned()));
             return Ok(());
         };
-        match (present, target) {
+        match (present, prompt) {
             (Prompt::Points { clicks, bbox }, Prompt::Points { clicks: more, bbox: second }) => {
                 if bbox.is_some() && second.is_some() {
-                    bail!("{origin}: object {obj_id} already has a box on frame {frame}");
+                    return refused(InvalidPrompt::TwoBoxes { obj_id, frame });
                 }
                 clicks.extend(more);
                 *bbox = bbox.or(second);
                 Ok(())
             }
-            _ => bail!(
-                "{origin}: object {obj_id} already has a prompt on frame {frame}, and a mask cannot be combined with \
-                 another prompt"
-            ),
+            _ => refused(InvalidPrompt::MaskAndPrompt { obj_id, frame }),
         }
     }
 
@@ -44,38 +44,42 @@ impl Prompts {
         self.frames.is_empty()
     }
 
-    /// The frames that have prompts, in order, with what is on them.
+    /// The frames that have prompts, in order, and by object the prompt and its origin.
     pub fn frames(&self) -> impl Iterator<Item = (usize, &BTreeMap<u32, (Prompt, String)>)> {
         self.frames.iter().map(|(&frame, objects)| (frame, objects))
     }
 
-    /// The prompts of one object on one frame.
+    /// The prompts on one frame, by object.
     pub fn on(&self, frame: usize) -> impl Iterator<Item = (u32, &Prompt)> {
-        self.frames.get(&frame).into_iter().flatten().map(|(&id, (target, _))| (id, target))
+        self.frames.get(&frame).into_iter().flatten().map(|(&id, (prompt, _))| (id, prompt))
     }
 
     /// Checks that the clip has every frame that is prompted.
-    pub fn check_frames(&self, clip: &Path, num_frames: usize) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`InvalidPrompt::NoFrame`], with the origin of the prompt.
+    pub fn check_frames(&self, clip: &Path, num_frames: usize) -> Result<(), MediaError> {
         let beyond = self.frames.range(num_frames..).next();
         if let Some((frame, (_, origin))) =
             beyond.and_then(|(f, objects)| Some((f, objects.values().next()?)))
         {
-            bail!(
-                "{origin}: there is no frame {frame} in {}, which has {num_frames} frames (0 to {})",
-                clip.display(),
-                num_frames - 1
-            );
+            let source = InvalidPrompt::NoFrame { frame: *frame, clip: clip.to_owned(), num_frames };
+            return Err(MediaError::PromptAt { origin: origin.clone(), source });
         }
         Ok(())
     }
 
-    /// Checks every prompt against the clip.
-    pub fn check(&self, clip: &Path, num_frames: usize, size: (u32, u32)) -> Result<()> {
+    /// Checks every prompt but masks against the clip.
+    ///
+    /// # Errors
+    /// If a prompt is on a frame that the clip does not have, or outside its pictures.
+    pub fn check(&self, clip: &Path, num_frames: usize, size: (u32, u32)) -> Result<(), MediaError> {
         self.check_frames(clip, num_frames)?;
         for objects in self.frames.values() {
-            for (target, origin) in objects.values() {
-                if let Prompt::Points { clicks, bbox } = target {
-                    check_points(clicks, *bbox, size, clip).with_context(|| origin.clone())?;
+            for (prompt, origin) in objects.values() {
+                if let Prompt::Points { clicks, bbox } = prompt {
+                    check_points(clicks, *bbox, size, clip)
+                        .map_err(|source| MediaError::PromptAt { origin: origin.clone(), source })?;
                 }
             }
         }
@@ -83,36 +87,37 @@ impl Prompts {
     }
 }
 
-/// Checks clicks and a box against the picture they are about.
+/// Checks clicks and a box against the picture of this width and height, whose path is for messages.
+///
+/// # Errors
+/// If something is outside, a label is neither 1 nor 0, the box is empty, or there is nothing.
 pub fn check_points(
     clicks: &[Click],
     bbox: Option<BoxPrompt>,
     size: (u32, u32),
     picture: &Path,
-) -> Result<()> {
+) -> Result<(), InvalidPrompt> {
     let (width, height) = (size.0 as f32, size.1 as f32);
-    let whole = || format!("{}, which has {}x{} pixels", picture.display(), size.0, size.1);
-    for Click { x, y, label } in clicks {
+    for &Click { x, y, label } in clicks {
         // Written so that NaN fails too.
-        if !(*x >= 0.0 && *x < width && *y >= 0.0 && *y < height) {
-            bail!("the click {x},{y} is outside {}", whole());
+        if !(x >= 0.0 && x < width && y >= 0.0 && y < height) {
+            return Err(InvalidPrompt::ClickOutside { x, y, picture: picture.to_owned(), size });
         }
         if !matches!(label, 0 | 1) {
-            bail!("the click {x},{y} has label {label}: 1 means the object, 0 not the object");
+            return Err(InvalidPrompt::ClickLabel { x, y, label });
         }
     }
-    if let Some(BoxPrompt([x0, y0, x1, y1])) = bbox {
+    if let Some(BoxPrompt(corners)) = bbox {
+        let [x0, y0, x1, y1] = corners;
         if !(x0 >= 0.0 && y0 >= 0.0 && x1 <= width && y1 <= height) {
-            bail!("the box {x0},{y0},{x1},{y1} is not inside {}", whole());
+            return Err(InvalidPrompt::BoxOutside { corners, picture: picture.to_owned(), size });
         }
         if !(x0 < x1 && y0 < y1) {
-            bail!(
-                "the box {x0},{y0},{x1},{y1} is empty or inverted: it is x0,y0,x1,y1 with x0 < x1 and y0 < y1"
-            );
+            return Err(InvalidPrompt::BoxEmpty { corners });
         }
     }
     if clicks.is_empty() && bbox.is_none() {
-        bail!("neither a click nor a box is given");
+        return Err(InvalidPrompt::NoPoints);
     }
     Ok(())
 }

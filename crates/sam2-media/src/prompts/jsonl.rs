@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::collection::Prompts;
 use super::prompt::{BoxPrompt, Click, Prompt};
+use crate::error::{InvalidPrompt, MediaError};
 
-/// A larger file is not a prompts file; refusing it keeps a wrong path from filling memory.
+/// Bytes of the largest prompts file that is read, so that a wrong path cannot fill the memory.
 const MAX_BYTES: u64 = 64 << 20;
 
 #[derive(Deserialize)]
@@ -25,8 +25,11 @@ struct Line {
     mask: Option<PathBuf>,
 }
 
-/// Reads a prompts file, or stdin if the path is `-`. Masks are looked for next to the file.
-pub fn read(path: &Path) -> Result<Prompts> {
+/// Reads a prompts file, or stdin if the path is `-`. Paths of masks are relative to the file.
+///
+/// # Errors
+/// If it cannot be read, a line makes no sense, or it holds no prompts.
+pub fn read(path: &Path) -> Result<Prompts, MediaError> {
     let stdin = path == Path::new("-");
     let load = || {
         let reader: Box<dyn Read> =
@@ -34,18 +37,24 @@ pub fn read(path: &Path) -> Result<Prompts> {
         let mut bytes = Vec::new();
         reader.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > MAX_BYTES {
-            bail!("it has more than {} MB; a prompts file has one short line per prompt", MAX_BYTES >> 20);
+            return Err(io::Error::other(format!(
+                "it has more than {} MB; a prompts file has one short line per prompt",
+                MAX_BYTES >> 20
+            )));
         }
-        String::from_utf8(bytes).context("it is not a text file")
+        String::from_utf8(bytes).map_err(|_| io::Error::other("it is not a text file"))
     };
     let name = if stdin { "stdin".to_owned() } else { path.display().to_string() };
-    let text = load().with_context(|| format!("cannot read the prompts file {name}"))?;
+    let text = load().map_err(|source| MediaError::PromptsFile { name: name.clone(), source })?;
     let folder = path.parent().filter(|_| !stdin).unwrap_or(Path::new(""));
     parse(&text, &name, folder)
 }
 
-/// The same from memory; `name` is for messages, `folder` is where masks are.
-pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Prompts> {
+/// Parses the text of a prompts file; `name` is for messages, paths of masks are relative to `folder`.
+///
+/// # Errors
+/// If a line makes no sense, or there are no prompts.
+pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Prompts, MediaError> {
     let mut prompts = Prompts::default();
     // Some editors put a byte order mark first; it is not JSON.
     for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
@@ -53,60 +62,55 @@ pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Prompts> {
             continue;
         }
         let origin = format!("{name} line {}", number + 1);
-        let line: Line =
-            serde_json::from_str(line).map_err(|e| anyhow::anyhow!("{origin}: {}", reason(&e)))?;
-        if !(1..=255).contains(&line.obj_id) {
-            bail!("{origin}: obj_id is {}, and objects are numbered 1 to 255", line.obj_id);
-        }
-        let Line { frame, obj_id, points, labels, bbox, mask } = line;
-        let target = target(points, labels, bbox, mask, folder).with_context(|| origin.clone())?;
-        prompts.add(frame, obj_id, target, &origin)?;
+        let (frame, obj_id, prompt) = parse_line(line, folder)
+            .map_err(|source| MediaError::PromptAt { origin: origin.clone(), source })?;
+        prompts.add(frame, obj_id, prompt, &origin)?;
     }
     if prompts.is_empty() {
-        bail!("the prompts file {name} holds no prompts");
+        return Err(InvalidPrompt::NoPrompts(name.to_owned()).into());
     }
     Ok(prompts)
 }
 
-/// serde_json counts lines within the one line it is given; only its column is of use.
-pub fn reason(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.rsplit_once(" at line ") {
-        Some((what, _)) => format!("{what} (column {})", error.column()),
-        None => text,
+fn parse_line(line: &str, folder: &Path) -> Result<(usize, u32, Prompt), InvalidPrompt> {
+    let line: Line = serde_json::from_str(line).map_err(|e| InvalidPrompt::json(&e))?;
+    let Line { frame, obj_id, points, labels, bbox, mask } = line;
+    if !(1..=255).contains(&obj_id) {
+        return Err(InvalidPrompt::ObjId(obj_id));
     }
+    Ok((frame, obj_id, combine(points, labels, bbox, mask, folder)?))
 }
 
-/// What one line points at; masks are looked for in `folder`.
-pub fn target(
+/// The prompt of one line; the path of a mask is relative to `folder`.
+pub(crate) fn combine(
     points: Option<Vec<[f32; 2]>>,
     labels: Option<Vec<i32>>,
     bbox: Option<BoxPrompt>,
     mask: Option<PathBuf>,
     folder: &Path,
-) -> Result<Prompt> {
+) -> Result<Prompt, InvalidPrompt> {
     let has_points = points.is_some() || bbox.is_some();
     if let Some(mask) = mask {
         if has_points || labels.is_some() {
-            bail!("a mask cannot be combined with points, labels or a box");
+            return Err(InvalidPrompt::MaskAndPoints);
         }
         return Ok(Prompt::Mask(folder.join(mask)));
     }
     if !has_points {
-        bail!("one of points, box and mask is needed");
+        return Err(InvalidPrompt::Nothing);
     }
     let points = points.unwrap_or_default();
     let labels = labels.unwrap_or_else(|| vec![1; points.len()]);
     if labels.len() != points.len() {
-        bail!("there are {} points and {} labels", points.len(), labels.len());
+        return Err(InvalidPrompt::LabelCount { points: points.len(), labels: labels.len() });
     }
     let mut clicks = Vec::with_capacity(points.len());
     for ([x, y], label) in points.into_iter().zip(labels) {
         if !x.is_finite() || !y.is_finite() {
-            bail!("a point is not a finite number");
+            return Err(InvalidPrompt::PointNotFinite);
         }
         if !matches!(label, 0 | 1) {
-            bail!("a label is {label}: 1 means the object, 0 not the object");
+            return Err(InvalidPrompt::Label(label));
         }
         clicks.push(Click { x, y, label });
     }
@@ -117,7 +121,7 @@ pub fn target(
 mod tests {
     use super::*;
 
-    fn parse_here(text: &str) -> Result<Prompts> {
+    fn parse_here(text: &str) -> Result<Prompts, MediaError> {
         parse(text, "p.jsonl", Path::new("folder"))
     }
 
@@ -151,7 +155,7 @@ mod tests {
         for case in 0..2000 {
             let bytes = sam2_tests::mutate::mutated(text.as_bytes(), text.len(), case);
             if let Err(error) = parse_here(&String::from_utf8_lossy(&bytes)) {
-                let message = format!("{error:#}");
+                let message = error.to_string();
                 assert!(!message.contains('\n') && message.len() < 1000, "case {case}: {message}");
             }
         }
@@ -177,7 +181,7 @@ mod tests {
             (r#"{"frame":0,"obj_id":2,"box":[1,2,3,4]"#, "EOF"),
             ("nonsense", "expected"),
         ] {
-            let text = format!("{:#}", parse_here(&format!("{good}\n{bad}\n")).expect_err(bad));
+            let text = parse_here(&format!("{good}\n{bad}\n")).expect_err(bad).to_string();
             assert!(text.starts_with("p.jsonl line 2: ") && text.contains(reason), "{bad}: {text}");
             assert!(!text.contains('\n'));
         }

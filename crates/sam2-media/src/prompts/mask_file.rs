@@ -2,30 +2,27 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use crate::error::{MediaError, PictureError};
+use crate::frames::{photo, size_of};
 
-use crate::frames::photo;
-
-/// Reads a mask of the given size, row by row.
+/// Reads a mask of this width and height, row by row.
 ///
-/// What is at least half as bright as the brightest pixel is inside. That reads 0/255 pictures, 0/1 pictures and
-/// the coloured ones that `track` writes.
-pub fn read(path: &Path, size: (u32, u32)) -> Result<Vec<bool>> {
+/// Pixels at least half as bright as the brightest are inside. That reads 0/255 pictures, 0/1 pictures and the coloured
+/// ones of `sam2 track`.
+///
+/// # Errors
+/// If the picture cannot be read, has another size, or is black.
+pub fn read(path: &Path, size: (u32, u32)) -> Result<Vec<bool>, MediaError> {
     let picture = photo::read(path)?;
-    if picture.dimensions() != size {
-        bail!(
-            "the mask {} has {}x{} pixels, but the picture it is for has {}x{}",
-            path.display(),
-            picture.width(),
-            picture.height(),
-            size.0,
-            size.1
-        );
+    let unusable = |source| Err(MediaError::Mask { path: path.to_owned(), source });
+    let found = size_of(&picture);
+    if found != size {
+        return unusable(PictureError::MaskSize { found, expected: size });
     }
-    let brightness = || picture.pixels().map(|p| u16::from(*p.0.iter().max().expect("three channels")));
+    let brightness = || picture.rgb().chunks_exact(3).map(|p| u16::from(p[0].max(p[1]).max(p[2])));
     let brightest = brightness().max().unwrap_or(0);
     if brightest == 0 {
-        bail!("the mask {} is black everywhere: it marks no object", path.display());
+        return unusable(PictureError::BlackMask);
     }
     Ok(brightness().map(|b| 2 * b >= brightest).collect())
 }

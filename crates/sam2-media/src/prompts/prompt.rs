@@ -1,10 +1,12 @@
-//! One prompt: clicks, a box, or a rough mask.
+//! A prompt: clicks, a box, or a rough mask.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use sam2_model::Points;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+use crate::error::InvalidPrompt;
 
 /// A click, in pixels of the original picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,42 +20,41 @@ pub struct Click {
 }
 
 /// A box `x0,y0,x1,y1` in pixels of the original picture.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct BoxPrompt(pub [f32; 4]);
 
 impl FromStr for Click {
-    type Err = String;
+    type Err = InvalidPrompt;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidPrompt> {
         let parts: Vec<&str> = text.split(',').map(str::trim).collect();
         let (x, y, label) = match parts[..] {
             [x, y] => (x, y, "1"),
             [x, y, label] => (x, y, label),
-            _ => return Err("a click is x,y or x,y,label".to_owned()),
+            _ => return Err(InvalidPrompt::ClickForm),
         };
         let label = label.parse().ok().filter(|label| matches!(label, 0 | 1));
-        let label = label.ok_or("a label is 1 (the object) or 0 (not the object)")?;
+        let label = label.ok_or(InvalidPrompt::LabelForm)?;
         Ok(Self { x: number(x)?, y: number(y)?, label })
     }
 }
 
 impl FromStr for BoxPrompt {
-    type Err = String;
+    type Err = InvalidPrompt;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidPrompt> {
         let numbers: Vec<f32> = text.split(',').map(|part| number(part.trim())).collect::<Result<_, _>>()?;
-        let corners = numbers.try_into().map_err(|_| "a box is x0,y0,x1,y1")?;
-        Ok(Self(corners))
+        numbers.try_into().map(Self).map_err(|_| InvalidPrompt::BoxForm)
     }
 }
 
-fn number(text: &str) -> Result<f32, String> {
-    let value: f32 = text.parse().map_err(|_| format!("{text:?} is not a number"))?;
-    if value.is_finite() { Ok(value) } else { Err(format!("{text:?} is not a finite number")) }
+fn number(text: &str) -> Result<f32, InvalidPrompt> {
+    let value: f32 = text.parse().map_err(|_| InvalidPrompt::NotANumber(text.to_owned()))?;
+    if value.is_finite() { Ok(value) } else { Err(InvalidPrompt::NotFinite(text.to_owned())) }
 }
 
-/// What was pointed at for one object on one frame.
+/// The prompt for one object on one frame.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Prompt {
     /// Clicks, a box, or both.
@@ -63,7 +64,7 @@ pub enum Prompt {
         /// The box.
         bbox: Option<BoxPrompt>,
     },
-    /// A black and white picture.
+    /// A file of a black and white picture, see [`super::mask_file`].
     Mask(PathBuf),
 }
 

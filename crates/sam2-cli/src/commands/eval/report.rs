@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use sam2_media::files::AtomicFile;
+use sam2_media::files::LinesFile;
 
 use crate::console::Console;
 
@@ -58,14 +58,14 @@ impl Table {
 
     /// Writes it with full precision.
     pub fn write_csv(&self, path: &Path) -> Result<()> {
-        let mut file = AtomicFile::create(path)?;
+        let mut file = LinesFile::create(path)?;
         file.line(&self.headings.iter().map(|heading| field(heading)).collect::<Vec<_>>().join(","))?;
         for (labels, numbers) in &self.rows {
             let labels = labels.iter().map(|label| field(label));
             let cells: Vec<String> = labels.chain(numbers.iter().map(f64::to_string)).collect();
             file.line(&cells.join(","))?;
         }
-        file.commit()
+        Ok(file.commit()?)
     }
 }
 

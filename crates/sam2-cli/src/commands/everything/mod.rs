@@ -36,8 +36,6 @@ pub fn run(args: &Everything, console: &Console) -> Result<()> {
     }
     let options = options(args)?;
     let photo = photo::read(&args.image)?;
-    let size = photo.dimensions();
-    let photo = Frame::new(size.0 as usize, size.1 as usize, photo.into_raw())?;
     let model = model::open(&args.model, console)?;
     let mut generator = AutomaticMaskGenerator::new(Arc::clone(&model), options)?;
 
@@ -143,12 +141,12 @@ fn write(folder: &Path, photo: &Frame, records: &[MaskRecord], list: &Value) -> 
     for (k, record) in records.iter().enumerate() {
         png::write_mask(&folder.join(format!("{k:03}.png")), size, record.segmentation.mask().data())?;
     }
-    let mut drawn = overlay::picture(photo)?;
+    let mut drawn = overlay::picture(photo);
     let mut by_area: Vec<usize> = (0..records.len()).collect();
     by_area.sort_by_key(|&k| std::cmp::Reverse(records[k].segmentation.area()));
     for k in by_area {
         overlay::mask(&mut drawn, records[k].segmentation.mask().data(), overlay::colour(k as u32 % 255 + 1));
     }
     png::write_rgb(&folder.join("overlay.png"), &drawn)?;
-    files::write(&folder.join(LIST), |file| Ok(serde_json::to_writer(file, list)?))
+    Ok(files::write(&folder.join(LIST), |file| Ok(serde_json::to_writer(file, list)?))?)
 }

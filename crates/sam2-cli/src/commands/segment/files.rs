@@ -74,12 +74,12 @@ pub fn write(args: &Segment, photo: &Frame, answers: &[Answer], console: &Consol
     let Some(path) = &args.output else { return Ok(written) };
     let all = union(answers);
     if is_stream(path) {
-        console.stream(&png::encode_mask(size, &all)?)?;
+        console.stream(&png::encode_mask(size, &all))?;
         return Ok(written);
     }
     if args.overlay {
         let file = files::with_suffix(path, "overlay");
-        let mut drawn = overlay::picture(photo)?;
+        let mut drawn = overlay::picture(photo);
         for (answer, id) in answers.iter().zip(1..) {
             let colour = overlay::colour(id);
             overlay::mask(&mut drawn, answer.best().data(), colour);

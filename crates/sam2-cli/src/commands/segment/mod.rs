@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use sam2_media::frames::photo;
 use sam2_media::prompts::{BoxPrompt, check_points, mask_file, to_points};
 use sam2_model::image::{ImageOptions, ImagePrompt, Multimask, Prediction};
-use sam2_model::{Frame, ImagePredictor, Mask};
+use sam2_model::{ImagePredictor, Mask};
 
 use crate::console::Console;
 use crate::model;
@@ -36,7 +36,7 @@ pub fn run(args: &Segment, console: &Console) -> Result<()> {
     check(args)?;
     files::prepare(args)?;
     let photo = photo::read(&args.image)?;
-    let size = photo.dimensions();
+    let size = (photo.width() as u32, photo.height() as u32);
     if args.boxes.is_empty() && !args.points.is_empty() {
         check_points(&args.points, None, size, &args.image)?;
     }
@@ -44,7 +44,6 @@ pub fn run(args: &Segment, console: &Console) -> Result<()> {
         check_points(&args.points, Some(bbox), size, &args.image)?;
     }
     let mask_prompt = args.mask_prompt.as_deref().map(|path| read_mask(path, size)).transpose()?;
-    let photo = Frame::new(size.0 as usize, size.1 as usize, photo.into_raw())?;
 
     let start = Instant::now();
     let model = model::open(&args.model, console)?;

@@ -36,15 +36,15 @@ pub fn run(args: &Track, console: &Console) -> Result<()> {
         );
     }
     let size = input.size();
-    prompts.check(&args.input, input.len().unwrap_or(usize::MAX), size)?;
+    prompts.check(&args.input, input.num_frames().unwrap_or(usize::MAX), size)?;
     tracking::check_masks(&prompts, size)?;
-    let count = input.len().map(|len| format!("{len} ")).unwrap_or_default();
+    let count = input.num_frames().map(|len| format!("{len} ")).unwrap_or_default();
     console.detail(&format!("{}: {count}frames of {}x{} pixels", args.input.display(), size.0, size.1));
 
     let logits = args.save_logits.as_deref();
     Writer::check(&args.output, args.overlay, logits)?;
     let model = model::open(&args.model, console)?;
-    let mut writer = Writer::begin(&args.output, args.overlay, logits, input.len(), console)?;
+    let mut writer = Writer::begin(&args.output, args.overlay, logits, input.num_frames(), console)?;
     let side = model.low_res_size();
     let sink = |frame: &Frame, result: &FrameOutput| {
         let lines = writer.frame(frame, result, &prompts, side)?;
@@ -77,7 +77,7 @@ fn read_prompts(args: &Track) -> Result<Prompts> {
         if path == Path::new("-") && &args.input == path {
             bail!("the clip and the prompts cannot both come from stdin");
         }
-        return jsonl::read(path);
+        return Ok(jsonl::read(path)?);
     }
     let (clicks, bbox) = (args.prompt.points.clone(), args.prompt.bbox);
     if clicks.is_empty() && bbox.is_none() {

@@ -117,7 +117,7 @@ impl Layout {
             let numbered =
                 masks.iter().map(|(id, inside)| (u8::try_from(*id).unwrap_or(u8::MAX), inside.as_slice()));
             let ids = png::merge_objects(size.0 as usize * size.1 as usize, numbered);
-            return png::write_indexed_with(&self.file(stem, 0), size, &ids, palette);
+            return Ok(png::write_indexed_with(&self.file(stem, 0), size, &ids, palette)?);
         }
         for (id, inside) in masks {
             let ids: Vec<u8> = inside.iter().map(|&inside| u8::from(inside)).collect();
@@ -129,11 +129,10 @@ impl Layout {
     /// Creates the folders that [`Self::write`] writes into.
     pub fn prepare(&self, objects: impl Iterator<Item = u32>) -> Result<()> {
         if !self.per_object {
-            return files::prepare_folder(&self.root);
+            return Ok(files::prepare_folder(&self.root)?);
         }
-        objects
-            .map(|id| self.root.join(format!("{id:03}")))
-            .try_for_each(|folder| files::prepare_folder(&folder))
+        let mut folders = objects.map(|id| self.root.join(format!("{id:03}")));
+        Ok(folders.try_for_each(|folder| files::prepare_folder(&folder))?)
     }
 
     /// The file of a frame, and of this object if there is one per object.

@@ -156,8 +156,7 @@ impl Video {
     }
 
     fn frame(&self, index: usize) -> Result<Frame> {
-        let picture = self.folder.frame(index)?;
-        Ok(Frame::new(picture.width() as usize, picture.height() as usize, picture.into_raw())?)
+        Ok(self.folder.frame(index)?)
     }
 }
 

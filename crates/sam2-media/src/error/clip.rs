@@ -1,0 +1,225 @@
+//! Errors of clips and streams.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::PictureError;
+use crate::limits::EXTENSIONS;
+
+/// A clip or a stream cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClipError {
+    /// A folder without pictures.
+    #[error("the folder {} holds no pictures ({})", .0.display(), EXTENSIONS.join(", "))]
+    NoPictures(PathBuf),
+    /// Pictures of a folder differ in size.
+    #[error(
+        "frames must all have the size of the first: {} has {}x{} pixels, {} has {}x{}",
+        first.0.display(), first.1.0, first.1.1, other.0.display(), other.1.0, other.1.1
+    )]
+    SizesDiffer {
+        /// The first picture, its width and height.
+        first: Box<(PathBuf, (u32, u32))>,
+        /// The picture that differs, its width and height.
+        other: Box<(PathBuf, (u32, u32))>,
+    },
+    /// A clip without frames.
+    #[error("{name} holds no frames")]
+    NoFrames {
+        /// The file, or `stdin`.
+        name: String,
+    },
+    /// A still picture in place of a clip.
+    #[error(
+        "{} is a single picture: use `sam2 segment` for it, or give `sam2 track` a folder of pictures",
+        .0.display()
+    )]
+    SinglePicture(PathBuf),
+    /// The header of a clip cannot be read.
+    #[error("cannot read {name}: {source}")]
+    Header {
+        /// The file.
+        name: String,
+        /// Cause.
+        source: PictureError,
+    },
+    /// A frame cannot be decoded.
+    #[error("{name} is damaged at frame {index}: {source}")]
+    Frame {
+        /// The file.
+        name: String,
+        /// Index of the frame.
+        index: usize,
+        /// Cause.
+        source: PictureError,
+    },
+    /// A frame has another size than the first.
+    #[error("frame {index} has {}x{} pixels, the first has {}x{}", found.0, found.1, expected.0, expected.1)]
+    FrameSize {
+        /// Index of the frame.
+        index: usize,
+        /// Its width and height.
+        found: (u32, u32),
+        /// Those of the first.
+        expected: (u32, u32),
+    },
+    /// The clip has become shorter since it was opened.
+    #[error("the clip ended before frame {index}")]
+    Ended {
+        /// The frame that is missing.
+        index: usize,
+    },
+    /// The bytes end within a frame.
+    #[error("{name} is cut short in frame {index} of {}x{} pixels", size.0, size.1)]
+    CutShort {
+        /// The file, or `stdin`.
+        name: String,
+        /// Index of the frame.
+        index: usize,
+        /// Width and height of a frame.
+        size: (u32, u32),
+    },
+    /// A file that begins like Y4M, but is not.
+    #[error("cannot read {name} as Y4M: {source}")]
+    Y4m {
+        /// The file.
+        name: String,
+        /// Cause.
+        source: Y4mError,
+    },
+    /// A pipe with something else than Y4M.
+    #[error(
+        "{name} can be read only once, so it must be Y4M (ffmpeg ... -f yuv4mpegpipe -) or bare RGB frames (--raw \
+         WIDTHxHEIGHT): cannot read it as Y4M: {source}"
+    )]
+    Stream {
+        /// The pipe, or `stdin`.
+        name: String,
+        /// Cause.
+        source: Y4mError,
+    },
+    /// The bytes between two frames cannot be read.
+    #[error("{name} at frame {index}: {source}")]
+    Between {
+        /// The file, or `stdin`.
+        name: String,
+        /// Index of the frame that should follow.
+        index: usize,
+        /// Cause.
+        source: Y4mError,
+    },
+}
+
+/// A Y4M stream is damaged or of a kind that is not read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Y4mError {
+    /// The bytes cannot be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// There are no bytes.
+    #[error("it is empty")]
+    Empty,
+    /// Something else.
+    #[error("it does not begin with YUV4MPEG2")]
+    Magic,
+    /// A parameter that is not a number.
+    #[error("its header has {0:?}")]
+    Number(String),
+    /// Interlaced frames.
+    #[error("its frames are interlaced ({0}), which is not supported: deinterlace them (ffmpeg -vf yadif)")]
+    Interlaced(String),
+    /// An unknown colour range.
+    #[error("its colour range is {0}; FULL and LIMITED are known")]
+    ColourRange(String),
+    /// An unsupported chroma format.
+    #[error(
+        "its chroma format is {0}; 420, 422, 444 and mono with 8 bits are supported (ffmpeg -pix_fmt yuv420p)"
+    )]
+    Chroma(String),
+    /// A header without width or height.
+    #[error("its header does not state a size")]
+    NoSize,
+    /// Frames without pixels, or too many.
+    #[error(transparent)]
+    Size(PictureError),
+    /// Something else where a frame should begin.
+    #[error("it is damaged: FRAME is expected")]
+    NoFrameHeader,
+    /// A header line without an end.
+    #[error("a header line is cut short or too long")]
+    Line,
+    /// A header line that is not UTF-8.
+    #[error("a header line is not text")]
+    NotText,
+}
+
+/// ffmpeg is missing or cannot read a file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FfmpegError {
+    /// It is not installed.
+    #[error(
+        "{} is not a folder, GIF or picture, and reading it as a video needs ffmpeg, which is not installed: install \
+         it (Debian, Ubuntu: sudo apt install ffmpeg; macOS: brew install ffmpeg; Windows: winget install ffmpeg) or \
+         give a folder of images",
+        .0.display()
+    )]
+    Missing(PathBuf),
+    /// It cannot be started or waited for.
+    #[error("cannot run ffmpeg: {0}")]
+    Run(#[source] io::Error),
+    /// A file without video.
+    #[error("no video frames in {}{}", path.display(), in_brackets(messages))]
+    NoVideo {
+        /// The file.
+        path: PathBuf,
+        /// The last messages of ffmpeg, in one line; may be empty.
+        messages: String,
+    },
+    /// It has ended with an error.
+    #[error("ffmpeg cannot read {name}{}", in_brackets(messages))]
+    Failed {
+        /// The file.
+        name: String,
+        /// The last messages of ffmpeg, in one line; may be empty.
+        messages: String,
+    },
+    /// Its output is not a sequence of PPM pictures.
+    #[error("reading {name} through ffmpeg{}: {source}", in_brackets(messages))]
+    Output {
+        /// The file.
+        name: String,
+        /// The last messages of ffmpeg, in one line; may be empty.
+        messages: String,
+        /// Cause.
+        source: PpmError,
+    },
+}
+
+/// A picture in the output of ffmpeg is damaged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PpmError {
+    /// The bytes cannot be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The header ends early.
+    #[error("a frame's header is cut short")]
+    HeaderCutShort,
+    /// The header is another one.
+    #[error("a frame's header is not that of a PPM picture")]
+    Header,
+    /// The pixels end early.
+    #[error("a frame is cut short")]
+    CutShort,
+    /// No pixels, or too many.
+    #[error(transparent)]
+    Size(#[from] PictureError),
+}
+
+/// Messages of ffmpeg as the end of a sentence.
+pub(crate) fn in_brackets(messages: &str) -> String {
+    if messages.is_empty() { String::new() } else { format!(" (ffmpeg says: {messages})") }
+}

@@ -1,0 +1,146 @@
+//! Errors of one line each: the file, the cause and, where there is one, the remedy.
+//!
+//! A message holds its cause, which [`std::error::Error::source`] also returns; print one of the two.
+
+mod clip;
+mod picture;
+mod prompt;
+
+use std::io;
+use std::path::PathBuf;
+
+pub(crate) use clip::in_brackets;
+pub use clip::{ClipError, FfmpegError, PpmError, Y4mError};
+pub use picture::PictureError;
+pub use prompt::{InvalidCommand, InvalidPrompt};
+
+/// A file of frames, pictures or prompts cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MediaError {
+    /// A file cannot be opened.
+    #[error("cannot open {}: {source}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Cause.
+        source: io::Error,
+    },
+    /// A folder cannot be listed.
+    #[error("cannot list the folder {}: {source}", folder.display())]
+    List {
+        /// The folder.
+        folder: PathBuf,
+        /// Cause.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Cause.
+        source: io::Error,
+    },
+    /// No file can be written into a folder.
+    #[error("cannot write into the folder {}: {source}", folder.display())]
+    WriteFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// Cause.
+        source: io::Error,
+    },
+    /// The path of an output file is a folder.
+    #[error("cannot write {}: it is a folder", .0.display())]
+    OutputIsFolder(PathBuf),
+    /// The name of an output file has another extension than its format.
+    #[error("the name of the output {} must end in .{extension}", path.display())]
+    OutputExtension {
+        /// The file.
+        path: PathBuf,
+        /// The extension, without a dot.
+        extension: String,
+    },
+    /// A photo cannot be read.
+    #[error("cannot read the picture {}: {source}", path.display())]
+    Picture {
+        /// The file, or `-` for stdin.
+        path: PathBuf,
+        /// Cause.
+        source: PictureError,
+    },
+    /// A PNG of object numbers cannot be read.
+    #[error("cannot read the label map {}: {source}", path.display())]
+    LabelMap {
+        /// The file.
+        path: PathBuf,
+        /// Cause.
+        source: PictureError,
+    },
+    /// A mask cannot serve as a prompt.
+    #[error("cannot use the mask {}: {source}", path.display())]
+    Mask {
+        /// The file.
+        path: PathBuf,
+        /// Cause.
+        source: PictureError,
+    },
+    /// A clip or stream cannot be read.
+    #[error(transparent)]
+    Clip(#[from] ClipError),
+    /// A video cannot be read through ffmpeg.
+    #[error(transparent)]
+    Ffmpeg(#[from] FfmpegError),
+    /// A prompts file cannot be read.
+    #[error("cannot read the prompts file {name}: {source}")]
+    PromptsFile {
+        /// The file, or `stdin`.
+        name: String,
+        /// Cause.
+        source: io::Error,
+    },
+    /// A prompt makes no sense, or does not fit its picture or clip.
+    #[error(transparent)]
+    Prompt(#[from] InvalidPrompt),
+    /// A prompt of a file makes no sense.
+    #[error("{origin}: {source}")]
+    PromptAt {
+        /// File and line.
+        origin: String,
+        /// Cause.
+        source: InvalidPrompt,
+    },
+    /// A command of a stream makes no sense.
+    #[error("{origin}: {source}")]
+    Command {
+        /// File and line.
+        origin: String,
+        /// Cause.
+        source: InvalidCommand,
+    },
+    /// The commands of a stream cannot be read.
+    #[error("cannot read the prompts from {name}: {source}")]
+    Feed {
+        /// The file or pipe.
+        name: String,
+        /// Cause.
+        source: io::Error,
+    },
+}
+
+/// Joins a text into one line: trims its lines, drops empty ones.
+pub fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_can_cross_threads_and_are_small() {
+        fn sendable<T: Send + Sync + 'static>() {}
+        sendable::<MediaError>();
+        assert!(size_of::<MediaError>() <= 128);
+    }
+}

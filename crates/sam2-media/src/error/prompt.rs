@@ -1,0 +1,166 @@
+//! Errors of prompts and commands.
+
+use std::path::PathBuf;
+
+/// A prompt makes no sense by itself, or does not fit its picture or clip.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidPrompt {
+    /// A text that is not a click.
+    #[error("a click is x,y or x,y,label")]
+    ClickForm,
+    /// A label of a click that is neither 1 nor 0.
+    #[error("a label is 1 (the object) or 0 (not the object)")]
+    LabelForm,
+    /// A text that is not a box.
+    #[error("a box is x0,y0,x1,y1")]
+    BoxForm,
+    /// A text that is not a number.
+    #[error("{0:?} is not a number")]
+    NotANumber(String),
+    /// A text of a number that is infinite or not a number.
+    #[error("{0:?} is not a finite number")]
+    NotFinite(String),
+    /// A line that is not the JSON of a prompt.
+    #[error("{reason} (column {column})")]
+    Json {
+        /// What the parser expects.
+        reason: String,
+        /// Counted from 1.
+        column: usize,
+    },
+    /// The number of an object is not within 1 to 255.
+    #[error("obj_id is {0}, and objects are numbered 1 to 255")]
+    ObjId(u32),
+    /// A mask beside clicks or a box.
+    #[error("a mask cannot be combined with points, labels or a box")]
+    MaskAndPoints,
+    /// Neither points nor box nor mask.
+    #[error("one of points, box and mask is needed")]
+    Nothing,
+    /// As many labels as points are needed.
+    #[error("there are {points} points and {labels} labels")]
+    LabelCount {
+        /// Number of points.
+        points: usize,
+        /// Number of labels.
+        labels: usize,
+    },
+    /// A coordinate that is infinite or not a number.
+    #[error("a point is not a finite number")]
+    PointNotFinite,
+    /// A label that is neither 1 nor 0.
+    #[error("a label is {0}: 1 means the object, 0 not the object")]
+    Label(i32),
+    /// Two boxes for one object on one frame.
+    #[error("object {obj_id} already has a box on frame {frame}")]
+    TwoBoxes {
+        /// The object.
+        obj_id: u32,
+        /// The frame.
+        frame: usize,
+    },
+    /// A mask and another prompt for one object on one frame.
+    #[error(
+        "object {obj_id} already has a prompt on frame {frame}, and a mask cannot be combined with another prompt"
+    )]
+    MaskAndPrompt {
+        /// The object.
+        obj_id: u32,
+        /// The frame.
+        frame: usize,
+    },
+    /// A frame that the clip does not have.
+    #[error(
+        "there is no frame {frame} in {}, which has {num_frames} frames (0 to {})",
+        clip.display(), num_frames - 1
+    )]
+    NoFrame {
+        /// The frame.
+        frame: usize,
+        /// The clip.
+        clip: PathBuf,
+        /// Number of its frames.
+        num_frames: usize,
+    },
+    /// A click outside the picture.
+    #[error("the click {x},{y} is outside {}, which has {}x{} pixels", picture.display(), size.0, size.1)]
+    ClickOutside {
+        /// Pixels.
+        x: f32,
+        /// Pixels.
+        y: f32,
+        /// The picture.
+        picture: PathBuf,
+        /// Its width and height.
+        size: (u32, u32),
+    },
+    /// A label that is neither 1 nor 0, with its click.
+    #[error("the click {x},{y} has label {label}: 1 means the object, 0 not the object")]
+    ClickLabel {
+        /// Pixels.
+        x: f32,
+        /// Pixels.
+        y: f32,
+        /// The label.
+        label: i32,
+    },
+    /// A box that is not inside the picture.
+    #[error(
+        "the box {},{},{},{} is not inside {}, which has {}x{} pixels",
+        corners[0], corners[1], corners[2], corners[3], picture.display(), size.0, size.1
+    )]
+    BoxOutside {
+        /// x0, y0, x1, y1.
+        corners: [f32; 4],
+        /// The picture.
+        picture: PathBuf,
+        /// Its width and height.
+        size: (u32, u32),
+    },
+    /// A box without pixels.
+    #[error(
+        "the box {},{},{},{} is empty or inverted: it is x0,y0,x1,y1 with x0 < x1 and y0 < y1",
+        corners[0], corners[1], corners[2], corners[3]
+    )]
+    BoxEmpty {
+        /// x0, y0, x1, y1.
+        corners: [f32; 4],
+    },
+    /// No click and no box.
+    #[error("neither a click nor a box is given")]
+    NoPoints,
+    /// A file without prompts.
+    #[error("the prompts file {0} holds no prompts")]
+    NoPrompts(String),
+}
+
+/// A command of a stream makes no sense.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidCommand {
+    /// Its JSON, number or prompt is wrong.
+    #[error(transparent)]
+    Prompt(#[from] InvalidPrompt),
+    /// A prompt in a command that takes none.
+    #[error("points, labels, box and mask belong to add and more")]
+    PromptNotTaken,
+    /// No `obj_id`.
+    #[error("obj_id is missing")]
+    NoObjId,
+    /// `more` with a box or a mask.
+    #[error("more takes clicks only")]
+    MoreThanClicks,
+    /// `save` without a path.
+    #[error("save needs a path")]
+    NoPath,
+}
+
+impl InvalidPrompt {
+    /// serde_json counts lines within the one line it is given; only its column is of use.
+    pub(crate) fn json(error: &serde_json::Error) -> Self {
+        let text = error.to_string();
+        let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
+        Self::Json { reason: reason.to_owned(), column: error.column() }
+    }
+}

@@ -1,0 +1,206 @@
+//! The commands of a stream.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::InvalidCommand;
+use crate::error::InvalidPrompt;
+use crate::prompts::{BoxPrompt, Prompt, jsonl};
+
+/// The kind of a command.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Op {
+    /// Adds an object, or replaces its clicks on this frame.
+    #[default]
+    Add,
+    /// Adds clicks to those of this frame.
+    More,
+    /// Forgets an object.
+    Remove,
+    /// Forgets all objects.
+    Reset,
+    /// Saves the session to a file.
+    Save,
+    /// Ends the stream.
+    Quit,
+}
+
+/// A command as its JSON line has it; [`Request::new`] checks which fields belong together.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandLine {
+    /// The kind; [`Op::Add`] if absent.
+    #[serde(default)]
+    pub op: Op,
+    /// Index of the frame on which it is due; the current one if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frame: Option<usize>,
+    /// The object, 1 to 255.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub obj_id: Option<u32>,
+    /// `[x, y]` of every click, pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub points: Option<Vec<[f32; 2]>>,
+    /// For every click, 1 = the object, 0 = not the object; all 1 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<i32>>,
+    /// x0, y0, x1, y1, pixels.
+    #[serde(rename = "box", skip_serializing_if = "Option::is_none")]
+    pub bbox: Option<BoxPrompt>,
+    /// File of a mask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask: Option<PathBuf>,
+    /// File of a session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+}
+
+/// A checked command.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// A prompt for an object.
+    Prompt {
+        /// The object.
+        obj_id: u32,
+        /// Clicks, box or mask.
+        prompt: Prompt,
+        /// Whether the clicks are added to earlier ones of the same frame, or replace them.
+        more: bool,
+    },
+    /// Forget an object.
+    Remove(u32),
+    /// Forget all objects.
+    Reset,
+    /// Write the session to a file.
+    Save(PathBuf),
+    /// End the stream.
+    Quit,
+}
+
+/// A command and its frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// Index of the frame on which it is due; the current one if absent.
+    pub frame: Option<usize>,
+    /// The command.
+    pub command: Command,
+}
+
+impl Request {
+    /// Parses and checks a line; the path of a mask is relative to `folder`.
+    ///
+    /// # Errors
+    /// If it is not JSON, or its fields do not belong together.
+    pub fn parse(line: &str, folder: &Path) -> Result<Self, InvalidCommand> {
+        Self::new(serde_json::from_str(line).map_err(|e| InvalidPrompt::json(&e))?, folder)
+    }
+
+    /// Checks a line; the path of a mask is relative to `folder`.
+    ///
+    /// # Errors
+    /// If its fields do not belong together.
+    pub fn new(line: CommandLine, folder: &Path) -> Result<Self, InvalidCommand> {
+        let CommandLine { op, frame, obj_id, points, labels, bbox, mask, path } = line;
+        let has_prompt = points.is_some() || labels.is_some() || bbox.is_some() || mask.is_some();
+        if has_prompt && !matches!(op, Op::Add | Op::More) {
+            return Err(InvalidCommand::PromptNotTaken);
+        }
+        let id = || match obj_id {
+            Some(id) if (1..=255).contains(&id) => Ok(id),
+            Some(id) => Err(InvalidPrompt::ObjId(id).into()),
+            None => Err(InvalidCommand::NoObjId),
+        };
+        let command = match op {
+            Op::Add | Op::More => {
+                let more = op == Op::More;
+                if more && (bbox.is_some() || mask.is_some()) {
+                    return Err(InvalidCommand::MoreThanClicks);
+                }
+                let prompt = jsonl::combine(points, labels, bbox, mask, folder)?;
+                Command::Prompt { obj_id: id()?, prompt, more }
+            }
+            Op::Remove => Command::Remove(id()?),
+            Op::Reset => Command::Reset,
+            Op::Save => Command::Save(path.ok_or(InvalidCommand::NoPath)?),
+            Op::Quit => Command::Quit,
+        };
+        Ok(Self { frame, command })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prompts::Click;
+
+    fn parse(line: &str) -> Result<Request, InvalidCommand> {
+        Request::parse(line, Path::new("folder"))
+    }
+
+    #[test]
+    fn damaged_lines_are_read_or_refused_in_one_line() {
+        for text in [
+            r#"{"op":"add","frame":3,"obj_id":1,"points":[[1,2.5],[3,4]],"labels":[1,0]}"#,
+            r#"{"op":"more","obj_id":7,"box":[1,2,3,4]}"#,
+            r#"{"op":"save","path":"x.safetensors"}"#,
+        ] {
+            for case in 0..700 {
+                let bytes = sam2_tests::mutate::mutated(text.as_bytes(), text.len(), case);
+                if let Err(error) = parse(&String::from_utf8_lossy(&bytes)) {
+                    let message = error.to_string();
+                    assert!(!message.contains('\n') && message.len() < 1000, "case {case}: {message}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_of_line_is_read() {
+        let clicks = vec![Click { x: 1.0, y: 2.0, label: 1 }];
+        let points = Prompt::Points { clicks, bbox: None };
+        let prompt = |more, prompt| Command::Prompt { obj_id: 3, prompt, more };
+        for (line, frame, command) in [
+            (r#"{"frame":7,"obj_id":3,"points":[[1,2]]}"#, Some(7), prompt(false, points.clone())),
+            (r#"{"op":"more","obj_id":3,"points":[[1,2]],"labels":[1]}"#, None, prompt(true, points)),
+            (r#"{"obj_id":3,"mask":"m.png"}"#, None, prompt(false, Prompt::Mask("folder/m.png".into()))),
+            (r#"{"op":"remove","obj_id":3,"frame":1}"#, Some(1), Command::Remove(3)),
+            (r#"{"op":"reset"}"#, None, Command::Reset),
+            (r#"{"op":"save","path":"s.safetensors"}"#, None, Command::Save("s.safetensors".into())),
+            (r#"{"op":"quit"}"#, None, Command::Quit),
+        ] {
+            assert_eq!(parse(line).expect(line), Request { frame, command });
+        }
+    }
+
+    #[test]
+    fn lines_can_be_written() {
+        let line = CommandLine {
+            obj_id: Some(3),
+            points: Some(vec![[1.0, 2.5]]),
+            bbox: Some(BoxPrompt([1.0, 2.0, 3.0, 4.0])),
+            ..CommandLine::default()
+        };
+        let text = serde_json::to_string(&line).expect("JSON");
+        assert_eq!(text, r#"{"op":"add","obj_id":3,"points":[[1.0,2.5]],"box":[1.0,2.0,3.0,4.0]}"#);
+        assert_eq!(parse(&text), Request::new(line, Path::new("folder")));
+    }
+
+    #[test]
+    fn bad_lines_have_a_reason() {
+        for (line, reason) in [
+            ("nonsense", "expected"),
+            (r#"{"op":"dance"}"#, "unknown variant"),
+            (r#"{"points":[[1,2]]}"#, "obj_id is missing"),
+            (r#"{"obj_id":0,"points":[[1,2]]}"#, "1 to 255"),
+            (r#"{"obj_id":1}"#, "is needed"),
+            (r#"{"op":"more","obj_id":1,"box":[1,2,3,4]}"#, "clicks only"),
+            (r#"{"op":"reset","points":[[1,2]]}"#, "belong to"),
+            (r#"{"op":"save"}"#, "needs a path"),
+        ] {
+            let text = parse(line).expect_err(line).to_string();
+            assert!(text.contains(reason) && !text.contains('\n'), "{line}: {text}");
+        }
+    }
+}
