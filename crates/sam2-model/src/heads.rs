@@ -14,7 +14,7 @@ use crate::shared_frame::SharedFrame;
 use crate::workspace::{Buffer, Run};
 
 /// Logit of every pixel of an object that is not in view.
-pub(crate) const NO_OBJ_SCORE: f32 = -1024.0;
+pub const NO_OBJ_SCORE: f32 = -1024.0;
 /// A mask prompt becomes logits of −10 outside and +10 inside.
 const MASK_SCALE: f32 = 20.0;
 const MASK_BIAS: f32 = -10.0;

@@ -130,12 +130,13 @@ pub mod image {
 
 /// Masks through clips and streams.
 pub mod video {
+    pub use crate::heads::NO_OBJ_SCORE;
     pub use crate::memory::bank::Direction;
     pub use crate::memory::policy::MemoryPolicyKind;
     pub use crate::predictor::tracker::Tracker;
     pub use crate::predictor::video::{
         FrameOutput, ObjectEvent, ObjectOutput, Retention, TrackRange, VideoInfo, VideoOptions,
-        VideoPredictor,
+        VideoPredictor, suppress_overlap,
     };
 }
 

@@ -5,15 +5,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use sam2_media::frames::folder::Folder;
-use sam2_model::video::{FrameOutput, VideoInfo, VideoOptions};
+use sam2_model::video::{FrameOutput, NO_OBJ_SCORE, VideoInfo, VideoOptions, suppress_overlap};
 use sam2_model::{Frame, Mask, Model, VideoPredictor};
 
 use super::masks::Layout;
 
-/// Logit of an object that is not in view.
-const ABSENT: f32 = -1024.0;
-/// Where another object is stronger, logits are at most this.
-const SUPPRESSED: f32 = -10.0;
 /// Holes that `--apply_postprocessing` fills. Meta's script does so only with its CUDA extension; on a CPU it warns and
 /// leaves them.
 const FILL_HOLE_AREA: usize = 8;
@@ -109,7 +105,7 @@ impl Video {
             }
             let pixels = size.0 as usize * size.1 as usize;
             let mut scores: Vec<Vec<f32>> =
-                ids.iter().map(|id| logits.remove(id).unwrap_or_else(|| vec![ABSENT; pixels])).collect();
+                ids.iter().map(|id| logits.remove(id).unwrap_or_else(|| vec![NO_OBJ_SCORE; pixels])).collect();
             if !self.output.per_object {
                 suppress_overlap(&mut scores);
             }
@@ -157,41 +153,5 @@ impl Video {
 
     fn frame(&self, index: usize) -> Result<Frame> {
         Ok(self.folder.frame(index)?)
-    }
-}
-
-/// Every pixel belongs to the object with the highest score, to the first of equals. A single object keeps its scores.
-/// Meta: `_apply_non_overlapping_constraints` in `sam2/modeling/sam2_base.py`.
-fn suppress_overlap(scores: &mut [Vec<f32>]) {
-    let Some(pixels) = scores.first().map(Vec::len).filter(|_| scores.len() > 1) else { return };
-    for pixel in 0..pixels {
-        let mut best = 0;
-        for object in 1..scores.len() {
-            if scores[object][pixel] > scores[best][pixel] {
-                best = object;
-            }
-        }
-        for (object, scores) in scores.iter_mut().enumerate() {
-            if object != best {
-                scores[pixel] = scores[pixel].min(SUPPRESSED);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pixel_belongs_to_the_strongest_and_to_the_first_of_equals() {
-        let mut scores = [vec![1.0, 2.0, -20.0, 3.0], vec![2.0, 1.0, -5.0, 3.0], vec![0.0, 0.0, -30.0, 4.0]];
-        suppress_overlap(&mut scores);
-        assert_eq!(scores[0], [-10.0, 2.0, -20.0, -10.0]);
-        assert_eq!(scores[1], [2.0, -10.0, -5.0, -10.0]);
-        assert_eq!(scores[2], [-10.0, -10.0, -30.0, 4.0]);
-        let mut one = [vec![-3.0, 5.0]];
-        suppress_overlap(&mut one);
-        assert_eq!(one[0], [-3.0, 5.0]);
     }
 }

@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use options::{Retention, VideoInfo, VideoOptions};
-pub use output::{FrameOutput, ObjectEvent, ObjectOutput};
+pub use output::{FrameOutput, ObjectEvent, ObjectOutput, suppress_overlap};
 
 use crate::error::{PromptError, VideoError};
 use crate::features::Features;

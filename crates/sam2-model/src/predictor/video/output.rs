@@ -127,6 +127,32 @@ impl FrameOutput {
     }
 }
 
+/// Gives every pixel to the object with the highest logit, the first of equals: the logits of the others become at
+/// most −10. `logits` holds one map per object, all of one size; a single object keeps its logits. Meta:
+/// `_apply_non_overlapping_constraints` in `sam2/modeling/sam2_base.py`.
+///
+/// ```
+/// let mut logits = [vec![1.0, 2.0, 3.0], vec![2.0, 1.0, 3.0]];
+/// sam2_model::video::suppress_overlap(&mut logits);
+/// assert_eq!(logits, [[-10.0, 2.0, 3.0], [2.0, -10.0, -10.0]]);
+/// ```
+pub fn suppress_overlap(logits: &mut [Vec<f32>]) {
+    let Some(pixels) = logits.first().map(Vec::len).filter(|_| logits.len() > 1) else { return };
+    for pixel in 0..pixels {
+        let mut best = 0;
+        for object in 1..logits.len() {
+            if logits[object][pixel] > logits[best][pixel] {
+                best = object;
+            }
+        }
+        for (object, logits) in logits.iter_mut().enumerate() {
+            if object != best {
+                logits[pixel] = logits[pixel].min(SUPPRESSED);
+            }
+        }
+    }
+}
+
 /// Fills holes, that is 8-connected components of logits at or below 0, of at most `area` pixels.
 pub(super) fn fill_holes(logits: &mut [f32], side: usize, area: usize) {
     if area == 0 {
@@ -160,9 +186,25 @@ mod tests {
         assert_eq!(kept.mask_logits(0), [-10.0, 2.0, -20.0, 3.0]);
         assert_eq!(kept.mask_logits(1), [2.0, -10.0, -5.0, -10.0]);
         assert_eq!(output(logits, false).mask_logits(0), logits[0]);
+        let mut all = logits.map(Vec::from);
+        suppress_overlap(&mut all);
+        assert_eq!(all, [kept.mask_logits(0), kept.mask_logits(1)]);
         for output in [kept, output(logits, false)] {
             assert_eq!(output.masks(), [output.mask(0), output.mask(1)]);
         }
+    }
+
+    #[test]
+    fn a_pixel_belongs_to_the_strongest_of_several_and_to_the_first_of_equals() {
+        let mut logits =
+            [vec![1.0, 2.0, -20.0, 3.0], vec![2.0, 1.0, -5.0, 3.0], vec![0.0, 0.0, -30.0, 4.0]];
+        suppress_overlap(&mut logits);
+        assert_eq!(logits[0], [-10.0, 2.0, -20.0, -10.0]);
+        assert_eq!(logits[1], [2.0, -10.0, -5.0, -10.0]);
+        assert_eq!(logits[2], [-10.0, -10.0, -30.0, 4.0]);
+        let mut one = [vec![-3.0, 5.0]];
+        suppress_overlap(&mut one);
+        assert_eq!(one[0], [-3.0, 5.0]);
     }
 
     #[test]
