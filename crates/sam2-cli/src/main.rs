@@ -4,6 +4,7 @@
 mod cli;
 mod commands;
 mod console;
+mod embedded;
 mod model;
 mod options;
 mod progress;

@@ -8,6 +8,7 @@ use sam2_model::config::Config;
 use sam2_model::{Frame, ImagePredictor, Model, ModelOptions};
 
 use crate::console::Console;
+use crate::embedded;
 use crate::options::{ModelArgs, TradeArgs};
 
 /// What it is and is not.
@@ -23,9 +24,10 @@ pub fn open(args: &ModelArgs, console: &Console) -> Result<Arc<Model>> {
     match &args.model {
         Some(path) => open_file(path, args.config.as_deref(), args.trade),
         None => {
+            let model = embedded::model(&with_config(None, args.trade))?;
             console.note(&format!("note: no -m given, so this is the embedded model: {EMBEDDED_NOTE}"));
             console.note(&format!("note: published checkpoints: {PUBLISHED_NOTE}"));
-            Ok(sam2_micro::open(&with_config(None, args.trade))?)
+            Ok(model)
         }
     }
 }

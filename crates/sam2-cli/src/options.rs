@@ -7,6 +7,13 @@ use sam2_media::prompts::{BoxPrompt, Click};
 use sam2_model::models::Precision;
 use sam2_model::video::{MemoryPolicyKind, VideoOptions};
 
+/// Help of -m.
+pub const CHECKPOINT_HELP: &str = if cfg!(feature = "embedded") {
+    "Checkpoint (Meta's .pt, or .safetensors) [default: a small one embedded in this program]"
+} else {
+    "Checkpoint (Meta's .pt, or .safetensors)"
+};
+
 /// Which checkpoint to run.
 #[derive(Args, Clone, Debug)]
 pub struct ModelArgs {
@@ -15,7 +22,8 @@ pub struct ModelArgs {
         short,
         long = "model",
         value_name = "CKPT",
-        help = "Checkpoint (Meta's .pt, or .safetensors) [default: a small one embedded in this program]"
+        required = cfg!(not(feature = "embedded")),
+        help = CHECKPOINT_HELP
     )]
     pub model: Option<PathBuf>,
     /// The configuration of a model that is not one of the published ones.

@@ -11,11 +11,11 @@ use sam2_media::files;
 use sam2_media::frames::{Clip, gif};
 use sam2_media::pictures::{overlay, png, sheet};
 use sam2_media::prompts::{Prompt, Prompts, jsonl, to_points};
-use sam2_micro::{DEMO_CLIP, DEMO_PROMPTS, DEMO_TRUTH};
-use sam2_model::{ImagePredictor, Model};
+use sam2_model::{ImagePredictor, Model, ModelOptions};
 
 use super::eval::region::jaccard;
 use crate::console::Console;
+use crate::embedded;
 use crate::model;
 use crate::tracking::{self, Writer};
 
@@ -34,13 +34,14 @@ pub struct Demo {
 
 /// Runs the command.
 pub fn run(args: &Demo, console: &Console) -> Result<()> {
+    let files = embedded::demo()?;
     let folder = &args.output;
     let start = Instant::now();
     Writer::check(folder, true, None)?;
-    let clip = Clip::embedded(DEMO_CLIP)?;
-    let prompts = jsonl::parse(DEMO_PROMPTS, "the embedded prompts", Path::new(""))?;
-    let truth = read_truth(&clip)?;
-    let model = sam2_micro::model();
+    let clip = Clip::embedded(files.clip)?;
+    let prompts = jsonl::parse(files.prompts, "the embedded prompts", Path::new(""))?;
+    let truth = read_truth(files.truth, &clip)?;
+    let model = embedded::model(&ModelOptions::default())?;
     let side = model.low_res_size();
     console.result(&format!("model    {}", model::EMBEDDED_NOTE))?;
     console.result(&format!(
@@ -119,8 +120,8 @@ fn segment(
 }
 
 /// For every frame, which pixels are the object.
-fn read_truth(clip: &Clip) -> Result<Vec<Vec<bool>>> {
-    let truth = Clip::embedded(DEMO_TRUTH)?;
+fn read_truth(truth: &'static [u8], clip: &Clip) -> Result<Vec<Vec<bool>>> {
+    let truth = Clip::embedded(truth)?;
     if (truth.len(), truth.size()) != (clip.len(), clip.size()) {
         bail!("the embedded clip and its truth differ in length or size");
     }
@@ -181,11 +182,13 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "embedded")]
     #[test]
     fn bundled_files_fit_together() {
-        let clip = Clip::embedded(DEMO_CLIP).expect("clip");
-        let truth = read_truth(&clip).expect("truth");
-        let prompts = jsonl::parse(DEMO_PROMPTS, "prompts", Path::new("")).expect("prompts");
+        let files = embedded::demo().expect("the embedded clip");
+        let clip = Clip::embedded(files.clip).expect("clip");
+        let truth = read_truth(files.truth, &clip).expect("truth");
+        let prompts = jsonl::parse(files.prompts, "prompts", Path::new("")).expect("prompts");
         prompts.check(Path::new("demo.gif"), clip.len(), clip.size()).expect("prompts fit the clip");
         for (frame, objects) in prompts.frames() {
             for (target, _) in objects.values() {

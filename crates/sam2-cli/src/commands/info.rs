@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use kernels::Isa;
+use sam2_model::ModelOptions;
 use sam2_model::models::ModelSummary;
 use serde_json::{Value, json};
 
 use crate::console::Console;
+use crate::embedded;
 use crate::options::TradeArgs;
 use crate::{model, system};
 
@@ -61,7 +63,7 @@ fn machine(as_json: bool, console: &Console) -> Result<()> {
     let available: Vec<&str> = Isa::available().iter().map(Isa::name).collect();
     let chosen = Isa::best();
     let caches = system::caches();
-    let embedded = sam2_micro::model();
+    let embedded = embedded::model(&ModelOptions::default()).ok();
     let commit = option_env!("SAM2_BUILD_COMMIT");
     let rustc = option_env!("SAM2_BUILD_RUSTC");
     let target = option_env!("SAM2_BUILD_TARGET");
@@ -79,7 +81,7 @@ fn machine(as_json: bool, console: &Console) -> Result<()> {
             "isa": chosen.name(),
             "caches": caches,
             "environment": knobs.collect::<serde_json::Map<String, Value>>(),
-            "embedded": summary_json(embedded.summary()),
+            "embedded": embedded.as_ref().map(|model| summary_json(model.summary())),
         });
         return console.result(&value.to_string());
     }
@@ -95,7 +97,6 @@ fn machine(as_json: bool, console: &Console) -> Result<()> {
             format!("L{}{kind} {}", cache.level, cache.size)
         })
         .collect();
-    let summary = embedded.summary();
     let mut rows = vec![
         ("sam2", env!("CARGO_PKG_VERSION").to_owned()),
         ("commit", known(commit)),
@@ -106,7 +107,18 @@ fn machine(as_json: bool, console: &Console) -> Result<()> {
         ("threads", format!("{} of {} cores", rayon::current_num_threads(), system::cores())),
         (
             "embedded model",
-            format!("{}, {} parameters, {}", summary.variant, grouped(summary.parameters), summary.dtypes),
+            embedded.map_or_else(
+                || "none in this build".to_owned(),
+                |model| {
+                    let summary = model.summary();
+                    format!(
+                        "{}, {} parameters, {}",
+                        summary.variant,
+                        grouped(summary.parameters),
+                        summary.dtypes
+                    )
+                },
+            ),
         ),
     ];
     for (name, meaning) in KNOBS {

@@ -18,7 +18,7 @@ use sam2_model::config::Config;
 use serde_json::json;
 
 use crate::console::Console;
-use crate::options::{ModelArgs, TradeArgs};
+use crate::options::{CHECKPOINT_HELP, ModelArgs, TradeArgs};
 use crate::{model, progress};
 use masks::Layout;
 use video::Video;
@@ -29,8 +29,15 @@ pub struct Vos {
     /// Configuration: a file, or one of Meta's names [default: found from the checkpoint]
     #[arg(long = "sam2_cfg", alias = "sam2-cfg", value_name = "CFG", requires = "sam2_checkpoint")]
     sam2_cfg: Option<String>,
-    /// Checkpoint (Meta's .pt, or .safetensors) [default: a small one embedded in this program]
-    #[arg(short = 'm', long = "sam2_checkpoint", aliases = ["sam2-checkpoint", "model"], value_name = "CKPT")]
+    /// The checkpoint.
+    #[arg(
+        short = 'm',
+        long = "sam2_checkpoint",
+        aliases = ["sam2-checkpoint", "model"],
+        value_name = "CKPT",
+        required = cfg!(not(feature = "embedded")),
+        help = CHECKPOINT_HELP
+    )]
     sam2_checkpoint: Option<PathBuf>,
     #[command(flatten)]
     trade: TradeArgs,

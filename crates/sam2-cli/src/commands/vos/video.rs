@@ -104,8 +104,10 @@ impl Video {
                 }
             }
             let pixels = size.0 as usize * size.1 as usize;
-            let mut scores: Vec<Vec<f32>> =
-                ids.iter().map(|id| logits.remove(id).unwrap_or_else(|| vec![NO_OBJ_SCORE; pixels])).collect();
+            let mut scores: Vec<Vec<f32>> = ids
+                .iter()
+                .map(|id| logits.remove(id).unwrap_or_else(|| vec![NO_OBJ_SCORE; pixels]))
+                .collect();
             if !self.output.per_object {
                 suppress_overlap(&mut scores);
             }

@@ -196,8 +196,7 @@ mod tests {
 
     #[test]
     fn a_pixel_belongs_to_the_strongest_of_several_and_to_the_first_of_equals() {
-        let mut logits =
-            [vec![1.0, 2.0, -20.0, 3.0], vec![2.0, 1.0, -5.0, 3.0], vec![0.0, 0.0, -30.0, 4.0]];
+        let mut logits = [vec![1.0, 2.0, -20.0, 3.0], vec![2.0, 1.0, -5.0, 3.0], vec![0.0, 0.0, -30.0, 4.0]];
         suppress_overlap(&mut logits);
         assert_eq!(logits[0], [-10.0, 2.0, -20.0, -10.0]);
         assert_eq!(logits[1], [2.0, -10.0, -5.0, -10.0]);

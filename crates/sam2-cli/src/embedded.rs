@@ -1,0 +1,64 @@
+//! The model and the clip inside this program. Without the feature `embedded` there are none, and the functions say so.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use sam2_model::{Model, ModelOptions};
+
+/// The clip of `sam2 demo`.
+pub struct Demo {
+    /// An animated GIF.
+    pub clip: &'static [u8],
+    /// An animated GIF that is white where the object is.
+    pub truth: &'static [u8],
+    /// JSON lines.
+    pub prompts: &'static str,
+}
+
+#[cfg(feature = "embedded")]
+mod files {
+    use super::{Arc, Demo, Model, ModelOptions, Result};
+
+    pub fn model(options: &ModelOptions) -> Result<Arc<Model>> {
+        Ok(sam2_micro::open(options)?)
+    }
+
+    pub fn demo() -> Result<Demo> {
+        let (clip, truth) = (sam2_micro::DEMO_CLIP, sam2_micro::DEMO_TRUTH);
+        Ok(Demo { clip, truth, prompts: sam2_micro::DEMO_PROMPTS })
+    }
+}
+
+#[cfg(not(feature = "embedded"))]
+mod files {
+    use anyhow::bail;
+
+    use super::{Arc, Demo, Model, ModelOptions, Result};
+    use crate::model::PUBLISHED_NOTE;
+
+    pub fn model(_: &ModelOptions) -> Result<Arc<Model>> {
+        bail!("this build has no embedded model: give a checkpoint with -m; published ones: {PUBLISHED_NOTE}")
+    }
+
+    pub fn demo() -> Result<Demo> {
+        bail!(
+            "this build has no embedded model and no clip: build it with the feature `embedded` for the demo"
+        )
+    }
+}
+
+/// The embedded model.
+///
+/// # Errors
+/// If this build has none, or the options do not fit it.
+pub fn model(options: &ModelOptions) -> Result<Arc<Model>> {
+    files::model(options)
+}
+
+/// The embedded clip.
+///
+/// # Errors
+/// If this build has none.
+pub fn demo() -> Result<Demo> {
+    files::demo()
+}
