@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result};
 use sam2_media::error::one_line;
 
-/// Where results and remarks go, and how many of the latter.
+/// Output of the program: results on stdout, remarks on stderr by verbosity.
 #[derive(Debug)]
 pub struct Console {
     quiet: bool,
@@ -20,10 +20,10 @@ impl Console {
         Self { quiet, verbose, stdout_closed: AtomicBool::new(false) }
     }
 
-    /// Prints a line of results. A reader that went away (`sam2 ... | head`) ends the printing, not the work.
+    /// Prints a line of results. A closed pipe (`sam2 ... | head`) ends the printing, not the work.
     ///
     /// # Errors
-    /// If stdout is a file that cannot take it, for instance on a full disk.
+    /// If stdout cannot be written, for instance on a full disk.
     pub fn result(&self, line: &str) -> Result<()> {
         if self.stdout_closed.load(Ordering::Relaxed) {
             return Ok(());
@@ -50,7 +50,7 @@ impl Console {
         }
     }
 
-    /// Whether nobody reads the results any more.
+    /// Whether the reader of stdout has closed it.
     pub fn reader_is_gone(&self) -> bool {
         self.stdout_closed.load(Ordering::Relaxed)
     }
@@ -69,13 +69,13 @@ impl Console {
         }
     }
 
-    /// Whether a progress bar is welcome.
+    /// Whether to show a progress bar: stderr is a terminal, and not `--quiet`.
     pub fn shows_progress(&self) -> bool {
         !self.quiet && io::stderr().is_terminal()
     }
 }
 
-/// One line on stderr; a closed stderr is nobody's problem.
+/// Prints one line on stderr; a closed stderr is ignored.
 pub fn stderr_line(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }

@@ -1,4 +1,5 @@
-//! The model and the clip inside this program. Without the feature `embedded` there are none, and the functions say so.
+//! The model and the clip inside this program. Without the feature `embedded` there are none, and the
+//! functions say so.
 
 use std::sync::Arc;
 

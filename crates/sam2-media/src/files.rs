@@ -99,8 +99,8 @@ pub fn same_place(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-/// Names of the entries of a folder that `wanted` accepts, sorted by their bytes, as Python sorts them; hidden files
-/// are left out.
+/// Names of the entries of a folder that `wanted` accepts, sorted by their bytes, as Python sorts them;
+/// hidden files are left out.
 ///
 /// # Errors
 /// If the folder cannot be listed.

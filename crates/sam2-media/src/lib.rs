@@ -1,5 +1,6 @@
-//! Files and pictures around the predictors of [`sam2_model`]: frames in, masks and tracks out, prompts of all kinds.
-//! Photos, folders, GIFs, Y4M and, through an ffmpeg that is installed, videos are read; nothing is printed.
+//! Files and pictures around the predictors of [`sam2_model`]: frames in, masks and tracks out, prompts of
+//! all kinds. Photos, folders, GIFs, Y4M and, through an ffmpeg that is installed, videos are read; nothing
+//! is printed.
 //!
 //! ```
 //! use sam2_media::frames::photo;

@@ -1,7 +1,7 @@
 //! A small SAM 2.1 as bytes in the program, so that tests, examples and first trials need no download.
 //!
-//! 4.16 M parameters in half precision, 256×256 pixels, trained on synthetic shapes; it is not meant for photos.
-//! Beside it is the clip of `sam2 demo`, with its prompt and ground truth.
+//! 4.16 M parameters in half precision, 256×256 pixels, trained on synthetic shapes; it is not meant for
+//! photos. Beside it is the clip of `sam2 demo`, with its prompt and ground truth.
 //!
 //! ```
 //! use sam2_model::{Frame, ImagePredictor, Points};

@@ -15,8 +15,8 @@ use super::stats::Stats;
 use crate::console::Console;
 use crate::progress;
 
-/// As [`super::clip::follow`], but every frame's prompts are given right before it is tracked. With prompts on one frame only
-/// the results are the same; of several, tracking cannot look ahead to the later ones.
+/// [`super::clip::follow`] for a stream: the prompts on a frame are given right before it is tracked. With
+/// prompts on one frame the results are the same; later prompts cannot influence earlier frames.
 pub fn follow(
     model: Arc<Model>,
     stream: &mut Stream,
@@ -30,11 +30,12 @@ pub fn follow(
     let (first, _) = prompts.frames().next().context("no prompt was given")?;
     if prompts.frames().count() > 1 {
         console.note(&format!(
-            "note: {name} is read only once, so prompts after frame {first} take effect from their own frame on; tracking \
-             from a file takes them into account from the beginning"
+            "note: {name} is read only once, so prompts after frame {first} take effect from their own frame \
+             on; tracking from a file takes them into account from the beginning"
         ));
     }
-    // Short clips use fewer object pointers, so whether this is one must be known before the first frame is tracked.
+    // A clip shorter than the number of object pointers uses fewer of them, so up to that many frames are
+    // read ahead.
     stream.read_ahead(model.config().max_obj_ptrs_in_encoder)?;
     let num_frames = stream.num_frames().unwrap_or(usize::MAX);
     prompts.check_frames(Path::new(&name), num_frames)?;

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use sam2_media::prompts::{Prompt, Prompts, mask_file, to_points};
 use sam2_model::{Frame, Mask, VideoPredictor};
 
-/// Reads every mask once, so that a bad one is named before the long part.
+/// Reads every mask once, so that a bad one is reported before tracking starts.
 pub fn check_masks(prompts: &Prompts, size: (u32, u32)) -> Result<()> {
     for (_, objects) in prompts.frames() {
         for (target, origin) in objects.values() {
@@ -16,7 +16,7 @@ pub fn check_masks(prompts: &Prompts, size: (u32, u32)) -> Result<()> {
     Ok(())
 }
 
-/// Gives the predictor what the user says about one frame.
+/// Gives the predictor the prompts on one frame.
 pub fn give_prompts(
     predictor: &mut VideoPredictor,
     index: usize,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::system;
 
-/// How a run went.
+/// Number of frames and time of a run.
 pub struct Stats {
     /// Frames tracked.
     pub frames: usize,
@@ -13,7 +13,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// In one line, with the peak memory where the system tells it.
+    /// One line of text, with the peak memory where it is known.
     pub fn describe(&self) -> String {
         let seconds = self.elapsed.as_secs_f64();
         let rate = self.frames as f64 / seconds.max(1e-9);

@@ -90,8 +90,8 @@ pub enum ClipError {
     },
     /// A pipe with something else than Y4M.
     #[error(
-        "{name} can be read only once, so it must be Y4M (ffmpeg ... -f yuv4mpegpipe -) or bare RGB frames (--raw \
-         WIDTHxHEIGHT): cannot read it as Y4M: {source}"
+        "{name} can be read only once, so it must be Y4M (ffmpeg ... -f yuv4mpegpipe -) or bare RGB frames \
+         (--raw WIDTHxHEIGHT): cannot read it as Y4M: {source}"
     )]
     Stream {
         /// The pipe, or `stdin`.
@@ -161,9 +161,9 @@ pub enum Y4mError {
 pub enum FfmpegError {
     /// It is not installed.
     #[error(
-        "{} is not a folder, GIF or picture, and reading it as a video needs ffmpeg, which is not installed: install \
-         it (Debian, Ubuntu: sudo apt install ffmpeg; macOS: brew install ffmpeg; Windows: winget install ffmpeg) or \
-         give a folder of images",
+        "{} is not a folder, GIF or picture, and reading it as a video needs ffmpeg, which is not installed: \
+         install it (Debian, Ubuntu: sudo apt install ffmpeg; macOS: brew install ffmpeg; Windows: winget \
+         install ffmpeg) or give a folder of images",
         .0.display()
     )]
     Missing(PathBuf),

@@ -31,8 +31,8 @@ pub enum PictureError {
     },
     /// It would need too much memory.
     #[error(
-        "it has {width}x{height} pixels, and at most {MAX_SIDE} a side and {} megapixels in all are read; scale it \
-         down first",
+        "it has {width}x{height} pixels, and at most {MAX_SIDE} a side and {} megapixels in all are read; \
+         scale it down first",
         MAX_PIXELS >> 20
     )]
     TooLarge {
@@ -50,7 +50,10 @@ pub enum PictureError {
         bits: usize,
     },
     /// A mask of another size than the picture that it is for.
-    #[error("it has {}x{} pixels, but the picture it is for has {}x{}", found.0, found.1, expected.0, expected.1)]
+    #[error(
+        "it has {}x{} pixels, but the picture it is for has {}x{}",
+        found.0, found.1, expected.0, expected.1
+    )]
     MaskSize {
         /// Width and height of the mask, pixels.
         found: (u32, u32),

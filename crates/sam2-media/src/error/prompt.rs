@@ -62,7 +62,8 @@ pub enum InvalidPrompt {
     },
     /// A mask and another prompt for one object on one frame.
     #[error(
-        "object {obj_id} already has a prompt on frame {frame}, and a mask cannot be combined with another prompt"
+        "object {obj_id} already has a prompt on frame {frame}, and a mask cannot be combined with another \
+         prompt"
     )]
     MaskAndPrompt {
         /// The object.

@@ -26,8 +26,8 @@ pub enum Input {
 }
 
 impl Input {
-    /// Opens stdin (`-`), a pipe, or a file or folder as [`Clip::open`] does. With `raw`, it holds bare RGB frames of
-    /// that size.
+    /// Opens stdin (`-`), a pipe, or a file or folder as [`Clip::open`] does. With `raw`, it holds bare RGB
+    /// frames of that size.
     ///
     /// # Errors
     /// If it cannot be read, or holds no frames.
@@ -98,7 +98,8 @@ enum Source {
 }
 
 impl Clip {
-    /// Opens a folder, a GIF, a Y4M file or (through ffmpeg) a video, and counts its frames up to `max_frames`.
+    /// Opens a folder, a GIF, a Y4M file or (through ffmpeg) a video, and counts its frames up to
+    /// `max_frames`.
     ///
     /// # Errors
     /// If it cannot be read, or holds no frames.
@@ -169,8 +170,8 @@ impl Clip {
         self.select((first..self.len()).collect())
     }
 
-    /// The frames of consecutive indices, ascending or descending. A clip that can only be read forwards is read
-    /// again for every 32 frames of a descending walk.
+    /// The frames of consecutive indices, ascending or descending. A clip that can only be read forwards is
+    /// read again for every 32 frames of a descending walk.
     ///
     /// # Errors
     /// If the clip cannot be opened any more.

@@ -1,7 +1,7 @@
 //! Video files, through one `ffmpeg` child per pass over the clip.
 //!
-//! The child decodes the whole clip and writes its frames as PPM pictures into a pipe. Unlike bare RGB, a PPM states the
-//! size of every frame: what `ffprobe` reports is the size before rotation.
+//! The child decodes the whole clip and writes its frames as PPM pictures into a pipe. Unlike bare RGB, a PPM
+//! states the size of every frame: what `ffprobe` reports is the size before rotation.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
@@ -87,8 +87,8 @@ impl Video {
     }
 
     fn spawn(&self) -> Result<Reader, MediaError> {
-        // `file:` keeps a name like "concat:a|b" or "-" from meaning something else, and the protocol list keeps a
-        // playlist from opening the network.
+        // `file:` keeps a name like "concat:a|b" or "-" from meaning something else, and the protocol list
+        // keeps a playlist from opening the network.
         let mut name = OsString::from("file:");
         name.push(&self.path);
         let mut command = Command::new("ffmpeg");
@@ -125,7 +125,8 @@ fn passthrough_option(path: &Path) -> Result<&'static str, MediaError> {
     Ok(if old { "-vsync" } else { "-fps_mode" })
 }
 
-/// Major and minor number out of `ffmpeg version 4.4.2-0ubuntu0.22.04.1 Copyright ...`; development builds have none.
+/// Major and minor number out of `ffmpeg version 4.4.2-0ubuntu0.22.04.1 Copyright ...`; development builds
+/// have none.
 fn version(text: &str) -> Option<(u32, u32)> {
     let word = text.strip_prefix("ffmpeg version ")?.split_whitespace().next()?;
     let mut numbers = word.trim_start_matches('n').split(|c: char| !c.is_ascii_digit());

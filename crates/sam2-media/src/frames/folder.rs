@@ -17,7 +17,8 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Lists the folder and reads every header, so that a stray picture is reported now and not after an hour.
+    /// Lists the folder and reads every header, so that a stray picture is reported now and not after an
+    /// hour.
     ///
     /// # Errors
     /// If the folder cannot be listed, holds no pictures, or its pictures differ in size.

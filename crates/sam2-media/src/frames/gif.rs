@@ -82,8 +82,8 @@ impl Gif {
         self.len
     }
 
-    /// All frames in order. A thread decodes up to [`AHEAD`] frames ahead and ends when the iterator is dropped:
-    /// the decoder's own iterator cannot be sent to another thread.
+    /// All frames in order. A thread decodes up to [`AHEAD`] frames ahead and ends when the iterator is
+    /// dropped: the decoder's own iterator cannot be sent to another thread.
     ///
     /// # Errors
     /// If the file cannot be opened any more. A damaged frame is an error of the iterator.

@@ -1,7 +1,7 @@
 //! Frames of photos, folders, GIFs, Y4M, bare RGB and, through ffmpeg, videos.
 //!
-//! A [`Clip`] knows its size and length and can be read several times; it keeps no frames. A [`Stream`] is stdin or a
-//! pipe, which can be read once.
+//! A [`Clip`] knows its size and length and can be read several times; it keeps no frames. A [`Stream`] is
+//! stdin or a pipe, which can be read once.
 
 pub mod clip;
 pub mod ffmpeg;

@@ -1,5 +1,5 @@
-//! Uncompressed frames, one after the other: Y4M, or bare RGB whose size is given with `--raw`. From a file they can be
-//! read again and again; from stdin or a pipe once.
+//! Uncompressed frames, one after the other: Y4M, or bare RGB whose size is given with `--raw`. From a file
+//! they can be read again and again; from stdin or a pipe once.
 
 use std::collections::VecDeque;
 use std::fs::File;

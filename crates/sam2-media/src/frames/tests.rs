@@ -1,4 +1,4 @@
-//! Damaged copies of clips and pictures are read or refused in one line; none makes a reader panic.
+//! Damaged copies of clips and pictures are read or refused in one line, without a panic.
 
 use std::fs::{self, File};
 use std::path::Path;

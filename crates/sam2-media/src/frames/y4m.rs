@@ -1,5 +1,5 @@
-//! The headers of YUV4MPEG2, the stream of raw frames of `ffmpeg -f yuv4mpegpipe`, mjpegtools and encoders: one line
-//! about the stream, then for every frame a line `FRAME` and the planes.
+//! The headers of YUV4MPEG2, the stream of raw frames of `ffmpeg -f yuv4mpegpipe`, mjpegtools and encoders:
+//! one line about the stream, then for every frame a line `FRAME` and the planes.
 
 use std::io::{BufRead, Read};
 

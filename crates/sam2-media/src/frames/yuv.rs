@@ -1,7 +1,8 @@
-//! Planes of luma and chroma to RGB: ITU-R BT.601, each chroma sample standing for the pixels it covers, as ffmpeg
-//! converts a picture of unknown matrix to rgb24 (up to its rounding, 3 levels where chroma is subsampled).
+//! Planes of luma and chroma to RGB: ITU-R BT.601, each chroma sample standing for the pixels it covers, as
+//! ffmpeg converts a picture of unknown matrix to rgb24 (up to its rounding, 3 levels where chroma is
+//! subsampled).
 
-/// How many pixels a chroma sample covers along x and y; `None`: there is no chroma.
+/// Number of pixels that a chroma sample covers along x and y; `None` if there is no chroma.
 pub type Subsampling = Option<(usize, usize)>;
 
 /// Number of bytes of a picture's planes: luma, then both of chroma, each rounded up.
@@ -10,8 +11,9 @@ pub fn len((width, height): (usize, usize), subsampling: Subsampling) -> usize {
     width * height + 2 * chroma
 }
 
-/// RGB, row by row, of planes that lie one after the other. In limited range black is 16, white 235 and chroma reaches
-/// from 16 to 240; in full range everything is 0 to 255. A picture without chroma is taken as it is, as ffmpeg does.
+/// Converts planes that follow one another to RGB, row by row. In limited range black is 16, white 235 and
+/// chroma reaches from 16 to 240; in full range everything is 0 to 255. A picture without chroma is taken as
+/// it is, as ffmpeg does.
 pub fn to_rgb(planes: &[u8], size: (usize, usize), subsampling: Subsampling, full_range: bool) -> Vec<u8> {
     let (width, height) = size;
     let Some((sx, sy)) = subsampling else {

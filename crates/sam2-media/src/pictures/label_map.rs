@@ -1,4 +1,4 @@
-//! Label maps: PNG files whose pixel values are object numbers, as DAVIS, MOSE, SA-V and YouTube-VOS keep them.
+//! Label maps: PNG files whose pixel values are object numbers, as in DAVIS, MOSE, SA-V and YouTube-VOS.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -20,8 +20,8 @@ pub struct Labels {
     pub palette: Option<Vec<u8>>,
 }
 
-/// Reads a PNG as Pillow hands it to NumPy: the index where there is a palette, else the grey value; pictures of one
-/// bit become 0 and 1, grey of two and four bits is scaled to 0 to 255.
+/// Reads a PNG as Pillow hands it to NumPy: the index where there is a palette, else the grey value; pictures
+/// of one bit become 0 and 1, grey of two and four bits is scaled to 0 to 255.
 ///
 /// # Errors
 /// If the file cannot be read, or its pixels are colours or have more than 8 bits.

@@ -128,7 +128,8 @@ mod tests {
     #[test]
     fn every_kind_of_line_is_read() {
         let text = "\u{feff}{\"frame\":0,\"obj_id\":1,\"points\":[[1,2.5],[3,4]],\"labels\":[1,0]}\n\n\
-                    {\"frame\":0,\"obj_id\":7,\"box\":[1,2,3,4]}\r\n{\"frame\":4,\"obj_id\":2,\"mask\":\"m.png\"}\n\
+                    {\"frame\":0,\"obj_id\":7,\"box\":[1,2,3,4]}\r\n\
+                    {\"frame\":4,\"obj_id\":2,\"mask\":\"m.png\"}\n\
                     {\"frame\":4,\"obj_id\":3,\"points\":[[9,9]]}";
         let prompts = parse_here(text).expect("parse");
         let frames: Vec<usize> = prompts.frames().map(|(frame, _)| frame).collect();
@@ -151,7 +152,8 @@ mod tests {
     #[test]
     fn damaged_lines_are_read_or_refused_in_one_line() {
         let text = "{\"frame\":0,\"obj_id\":1,\"points\":[[1,2.5],[3,4]],\"labels\":[1,0]}\n\
-                    {\"frame\":0,\"obj_id\":7,\"box\":[1,2,3,4]}\n{\"frame\":4,\"obj_id\":2,\"mask\":\"m.png\"}\n";
+                    {\"frame\":0,\"obj_id\":7,\"box\":[1,2,3,4]}\n\
+                    {\"frame\":4,\"obj_id\":2,\"mask\":\"m.png\"}\n";
         for case in 0..2000 {
             let bytes = sam2_tests::mutate::mutated(text.as_bytes(), text.len(), case);
             if let Err(error) = parse_here(&String::from_utf8_lossy(&bytes)) {

@@ -33,8 +33,8 @@ impl Feed {
         Self { incoming: channel().1, held: Vec::new() }
     }
 
-    /// Starts to read `path`. When this returns, all lines of a file have been read; lines that are appended later are
-    /// read within 20 ms. The lines of a pipe are read as they come.
+    /// Starts to read `path`. When this returns, all lines of a file have been read; lines that are appended
+    /// later are read within 20 ms. The lines of a pipe are read as they come.
     ///
     /// # Errors
     /// If the file cannot be opened. Later errors are items of [`Feed::due`].
@@ -74,7 +74,8 @@ impl Feed {
         }
     }
 
-    /// The requests that are due on `frame` and the lines that make no sense, in the order in which they came.
+    /// The requests that are due on `frame` and the lines that make no sense, in the order in which they
+    /// came.
     pub fn due(&mut self, frame: usize) -> Vec<Result<Request, MediaError>> {
         loop {
             match self.incoming.try_recv() {

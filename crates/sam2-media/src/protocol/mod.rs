@@ -2,7 +2,7 @@
 //!
 //! | line | type |
 //! |---|---|
-//! | `{"obj_id":1,"points":[[x,y]]}`, `{"op":"remove","obj_id":1}` … | [`CommandLine`], checked as [`Request`] |
+//! | `{"obj_id":1,"points":[[x,y]]}`, `{"op":"reset"}` … | [`CommandLine`], checked as [`Request`] |
 //! | `{"frame":0,"objects":[…],"ms":12.3}`, `{"error":"…","frame":0}` | [`Answer`] |
 //! | a line of `tracks.jsonl` | [`TrackLine`] |
 

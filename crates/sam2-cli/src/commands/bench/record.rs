@@ -1,4 +1,4 @@
-//! What a run measured: as lines, as JSON, and beside an earlier one.
+//! The times of a run: as text, as JSON, and compared with an earlier run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-/// What was timed under which circumstances; its JSON form is what `--json` prints and `--compare` reads.
+/// Times and their circumstances; `--json` prints this as JSON and `--compare` reads it.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Record {
     /// Such as `SAM 2.1 tiny`.
@@ -19,9 +19,9 @@ pub struct Record {
     /// Instruction set.
     pub isa: String,
     pub threads: usize,
-    /// Runs of which each time is the median.
+    /// Each time is the median of this many runs.
     pub repeat: usize,
-    /// How many are tracked.
+    /// Number of objects that are tracked.
     #[serde(default = "one")]
     pub objects: u32,
     /// From opening the checkpoint to ready, once.
@@ -46,7 +46,7 @@ fn one() -> u32 {
 }
 
 impl Record {
-    /// To whole microseconds.
+    /// Rounds the times to whole microseconds.
     pub fn round(&mut self) {
         let parts = [
             &mut self.encode_ms,
@@ -59,7 +59,7 @@ impl Record {
         times.chain([&mut self.load_ms]).for_each(|ms| *ms = (*ms * 1e3).round() / 1e3);
     }
 
-    /// Reads what `--json` printed.
+    /// Reads the output of `--json`.
     pub fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
         serde_json::from_str(&text).with_context(|| {
@@ -67,7 +67,7 @@ impl Record {
         })
     }
 
-    /// What was run, in one line.
+    /// The circumstances in one line.
     pub fn title(&self) -> String {
         let Self { model, precision, image_size, isa, threads, repeat, objects, .. } = self;
         let title = format!(
@@ -97,7 +97,7 @@ impl Record {
         parts
     }
 
-    /// The same in lines.
+    /// The record as lines of text.
     pub fn lines(&self) -> Vec<String> {
         let line = |(label, ms, remark): (String, f64, &str)| {
             let remark = if remark.is_empty() { String::new() } else { format!("  ({remark})") };
@@ -106,11 +106,12 @@ impl Record {
         [self.title()].into_iter().chain(self.parts().into_iter().map(line)).collect()
     }
 
-    /// This run beside an earlier one, and the parts that take more than `percent` longer now. Loading and the stages of a frame are
-    /// shown and not judged: the first is one measurement, the others are parts of what is judged.
+    /// Lines that compare this run with an earlier one, and the parts that are more than `percent` slower
+    /// now. Loading and the stages of a frame are shown but not judged: the first is one measurement, the
+    /// others are parts of the frame, which is judged.
     ///
     /// # Errors
-    /// If the two did not run the same thing.
+    /// If the circumstances differ.
     pub fn beside(&self, old: &Self, percent: f64) -> Result<(Vec<String>, Vec<String>)> {
         let what = |record: &Self| {
             let Self { model, precision, image_size, threads, objects, .. } = record.clone();
@@ -127,7 +128,7 @@ impl Record {
             let ratio = now / then;
             lines.push(format!("{label:<18}{then:9.1} ms{now:9.1} ms{ratio:8.2}"));
             let judged = label != "load the model" && !label.starts_with(' ');
-            // A time of zero or NaN in a record is no excuse.
+            // Written so that a ratio of NaN counts as slower.
             let as_fast = ratio <= 1.0 + percent / 100.0;
             if judged && !as_fast {
                 slower.push(label);

@@ -1,9 +1,9 @@
-//! F, contour accuracy: the F-measure of boundary pixels that have a counterpart nearby. Perazzi et al., CVPR 2016;
-//! `f_measure` in `davis2017/metrics.py` of <https://github.com/davisvideochallenge/davis2017-evaluation>, which the
-//! SA-V evaluator repeats.
+//! F, contour accuracy: the F-measure of boundary pixels that have a counterpart nearby. Perazzi et al., CVPR
+//! 2016; `f_measure` in `davis2017/metrics.py` of
+//! <https://github.com/davisvideochallenge/davis2017-evaluation>, which the SA-V evaluator repeats.
 //!
-//! A pixel is boundary if its right, lower or lower right neighbour is on the other side. "Nearby" is a disc whose
-//! radius is 0.8 % of the frame's diagonal, rounded up.
+//! A pixel is boundary if its right, lower or lower right neighbour is on the other side. "Nearby" is a disc
+//! whose radius is 0.8 % of the frame's diagonal, rounded up.
 
 /// The radius as a share of the diagonal.
 const BOUND_TH: f64 = 0.008;
@@ -34,8 +34,8 @@ fn radius((width, height): (usize, usize)) -> usize {
     (BOUND_TH * diagonal).ceil() as usize
 }
 
-/// Pixels that differ from their right, lower or lower right neighbour. The last row looks only to the right, the
-/// last column only down, and the last pixel is never boundary.
+/// Pixels that differ from their right, lower or lower right neighbour. The last row compares only to the
+/// right, the last column only down, and the last pixel is never boundary.
 fn boundary_map(mask: &[bool], (width, height): (usize, usize)) -> Vec<bool> {
     let mut map = vec![false; mask.len()];
     for y in 0..height {

@@ -1,5 +1,5 @@
-//! J, region similarity: intersection over union. Perazzi et al., CVPR 2016; `db_eval_iou` in `davis2017/metrics.py` of
-//! <https://github.com/davisvideochallenge/davis2017-evaluation>.
+//! J, region similarity: intersection over union. Perazzi et al., CVPR 2016; `db_eval_iou` in
+//! `davis2017/metrics.py` of <https://github.com/davisvideochallenge/davis2017-evaluation>.
 
 /// Intersection over union of two masks of one size; 1 where both are empty.
 pub fn jaccard(found: &[bool], truth: &[bool]) -> f64 {

@@ -28,7 +28,7 @@ impl Table {
         self.rows.push((labels.iter().map(|&label| label.to_owned()).collect(), numbers.to_vec()));
     }
 
-    /// Prints it in columns, names to the left and numbers to the right.
+    /// Prints it in columns, names left-aligned and numbers right-aligned.
     pub fn print(&self, console: &Console) -> Result<()> {
         let cells = |(labels, numbers): &(Vec<String>, Vec<f64>)| -> Vec<String> {
             let numbers = numbers.iter().map(|number| format!("{number:.*}", self.decimals));
@@ -69,7 +69,7 @@ impl Table {
     }
 }
 
-/// Quoted where CSV needs it.
+/// A cell of CSV, quoted where needed.
 fn field(text: &str) -> String {
     if text.contains([',', '"', '\n']) {
         format!("\"{}\"", text.replace('"', "\"\""))

@@ -18,7 +18,7 @@ use crate::model;
 pub use args::Segment;
 use report::{Report, Timing};
 
-/// What was found for one prompt.
+/// The masks of one prompt.
 struct Answer {
     bbox: Option<BoxPrompt>,
     prediction: Prediction,
@@ -91,7 +91,7 @@ pub fn run(args: &Segment, console: &Console) -> Result<()> {
         };
         let to_stdout = output.is_some_and(files::is_stream);
         for line in report.describe(size, file) {
-            // A picture on stdout stands alone.
+            // stdout holds the picture only.
             if to_stdout { console.note(&line) } else { console.result(&line)? }
         }
     }
@@ -105,12 +105,14 @@ pub fn run(args: &Segment, console: &Console) -> Result<()> {
 fn check(args: &Segment) -> Result<()> {
     if args.points.is_empty() && args.boxes.is_empty() && args.mask_prompt.is_none() {
         bail!(
-            "nothing points at the object: give a click (-p x,y), a box (-b x0,y0,x1,y1) or --mask-prompt FILE.png"
+            "nothing points at the object: give a click (-p x,y), a box (-b x0,y0,x1,y1) or --mask-prompt \
+             FILE.png"
         );
     }
     if args.boxes.len() > 1 && (!args.points.is_empty() || args.mask_prompt.is_some()) {
         bail!(
-            "several boxes are several objects, and a click or a mask would belong to one of them: give one box"
+            "several boxes are several objects, and a click or a mask would belong to one of them: give one \
+             box"
         );
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The numbers about the masks: as JSON and in words.
+//! The scores of the masks, as JSON and as text.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Answer;
 
-/// What `--json` prints.
+/// The output of `--json`.
 #[derive(Serialize)]
 pub struct Report {
     #[serde(flatten)]
@@ -47,7 +47,7 @@ pub struct Timing {
     /// Encoding the photo, or reading its embeddings.
     pub encode: f64,
     pub decode: f64,
-    /// What was done with the file of embeddings, if one was given.
+    /// `saved` or `loaded`, if a file of embeddings was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embeddings: Option<&'static str>,
 }
@@ -58,7 +58,7 @@ impl Timing {
         Self { load: ms(load), encode: ms(encode), decode: ms(decode), embeddings }
     }
 
-    /// In words.
+    /// As text.
     pub fn describe(&self) -> String {
         let embeddings = self.embeddings.map(|what| format!(" (embeddings {what})")).unwrap_or_default();
         let Self { load, encode, decode, .. } = self;
@@ -80,7 +80,7 @@ impl Report {
         Self { found, timing_ms }
     }
 
-    /// A line per mask; `file` tells where the best mask of an object went.
+    /// A line per mask; `file` gives the file of the best mask of an object.
     pub fn describe(
         &self,
         (width, height): (u32, u32),
@@ -143,7 +143,7 @@ fn object(answer: &Answer, with_box: bool) -> Object {
     }
 }
 
-/// How a file is shown.
+/// The path of a file as text.
 pub fn shown(path: &Path) -> String {
     path.display().to_string()
 }

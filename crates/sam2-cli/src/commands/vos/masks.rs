@@ -7,14 +7,14 @@ use anyhow::{Result, bail};
 use sam2_media::files::{self, list};
 use sam2_media::pictures::{label_map, png};
 
-/// Where the masks of a video are.
+/// The folder of masks of one video.
 #[derive(Debug)]
 pub struct Layout {
     /// The folder of the video.
     pub root: PathBuf,
     /// Whether it holds a folder per object.
     pub per_object: bool,
-    /// Those that there were in the beginning.
+    /// The objects' folders, listed on opening.
     folders: BTreeMap<u32, PathBuf>,
 }
 
@@ -27,7 +27,7 @@ pub struct FrameMasks {
 }
 
 impl Layout {
-    /// Where masks will be written.
+    /// A folder to write masks into.
     pub fn new(root: PathBuf, per_object: bool) -> Self {
         Self { root, per_object, folders: BTreeMap::new() }
     }
@@ -40,7 +40,8 @@ impl Layout {
         for name in names.into_iter().filter(|_| per_object) {
             let Ok(id) = name.parse() else {
                 bail!(
-                    "{} is not named by an object's number; --per_obj_png_file expects VIDEO/000, VIDEO/001 ...",
+                    "{} is not named by an object's number; --per_obj_png_file expects VIDEO/000, VIDEO/001 \
+                     ...",
                     root.join(name).display()
                 );
             };

@@ -10,19 +10,19 @@ use sam2_model::{Frame, Mask, Model, VideoPredictor};
 
 use super::masks::Layout;
 
-/// Holes that `--apply_postprocessing` fills. Meta's script does so only with its CUDA extension; on a CPU it warns and
-/// leaves them.
+/// Holes that `--apply_postprocessing` fills. Meta's script does so only with its CUDA extension; on a CPU it
+/// warns and leaves them.
 const FILL_HOLE_AREA: usize = 8;
 
-/// A video and what is to be tracked in it.
+/// A video, its prompts and its output.
 pub struct Video {
     /// The name of its folder.
     pub name: String,
     /// Its frames.
     pub folder: Folder,
-    /// The masks that are given.
+    /// The input masks.
     pub input: Layout,
-    /// The masks that are made.
+    /// The output masks.
     pub output: Layout,
     /// Object -> frames whose masks are prompts, in order.
     pub prompts: BTreeMap<u32, Vec<usize>>,
@@ -47,7 +47,8 @@ impl Video {
         self.folder.len() - self.first()
     }
 
-    /// The first frame that gets masks: with objects that appear later all of them do, be it empty ones.
+    /// The first frame that gets masks: with objects that appear later all of them do, even if they are
+    /// empty.
     fn first(&self) -> usize {
         if self.separate { 0 } else { self.starts().into_keys().next().unwrap_or(0) }
     }
@@ -122,7 +123,7 @@ impl Video {
         Ok(())
     }
 
-    /// Predictors that know all prompts, and the colours of the last input mask.
+    /// Predictors with all their prompts, and the colours of the last input mask.
     fn begin(&self, model: &Arc<Model>, postprocess: bool) -> Result<(Vec<Group>, Vec<u8>)> {
         let (width, height) = self.folder.size();
         let (width, height) = (width as usize, height as usize);
