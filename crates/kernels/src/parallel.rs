@@ -121,7 +121,7 @@ fn lend<T: Copy + Default, R>(
     f: impl FnOnce(&mut [T]) -> R,
 ) -> R {
     const LINE: usize = 64;
-    // Taken out while in use: a nested call, or a task stolen while this one waits, gets another buffer.
+    // Removed from its slot while in use: a nested call, or a task stolen meanwhile, gets another buffer.
     let mut buffer = pool.with_borrow_mut(Vec::pop).unwrap_or_default();
     let needed = len + LINE / size_of::<T>();
     if buffer.len() < needed {

@@ -101,7 +101,7 @@ fn nearest_and_pooling_equal_reference(isa: Isa) {
     });
 }
 
-/// An infinite logit must not turn into NaN next to a pixel that is exactly on a source pixel's row.
+/// An infinite logit must not become NaN next to a pixel that is exactly on a source pixel's row.
 fn copied_axes_keep_infinities(isa: Isa) {
     let src = [f32::INFINITY, 1.0, f32::NEG_INFINITY, 2.0];
     for (name, fast, _) in RESIZES {

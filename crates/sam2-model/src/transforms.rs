@@ -60,7 +60,7 @@ pub(crate) fn points(
 ) -> Result<Vec<ModelPoint>, PromptError> {
     let (w, h) = (width as f32, height as f32);
     let point = |[x, y]: [f32; 2], label: Label| {
-        // A coordinate may lie on the far edge, where boxes end. The negated test refuses NaN.
+        // A coordinate may equal the width or height, as for the end of a box. The negated test refuses NaN.
         let inside = (0.0..=w).contains(&x) && (0.0..=h).contains(&y);
         let anywhere = prompt.allows_outside() || label == Label::NotAPoint;
         if !(inside || anywhere && x.is_finite() && y.is_finite()) {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// A path in the source, with the line it stands on.
+/// A path in the source, with its line.
 #[derive(Clone, Debug)]
 pub struct Reference {
     pub path: Vec<String>,

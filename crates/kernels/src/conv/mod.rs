@@ -1,4 +1,4 @@
-//! Convolutions over channels-last maps. Weights come in the layout of checkpoints and are rearranged once.
+//! Convolutions over channels-last maps. Weights in checkpoint layout are rearranged once.
 
 mod dense;
 mod depthwise;

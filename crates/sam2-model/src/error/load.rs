@@ -26,7 +26,7 @@ pub enum LoadError {
         /// The cause.
         reason: String,
     },
-    /// No model that this program knows has these tensors.
+    /// The tensors are not of a supported model.
     #[error("{origin}: not a SAM 2 checkpoint that this program knows ({reason})")]
     UnknownModel {
         /// File name.

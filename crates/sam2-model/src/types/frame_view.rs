@@ -100,7 +100,7 @@ impl<'a> FrameView<'a> {
         Ok(Self { data, width, height, stride, format })
     }
 
-    /// Rows that begin every `stride` bytes. The last row may end with its last pixel.
+    /// Rows that start every `stride` bytes. The padding of the last row may be missing.
     ///
     /// # Errors
     /// If a row does not fit into the stride, `data` ends before the last pixel, or there is no pixel.
@@ -157,7 +157,7 @@ impl<'a> FrameView<'a> {
         &self.data[y * self.stride..][..self.width * self.format.bytes()]
     }
 
-    /// The part from `(x0, y0)` of `width` × `height` pixels, which lies inside.
+    /// The part from `(x0, y0)` of `width` × `height` pixels, which must be inside.
     pub(crate) fn crop(self, (x0, y0): (usize, usize), (width, height): (usize, usize)) -> Self {
         let data = &self.data[y0 * self.stride + x0 * self.format.bytes()..];
         Self { data, width, height, ..self }

@@ -67,7 +67,7 @@ impl Points {
         Self::new().within([x0, y0, x1, y1])
     }
 
-    /// Points and their labels as Meta's predictors take them: 0, 1, 2, 3 or −1, see [`Label`].
+    /// Points with Meta's labels: 0, 1, 2, 3 or −1, see [`Label`].
     ///
     /// ```
     /// use sam2_model::Points;

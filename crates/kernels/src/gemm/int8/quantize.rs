@@ -13,7 +13,7 @@ pub(super) const VECTOR: usize = 16;
 pub(super) fn range<D: Dot>(d: D, x: &[f32]) -> (f32, f32) {
     let s = d.floats();
     let zero = FloatsOf::<D>::splat(s, 0.0);
-    // Four chains: a chain waits for the latency of each `min` and `max`.
+    // Four independent chains hide the latency of `min` and `max`.
     let (mut low, mut high) = ([zero; 4], [zero; 4]);
     let mut blocks = x.chunks_exact(4 * FloatsOf::<D>::LANES);
     for block in &mut blocks {

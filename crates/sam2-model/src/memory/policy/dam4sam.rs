@@ -20,7 +20,7 @@ use crate::scores::argmax;
 const SLOTS: usize = 3;
 /// Frames between two entries of the same memory (Δ).
 const INTERVAL: u64 = 5;
-/// A look-alike is near if the object's box is less than this share of the box around both (θ_anc).
+/// A distractor is near if the object's box is less than this fraction of the box around both (θ_anc).
 const DISTRACTOR_RATIO: f64 = 0.7;
 /// Predicted IoU above which the selected mask is trusted (θ_IoU).
 const TRUSTED_IOU: f32 = 0.8;
@@ -41,7 +41,7 @@ struct State {
     resolving: VecDeque<usize>,
     /// Areas of the last masks of the object in view, newest last.
     areas: VecDeque<usize>,
-    /// Whether a look-alike was detected on the frame that is about to be stored.
+    /// Whether a distractor was detected on the frame that is about to be stored.
     distractor: bool,
 }
 

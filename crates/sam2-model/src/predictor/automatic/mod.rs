@@ -123,7 +123,7 @@ pub struct MaskRecord {
     pub point_coords: [f32; 2],
     /// Stability score: IoU of the masks at the two shifted thresholds.
     pub stability_score: f32,
-    /// `[x, y, w, h]` of the crop in which it was found.
+    /// `[x, y, w, h]` of its crop.
     pub crop_box: [i64; 4],
 }
 
@@ -207,7 +207,7 @@ impl AutomaticMaskGenerator {
     /// [`Self::generate`] for an image that was encoded before.
     ///
     /// # Errors
-    /// If the parameters ask for crops, which have to be encoded, or another model encoded the image.
+    /// If the options need crops, which must be encoded, or another model encoded the image.
     pub fn generate_encoded(
         &mut self,
         image: &Arc<ImageEmbedding>,

@@ -97,8 +97,8 @@ impl Prediction {
         &self.low_res[k * area..(k + 1) * area]
     }
 
-    /// Logits of mask `k` at the size of the image, row-major, holes and sprinkles cleaned up as the options
-    /// say.
+    /// Logits of mask `k` at the size of the image, row-major, with holes and sprinkles removed according to
+    /// the options.
     ///
     /// # Panics
     /// If there is no mask `k`.
