@@ -25,7 +25,7 @@ impl Blocking {
 
 /// Choices of the kernels that depend on the instruction set but not on the shape of its register tile.
 ///
-/// An instruction set stands for the processors that have it: those with AVX-512 have 1 to 2 MB of L2 per
+/// An instruction set is taken as a proxy for the processor: those with AVX-512 have 1 to 2 MB of L2 per
 /// core, the others 256 to 512 KB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

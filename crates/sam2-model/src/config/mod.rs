@@ -65,7 +65,7 @@ impl Config {
     /// absent means the default of Meta's class.
     ///
     /// # Errors
-    /// If a key has a value of the wrong kind or one that this program does not support, or is not known.
+    /// If a key is unknown, or its value has the wrong type or is unsupported.
     pub fn from_json(text: &str, origin: &str) -> Result<Self, LoadError> {
         let root: Value = serde_json::from_str(text).map_err(|e| LoadError::Config {
             origin: origin.to_owned(),

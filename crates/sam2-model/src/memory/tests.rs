@@ -67,7 +67,7 @@ fn tokens_come_in_the_order_of_the_reference() {
     }
 }
 
-/// Values of the spatial memories, by the frame that they stand for.
+/// Values of the spatial memories, by frame.
 fn spatial_frames(model: &Model, tokens: &MemoryTokens) -> Vec<usize> {
     let size = model.recall.layout().spatial_len();
     let spatial = tokens.spans.iter().filter(|span| span.place != Place::Unplaced).count();

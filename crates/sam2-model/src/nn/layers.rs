@@ -21,7 +21,7 @@ enum Weight {
 }
 
 impl Linear {
-    /// From `weight`, `[out, in]`, and `bias`, `[out]`, stored as the loader's table says.
+    /// From `weight`, `[out, in]`, and `bias`, `[out]`, in the storage of the loader's table.
     pub fn load(loader: &Loader, out: usize, input: usize) -> Result<Self, LoadError> {
         let (weight, bias) = loader.linear(out, input)?;
         Ok(Self::pack(loader, &weight, bias, input))
