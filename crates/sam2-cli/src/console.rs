@@ -1,4 +1,4 @@
-//! The two streams: results on stdout, everything else on stderr. Neither can make the program panic.
+//! The two streams: results on stdout, everything else on stderr. Write errors never panic.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ pub struct Console {
 }
 
 impl Console {
-    /// `quiet` silences remarks, `verbose` adds some.
+    /// `quiet` suppresses notes, `verbose` adds some.
     pub fn new(quiet: bool, verbose: bool) -> Self {
         Self { quiet, verbose, stdout_closed: AtomicBool::new(false) }
     }
@@ -38,7 +38,7 @@ impl Console {
         }
     }
 
-    /// Sends a whole file to stdout.
+    /// Writes a whole file to stdout.
     ///
     /// # Errors
     /// As [`Self::result`].
@@ -55,14 +55,14 @@ impl Console {
         self.stdout_closed.load(Ordering::Relaxed)
     }
 
-    /// A remark on stderr, unless `--quiet`.
+    /// A note on stderr, unless `--quiet`.
     pub fn note(&self, line: &str) {
         if !self.quiet {
             stderr_line(line);
         }
     }
 
-    /// A remark on stderr with `--verbose`.
+    /// A note on stderr with `--verbose`.
     pub fn detail(&self, line: &str) {
         if self.verbose {
             stderr_line(line);
@@ -80,7 +80,7 @@ pub fn stderr_line(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// An error and its causes in one line. A cause that the text before it repeats already is left out.
+/// An error and its causes in one line. Causes that are already in the text are omitted.
 pub fn describe(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(|cause| one_line(&cause.to_string())) {

@@ -4,8 +4,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::console::Console;
 
-/// A bar on stderr, hidden with `--quiet` or if stderr is no terminal. Without a length it counts only; the
-/// length may be set later.
+/// A bar on stderr, hidden with `--quiet` or if stderr is not a terminal. Without a length it only counts;
+/// the length may be set later.
 pub fn bar(console: &Console, len: Option<usize>, template: &str) -> ProgressBar {
     let target =
         if console.shows_progress() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };

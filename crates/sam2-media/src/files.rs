@@ -1,4 +1,4 @@
-//! Files that are complete or absent: each is written under a temporary name in its folder and renamed.
+//! Atomic writes: each file is written under a temporary name in its folder and renamed.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -9,14 +9,14 @@ use tensor::{TensorRef, npy};
 
 use crate::error::MediaError;
 
-/// A file of lines that appears under its name only when [`LinesFile::commit`] is called.
+/// A file of lines that gets its name when [`LinesFile::commit`] is called.
 #[derive(Debug)]
 pub struct LinesFile {
     file: atomic::AtomicFile,
 }
 
 impl LinesFile {
-    /// Begins the file.
+    /// Creates the temporary file.
     ///
     /// # Errors
     /// If its folder is absent or cannot be written.
@@ -27,16 +27,16 @@ impl LinesFile {
     /// Adds a line.
     ///
     /// # Errors
-    /// If the disk is full, for instance.
+    /// For instance if the disk is full.
     pub fn line(&mut self, line: &str) -> Result<(), MediaError> {
         let written = writeln!(self.file, "{line}");
         written.map_err(cannot_write(self.file.path()))
     }
 
-    /// Ends the file and gives it its name.
+    /// Completes the file and renames it.
     ///
     /// # Errors
-    /// If the rest of it cannot be written, or its name is that of a folder.
+    /// If the rest cannot be written, or the name is that of a folder.
     pub fn commit(self) -> Result<(), MediaError> {
         let path = self.file.path().to_owned();
         self.file.commit().map_err(cannot_write(&path))
@@ -46,7 +46,7 @@ impl LinesFile {
 /// Writes a whole file.
 ///
 /// # Errors
-/// If the file cannot be written, or `fill` fails; a file that was there before then stays as it was.
+/// If the file cannot be written, or `fill` fails; an existing file is then unchanged.
 pub fn write(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
@@ -62,7 +62,7 @@ pub fn write_npy(path: &Path, array: &TensorRef<'_, f32>) -> Result<(), MediaErr
     write(path, |file| npy::write_to(file, array).map_err(io::Error::other))
 }
 
-/// Creates a folder unless it is there, and proves that files can be written into it.
+/// Creates a folder if it is missing, and checks that files can be written into it.
 ///
 /// # Errors
 /// If they cannot.
@@ -71,7 +71,7 @@ pub fn prepare_folder(folder: &Path) -> Result<(), MediaError> {
     created.map_err(|source| MediaError::WriteFolder { folder: folder.to_owned(), source })
 }
 
-/// Proves that a file can be written, before the work whose result it will hold.
+/// Checks that a file can be written, before its content is computed.
 ///
 /// # Errors
 /// If it cannot, is a folder, or has another extension.

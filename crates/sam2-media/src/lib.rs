@@ -1,6 +1,5 @@
-//! Files and pictures around the predictors of [`sam2_model`]: frames in, masks and tracks out, prompts of
-//! all kinds. Photos, folders, GIFs, Y4M and, through an ffmpeg that is installed, videos are read; nothing
-//! is printed.
+//! Files and images for the predictors of [`sam2_model`]: readers of frames and prompts, writers of masks and
+//! tracks. Reads photos, folders, GIFs, Y4M and, through an installed ffmpeg, videos. Prints nothing.
 //!
 //! ```
 //! use sam2_media::frames::photo;
@@ -29,5 +28,5 @@ pub mod prompts;
 pub mod protocol;
 
 pub use error::MediaError;
-/// The crate whose [`image::RgbImage`] pictures are drawn on.
+/// Re-export: images are drawn on [`image::RgbImage`].
 pub use image;

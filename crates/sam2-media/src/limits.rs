@@ -1,4 +1,4 @@
-//! Limits on what is read, so that a damaged or hostile file cannot fill the memory.
+//! Limits on inputs, so that a damaged or hostile file cannot exhaust the memory.
 
 use crate::error::PictureError;
 
@@ -9,7 +9,7 @@ pub const MAX_PIXELS: u64 = 128 * 1024 * 1024;
 /// Extensions of the pictures in a folder of frames, in lower case.
 pub const EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "bmp", "webp", "tif", "tiff", "gif"];
 
-/// Refuses pictures without pixels and pictures that would need too much memory.
+/// Refuses empty images and images above the memory limit.
 ///
 /// # Errors
 /// [`PictureError::Empty`] or [`PictureError::TooLarge`].

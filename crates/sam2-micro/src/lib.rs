@@ -1,4 +1,4 @@
-//! A small SAM 2.1 as bytes in the program, so that tests, examples and first trials need no download.
+//! A small SAM 2.1 embedded as bytes, so that tests, examples and first trials need no download.
 //!
 //! 4.16 M parameters in half precision, 256×256 pixels, trained on synthetic shapes; it is not meant for
 //! photos. Beside it is the clip of `sam2 demo`, with its prompt and ground truth.
@@ -24,10 +24,10 @@ pub const NAME: &str = "embedded sam2.1_micro";
 /// The checkpoint, a safetensors file of 8.4 MB.
 pub const CHECKPOINT: &[u8] = include_bytes!("../assets/sam2.1_micro.safetensors");
 
-/// Its configuration as one of Meta's YAML files. Loading does not need it: the tensors identify the model.
+/// Its configuration in the form of Meta's YAML files. Loading does not need it.
 pub const CONFIG: &str = include_str!("../assets/sam2.1_micro.yaml");
 
-/// An animated GIF in which a look-alike passes in front of the object.
+/// An animated GIF in which an identical distractor passes in front of the object.
 pub const DEMO_CLIP: &[u8] = include_bytes!("../assets/demo.gif");
 
 /// Ground truth of [`DEMO_CLIP`]: an animated GIF of the same size and length, white where the object is.

@@ -38,7 +38,7 @@ impl Span {
     }
 }
 
-/// Gives all prompts to a predictor, then streams the clip and hands every result to `sink`, each frame once.
+/// Adds all prompts to a predictor, then tracks the clip and passes every result to `sink`, each frame once.
 pub fn follow(
     model: Arc<Model>,
     clip: &Clip,
@@ -75,7 +75,7 @@ pub fn follow(
         for item in clip.walk(&frames)? {
             let (index, frame) = item?;
             let result = predictor.track_frame(index, &frame)?;
-            // The second pass begins where the first one did.
+            // The second pass starts at the first one's start.
             if i == 0 || index != first {
                 sink(&frame, &result)?;
                 bar.inc(1);

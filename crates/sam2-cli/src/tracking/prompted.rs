@@ -1,4 +1,4 @@
-//! Prompts of a clip, given to a predictor.
+//! Adds the prompts of a clip to a predictor.
 
 use anyhow::{Context, Result};
 use sam2_media::prompts::{Prompt, Prompts, mask_file, to_points};

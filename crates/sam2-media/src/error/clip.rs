@@ -80,7 +80,7 @@ pub enum ClipError {
         /// Width and height of a frame.
         size: (u32, u32),
     },
-    /// A file that begins like Y4M, but is not.
+    /// A file that starts like Y4M, but is malformed.
     #[error("cannot read {name} as Y4M: {source}")]
     Y4m {
         /// The file.
@@ -144,7 +144,7 @@ pub enum Y4mError {
     /// Frames without pixels, or too many.
     #[error(transparent)]
     Size(PictureError),
-    /// Something else where a frame should begin.
+    /// Other bytes where a frame should start.
     #[error("it is damaged: FRAME is expected")]
     NoFrameHeader,
     /// A header line without an end.

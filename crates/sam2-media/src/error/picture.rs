@@ -15,7 +15,7 @@ pub enum PictureError {
     /// The path is a folder.
     #[error("it is a folder")]
     Folder,
-    /// The first bytes are those of no known format.
+    /// The format is unknown.
     #[error("it is not a picture that can be read (PNG, JPEG, GIF, BMP, WebP or TIFF)")]
     Format,
     /// The decoder refuses it.
@@ -29,7 +29,7 @@ pub enum PictureError {
         /// Pixels.
         height: u32,
     },
-    /// It would need too much memory.
+    /// It exceeds the memory limit.
     #[error(
         "it has {width}x{height} pixels, and at most {MAX_SIDE} a side and {} megapixels in all are read; \
          scale it down first",

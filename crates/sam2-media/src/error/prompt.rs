@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// A prompt makes no sense by itself, or does not fit its picture or clip.
+/// A prompt is invalid, or does not match its image or clip.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPrompt {

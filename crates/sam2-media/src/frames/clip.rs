@@ -1,4 +1,4 @@
-//! Clips that can be read several times, and everything that can be tracked.
+//! Clips that can be read several times, and the inputs of tracking.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -14,7 +14,7 @@ use super::photo;
 use super::raw::{ByteFile, RawSize, Stream};
 use crate::error::{ClipError, MediaError};
 
-/// Number of frames that are held at once when a clip is walked backwards.
+/// Number of frames held while a clip is read backwards.
 const STRETCH: usize = 32;
 
 /// A source of frames.
@@ -26,7 +26,7 @@ pub enum Input {
 }
 
 impl Input {
-    /// Opens stdin (`-`), a pipe, or a file or folder as [`Clip::open`] does. With `raw`, it holds bare RGB
+    /// Opens stdin (`-`), a pipe, or a file or folder as in [`Clip::open`]. With `raw`, it contains raw RGB
     /// frames of that size.
     ///
     /// # Errors
@@ -50,7 +50,7 @@ impl Input {
         }
     }
 
-    /// Remarks about the input, see [`Clip::notes`].
+    /// Notes about the input, see [`Clip::notes`].
     pub fn notes(&self) -> impl Iterator<Item = &str> {
         let clip = match self {
             Self::Clip(clip) => Some(clip),
@@ -68,7 +68,7 @@ impl Input {
     }
 }
 
-/// Whether the bytes of the path are gone once they have been read.
+/// Whether the path can be read only once.
 #[cfg(unix)]
 fn is_pipe(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt;
@@ -153,7 +153,7 @@ impl Clip {
         }
     }
 
-    /// Remarks about the clip, one line each, such as messages of ffmpeg about a file that it could read.
+    /// Notes about the clip, one line each, for instance ffmpeg's warnings about a readable file.
     pub fn notes(&self) -> impl Iterator<Item = &str> {
         let note = match &self.source {
             Source::Video(video) => video.note(),
@@ -165,16 +165,16 @@ impl Clip {
     /// The frames from `first` on, in order.
     ///
     /// # Errors
-    /// If the clip cannot be opened any more.
+    /// If the clip can no longer be opened.
     pub fn frames_from(&self, first: usize) -> Result<FrameIter, MediaError> {
         self.select((first..self.len()).collect())
     }
 
-    /// The frames of consecutive indices, ascending or descending. A clip that can only be read forwards is
-    /// read again for every 32 frames of a descending walk.
+    /// The frames of consecutive indices, ascending or descending. For a descending range, a clip that can
+    /// only be read forwards is read again every 32 frames.
     ///
     /// # Errors
-    /// If the clip cannot be opened any more.
+    /// If the clip can no longer be opened.
     pub fn walk<'a>(&'a self, indices: &'a [usize]) -> Result<Walk<'a>, MediaError> {
         if indices.is_sorted() {
             return self.select(indices.iter().copied().collect()).map(|frames| frames as _);
@@ -192,7 +192,7 @@ impl Clip {
     /// The frames of these indices, in ascending order; reading stops after the last of them.
     ///
     /// # Errors
-    /// If the clip cannot be opened any more.
+    /// If the clip can no longer be opened.
     pub fn select(&self, wanted: BTreeSet<usize>) -> Result<FrameIter, MediaError> {
         let expected = self.size();
         let frames: FrameIter = match &self.source {

@@ -1,7 +1,7 @@
-//! Video files, through one `ffmpeg` child per pass over the clip.
+//! Video files, decoded by one `ffmpeg` child process per pass over the clip.
 //!
-//! The child decodes the whole clip and writes its frames as PPM pictures into a pipe. Unlike bare RGB, a PPM
-//! states the size of every frame: what `ffprobe` reports is the size before rotation.
+//! The child decodes the whole clip and writes its frames as PPM images into a pipe. Unlike raw RGB, PPM has
+//! the size of every frame; `ffprobe` reports the size before rotation.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
@@ -15,14 +15,14 @@ use super::iter::{FrameIter, frame, size_of};
 use crate::error::{FfmpegError, MediaError, PpmError, in_brackets, one_line};
 use crate::limits::check_size;
 
-/// Bytes of the child's stderr that are kept; the rest is read and dropped so that the child never blocks.
+/// Bytes kept of the child's stderr; the rest is read and dropped, so that the child never blocks.
 const KEPT_STDERR: usize = 4096;
 
 /// A video file.
 #[derive(Debug)]
 pub struct Video {
     path: PathBuf,
-    /// The option that makes every coded frame come out exactly once, as this ffmpeg spells it.
+    /// Option of this ffmpeg version that outputs every coded frame exactly once.
     passthrough: &'static str,
     size: (u32, u32),
     len: usize,
@@ -30,7 +30,7 @@ pub struct Video {
 }
 
 impl Video {
-    /// Counts the frames by decoding the clip once: containers do not reliably say how many there are.
+    /// Counts the frames by decoding the clip once: the count in containers is unreliable.
     ///
     /// # Errors
     /// If ffmpeg is missing or cannot read the file, or it holds no video.
@@ -67,7 +67,7 @@ impl Video {
         self.len
     }
 
-    /// Messages of ffmpeg about a file that it could read, in one line.
+    /// ffmpeg's warnings about a readable file, in one line.
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }
@@ -87,8 +87,8 @@ impl Video {
     }
 
     fn spawn(&self) -> Result<Reader, MediaError> {
-        // `file:` keeps a name like "concat:a|b" or "-" from meaning something else, and the protocol list
-        // keeps a playlist from opening the network.
+        // `file:` prevents names like "concat:a|b" or "-" from being interpreted, and the protocol list
+        // prevents playlists from opening network addresses.
         let mut name = OsString::from("file:");
         name.push(&self.path);
         let mut command = Command::new("ffmpeg");

@@ -9,7 +9,7 @@ use crate::error::{ClipError, MediaError};
 use crate::files::list;
 use crate::limits::EXTENSIONS;
 
-/// The pictures of a folder in natural order, all of one size.
+/// The images of a folder in natural order, all of one size.
 #[derive(Debug)]
 pub struct Folder {
     files: Vec<PathBuf>,
@@ -17,8 +17,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Lists the folder and reads every header, so that a stray picture is reported now and not after an
-    /// hour.
+    /// Lists the folder and reads every header, so that a mismatched image is reported before tracking.
     ///
     /// # Errors
     /// If the folder cannot be listed, holds no pictures, or its pictures differ in size.

@@ -1,4 +1,4 @@
-//! An animated GIF as a clip: frames as a viewer shows them, composited on the full canvas.
+//! An animated GIF as a clip: frames composited on the full canvas.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Seek};
@@ -13,7 +13,7 @@ use super::iter::{FrameIter, frame};
 use crate::error::{ClipError, MediaError, PictureError};
 use crate::limits::check_size;
 
-/// Number of decoded frames that wait for the reader of [`Gif::frames`].
+/// Number of decoded frames buffered for the reader of [`Gif::frames`].
 const AHEAD: usize = 2;
 
 /// The bytes of a GIF.
@@ -23,7 +23,7 @@ enum Origin {
     Embedded(&'static [u8]),
 }
 
-/// A GIF; it is decoded anew for every pass, so no frame is kept.
+/// A GIF; every pass decodes it again, so no frame is kept.
 #[derive(Debug)]
 pub struct Gif {
     origin: Origin,
@@ -151,12 +151,12 @@ fn decoder(origin: &Origin) -> Result<GifDecoder<Box<dyn ReadSeek>>, MediaError>
     open().map_err(|source| origin.unreadable(source))
 }
 
-/// Writes an animated GIF that repeats for ever, `milliseconds` a frame.
+/// Writes an animated GIF that repeats endlessly, `milliseconds` per frame.
 ///
 /// # Errors
 /// If it cannot be written.
 pub fn write(writer: impl io::Write, frames: &[RgbImage], milliseconds: u32) -> io::Result<()> {
-    // Speed 10 of 30: the palette search takes the time, and differences below it are not visible here.
+    // Speed 10 of 30: the palette search dominates the time, and slower settings make no visible difference.
     let mut encoder = GifEncoder::new_with_speed(writer, 10);
     let other = |e: image::ImageError| match e {
         image::ImageError::IoError(e) => e,

@@ -34,6 +34,6 @@ pub(crate) fn size_of(frame: &Frame) -> (u32, u32) {
 
 /// A frame of `width · height · 3` bytes.
 pub(super) fn frame((width, height): (u32, u32), rgb: Vec<u8>) -> Result<Frame, PictureError> {
-    // The only other error, a wrong number of bytes, has been excluded by the readers.
+    // The readers exclude the only other error, a wrong number of bytes.
     Frame::new(width as usize, height as usize, rgb).map_err(|_| PictureError::Empty { width, height })
 }

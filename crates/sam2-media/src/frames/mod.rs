@@ -1,6 +1,6 @@
 //! Frames of photos, folders, GIFs, Y4M, bare RGB and, through ffmpeg, videos.
 //!
-//! A [`Clip`] knows its size and length and can be read several times; it keeps no frames. A [`Stream`] is
+//! A [`Clip`] has a size and a length and can be read several times; it keeps no frames. A [`Stream`] is
 //! stdin or a pipe, which can be read once.
 
 pub mod clip;

@@ -1,4 +1,4 @@
-//! Still pictures: any format, upright, 8-bit RGB, and never more memory than a stated limit.
+//! Still images: any format, upright, 8-bit RGB, with bounded memory.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
@@ -14,10 +14,10 @@ use crate::limits::check_size;
 
 /// Memory that a decoder may allocate, in bytes: 128 megapixels of 16-bit RGBA, twice.
 const MAX_DECODER_BYTES: u64 = 2 << 30;
-/// Bytes that are read from stdin.
+/// Maximum number of bytes read from stdin.
 const MAX_STDIN: u64 = 1 << 30;
 
-/// Reads a photo, `-` from stdin: turned upright as its EXIF data say, without transparency, as 8-bit RGB.
+/// Reads a photo, `-` from stdin: rotated upright by its EXIF data, without transparency, as 8-bit RGB.
 ///
 /// # Errors
 /// If the file cannot be read, is no picture, or is too large.
@@ -33,7 +33,7 @@ pub fn read(path: &Path) -> Result<Frame, MediaError> {
     inner().map_err(cannot_read(path))
 }
 
-/// Width and height that [`read`] will give, from the header alone.
+/// Width and height of [`read`], from the header alone.
 ///
 /// # Errors
 /// As [`read`].
@@ -53,7 +53,7 @@ pub fn dimensions(path: &Path) -> Result<(u32, u32), MediaError> {
     inner().map_err(cannot_read(path))
 }
 
-/// Whether the file begins like a still picture of a known format.
+/// Whether the file starts like a still image of a known format.
 pub fn looks_like_a_picture(path: &Path) -> bool {
     let mut head = Vec::new();
     File::open(path).and_then(|file| file.take(64).read_to_end(&mut head)).is_ok()
@@ -129,7 +129,7 @@ mod tests {
     fn exif_orientation_is_applied() {
         let dir = tempfile::tempdir().expect("temporary folder");
         let path = dir.path().join("photo.jpg");
-        // Dark left, bright right; orientation 6 means: turn 90 degrees clockwise to see it upright.
+        // Dark left, bright right; orientation 6: rotate 90 degrees clockwise to display.
         let plain = GrayImage::from_fn(64, 32, |x, _| Luma([if x < 32 { 0 } else { 255 }]));
         let mut jpeg = Vec::new();
         image::codecs::jpeg::JpegEncoder::new(&mut jpeg).encode_image(&plain).expect("encode");

@@ -1,5 +1,5 @@
-//! Uncompressed frames, one after the other: Y4M, or bare RGB whose size is given with `--raw`. From a file
-//! they can be read again and again; from stdin or a pipe once.
+//! Uncompressed frames: Y4M, or raw RGB of a given size. Files can be read several times; stdin and pipes
+//! once.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -14,7 +14,7 @@ use super::{y4m, yuv};
 use crate::error::{ClipError, MediaError, Y4mError};
 use crate::limits::check_size;
 
-/// Width and height of bare RGB frames: `640x480`.
+/// Width and height of raw RGB frames: `640x480`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RawSize(pub u32, pub u32);
 
@@ -55,7 +55,7 @@ impl Layout {
     }
 }
 
-/// Frames that are read from bytes.
+/// Reader of frames from bytes.
 struct Frames<R> {
     reader: R,
     layout: Layout,
@@ -72,7 +72,7 @@ impl<R: BufRead> Frames<R> {
         Ok(Self { reader, layout, name: name.to_owned(), index: 0 })
     }
 
-    /// Reads up to the bytes of the next frame; `false` if there is none.
+    /// Reads up to the next frame's bytes; `false` at the end.
     fn advance(&mut self) -> Result<bool, ClipError> {
         let more = match self.layout {
             Layout::Y4m(_) => y4m::frame_follows(&mut self.reader),
@@ -102,7 +102,7 @@ impl<R: BufRead> Frames<R> {
         frame((width, height), rgb).map(Some).map_err(damaged)
     }
 
-    /// The error of bytes that end within the frame that was last begun.
+    /// The error of a truncated last frame.
     fn cut_short(&self) -> ClipError {
         ClipError::CutShort { name: self.name.clone(), index: self.index - 1, size: self.layout.size() }
     }
@@ -183,20 +183,20 @@ fn open(path: &Path) -> Result<File, MediaError> {
     File::open(path).map_err(|source| MediaError::Open { path: path.to_owned(), source })
 }
 
-/// Frames that can be read once. Some can be buffered, to find out whether the clip is a short one.
+/// Frames that can be read once. Some can be buffered, to detect short clips.
 pub struct Stream {
     frames: Frames<Box<dyn BufRead + Send>>,
     ahead: VecDeque<Frame>,
-    /// Number of frames that may still be taken from `frames`; 0 once it has ended.
+    /// Number of frames that may still be read from `frames`; 0 at its end.
     more: usize,
     next: usize,
 }
 
 impl Stream {
-    /// Begins stdin (`-`) or a pipe.
+    /// Opens stdin (`-`) or a pipe.
     ///
     /// # Errors
-    /// If it cannot be opened, or does not begin like Y4M and `raw` is absent.
+    /// If it cannot be opened, or is not Y4M and `raw` is absent.
     pub fn open(path: &Path, raw: Option<RawSize>, max_frames: Option<usize>) -> Result<Self, MediaError> {
         let (reader, name): (Box<dyn BufRead + Send>, _) = if path == Path::new("-") {
             (Box::new(BufReader::with_capacity(1 << 20, std::io::stdin())), "stdin".to_owned())
@@ -239,12 +239,12 @@ impl Stream {
         self.frames.layout.size()
     }
 
-    /// Its name in messages: the path, or `stdin`.
+    /// Name in messages: the path, or `stdin`.
     pub fn name(&self) -> &str {
         &self.frames.name
     }
 
-    /// The number of frames if the stream is known to have ended, buffered frames included.
+    /// The number of frames, buffered ones included, if the stream has ended.
     pub fn num_frames(&self) -> Option<usize> {
         (self.more == 0).then_some(self.next + self.ahead.len())
     }
@@ -326,7 +326,7 @@ mod tests {
         assert!(open(b"YUV4MPEG2 W2 H2\nFRAME\n1234567", None).is_err());
     }
 
-    /// ffmpeg rounds chroma coarsely where it is subsampled, so it is the reference to 3 levels only.
+    /// ffmpeg rounds subsampled chroma coarsely, so it is a reference only to within 3 levels.
     #[test]
     fn colours_are_those_of_ffmpeg() {
         let dir = tempfile::tempdir().expect("temporary folder");

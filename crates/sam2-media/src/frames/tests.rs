@@ -17,7 +17,7 @@ fn attack(file: &[u8], extension: &str, read: impl Fn(&Path) -> Result<(), Media
     fs::write(&path, file).expect("write");
     read(&path).expect("the whole one is read");
     for case in 0..CASES {
-        // Half of the copies are damaged near the beginning, where sizes are.
+        // Half of the copies are damaged near the beginning, which contains the sizes.
         let reach = if case % 2 == 0 { 40 } else { file.len() };
         fs::write(&path, mutated(file, reach, case)).expect("write");
         if let Err(error) = read(&path) {

@@ -27,7 +27,7 @@ impl Header {
     /// Reads the first line.
     ///
     /// # Errors
-    /// If it is damaged, or of frames that are interlaced, have more than 8 bits or an unknown chroma format.
+    /// If it is damaged, or the frames are interlaced, have more than 8 bits or an unknown chroma format.
     pub fn read(reader: &mut impl BufRead) -> Result<Self, Y4mError> {
         let line = line(reader)?.ok_or(Y4mError::Empty)?;
         let mut words = line.split(' ').filter(|word| !word.is_empty());
@@ -73,7 +73,7 @@ fn chroma(name: &str) -> Result<Subsampling, Y4mError> {
 /// Reads the line before a frame; `false` at the end of the stream.
 ///
 /// # Errors
-/// If the line is another one.
+/// If it is another line.
 pub fn frame_follows(reader: &mut impl BufRead) -> Result<bool, Y4mError> {
     match line(reader)? {
         None => Ok(false),

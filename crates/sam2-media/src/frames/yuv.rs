@@ -1,11 +1,10 @@
-//! Planes of luma and chroma to RGB: ITU-R BT.601, each chroma sample standing for the pixels it covers, as
-//! ffmpeg converts a picture of unknown matrix to rgb24 (up to its rounding, 3 levels where chroma is
-//! subsampled).
+//! Conversion of luma and chroma planes to RGB: ITU-R BT.601 with nearest-neighbour chroma, as ffmpeg
+//! converts images of unknown matrix to rgb24 (up to its rounding: 3 levels with subsampled chroma).
 
 /// Number of pixels that a chroma sample covers along x and y; `None` if there is no chroma.
 pub type Subsampling = Option<(usize, usize)>;
 
-/// Number of bytes of a picture's planes: luma, then both of chroma, each rounded up.
+/// Number of bytes of an image's planes: luma, then both chroma planes, each rounded up.
 pub fn len((width, height): (usize, usize), subsampling: Subsampling) -> usize {
     let chroma = subsampling.map_or(0, |(sx, sy)| width.div_ceil(sx) * height.div_ceil(sy));
     width * height + 2 * chroma

@@ -20,8 +20,8 @@ pub struct Labels {
     pub palette: Option<Vec<u8>>,
 }
 
-/// Reads a PNG as Pillow hands it to NumPy: the index where there is a palette, else the grey value; pictures
-/// of one bit become 0 and 1, grey of two and four bits is scaled to 0 to 255.
+/// Reads a PNG as Pillow converts it to NumPy: the palette index, else the grey value; 1-bit images become 0
+/// and 1, 2- and 4-bit grey is scaled to 0 to 255.
 ///
 /// # Errors
 /// If the file cannot be read, or its pixels are colours or have more than 8 bits.

@@ -6,19 +6,19 @@ use std::path::Path;
 use super::prompt::{BoxPrompt, Click, Prompt};
 use crate::error::{InvalidPrompt, MediaError};
 
-/// Every prompt of a clip, by frame and then by object.
+/// All prompts of a clip, by frame and then by object.
 #[derive(Clone, Debug, Default)]
 pub struct Prompts {
     frames: BTreeMap<usize, BTreeMap<u32, (Prompt, String)>>,
 }
 
 impl Prompts {
-    /// Adds a prompt. Clicks and boxes for one object on one frame belong together; a mask stands alone.
+    /// Adds a prompt. Clicks and boxes for one object on one frame are merged; a mask cannot be combined.
     ///
-    /// `origin` is its file and line, or the options that gave it, for messages.
+    /// `origin` is its file and line, or its options, for messages.
     ///
     /// # Errors
-    /// If the object has a prompt on this frame that cannot be combined with this one.
+    /// If the object already has a prompt on this frame that cannot be combined.
     pub fn add(&mut self, frame: usize, obj_id: u32, prompt: Prompt, origin: &str) -> Result<(), MediaError> {
         let refused = |source| Err(MediaError::PromptAt { origin: origin.to_owned(), source });
         let objects = self.frames.entry(frame).or_default();
@@ -54,7 +54,7 @@ impl Prompts {
         self.frames.get(&frame).into_iter().flatten().map(|(&id, (prompt, _))| (id, prompt))
     }
 
-    /// Checks that the clip has every frame that is prompted.
+    /// Checks that the clip has every prompted frame.
     ///
     /// # Errors
     /// [`InvalidPrompt::NoFrame`], with the origin of the prompt.
@@ -72,7 +72,7 @@ impl Prompts {
     /// Checks every prompt but masks against the clip.
     ///
     /// # Errors
-    /// If a prompt is on a frame that the clip does not have, or outside its pictures.
+    /// If a prompt is on a frame beyond the clip, or outside the image.
     pub fn check(&self, clip: &Path, num_frames: usize, size: (u32, u32)) -> Result<(), MediaError> {
         self.check_frames(clip, num_frames)?;
         for objects in self.frames.values() {
@@ -87,10 +87,10 @@ impl Prompts {
     }
 }
 
-/// Checks clicks and a box against the picture of this width and height, whose path is for messages.
+/// Checks clicks and a box against the width and height of an image; `path` is for messages.
 ///
 /// # Errors
-/// If something is outside, a label is neither 1 nor 0, the box is empty, or there is nothing.
+/// If a coordinate is outside, a label is neither 1 nor 0, the box is empty, or the prompt is empty.
 pub fn check_points(
     clicks: &[Click],
     bbox: Option<BoxPrompt>,
@@ -99,7 +99,7 @@ pub fn check_points(
 ) -> Result<(), InvalidPrompt> {
     let (width, height) = (size.0 as f32, size.1 as f32);
     for &Click { x, y, label } in clicks {
-        // Written so that NaN fails too.
+        // NaN must fail.
         if !(x >= 0.0 && x < width && y >= 0.0 && y < height) {
             return Err(InvalidPrompt::ClickOutside { x, y, picture: picture.to_owned(), size });
         }

@@ -10,7 +10,7 @@ use super::collection::Prompts;
 use super::prompt::{BoxPrompt, Click, Prompt};
 use crate::error::{InvalidPrompt, MediaError};
 
-/// Bytes of the largest prompts file that is read, so that a wrong path cannot fill the memory.
+/// Maximum size of a prompts file in bytes, so that a wrong path cannot exhaust the memory.
 const MAX_BYTES: u64 = 64 << 20;
 
 #[derive(Deserialize)]
@@ -28,7 +28,7 @@ struct Line {
 /// Reads a prompts file, or stdin if the path is `-`. Paths of masks are relative to the file.
 ///
 /// # Errors
-/// If it cannot be read, a line makes no sense, or it holds no prompts.
+/// If it cannot be read, a line is invalid, or it has no prompts.
 pub fn read(path: &Path) -> Result<Prompts, MediaError> {
     let stdin = path == Path::new("-");
     let load = || {
@@ -53,10 +53,10 @@ pub fn read(path: &Path) -> Result<Prompts, MediaError> {
 /// Parses the text of a prompts file; `name` is for messages, paths of masks are relative to `folder`.
 ///
 /// # Errors
-/// If a line makes no sense, or there are no prompts.
+/// If a line is invalid, or there are no prompts.
 pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Prompts, MediaError> {
     let mut prompts = Prompts::default();
-    // Some editors put a byte order mark first; it is not JSON.
+    // Some editors write a byte order mark, which is not JSON.
     for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         if line.trim().is_empty() {
             continue;

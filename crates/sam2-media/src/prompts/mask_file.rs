@@ -7,8 +7,8 @@ use crate::frames::{photo, size_of};
 
 /// Reads a mask of this width and height, row by row.
 ///
-/// Pixels at least half as bright as the brightest are inside. That reads 0/255 pictures, 0/1 pictures and
-/// the coloured ones of `sam2 track`.
+/// Pixels at least half as bright as the brightest are inside. This accepts 0/255 images, 0/1 images and the
+/// coloured masks of `sam2 track`.
 ///
 /// # Errors
 /// If the picture cannot be read, has another size, or is black.

@@ -68,7 +68,7 @@ pub enum Prompt {
     Mask(PathBuf),
 }
 
-/// Clicks and a box as the predictors take them.
+/// Clicks and a box as [`sam2_model::Points`].
 pub fn to_points(clicks: &[Click], bbox: Option<BoxPrompt>) -> Points {
     let add = |points: Points, &Click { x, y, label }: &Click| match label {
         1 => points.on(x, y),

@@ -1,10 +1,10 @@
-//! The answers of `sam2 stream` and the lines of `tracks.jsonl`.
+//! The output of `sam2 stream` and the lines of `tracks.jsonl`.
 
 use sam2_model::video::{ObjectEvent, ObjectOutput};
 use sam2_model::{Mask, Rle};
 use serde::{Deserialize, Serialize};
 
-/// One answer of a stream.
+/// One output line of a stream.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Answer {
@@ -14,7 +14,7 @@ pub enum Answer {
         frame: usize,
         /// The objects, in the order in which they were first prompted.
         objects: Vec<ObjectAnswer>,
-        /// Milliseconds from receiving the frame to having the masks.
+        /// Milliseconds from the frame to its masks.
         ms: f64,
     },
     /// A command that was refused.
@@ -29,10 +29,10 @@ pub enum Answer {
 /// An object on a frame of a stream.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct ObjectAnswer {
-    /// Its numbers.
+    /// Its scores and box.
     #[serde(flatten)]
     pub object: ObjectLine,
-    /// Its mask, if run lengths were requested.
+    /// Its mask, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rle: Option<CocoRle>,
 }
@@ -40,7 +40,7 @@ pub struct ObjectAnswer {
 /// A mask as run lengths in the text form of COCO.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct CocoRle {
-    /// Run lengths down the columns, starting with 0, compressed as by `pycocotools`.
+    /// Column-major run lengths, starting with 0, compressed as in `pycocotools`.
     pub counts: String,
     /// Height and width, pixels.
     pub size: [usize; 2],
@@ -62,12 +62,12 @@ pub struct TrackLine {
     pub object: ObjectLine,
 }
 
-/// The numbers of an object on a frame.
+/// Scores and box of an object on a frame.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct ObjectLine {
     /// Its id.
     pub obj_id: u32,
-    /// Logit of the object being in view.
+    /// Object score: logit of the object being present.
     pub object_score: f32,
     /// The model's estimate of the mask's IoU with the object, 0 ..= 1.
     pub predicted_iou: f32,
@@ -83,7 +83,7 @@ pub struct ObjectLine {
 }
 
 impl ObjectLine {
-    /// The numbers of `object`, whose mask is `mask`.
+    /// Scores and box of `object`, whose mask is `mask`.
     pub fn new(object: &ObjectOutput, mask: &Mask) -> Self {
         Self {
             obj_id: object.obj_id,
@@ -101,9 +101,9 @@ impl ObjectLine {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Event {
-    /// It has gone out of view.
+    /// It has become absent.
     Lost,
-    /// It is in view again.
+    /// It is present again.
     Found,
 }
 

@@ -1,4 +1,4 @@
-//! Commands of a stream as they come in: JSON lines from a file, a pipe or a descriptor.
+//! Commands of a stream: JSON lines from a file, a pipe or a descriptor, read while it runs.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -10,17 +10,17 @@ use std::time::Duration;
 use super::command::Request;
 use crate::error::MediaError;
 
-/// Interval at which a file is checked for new lines.
+/// Polling interval for new lines of a file.
 const POLL: Duration = Duration::from_millis(20);
 
 enum Event {
-    /// A line, or the reason why it makes no sense.
+    /// A request, or the reason why the line is invalid.
     Line(Result<Request, MediaError>),
-    /// All lines that the file held in the beginning have been read.
+    /// The initial lines of the file have been read.
     CaughtUp,
 }
 
-/// Requests as they come in.
+/// Reader of requests.
 pub struct Feed {
     incoming: Receiver<Event>,
     /// Requests for later frames.
@@ -33,8 +33,8 @@ impl Feed {
         Self { incoming: channel().1, held: Vec::new() }
     }
 
-    /// Starts to read `path`. When this returns, all lines of a file have been read; lines that are appended
-    /// later are read within 20 ms. The lines of a pipe are read as they come.
+    /// Starts to read `path`. On return all lines of a file have been read; appended lines are read within 20
+    /// ms. Lines of a pipe are read as they arrive.
     ///
     /// # Errors
     /// If the file cannot be opened. Later errors are items of [`Feed::due`].
@@ -49,7 +49,7 @@ impl Feed {
         let pipe = path.to_owned();
         thread::Builder::new()
             .name("prompts".to_owned())
-            // Opening a pipe waits for its writer; frames must not.
+            // Opening a pipe blocks until it has a writer; frames must not wait for it.
             .spawn(move || match file.map_or_else(|| File::open(&pipe), Ok) {
                 Ok(file) => read(BufReader::new(file), is_file, &name, &folder, &sender),
                 Err(e) => drop(sender.send(failed(&name, e))),
@@ -74,8 +74,7 @@ impl Feed {
         }
     }
 
-    /// The requests that are due on `frame` and the lines that make no sense, in the order in which they
-    /// came.
+    /// The requests due on `frame` and the errors of invalid lines, in order of arrival.
     pub fn due(&mut self, frame: usize) -> Vec<Result<Request, MediaError>> {
         loop {
             match self.incoming.try_recv() {
@@ -107,7 +106,7 @@ fn read(mut reader: impl BufRead, is_file: bool, name: &str, folder: &Path, send
         };
         let ended = !text.ends_with(b"\n");
         if ended && is_file && caught_up {
-            // The rest of the line, or the next one, may still come.
+            // The rest of the line, or another line, may follow.
             thread::sleep(POLL);
             continue;
         }
@@ -147,7 +146,7 @@ mod tests {
         };
         assert_eq!(due(&mut feed, 0), [Command::Reset]);
         assert_eq!(due(&mut feed, 2), [Command::Remove(1)]);
-        // The rest of a line comes later than its beginning.
+        // The rest of a line is written later than its beginning.
         write!(file, "\n{{\"op\":").expect("write");
         file.flush().expect("flush");
         thread::sleep(2 * POLL);

@@ -24,7 +24,7 @@ pub struct Record {
     /// Number of objects that are tracked.
     #[serde(default = "one")]
     pub objects: u32,
-    /// From opening the checkpoint to ready, once.
+    /// Time to load the checkpoint, measured once.
     pub load_ms: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encode_ms: Option<f64>,
@@ -76,7 +76,7 @@ impl Record {
         if *objects == 1 { title } else { format!("{title}, {objects} objects") }
     }
 
-    /// Label, time in milliseconds and remark of every part.
+    /// Label, time in milliseconds and note of every part.
     pub fn parts(&self) -> Vec<(String, f64, &'static str)> {
         let part = |label: &str, ms, remark| (label.to_owned(), ms, remark);
         let timed = [

@@ -1,14 +1,14 @@
-//! F, contour accuracy: the F-measure of boundary pixels that have a counterpart nearby. Perazzi et al., CVPR
+//! F, contour accuracy: the F-measure of boundary pixels matched within a tolerance. Perazzi et al., CVPR
 //! 2016; `f_measure` in `davis2017/metrics.py` of
 //! <https://github.com/davisvideochallenge/davis2017-evaluation>, which the SA-V evaluator repeats.
 //!
-//! A pixel is boundary if its right, lower or lower right neighbour is on the other side. "Nearby" is a disc
-//! whose radius is 0.8 % of the frame's diagonal, rounded up.
+//! A pixel is boundary if its right, lower or lower right neighbour has another value. The tolerance is a
+//! disc whose radius is 0.8 % of the frame's diagonal, rounded up.
 
-/// The radius as a share of the diagonal.
+/// Radius of the tolerance as a fraction of the diagonal.
 const BOUND_TH: f64 = 0.008;
 
-/// F of two masks, row by row, of `size` = (width, height) pixels; 1 where neither has a boundary.
+/// F of two row-major masks of `size` = (width, height) pixels; 1 if neither has a boundary.
 pub fn f_measure(found: &[bool], truth: &[bool], size: (usize, usize)) -> f64 {
     let (found, truth) = (boundary_map(found, size), boundary_map(truth, size));
     let count = |map: &[bool]| map.iter().filter(|&&pixel| pixel).count();

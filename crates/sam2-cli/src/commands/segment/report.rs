@@ -67,7 +67,7 @@ impl Timing {
 }
 
 impl Report {
-    /// `several` says whether there is one answer per box.
+    /// `several`: whether there is one result per box.
     pub fn new(answers: &[Answer], several: bool, timing_ms: Timing) -> Self {
         let mut objects: Vec<Object> = answers.iter().map(|answer| object(answer, several)).collect();
         let found = match (several, objects.pop()) {

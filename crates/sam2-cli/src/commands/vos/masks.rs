@@ -12,7 +12,7 @@ use sam2_media::pictures::{label_map, png};
 pub struct Layout {
     /// The folder of the video.
     pub root: PathBuf,
-    /// Whether it holds a folder per object.
+    /// Whether it has one folder per object.
     pub per_object: bool,
     /// The objects' folders, listed on opening.
     folders: BTreeMap<u32, PathBuf>,
@@ -20,7 +20,7 @@ pub struct Layout {
 
 /// The masks of a frame.
 pub struct FrameMasks {
-    /// By the object's number, row by row.
+    /// Row-major masks by object number.
     pub objects: BTreeMap<u32, Vec<bool>>,
     /// The colours of a file, RGB triples; empty if it has none.
     pub palette: Vec<u8>,
@@ -57,7 +57,7 @@ impl Layout {
         self.folders.keys().copied()
     }
 
-    /// Whether there is a mask for the frame of this name.
+    /// Whether the frame of this name has a mask.
     pub fn has_frame(&self, stem: &str) -> bool {
         let mut files = self.folders.values().map(|folder| folder.join(format!("{stem}.png")));
         if self.per_object {
@@ -106,7 +106,7 @@ impl Layout {
         Ok(masks)
     }
 
-    /// Writes the masks of a frame; where objects share a label map the lower number wins.
+    /// Writes the masks of a frame; in a label map the lower object number is kept.
     pub fn write(
         &self,
         stem: &str,
@@ -136,7 +136,7 @@ impl Layout {
         Ok(folders.try_for_each(|folder| files::prepare_folder(&folder))?)
     }
 
-    /// The file of a frame, and of this object if there is one per object.
+    /// The mask file of a frame (and of an object, if there is one file per object).
     pub fn file(&self, stem: &str, object: u32) -> PathBuf {
         let name = format!("{stem}.png");
         if self.per_object { self.root.join(format!("{object:03}")).join(name) } else { self.root.join(name) }

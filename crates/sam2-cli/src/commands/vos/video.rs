@@ -10,8 +10,8 @@ use sam2_model::{Frame, Mask, Model, VideoPredictor};
 
 use super::masks::Layout;
 
-/// Holes that `--apply_postprocessing` fills. Meta's script does so only with its CUDA extension; on a CPU it
-/// warns and leaves them.
+/// Area of holes that `--apply_postprocessing` fills. Meta's script fills them only with its CUDA extension;
+/// on a CPU it warns.
 const FILL_HOLE_AREA: usize = 8;
 
 /// A video, its prompts and its output.
@@ -30,7 +30,7 @@ pub struct Video {
     pub separate: bool,
 }
 
-/// Objects that are tracked together, from one frame on.
+/// Objects tracked together from one frame on.
 struct Group {
     start: usize,
     predictor: VideoPredictor,

@@ -8,7 +8,7 @@ use crate::types::Mask;
 
 /// Logit of a pixel in a filled hole.
 const FILLED: f32 = 0.1;
-/// Where another object is stronger, logits are at most this.
+/// Upper bound of the logits where another object has a larger logit.
 const SUPPRESSED: f32 = -10.0;
 
 /// All objects on one frame.
@@ -17,7 +17,7 @@ const SUPPRESSED: f32 = -10.0;
 pub struct FrameOutput {
     /// Index of the frame.
     pub frame_idx: usize,
-    /// In the order in which the objects were first prompted.
+    /// In the order of their first prompts.
     pub objects: Vec<ObjectOutput>,
     /// Width and height of the video.
     pub(super) size: (usize, usize),
@@ -29,27 +29,27 @@ pub struct FrameOutput {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ObjectOutput {
-    /// The id that the user gave.
+    /// The user's id.
     pub obj_id: u32,
-    /// Logit of the object being in view: above 0 it is.
+    /// Object score: logit of the object being present; present if above 0.
     pub object_score: f32,
     /// The model's estimate of the mask's IoU with the object, 0 ..= 1.
     pub predicted_iou: f32,
-    /// How little the mask changes when its threshold moves by ±1, 0 ..= 1, at the resolution of the logits;
-    /// 0 if the object is out of view.
+    /// Stability score: IoU of the masks at thresholds ±1, 0 ..= 1, at the resolution of the logits; 0 if the
+    /// object is absent.
     pub stability_score: f32,
-    /// What has changed since the last tracked frame.
+    /// Change since the last tracked frame.
     pub event: Option<ObjectEvent>,
     /// `[s, s]` stored logits, s = [`crate::Model::low_res_size`].
     pub low_res: Vec<f32>,
 }
 
-/// Something that a tracked frame brings.
+/// Change of visibility on a tracked frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ObjectEvent {
-    /// The object has gone out of view.
+    /// The object has become absent.
     Lost,
-    /// It is back.
+    /// The object is present again.
     Found,
 }
 
@@ -73,7 +73,7 @@ impl FrameOutput {
         if self.compete() {
             for other in (0..self.objects.len()).filter(|&other| other != i) {
                 for (x, y) in logits.iter_mut().zip(self.resized(other)) {
-                    // The first of equals keeps the pixel.
+                    // Of equal logits the first object keeps the pixel.
                     if y > *x || (y == *x && other < i) {
                         *x = x.min(SUPPRESSED);
                     }
@@ -95,8 +95,8 @@ impl FrameOutput {
         }
     }
 
-    /// The masks of all objects at the size of the video. Where objects take pixels from each other this is
-    /// less work than one [`Self::mask`] after the other, each of which resizes the logits of all objects.
+    /// The masks of all objects at the size of the video. With non-overlapping masks this is less work than a
+    /// [`Self::mask`] per object, each of which resizes the logits of all objects.
     pub fn masks(&self) -> Vec<Mask> {
         if !self.compete() {
             return (0..self.objects.len()).map(|i| self.mask(i)).collect();
@@ -115,7 +115,7 @@ impl FrameOutput {
         (0..self.objects.len()).map(|i| Mask::of(inside(i).collect(), width, height)).collect()
     }
 
-    /// Whether objects take pixels from each other.
+    /// Whether masks are non-overlapping.
     fn compete(&self) -> bool {
         self.non_overlap && self.objects.len() > 1
     }
@@ -127,9 +127,9 @@ impl FrameOutput {
     }
 }
 
-/// Gives every pixel to the object with the highest logit, the first of equals: the logits of the others become at
-/// most −10. `logits` holds one map per object, all of one size; a single object keeps its logits. Meta:
-/// `_apply_non_overlapping_constraints` in `sam2/modeling/sam2_base.py`.
+/// Gives every pixel to the object with the highest logit, the first of equals: the logits of the others
+/// become at most −10. `logits` holds one map per object, all of one size; a single object keeps its logits.
+/// Meta: `_apply_non_overlapping_constraints` in `sam2/modeling/sam2_base.py`.
 ///
 /// ```
 /// let mut logits = [vec![1.0, 2.0, 3.0], vec![2.0, 1.0, 3.0]];
