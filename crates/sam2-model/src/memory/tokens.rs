@@ -48,6 +48,15 @@ impl MemoryLayout {
         spatial.chain(std::iter::repeat_n(&self.pointer, pointers)).copied().collect()
     }
 
+    /// Side of the grid on which the keys of a spatial memory are rotated; a layout has one.
+    pub fn key_side(&self) -> usize {
+        let side = |span: &Span| match span.place {
+            Place::Grid(side) => Some(side),
+            Place::Unplaced => None,
+        };
+        self.spatial.iter().find_map(side).expect("a spatial memory has a span on a grid")
+    }
+
     /// Floats of one spatial memory.
     pub fn spatial_len(&self) -> usize {
         self.spatial.iter().map(|span| span.tokens).sum::<usize>() * self.width

@@ -74,6 +74,7 @@ impl CrossAttention {
         for span in &memory.spans {
             let (own, others) = rest.split_at_mut(span.tokens * d);
             match span.place {
+                // One grid: `Rope` refuses rows that are not whole grids of its side.
                 Place::Grid(_) => rope.rotate_keys(run.isa, own),
                 Place::Unplaced => {}
             }

@@ -12,7 +12,7 @@ use kernels::{Isa, parallel, rows};
 
 use crate::config::Config;
 use crate::error::LoadError;
-use crate::memory::tokens::MemoryTokens;
+use crate::memory::tokens::{MemoryLayout, MemoryTokens};
 use crate::nn::LayerNorm;
 use crate::nn::position::sine_axis;
 use crate::weights::Loader;
@@ -29,8 +29,8 @@ pub(crate) struct MemoryAttention {
     layers: Vec<Layer>,
     norm: LayerNorm,
     rope: Rope,
-    /// Side of the grid.
-    grid: usize,
+    /// Side of the grid of a spatial memory.
+    memory_side: usize,
     /// `[grid, D/2]`: the encoding of a row or a column of the grid.
     axis: Vec<f32>,
 }
@@ -51,7 +51,8 @@ impl SharedQueries {
 
 impl MemoryAttention {
     pub fn load(loader: &Loader, config: &Config) -> Result<Self, LoadError> {
-        let rope = Rope::new(config.grid(), config.d_model, ROPE_THETA);
+        let memory_side = MemoryLayout::new(config).key_side();
+        let rope = Rope::with_grids(config.grid(), memory_side, config.d_model, ROPE_THETA);
         let layers = parallel::map(config.memory_attention_layers, |i| {
             Layer::load(&loader.at("layers").at(i), config, &rope)
         });
@@ -59,7 +60,7 @@ impl MemoryAttention {
             layers: layers.into_iter().collect::<Result<_, _>>()?,
             norm: LayerNorm::load(&loader.at("norm"), config.d_model, EPS)?,
             rope,
-            grid: config.grid(),
+            memory_side,
             axis: sine_axis(config.grid(), config.d_model / 2),
         })
     }
@@ -67,7 +68,7 @@ impl MemoryAttention {
     /// The encoding of the grid's positions, `[grid, grid, D]`.
     #[cfg(feature = "inspect")]
     pub fn position(&self) -> Vec<f32> {
-        crate::nn::position::sine_2d(self.grid, self.norm.weight.len())
+        crate::nn::position::sine_2d(self.rope.query_cells().isqrt(), self.norm.weight.len())
     }
 
     /// The part that does not depend on the object. `level2`, `[grid, grid, D]`, are the raw features of the
@@ -105,7 +106,7 @@ impl MemoryAttention {
         let tokens = memory.values.len() / width;
         run.tap.tap(|| "memory_attention.memory".into(), &[tokens, width], &memory.values);
         run.tap.tap(|| "memory_attention.memory_pos".into(), &[tokens, width], &memory.positions);
-        let memory = Memory::new(run, memory, width, self.grid, self.layers[0].memory_precision());
+        let memory = Memory::new(run, memory, width, self.memory_side, self.layers[0].memory_precision());
         let len = shared.both.len() / 2;
         let mut buffer = run.take(3 * len);
         let (x, rest) = buffer.split_at_mut(len);
