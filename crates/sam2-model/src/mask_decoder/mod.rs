@@ -53,7 +53,7 @@ pub(crate) struct PromptEmbedding<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gate {
     /// Minimum of the best predicted IoU.
-    pub least_iou: f32,
+    pub min_iou: f32,
     /// Minimum object-score logit.
     pub presence: f32,
 }
@@ -61,13 +61,13 @@ pub(crate) struct Gate {
 impl Default for Gate {
     /// Always.
     fn default() -> Self {
-        Self { least_iou: f32::NEG_INFINITY, presence: f32::NEG_INFINITY }
+        Self { min_iou: f32::NEG_INFINITY, presence: f32::NEG_INFINITY }
     }
 }
 
 impl Gate {
     fn is_shut(&self, ious: &[f32], object_score: f32) -> bool {
-        ious.iter().all(|&iou| iou <= self.least_iou) || object_score <= self.presence
+        ious.iter().all(|&iou| iou <= self.min_iou) || object_score <= self.presence
     }
 }
 

@@ -274,13 +274,13 @@ impl ImagePredictor {
         Ok(self.decode(self.image()?, prompt, &Gate::default(), tap)?.expect(ALWAYS_DECODED))
     }
 
-    /// [`Self::predict`], or `None` if no predicted IoU exceeds `least_iou`.
+    /// [`Self::predict`], or `None` if no predicted IoU exceeds `min_iou`.
     pub(crate) fn predict_above(
         &self,
         prompt: &ImagePrompt,
-        least_iou: f32,
+        min_iou: f32,
     ) -> Result<Option<Prediction>, ImageError> {
-        self.decode(self.image()?, prompt, &Gate { least_iou, ..Gate::default() }, &mut NoTap)
+        self.decode(self.image()?, prompt, &Gate { min_iou, ..Gate::default() }, &mut NoTap)
     }
 
     fn image(&self) -> Result<&ImageEmbedding, ImageError> {
