@@ -32,6 +32,22 @@ pub(crate) struct HeadOutput {
     pub object_score: f32,
 }
 
+/// Input of the heads about one object on one frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeadPrompt<'a> {
+    /// Clicks and corners of boxes, without padding.
+    pub points: &'a [ModelPoint],
+    /// `[s, s]` logits.
+    pub mask: Option<&'a [f32]>,
+    /// Three candidates in place of one.
+    pub multimask: bool,
+}
+
+impl HeadPrompt<'_> {
+    /// Of a tracked frame.
+    pub const TRACKED: Self = Self { points: &[], mask: None, multimask: true };
+}
+
 impl Model {
     /// The decoder for `points` (the padding point included) and mask logits, `[s, s]`, over `image_embed`.
     /// Forms masks if they pass `gate`.
@@ -59,19 +75,16 @@ impl Model {
         x
     }
 
-    /// The masks that answer the user's points (without padding; none while tracking): three if `multimask`,
-    /// else one. The object is in view if its score exceeds `presence`.
-    #[allow(clippy::too_many_arguments)]
+    /// The candidate masks for `prompt`. The object is in view if its score exceeds `presence`.
     pub(crate) fn forward_sam_heads(
         &self,
         run: &mut Run,
         image_embed: &[f32],
         features: &Features,
-        points: &[ModelPoint],
-        mask: Option<&[f32]>,
-        multimask: bool,
+        prompt: &HeadPrompt,
         presence: f32,
     ) -> Candidates {
+        let HeadPrompt { points, mask, multimask } = *prompt;
         let mut padded = points.to_vec();
         if padded.is_empty() {
             // "No prompt" is a padding point of its own.
@@ -126,12 +139,13 @@ impl Model {
         let (side, low) = (self.config.image_size, self.low_res_size());
         let logits: Vec<f32> = mask.iter().map(|x| x * MASK_SCALE + MASK_BIAS).collect();
         let low_res = image::resize_bilinear_antialias(run.isa, &logits, (side, side), 1, (low, low));
-        let mut prompt = run.take(low * low);
-        self.mask_downsample.forward(run.isa, mask, (side, side), Activation::None, &mut prompt);
+        let mut downsampled = run.take(low * low);
+        self.mask_downsample.forward(run.isa, mask, (side, side), Activation::None, &mut downsampled);
+        let prompt = HeadPrompt { points: &[], mask: Some(&downsampled), multimask: false };
         // The raw features: no memory and no embedding for its absence.
         let level2 = &features.level2;
-        let candidates = self.forward_sam_heads(run, level2, features, &[], Some(&prompt), false, presence);
-        run.give(prompt);
+        let candidates = self.forward_sam_heads(run, level2, features, &prompt, presence);
+        run.give(downsampled);
         let head = self.answer(run, &candidates, 0);
         let present = mask.iter().any(|&x| x > 0.0);
         HeadOutput {

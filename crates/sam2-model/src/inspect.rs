@@ -5,7 +5,7 @@ use kernels::Isa;
 
 use crate::error::LoadError;
 use crate::features::Features;
-use crate::heads::HeadOutput;
+use crate::heads::{HeadOutput, HeadPrompt};
 use crate::mask_decoder::Gate;
 use crate::memory::bank::{Direction, FrameTime, MemoryBank, StoredOutput};
 use crate::memory::encoder::MaskInput;
@@ -145,8 +145,8 @@ pub fn sam_heads(
     let mut workspace = Workspace::default();
     let points = model_points(points);
     let mut run = model.run(&mut workspace, tap);
-    let candidates =
-        model.forward_sam_heads(&mut run, &features.level2, features, &points, mask, multimask, 0.0);
+    let prompt = HeadPrompt { points: &points, mask, multimask };
+    let candidates = model.forward_sam_heads(&mut run, &features.level2, features, &prompt, 0.0);
     let head = model.answer(&mut run, &candidates, argmax(&candidates.ious));
     Heads::new(head, Vec::new())
 }
@@ -276,7 +276,7 @@ pub fn track(
     let tokens = tokens(&mut run, model, stored, frame, num_frames, false);
     let mut frame = SharedFrame::new(&features.level2);
     let embed = frame.condition(model, &mut run, tokens);
-    let candidates = model.forward_sam_heads(&mut run, &embed, features, &[], None, true, 0.0);
+    let candidates = model.forward_sam_heads(&mut run, &embed, features, &HeadPrompt::TRACKED, 0.0);
     let head = model.answer(&mut run, &candidates, argmax(&candidates.ious));
     run.give(embed);
     let memory = model.encode_memory(&mut run, &mut frame, &head.low_res, head.object_score, MaskInput::Soft);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{ObjectEvent, ObjectOutput, VideoInfo, VideoOptions};
 use crate::features::Features;
-use crate::heads::{HeadOutput, NO_OBJ_SCORE};
+use crate::heads::{HeadOutput, HeadPrompt, NO_OBJ_SCORE};
 use crate::memory::bank::{
     Direction, FrameSet, FrameTime, Kept, MemoryBank, RecallContext, StoredOutput, to_bf16,
 };
@@ -170,15 +170,8 @@ impl Object {
                     }
                 };
                 let ambiguous = points.len() <= 1;
-                let candidates = model.forward_sam_heads(
-                    run,
-                    &embed,
-                    features,
-                    points,
-                    logits.as_deref(),
-                    ambiguous,
-                    presence,
-                );
+                let prompt = HeadPrompt { points, mask: logits.as_deref(), multimask: ambiguous };
+                let candidates = model.forward_sam_heads(run, &embed, features, &prompt, presence);
                 run.give(embed);
                 let selection =
                     if ambiguous { self.policy.select_prompted(&candidates) } else { Selection::single(0) };
@@ -267,7 +260,7 @@ impl Object {
             run.tap.stage("memory_tokens");
             let embed = shared.condition(model, run, tokens);
             run.tap.stage("memory_attention");
-            let candidates = model.forward_sam_heads(run, &embed, features, &[], None, true, presence);
+            let candidates = model.forward_sam_heads(run, &embed, features, &HeadPrompt::TRACKED, presence);
             run.give(embed);
             run.tap.stage("decode");
             masks.push(HypothesisMasks { candidates, score: *score });
