@@ -19,7 +19,7 @@ pub const NO_OBJ_SCORE: f32 = -1024.0;
 const MASK_SCALE: f32 = 20.0;
 const MASK_BIAS: f32 = -10.0;
 
-/// What one frame says about one object.
+/// Output of one frame for one object.
 #[derive(Clone, Debug)]
 pub(crate) struct HeadOutput {
     /// `[s, s]` logits, s the low resolution.
@@ -44,13 +44,13 @@ pub(crate) struct HeadPrompt<'a> {
 }
 
 impl HeadPrompt<'_> {
-    /// Of a tracked frame.
+    /// The prompt of a tracked frame.
     pub const TRACKED: Self = Self { points: &[], mask: None, multimask: true };
 }
 
 impl Model {
     /// The decoder for `points` (the padding point included) and mask logits, `[s, s]`, over `image_embed`.
-    /// Forms masks if they pass `gate`.
+    /// Computes masks if they pass `gate`.
     pub(crate) fn decode(
         &self,
         run: &mut Run,
@@ -67,7 +67,7 @@ impl Model {
         self.mask_decoder.forward(run, image_embed, features.high_res.as_ref(), &prompt, gate)
     }
 
-    /// The features of a frame that looks at no memory.
+    /// The features of a frame that attends to no memory.
     pub(crate) fn without_memory(&self, run: &mut Run, level2: &[f32]) -> Buffer {
         let mut x = run.take(level2.len());
         x.copy_from_slice(level2);
@@ -91,8 +91,8 @@ impl Model {
             padded.push(ModelPoint::PADDING);
         }
         padded.push(ModelPoint::PADDING);
-        // The masks of an object that is not in view are not its own; only a single one's stability is still
-        // asked for.
+        // The masks of an absent object are replaced below, so they are skipped; a single one is needed for
+        // its stability.
         let skip = multimask && !run.tap.enabled();
         let gate = Gate { presence: if skip { presence } else { f32::NEG_INFINITY }, ..Gate::default() };
         let decoded = self.decode(run, image_embed, features, &padded, mask, &gate);
@@ -167,7 +167,7 @@ impl Model {
     ) -> Vec<f32> {
         let (low, side) = (self.low_res_size(), self.config.image_size);
         let projected = frame.projected(self, run);
-        // With a tap everything is computed, so that it can be seen.
+        // With a tap everything is computed, for the tap to record.
         let mut memory = if input.is_empty(low_res) && !run.tap.enabled() {
             self.memory_encoder.forward_empty(run, projected)
         } else {

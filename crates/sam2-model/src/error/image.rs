@@ -15,7 +15,7 @@ pub enum ImageError {
         width: usize,
         /// Pixels.
         height: usize,
-        /// Of the pixels, such as `RGB`.
+        /// Format of the pixels, such as `RGB`.
         format: &'static str,
         /// Bytes.
         expected: usize,
@@ -27,7 +27,7 @@ pub enum ImageError {
     FrameStride {
         /// Pixels.
         width: usize,
-        /// Of the pixels, such as `RGB`.
+        /// Format of the pixels, such as `RGB`.
         format: &'static str,
         /// Bytes.
         expected: usize,

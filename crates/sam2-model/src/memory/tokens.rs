@@ -32,7 +32,7 @@ pub(crate) struct MemoryLayout {
 }
 
 impl MemoryLayout {
-    /// Of the models of `config`.
+    /// Layout of the memories of a model.
     pub fn new(config: &Config) -> Self {
         let (grid, m) = (config.grid(), config.mem_dim);
         Self {

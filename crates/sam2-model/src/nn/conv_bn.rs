@@ -1,5 +1,5 @@
-//! A convolution with batch norm as one convolution: trunks of convolutional families (RepViT) are stored in
-//! pairs. Until one of them is here, tests alone use it.
+//! A convolution with batch norm as one convolution: trunks of convolutional families (RepViT) are stored
+//! in pairs. No trunk uses it yet.
 //!
 //! timm: `repvit.py`, class `ConvNorm`. With `s = γ / √(σ² + ε)`: `W' = s·W` per output channel,
 //! `b' = β − μ·s`.

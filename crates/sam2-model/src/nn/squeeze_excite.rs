@@ -1,5 +1,5 @@
-//! Squeeze and excitation: a gate per channel, computed from the channel means (arXiv 1709.01507). RepViT has
-//! one in every second block. Until such a trunk is here, tests alone use it.
+//! Squeeze and excitation: a gate per channel, computed from the channel means (arXiv 1709.01507). RepViT
+//! has one in every second block. No trunk uses it yet.
 //!
 //! timm: `squeeze_excite.py`, class `SqueezeExcite` with a sigmoid.
 

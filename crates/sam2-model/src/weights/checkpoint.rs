@@ -81,7 +81,7 @@ impl<'a> Checkpoint<'a> {
         self.metadata.as_ref()?.get(key).map(String::as_str)
     }
 
-    /// The family of its tensors; fails if they are of no model that this program knows.
+    /// The family of its tensors; fails if no supported family has them.
     pub fn family(&self) -> Result<Family, LoadError> {
         config::recognise(&self.shapes()).map_err(|reason| self.unknown(reason))
     }

@@ -26,7 +26,7 @@ pub(super) struct CrossAttention {
     grid_keys: GridKeys,
     /// Value and output projection in one, m → D.
     out: Linear,
-    /// Of the scores.
+    /// Precision of the scores.
     precision: Precision,
 }
 
@@ -51,7 +51,7 @@ impl CrossAttention {
         self.k_proj.inputs()
     }
 
-    /// Of the scores.
+    /// Precision of the scores.
     pub fn precision(&self) -> Precision {
         self.precision
     }

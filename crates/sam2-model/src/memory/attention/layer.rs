@@ -25,7 +25,7 @@ pub(super) struct Layer {
     norm2: LayerNorm,
     cross_attn: CrossAttention,
     feed_forward: FeedForward,
-    /// Of the scores.
+    /// Precision of the scores.
     precision: Precision,
 }
 

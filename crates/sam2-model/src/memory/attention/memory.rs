@@ -53,7 +53,7 @@ pub(super) struct Memory {
     pub keys_in: Vec<f32>,
     /// `(M, m)`, or likewise.
     pub values: Vec<f32>,
-    /// Of all M tokens.
+    /// Spans of all M tokens.
     pub spans: Vec<Span>,
     pub attention: MemoryCrossAttention,
 }

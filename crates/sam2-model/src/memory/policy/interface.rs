@@ -1,5 +1,5 @@
-//! What a memory policy decides, with Meta's decisions as defaults, and the selections that several policies
-//! share.
+//! The interface of memory policies, with Meta's policy as default, and the selections that several
+//! policies share.
 
 use std::fmt::Debug;
 

@@ -14,6 +14,7 @@ use kernels::attention::{self, Shape, attention_block};
 use kernels::gemm::{Activation, Rows};
 use kernels::{Isa, image, parallel, rows};
 
+use super::windows::{Size, Windows};
 use crate::error::LoadError;
 use crate::nn::{FeedForward, LayerNorm, Linear};
 use crate::precision::Precision;
@@ -51,8 +52,6 @@ pub(crate) struct Block {
     /// Precision of the scores of global attention; windowed attention gains little from 8 bits.
     precision: Precision,
 }
-
-type Size = (usize, usize);
 
 impl Block {
     pub fn load(
@@ -311,93 +310,6 @@ impl Block {
             });
         });
         out
-    }
-}
-
-/// A map partitioned into square windows, row by row; those at the right and bottom may extend beyond it.
-/// Window order: the tokens inside the map, window after window.
-#[derive(Clone, Copy)]
-struct Windows {
-    size: Size,
-    side: usize,
-    across: usize,
-    down: usize,
-}
-
-impl Windows {
-    fn new(size: Size, side: usize) -> Self {
-        Self { size, side, across: size.1.div_ceil(side), down: size.0.div_ceil(side) }
-    }
-
-    /// The same for the map of half the size.
-    fn halved(&self) -> Self {
-        Self::new((self.size.0 / 2, self.size.1 / 2), self.side / 2)
-    }
-
-    /// The same for some rows of the map.
-    fn band(&self, rows: &Range<usize>) -> Self {
-        Self::new((rows.len(), self.size.1), self.side)
-    }
-
-    /// Range of these rows in the map of `c` channels, in floats.
-    fn of_rows(&self, rows: &Range<usize>, c: usize) -> Range<usize> {
-        rows.start * self.size.1 * c..rows.end * self.size.1 * c
-    }
-
-    /// Partitions the rows into at most `count` bands of whole windows of similar height.
-    fn bands(&self, count: usize) -> impl Iterator<Item = Range<usize>> + use<> {
-        let (step, h) = (self.down.div_ceil(count.max(1)) * self.side, self.size.0);
-        (0..h).step_by(step).map(move |start| start..(start + step).min(h))
-    }
-
-    fn count(&self) -> usize {
-        self.across * self.down
-    }
-
-    /// Top and left of window `i`.
-    fn corner(&self, i: usize) -> (usize, usize) {
-        (i / self.across * self.side, i % self.across * self.side)
-    }
-
-    /// Height and width of window `i` inside the map.
-    fn inside(&self, i: usize) -> (usize, usize) {
-        let (top, left) = self.corner(i);
-        (self.side.min(self.size.0 - top), self.side.min(self.size.1 - left))
-    }
-
-    /// Tokens of window `i` inside the map.
-    fn tokens(&self, i: usize) -> usize {
-        let (h, w) = self.inside(i);
-        h * w
-    }
-
-    /// Tokens of window `i` outside the map.
-    fn padded(&self, i: usize) -> usize {
-        self.side * self.side - self.tokens(i)
-    }
-
-    /// Tokens of window `i` that are attended to: those inside the map, and one padded token if there are
-    /// any.
-    fn keys(&self, i: usize) -> usize {
-        self.tokens(i) + self.padded(i).min(1)
-    }
-
-    /// Tokens of all windows before window `i`.
-    fn start(&self, i: usize) -> usize {
-        let (top, left) = self.corner(i);
-        let top = top.min(self.size.0);
-        top * self.size.1 + left * self.side.min(self.size.0 - top)
-    }
-
-    /// Adds `[H·W, C]` tokens in window order to `map`, `[H, W, C]`.
-    fn add(&self, isa: Isa, windows: &[f32], c: usize, map: &mut [f32]) {
-        let side = self.side;
-        parallel::for_each_chunk_mut(map, self.size.1 * c, |y, row| {
-            for (i, part) in row.chunks_mut(side * c).enumerate() {
-                let from = self.start(y / side * self.across + i) * c + y % side * part.len();
-                rows::add_block(isa, part, &windows[from..from + part.len()]);
-            }
-        });
     }
 }
 

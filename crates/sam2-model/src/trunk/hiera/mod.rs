@@ -2,6 +2,7 @@
 
 mod block;
 mod pos_embed;
+mod windows;
 
 pub(crate) use block::Block;
 
