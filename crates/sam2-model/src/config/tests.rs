@@ -4,7 +4,8 @@ use super::*;
 fn yaml(trunk: &str, width: usize, v21: bool) -> String {
     let [c8, c4, c2, c1] = [8, 4, 2, 1].map(|m| m * width);
     let version = if v21 {
-        "  no_obj_embed_spatial: true\n  add_tpos_enc_to_obj_ptrs: true\n  proj_tpos_enc_in_obj_ptrs: true\n  \
+        "  no_obj_embed_spatial: true\n  add_tpos_enc_to_obj_ptrs: true\n  proj_tpos_enc_in_obj_ptrs: \
+         true\n  \
          use_signed_tpos_enc_to_obj_ptrs: true"
     } else {
         "  add_tpos_enc_to_obj_ptrs: false"

@@ -56,7 +56,9 @@ pub enum ImageError {
     NoImage,
     /// Options of a search for all masks with which it finds nothing.
     #[error(
-        "the search needs 1 to 1024 points per side in every layer, or lists of shares of width and height for the image and every layer, at most 4 layers of crops, batches of at least one point, and thresholds that are numbers"
+        "the search needs 1 to 1024 points per side in every layer, or lists of shares of width and \
+         height for the image and every layer, at most 4 layers of crops, batches of at least one point, \
+         and thresholds that are numbers"
     )]
     BadSearch,
     /// The prompt itself cannot be used.
@@ -89,7 +91,8 @@ pub enum EmbeddingError {
     NoImage(PathBuf),
     /// Another model computed it.
     #[error(
-        "{}: a {found} model with other weights made these embeddings, this is {expected}; use that model or encode the image again",
+        "{}: a {found} model with other weights made these embeddings, this is {expected}; use that model \
+         or encode the image again",
         path.display()
     )]
     OtherModel {
@@ -118,7 +121,8 @@ pub enum RleError {
     },
     /// Not a compressed string of COCO.
     #[error(
-        "byte {at} does not belong into the compressed run lengths of COCO; give the counts as they were written"
+        "byte {at} does not belong into the compressed run lengths of COCO; give the counts as they were \
+         written"
     )]
     Text {
         /// Offset of the byte; the length of the text if it ends too early.

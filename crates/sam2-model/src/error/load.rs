@@ -16,7 +16,8 @@ pub enum LoadError {
     },
     /// Neither a safetensors file nor one of `torch.save`, or damaged.
     #[error(
-        "{origin}: not a usable {kind} file ({reason}); safetensors and PyTorch .pt are read; download it again"
+        "{origin}: not a usable {kind} file ({reason}); safetensors and PyTorch .pt are read; download it \
+         again"
     )]
     Format {
         /// File name.
@@ -56,7 +57,8 @@ pub enum LoadError {
     },
     /// A tensor that the model needs is absent.
     #[error(
-        "{origin}: tensor {name} is missing; the file is not the checkpoint of a {variant} model, or is incomplete"
+        "{origin}: tensor {name} is missing; the file is not the checkpoint of a {variant} model, or is \
+         incomplete"
     )]
     MissingTensor {
         /// File name.
@@ -92,7 +94,8 @@ pub enum LoadError {
     },
     /// A tensor has values that are not finite or out of range.
     #[error(
-        "{origin}: tensor {name} holds {value}, which no trained model does; the file is damaged, download it again"
+        "{origin}: tensor {name} holds {value}, which no trained model does; the file is damaged, \
+         download it again"
     )]
     BadValue {
         /// File name.

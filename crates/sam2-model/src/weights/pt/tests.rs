@@ -144,9 +144,12 @@ proptest! {
         picks in prop::collection::vec((0..33_usize, 0..4_u8), 0..120),
     ) {
         let parts: [&[u8]; 33] = [
-            b".", b"(", b"}", b"]", b")", b"t", b"N", b"\x81", b"\x85", b"\x86", b"\x87", b"\x88", b"\x8f", b"J\xff\xff\xff\xff",
-            b"K\x05", b"M\x05\x01", b"G\0\0\0\0\0\0\0\0", b"X\x01\0\0\0x", b"U\x01y", b"\x8a\x01\x80", b"ctorch\nSize\n",
-            b"ccollections\nOrderedDict\n", b"ctorch._utils\n_rebuild_tensor_v2\n", b"ctorch\nHalfStorage\n", b"R",
+            b".", b"(", b"}", b"]", b")", b"t", b"N", b"\x81", b"\x85", b"\x86", b"\x87",
+            b"\x88", b"\x8f", b"J\xff\xff\xff\xff",
+            b"K\x05", b"M\x05\x01", b"G\0\0\0\0\0\0\0\0", b"X\x01\0\0\0x", b"U\x01y",
+            b"\x8a\x01\x80", b"ctorch\nSize\n",
+            b"ccollections\nOrderedDict\n", b"ctorch._utils\n_rebuild_tensor_v2\n",
+            b"ctorch\nHalfStorage\n", b"R",
             b"b", b"a", b"e", b"s", b"u", b"Q", b"q", b"h",
         ];
         let mut bytes = b"\x80\x02".to_vec();
