@@ -14,9 +14,9 @@ mod test_checkpoint;
 
 pub(crate) use attention::Attention;
 pub(crate) use compose::{compose, fold_values};
-#[cfg(any(test, feature = "inspect"))]
+#[cfg(feature = "inspect")]
 pub(crate) use conv_bn::load_conv_bn;
 pub(crate) use layers::{LayerNorm, Linear};
 pub(crate) use mlp::{FeedForward, Mlp};
-#[cfg(any(test, feature = "inspect"))]
+#[cfg(feature = "inspect")]
 pub(crate) use squeeze_excite::SqueezeExcite;
