@@ -115,7 +115,7 @@ impl Clip {
                 Source::Gif(Gif::open(path, max_frames)?)
             } else if ByteFile::is_y4m(&head) {
                 Source::Bytes(ByteFile::open(path, None, max_frames)?)
-            } else if photo::looks_like_a_picture(path) {
+            } else if photo::is_picture(path) {
                 return Err(ClipError::SinglePicture(path.to_owned()).into());
             } else {
                 Source::Video(Video::open(path, max_frames)?)

@@ -54,7 +54,7 @@ pub fn dimensions(path: &Path) -> Result<(u32, u32), MediaError> {
 }
 
 /// Whether the file starts like a still image of a known format.
-pub fn looks_like_a_picture(path: &Path) -> bool {
+pub fn is_picture(path: &Path) -> bool {
     let mut head = Vec::new();
     File::open(path).and_then(|file| file.take(64).read_to_end(&mut head)).is_ok()
         && image::guess_format(&head).is_ok()

@@ -79,7 +79,7 @@ fn spatial_frames(model: &Model, tokens: &MemoryTokens) -> Vec<usize> {
 }
 
 #[test]
-fn of_many_prompted_frames_the_closest_are_looked_at_in_the_order_of_the_reference() {
+fn the_closest_prompted_frames_are_attended_to_in_the_order_of_the_reference() {
     let model = model();
     let mut bank = MemoryBank::default();
     for frame in [9, 0, 4, 12, 6] {

@@ -2,7 +2,7 @@
 //!
 //! The recent appearance memory (RAM) holds a few spread-out recent frames with the object in view, for
 //! accurate outlines; the distractor-resolving memory (DRM) holds frames on which the object was
-//! distinguished from a look-alike nearby. A look-alike is detected from the candidate masks that were not
+//! distinguished from a distractor nearby. A distractor is detected from the candidate masks that were not
 //! selected: one of them extends beyond the selected one. Frames of the DRM have the temporal index of
 //! prompted frames: they carry no distance in time.
 
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_alike_shows_in_the_alternatives() {
+    fn a_distractor_is_detected_in_the_alternatives() {
         let object = [2, 2, 9, 9];
         let near = candidates([&[object], &[object], &[[1, 2, 9, 10]]]);
         assert!(!shows_distractor(&near, 0), "alternatives of the same object");

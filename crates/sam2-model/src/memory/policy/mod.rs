@@ -30,7 +30,7 @@ pub enum MemoryPolicyKind {
     /// A motion model helps to select the mask, and frames with doubtful masks are not remembered. arXiv
     /// 2411.11922.
     Samurai,
-    /// Frames on which the object was distinguished from a look-alike are remembered longer. arXiv
+    /// Frames on which the object was distinguished from a distractor are kept longer. arXiv
     /// 2411.17576, 2509.13864.
     Dam4sam,
     /// Three hypotheses are followed side by side. arXiv 2410.16268.

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn uncertain_frames_are_answered_by_different_masks() {
+    fn uncertain_frames_keep_different_masks() {
         let hypotheses = [hypothesis(-0.1, [0.8, 0.8, 0.4], 1.0), hypothesis(-0.2, [0.801, 0.7, 0.1], -1.0)];
         assert_eq!(select(&hypotheses), [(0, 0), (1, 1), (0, 2)]);
         let certain = [hypothesis(-0.1, [0.8, 0.8, 0.4], 3.0), hypothesis(-0.2, [0.801, 0.7, 0.1], -1.0)];
