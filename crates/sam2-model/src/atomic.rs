@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-/// A file that appears under its name only when [`AtomicFile::commit`] is called; dropped before, it leaves nothing.
+/// A file that appears under its name only when [`AtomicFile::commit`] is called; dropped before, it leaves
+/// nothing.
 #[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,
@@ -14,7 +15,7 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Begins the file.
+    /// Creates the temporary file.
     ///
     /// # Errors
     /// If its folder is absent or cannot be written.
@@ -30,7 +31,7 @@ impl AtomicFile {
     /// Ends the file and gives it its name, replacing a file that has it.
     ///
     /// # Errors
-    /// If the rest of it cannot be written, or its name is that of a folder.
+    /// If the rest cannot be written, or the name is that of a folder.
     pub fn commit(self) -> io::Result<()> {
         let file = self.writer.into_inner().map_err(|e| plain(e.into_error()))?;
         file.persist(&self.path).map(drop).map_err(|e| plain(e.error))
@@ -76,13 +77,14 @@ pub fn folder_of(path: &Path) -> &Path {
 fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".sam2-").suffix(".part");
-    // Temporary files are private by default; results should have the permissions that any new file has here.
+    // Temporary files are private by default; the result gets the permissions of any new file.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(folder).map_err(plain)
 }
 
-/// The error without the temporary file's name, which `tempfile` appends to its message and keeps nowhere else.
+/// The error without the temporary file's name, which `tempfile` appends to its message and keeps nowhere
+/// else.
 fn plain(error: io::Error) -> io::Error {
     match error.to_string().rsplit_once(" at path ") {
         Some((cause, _)) if error.get_ref().is_some() => io::Error::new(error.kind(), cause.to_owned()),

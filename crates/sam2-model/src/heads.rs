@@ -1,4 +1,4 @@
-//! From features and a prompt to the mask, score and pointer of one object. Meta:
+//! Heads: mask, object score and object pointer from features and a prompt. Meta:
 //! `sam2/modeling/sam2_base.py`, `_forward_sam_heads`, `_use_mask_as_output`, `_encode_new_memory`.
 
 use kernels::gemm::Activation;
@@ -13,9 +13,9 @@ use crate::prompt_encoder::ModelPoint;
 use crate::shared_frame::SharedFrame;
 use crate::workspace::{Buffer, Run};
 
-/// Logit of every pixel of an object that is not in view.
+/// Mask logit of absent objects.
 pub const NO_OBJ_SCORE: f32 = -1024.0;
-/// A mask prompt becomes logits of −10 outside and +10 inside.
+/// Logits of a mask prompt: −10 outside, +10 inside.
 const MASK_SCALE: f32 = 20.0;
 const MASK_BIAS: f32 = -10.0;
 
@@ -28,7 +28,7 @@ pub(crate) struct HeadOutput {
     pub iou: f32,
     /// `[D]`.
     pub obj_ptr: Vec<f32>,
-    /// Logit of the object being in view.
+    /// Object score: logit of the object being present.
     pub object_score: f32,
 }
 
@@ -87,7 +87,7 @@ impl Model {
         let HeadPrompt { points, mask, multimask } = *prompt;
         let mut padded = points.to_vec();
         if padded.is_empty() {
-            // "No prompt" is a padding point of its own.
+            // "No prompt" is a padding point itself.
             padded.push(ModelPoint::PADDING);
         }
         padded.push(ModelPoint::PADDING);
@@ -113,7 +113,7 @@ impl Model {
         }
     }
 
-    /// Candidate `k` as the answer.
+    /// Candidate `k` as the output.
     pub(crate) fn answer(&self, run: &mut Run, candidates: &Candidates, k: usize) -> HeadOutput {
         let d = self.config.d_model;
         let obj_ptr = if candidates.in_view {
@@ -128,7 +128,7 @@ impl Model {
         HeadOutput { low_res, iou: candidates.ious[k], obj_ptr, object_score: candidates.object_score }
     }
 
-    /// A mask prompt, `[S, S]` of 0 and 1, taken as the answer; the decoder only makes its pointer.
+    /// A mask prompt, `[S, S]` of 0 and 1, as the output; the decoder only computes its pointer.
     pub(crate) fn use_mask_as_output(
         &self,
         run: &mut Run,
@@ -142,7 +142,7 @@ impl Model {
         let mut downsampled = run.take(low * low);
         self.mask_downsample.forward(run.isa, mask, (side, side), Activation::None, &mut downsampled);
         let prompt = HeadPrompt { points: &[], mask: Some(&downsampled), multimask: false };
-        // The raw features: no memory and no embedding for its absence.
+        // Raw features, without `no_mem_embed`.
         let level2 = &features.level2;
         let candidates = self.forward_sam_heads(run, level2, features, &prompt, presence);
         run.give(downsampled);
