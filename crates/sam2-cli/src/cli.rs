@@ -1,24 +1,42 @@
 //! What can be typed after `sam2`.
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 use crate::commands::bench::Bench;
 use crate::commands::compare::Compare;
+use crate::commands::completions::Completions;
 use crate::commands::convert::Convert;
 use crate::commands::demo::Demo;
 use crate::commands::eval::Eval;
 use crate::commands::everything::Everything;
 use crate::commands::info::Info;
+use crate::commands::man::Manual;
 use crate::commands::segment::Segment;
 use crate::commands::stream::Stream;
 use crate::commands::track::Track;
 use crate::commands::vos::Vos;
 
+const EXAMPLES: &str = "\
+Examples:
+  sam2 demo
+  sam2 segment photo.jpg -p 320,240 -o mask.png --overlay -m sam2.1_hiera_tiny.pt
+  sam2 track clip.mp4 -p 120,80 -o masks --overlay -m sam2.1_hiera_tiny.pt
+  sam2 segment --help";
+
 /// Segment Anything 2 on the CPU: cut an object out of a photo, track objects through a clip.
 ///
 /// All coordinates are pixels of the original picture, origin at the top left; boxes are x0,y0,x1,y1.
 #[derive(Debug, Parser)]
-#[command(name = "sam2", version, arg_required_else_help = true, propagate_version = true)]
+#[command(
+    name = "sam2",
+    version,
+    arg_required_else_help = true,
+    propagate_version = true,
+    after_help = EXAMPLES
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -71,10 +89,14 @@ pub enum Command {
     Convert(Convert),
     /// Describe this machine and this build, or a checkpoint
     Info(Info),
-    /// Time the parts of the model on this machine
+    /// Time the parts of the model, or its kernels, on this machine
     Bench(Bench),
     /// Compare two files of arrays element by element: .npy, .npz or .safetensors
     Compare(Compare),
+    /// Print the completions of a shell
+    Completions(Completions),
+    /// Print the manual, or write its pages into a folder
+    Man(Manual),
 }
 
 impl Command {
@@ -84,19 +106,47 @@ impl Command {
     }
 }
 
-/// The first paragraph of clap's message on one line, without its `error: `.
+/// The first paragraph of clap's message and its tips on one line, without `error: `.
 pub fn one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
-    let paragraph = text.split("\n\n").next().unwrap_or_default();
-    let words: Vec<&str> = paragraph.split_whitespace().collect();
-    let line = words.join(" ");
-    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+    let join = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let paragraph = join(text.split("\n\n").next().unwrap_or_default());
+    let mut line = paragraph.strip_prefix("error: ").unwrap_or(&paragraph).to_owned();
+    let suggested =
+        [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
+    let suggestion = suggested.into_iter().find_map(|kind| match error.get(kind)? {
+        ContextValue::String(name) => Some(format!("'{name}'")),
+        ContextValue::Strings(names) if !names.is_empty() => {
+            Some(names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(" or "))
+        }
+        _ => None,
+    });
+    if let Some(suggestion) = suggestion {
+        line += &format!("; did you mean {suggestion}?");
+        return line;
+    }
+    for tip in text.lines().filter_map(|line| line.trim().strip_prefix("tip: ")) {
+        line += &format!("; {}", join(tip));
+    }
+    line
+}
+
+/// The help that fits a command line: that of its command, or of the program.
+pub fn help_for(args: impl IntoIterator<Item = OsString>) -> String {
+    let (root, mut name) = (Cli::command(), "sam2".to_owned());
+    let mut command = &root;
+    for arg in args {
+        if let Some(below) = command.find_subcommand(&arg) {
+            name += &format!(" {}", below.get_name());
+            command = below;
+        }
+    }
+    name + " --help"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn definition_is_consistent() {
@@ -116,6 +166,23 @@ mod tests {
             let text = one_line(&error);
             assert!(!text.contains('\n') && !text.starts_with("error") && text.len() > 10, "{text}");
         }
+    }
+
+    #[test]
+    fn slips_are_answered_with_what_was_meant() {
+        for (line, text) in [
+            ("sam2 segmnt a.png", "unrecognized subcommand 'segmnt'; did you mean 'segment'?"),
+            ("sam2 track --overlai", "unexpected argument '--overlai' found; did you mean '--overlay'?"),
+            ("sam2 track c -o d --memory sam2lng", "possible values"),
+            ("sam2 convert a b --to hff", "did you mean 'hf'?"),
+        ] {
+            let error = Cli::try_parse_from(line.split(' ')).expect_err("must be refused");
+            assert!(one_line(&error).contains(text), "{line}: {}", one_line(&error));
+        }
+        let help = |line: &str| help_for(line.split(' ').map(OsString::from));
+        assert_eq!(help("segmnt a.png"), "sam2 --help");
+        assert_eq!(help("-t 2 track clip --overlai"), "sam2 track --help");
+        assert_eq!(help("eval davis --wrong"), "sam2 eval davis --help");
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod console;
 mod embedded;
+mod environment;
 mod model;
 mod options;
 mod progress;
@@ -18,7 +19,9 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use cli::{Cli, Command};
-use commands::{bench, compare, convert, demo, eval, everything, info, segment, stream, track, vos};
+use commands::{
+    bench, compare, completions, convert, demo, eval, everything, info, man, segment, stream, track, vos,
+};
 use console::Console;
 use sam2_media::error::one_line;
 
@@ -64,6 +67,8 @@ fn run(cli: &Cli, console: &Console) -> Result<bool> {
             Command::Info(args) => info::run(args, console),
             Command::Bench(args) => bench::run(args, console),
             Command::Compare(args) => return compare::run(args, console),
+            Command::Completions(args) => completions::run(args, console),
+            Command::Man(args) => man::run(args, console),
         }
         .map(|()| true)
     })
@@ -82,7 +87,8 @@ fn usage(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
     }
-    console::stderr_line(&format!("error: {} (see `sam2 --help`)", cli::one_line(error)));
+    let help = cli::help_for(std::env::args_os().skip(1));
+    console::stderr_line(&format!("error: {} (see `{help}`)", cli::one_line(error)));
     ExitCode::from(USAGE)
 }
 

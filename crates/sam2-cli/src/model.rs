@@ -9,6 +9,7 @@ use sam2_model::{Frame, ImagePredictor, Model, ModelOptions};
 
 use crate::console::Console;
 use crate::embedded;
+use crate::environment;
 use crate::options::{ModelArgs, TradeArgs};
 
 /// What it is and is not.
@@ -19,14 +20,21 @@ pub const PUBLISHED_NOTE: &str = "https://dl.fbaipublicfiles.com/segment_anythin
                                   sam2.1_hiera_{tiny,small,base_plus,large}.pt \
                                   (Hugging Face: facebook/sam2.1-hiera-*); -m takes them as they are";
 
-/// Opens a checkpoint, or the embedded one, and then says so.
+/// The note on stderr when the embedded model runs.
+const NOTE: [&str; 2] = [
+    "note: this is the embedded model, trained on drawn shapes and not meant for photos; -m takes another",
+    "note: published ones: https://dl.fbaipublicfiles.com/segment_anything_2/092824/sam2.1_hiera_tiny.pt",
+];
+
+/// Opens a checkpoint, or the embedded one with a note, which SAM2_NO_NOTE silences.
 pub fn open(args: &ModelArgs, console: &Console) -> Result<Arc<Model>> {
     match &args.model {
         Some(path) => open_file(path, args.config.as_deref(), args.trade),
         None => {
             let model = embedded::model(&with_config(None, args.trade))?;
-            console.note(&format!("note: no -m given, so this is the embedded model: {EMBEDDED_NOTE}"));
-            console.note(&format!("note: published checkpoints: {PUBLISHED_NOTE}"));
+            if !environment::is_on("SAM2_NO_NOTE") {
+                NOTE.iter().for_each(|line| console.note(line));
+            }
             Ok(model)
         }
     }

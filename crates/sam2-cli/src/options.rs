@@ -14,11 +14,18 @@ pub const CHECKPOINT_HELP: &str = if cfg!(feature = "embedded") {
     "Checkpoint (Meta's .pt, or .safetensors)"
 };
 
+/// Headings of `--help`.
+pub const PROMPTS: &str = "Prompts";
+pub const OUTPUTS: &str = "Outputs";
+pub const MODEL: &str = "Model";
+pub const TRACKING: &str = "Tracking";
+
 /// Which checkpoint to run.
 #[derive(Args, Clone, Debug)]
 pub struct ModelArgs {
     /// The checkpoint; the embedded one if absent.
     #[arg(
+        help_heading = MODEL,
         short,
         long = "model",
         value_name = "CKPT",
@@ -28,6 +35,7 @@ pub struct ModelArgs {
     pub model: Option<PathBuf>,
     /// The configuration of a model that is not one of the published ones.
     #[arg(
+        help_heading = MODEL,
         long,
         value_name = "FILE",
         requires = "model",
@@ -42,10 +50,10 @@ pub struct ModelArgs {
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct TradeArgs {
     /// int8 runs linear layers in 8 bits: faster, and nearly the same masks
-    #[arg(long, value_name = "f32|int8", default_value_t)]
+    #[arg(help_heading = MODEL, long, value_name = "f32|int8", default_value_t)]
     pub precision: Precision,
     /// Side to which images are resized, a multiple of 64: smaller is faster and less accurate [default: the model's own, 1024 for the published ones]
-    #[arg(long, value_name = "N")]
+    #[arg(help_heading = MODEL, long, value_name = "N")]
     pub image_size: Option<usize>,
 }
 
@@ -53,10 +61,22 @@ pub struct TradeArgs {
 #[derive(Args, Clone, Debug, Default)]
 pub struct PointArgs {
     /// A click: x,y or x,y,label with label 1 = the object (default), 0 = not the object; may be repeated
-    #[arg(short, long = "point", value_name = "X,Y[,LABEL]", allow_hyphen_values = true)]
+    #[arg(
+        help_heading = PROMPTS,
+        short,
+        long = "point",
+        value_name = "X,Y[,LABEL]",
+        allow_hyphen_values = true
+    )]
     pub points: Vec<Click>,
     /// A box around the object
-    #[arg(short, long = "box", value_name = "X0,Y0,X1,Y1", allow_hyphen_values = true)]
+    #[arg(
+        help_heading = PROMPTS,
+        short,
+        long = "box",
+        value_name = "X0,Y0,X1,Y1",
+        allow_hyphen_values = true
+    )]
     pub bbox: Option<BoxPrompt>,
 }
 
@@ -64,19 +84,24 @@ pub struct PointArgs {
 #[derive(Args, Clone, Copy, Debug)]
 pub struct MemoryArgs {
     /// Memory policy: sam2 as published, samurai (motion), dam4sam (look-alikes), sam2long (three hypotheses)
-    #[arg(long = "memory", value_name = "POLICY", default_value = "sam2")]
+    #[arg(help_heading = TRACKING, long = "memory", value_name = "POLICY", default_value = "sam2")]
     pub policy: MemoryPolicyKind,
     /// Look at the N closest prompted frames only [default: all of them]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..))]
+    #[arg(
+        help_heading = TRACKING,
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(2..)
+    )]
     pub max_cond_frames: Option<u16>,
     /// When a prompted frame is passed, drop what was remembered of the frames around it
-    #[arg(long)]
+    #[arg(help_heading = TRACKING, long)]
     pub clear_around_prompts: bool,
     /// Fill holes of at most N pixels in the masks at low resolution; Meta does 8 on a GPU
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(help_heading = TRACKING, long, value_name = "N", default_value_t = 0)]
     pub fill_holes: usize,
     /// Let every pixel belong to one object at most, the likeliest
-    #[arg(long)]
+    #[arg(help_heading = TRACKING, long)]
     pub non_overlap: bool,
 }
 

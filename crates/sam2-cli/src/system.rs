@@ -3,6 +3,21 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::{Value, json};
+
+/// The machine and the build of this program, for records of measurements.
+pub fn describe() -> Value {
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "commit": option_env!("SAM2_BUILD_COMMIT"),
+        "rustc": option_env!("SAM2_BUILD_RUSTC"),
+        "target": option_env!("SAM2_BUILD_TARGET"),
+        "cpu": cpu_name(),
+        "cores": cores(),
+        "caches": caches(),
+    })
+}
+
 /// The most memory this process ever had resident, in bytes.
 pub fn peak_memory() -> Option<u64> {
     parse_peak(&fs::read_to_string("/proc/self/status").ok()?)

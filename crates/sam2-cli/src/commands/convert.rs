@@ -12,8 +12,15 @@ use crate::console::Console;
 use crate::progress;
 use crate::system::megabytes;
 
+const EXAMPLES: &str = "\
+Examples:
+  sam2 convert sam2.1_hiera_tiny.pt tiny.safetensors
+  sam2 convert sam2.1_hiera_tiny.pt tiny.safetensors --f16
+  sam2 convert model.safetensors tiny.pt --to meta";
+
 /// `sam2 convert`
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Convert {
     /// The checkpoint (Meta's .pt, or .safetensors)
     pub input: PathBuf,

@@ -17,15 +17,23 @@ use super::eval::region::jaccard;
 use crate::console::Console;
 use crate::embedded;
 use crate::model;
-use crate::tracking::{self, Writer};
+use crate::tracking::{self, Overlay, Writer};
 
 /// Time between frames of the animated overlay, milliseconds.
 const DELAY: u32 = 100;
+/// Colour of the truth's outline.
+const TRUTH: [u8; 3] = [255, 240, 90];
 /// Frames on the contact sheet, at most, and in a row.
 const SHEET: (usize, usize) = (12, 4);
 
+const EXAMPLES: &str = "\
+Examples:
+  sam2 demo
+  sam2 demo -o /tmp/demo";
+
 /// `sam2 demo`
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Demo {
     /// Folder for the pictures
     #[arg(short, long = "output", value_name = "DIR", default_value = "sam2-demo")]
@@ -37,7 +45,7 @@ pub fn run(args: &Demo, console: &Console) -> Result<()> {
     let files = embedded::demo()?;
     let folder = &args.output;
     let start = Instant::now();
-    Writer::check(folder, true, None)?;
+    Writer::check(folder, Overlay::Plain, None)?;
     let clip = Clip::embedded(files.clip)?;
     let prompts = jsonl::parse(files.prompts, "the embedded prompts", Path::new(""))?;
     let truth = read_truth(files.truth, &clip)?;
@@ -56,14 +64,14 @@ pub fn run(args: &Demo, console: &Console) -> Result<()> {
     segment(&model, &clip, &prompts, &truth, folder, console)?;
     let segmented = start.elapsed();
 
-    let mut writer = Writer::begin(folder, true, None, Some(clip.len()), console)?;
+    let mut writer = Writer::begin(folder, Overlay::Plain, None, Some(clip.len()), console)?;
     let mut pictures = Vec::with_capacity(clip.len());
     let mut scores = Vec::with_capacity(clip.len());
     let stats = tracking::follow(model, &clip, &prompts, Default::default(), console, |frame, result| {
         writer.frame(frame, result, &prompts, side)?;
         let masks = result.masks();
         scores.push((result.frame_idx, jaccard(masks[0].data(), &truth[result.frame_idx])));
-        pictures.push(tracking::draw(frame, result, &masks, &prompts)?);
+        pictures.push(tracking::draw(frame, result, &masks, &prompts, false)?);
         Ok(())
     })?;
     writer.finish()?;
@@ -78,8 +86,12 @@ pub fn run(args: &Demo, console: &Console) -> Result<()> {
     let animation = folder.join("overlay.gif");
     files::write(&animation, |file| gif::write(file, &pictures, DELAY))?;
     let overview = folder.join("sheet.png");
-    png::write_rgb(&overview, &contact_sheet(&pictures))?;
-    console.result(&format!("look at  {} and {}", overview.display(), animation.display()))?;
+    png::write_rgb(&overview, &contact_sheet(&pictures, &truth, &scores))?;
+    console.result(&format!(
+        "look at  {} (dashed: the truth) and {}",
+        overview.display(),
+        animation.display()
+    ))?;
     console.result(&format!(
         "for your own photos and clips use a published checkpoint: {}",
         model::PUBLISHED_NOTE
@@ -141,15 +153,18 @@ fn summary(scores: &[(usize, f64)]) -> String {
     )
 }
 
-/// Frames of the whole clip at even distances, each with its number.
-fn contact_sheet(pictures: &[RgbImage]) -> RgbImage {
+/// Frames of the whole clip at even distances, each with its number, its score and the outline of the truth.
+fn contact_sheet(pictures: &[RgbImage], truth: &[Vec<bool>], scores: &[(usize, f64)]) -> RgbImage {
     let (count, columns) = (SHEET.0.min(pictures.len()), SHEET.1);
     let last = pictures.len().saturating_sub(1);
     let chosen = (0..count).map(|i| if count > 1 { (i * last + (count - 1) / 2) / (count - 1) } else { 0 });
     let chosen: Vec<RgbImage> = chosen
         .map(|index| {
             let mut picture = pictures[index].clone();
-            sheet::number(&mut picture, index);
+            let (frame, iou) = scores[index];
+            overlay::dashes(&mut picture, &truth[frame], TRUTH);
+            sheet::number(&mut picture, frame);
+            sheet::score(&mut picture, iou);
             picture
         })
         .collect();
@@ -171,11 +186,13 @@ mod tests {
     fn sheets_take_the_first_and_the_last_frame() {
         for len in [1, 2, 11, 12, 30, 31] {
             let pictures: Vec<RgbImage> =
-                (0..len).map(|i| RgbImage::from_pixel(40, 30, Rgb([i as u8; 3]))).collect();
-            let sheet = contact_sheet(&pictures);
-            // The corner of a frame has no number on it.
+                (0..len).map(|i| RgbImage::from_pixel(80, 60, Rgb([i as u8; 3]))).collect();
+            let truth = vec![vec![false; 80 * 60]; len];
+            let scores: Vec<(usize, f64)> = (0..len).map(|frame| (frame, 0.5)).collect();
+            let sheet = contact_sheet(&pictures, &truth, &scores);
+            // The bottom right corner of a frame has no text on it.
             let (width, height) = sheet.dimensions();
-            assert_eq!(sheet.get_pixel(4 + 39, 4 + 29).0, [0; 3]);
+            assert_eq!(sheet.get_pixel(4 + 79, 4 + 59).0, [0; 3]);
             if len >= 12 {
                 assert_eq!(sheet.get_pixel(width - 5, height - 5).0, [len as u8 - 1; 3]);
             }

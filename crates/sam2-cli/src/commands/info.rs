@@ -11,11 +11,19 @@ use serde_json::{Value, json};
 
 use crate::console::Console;
 use crate::embedded;
+use crate::environment::VARIABLES;
 use crate::options::TradeArgs;
 use crate::{model, system};
 
+const EXAMPLES: &str = "\
+Examples:
+  sam2 info
+  sam2 info sam2.1_hiera_tiny.pt
+  sam2 info --json";
+
 /// `sam2 info`
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Info {
     /// A checkpoint to describe
     pub checkpoint: Option<PathBuf>,
@@ -26,9 +34,6 @@ pub struct Info {
     #[arg(long)]
     pub json: bool,
 }
-
-/// Environment variables that change what the program does, and how.
-const KNOBS: [(&str, &str); 1] = [("SAM2_ISA", "instruction set to use instead of the fastest")];
 
 /// Runs the command.
 pub fn run(args: &Info, console: &Console) -> Result<()> {
@@ -68,21 +73,14 @@ fn machine(as_json: bool, console: &Console) -> Result<()> {
     let rustc = option_env!("SAM2_BUILD_RUSTC");
     let target = option_env!("SAM2_BUILD_TARGET");
     if as_json {
-        let knobs = KNOBS.iter().map(|(name, _)| ((*name).to_owned(), json!(std::env::var(name).ok())));
-        let value = json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "commit": commit,
-            "rustc": rustc,
-            "target": target,
-            "cpu": system::cpu_name(),
-            "cores": system::cores(),
-            "threads": rayon::current_num_threads(),
-            "isa_available": available,
-            "isa": chosen.name(),
-            "caches": caches,
-            "environment": knobs.collect::<serde_json::Map<String, Value>>(),
-            "embedded": embedded.as_ref().map(|model| summary_json(model.summary())),
-        });
+        let variables =
+            VARIABLES.iter().map(|(name, _)| ((*name).to_owned(), json!(std::env::var(name).ok())));
+        let mut value = system::describe();
+        value["threads"] = json!(rayon::current_num_threads());
+        value["isa_available"] = json!(available);
+        value["isa"] = json!(chosen.name());
+        value["environment"] = variables.collect::<serde_json::Map<String, Value>>().into();
+        value["embedded"] = json!(embedded.as_ref().map(|model| summary_json(model.summary())));
         return console.result(&value.to_string());
     }
     let known = |value: Option<&str>| value.unwrap_or("unknown").to_owned();
@@ -121,7 +119,7 @@ fn machine(as_json: bool, console: &Console) -> Result<()> {
             ),
         ),
     ];
-    for (name, meaning) in KNOBS {
+    for (name, meaning) in VARIABLES {
         let value = std::env::var(name).unwrap_or_else(|_| "not set".to_owned());
         rows.push(("environment", format!("{name}: {value} ({meaning})")));
     }

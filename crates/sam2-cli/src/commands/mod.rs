@@ -2,11 +2,13 @@
 
 pub mod bench;
 pub mod compare;
+pub mod completions;
 pub mod convert;
 pub mod demo;
 pub mod eval;
 pub mod everything;
 pub mod info;
+pub mod man;
 pub mod segment;
 pub mod stream;
 pub mod track;

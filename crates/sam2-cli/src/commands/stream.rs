@@ -16,41 +16,48 @@ use sam2_model::{Frame, Mask, Rle, Tracker};
 
 use crate::console::{self, Console};
 use crate::model;
-use crate::options::{MemoryArgs, ModelArgs, parse_count};
+use crate::options::{MemoryArgs, ModelArgs, OUTPUTS, PROMPTS, TRACKING, parse_count};
 use crate::tracking::Stats;
+
+const EXAMPLES: &str = "\
+Examples:
+  sam2 stream clip.y4m --prompts prompts.jsonl -m sam2.1_hiera_tiny.pt
+  ffmpeg -f v4l2 -i /dev/video0 -f yuv4mpegpipe - | sam2 stream - --prompts prompts.jsonl --wait
+  sam2 stream clip.gif --prompts prompts.jsonl --save session.safetensors -o masks";
 
 /// `sam2 stream`
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Stream {
     /// Frames: - for Y4M on stdin (or bare RGB with --raw), a pipe, or whatever `sam2 track` reads
     pub input: PathBuf,
     /// The input is bare RGB frames of this size, 3 bytes a pixel
     #[arg(long, value_name = "WxH")]
     pub raw: Option<RawSize>,
-    #[command(flatten)]
-    pub model: ModelArgs,
     /// Prompts and commands as JSON lines; lines may be added while it runs.
-    #[arg(long, value_name = "FILE", help = PROMPTS_HELP)]
+    #[arg(help_heading = PROMPTS, long, value_name = "FILE", help = PROMPTS_HELP)]
     pub prompts: Option<PathBuf>,
     /// Wait for the first line of the prompts before the first frame is read
-    #[arg(long, requires = "prompts")]
+    #[arg(help_heading = PROMPTS, long, requires = "prompts")]
     pub wait: bool,
     /// Add every mask to the results, as COCO run lengths
-    #[arg(long)]
+    #[arg(help_heading = OUTPUTS, long)]
     pub rle: bool,
     /// Folder for the masks (00000.png ..., DAVIS palette, one colour per object)
-    #[arg(short, long = "output", value_name = "DIR")]
+    #[arg(help_heading = OUTPUTS, short, long = "output", value_name = "DIR")]
     pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub model: ModelArgs,
     #[command(flatten)]
     pub memory: MemoryArgs,
     /// Go on from a session that was saved
-    #[arg(long, value_name = "SESSION")]
+    #[arg(help_heading = TRACKING, long, value_name = "SESSION")]
     pub resume: Option<PathBuf>,
     /// Save the session here when the frames end (safetensors); the line {"op":"save","path":...} saves it at any time
-    #[arg(long, value_name = "SESSION")]
+    #[arg(help_heading = OUTPUTS, long, value_name = "SESSION")]
     pub save: Option<PathBuf>,
     /// End after N frames
-    #[arg(long, value_name = "N", value_parser = parse_count)]
+    #[arg(help_heading = TRACKING, long, value_name = "N", value_parser = parse_count)]
     pub max_frames: Option<usize>,
 }
 

@@ -17,8 +17,35 @@ use crate::console::Console;
 /// Folder of the overlays inside the output folder.
 pub const OVERLAY: &str = "overlay";
 
+/// Whether frames are drawn with their masks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overlay {
+    Off,
+    /// Masks and prompts.
+    Plain,
+    /// With the numbers of the objects.
+    Labelled,
+}
+
+impl Overlay {
+    /// As two flags have it.
+    pub fn new(overlay: bool, labels: bool) -> Self {
+        match (overlay, labels) {
+            (false, _) => Self::Off,
+            (true, false) => Self::Plain,
+            (true, true) => Self::Labelled,
+        }
+    }
+}
+
 /// A frame with its `masks` and prompts drawn on it.
-pub fn draw(frame: &Frame, result: &FrameOutput, masks: &[Mask], prompts: &Prompts) -> Result<RgbImage> {
+pub fn draw(
+    frame: &Frame,
+    result: &FrameOutput,
+    masks: &[Mask],
+    prompts: &Prompts,
+    labels: bool,
+) -> Result<RgbImage> {
     let mut drawn = overlay::picture(frame);
     // The highest number first, so that the lower one is on top, as in the palette PNGs.
     let mut order: Vec<usize> = (0..result.objects.len()).collect();
@@ -29,6 +56,11 @@ pub fn draw(frame: &Frame, result: &FrameOutput, masks: &[Mask], prompts: &Promp
     for (obj_id, target) in prompts.on(result.frame_idx) {
         overlay::target(&mut drawn, target, overlay::colour(obj_id));
     }
+    if labels {
+        for (object, mask) in result.objects.iter().zip(masks) {
+            overlay::label(&mut drawn, mask.data(), object.obj_id, overlay::colour(object.obj_id));
+        }
+    }
     Ok(drawn)
 }
 
@@ -36,6 +68,7 @@ pub fn draw(frame: &Frame, result: &FrameOutput, masks: &[Mask], prompts: &Promp
 pub struct Writer {
     folder: PathBuf,
     overlay: Option<PathBuf>,
+    labels: bool,
     logits: Option<PathBuf>,
     tracks: LinesFile,
     lines: usize,
@@ -43,9 +76,9 @@ pub struct Writer {
 
 impl Writer {
     /// Creates the folders and proves that they can be written.
-    pub fn check(folder: &Path, overlay: bool, logits: Option<&Path>) -> Result<()> {
+    pub fn check(folder: &Path, overlay: Overlay, logits: Option<&Path>) -> Result<()> {
         files::prepare_folder(folder)?;
-        let overlay = overlay.then(|| folder.join(OVERLAY));
+        let overlay = (overlay != Overlay::Off).then(|| folder.join(OVERLAY));
         Ok(overlay.as_deref().into_iter().chain(logits).try_for_each(files::prepare_folder)?)
     }
 
@@ -54,7 +87,7 @@ impl Writer {
     /// that of the clip, if it is known.
     pub fn begin(
         folder: &Path,
-        overlay: bool,
+        overlay: Overlay,
         logits: Option<&Path>,
         num_frames: Option<usize>,
         console: &Console,
@@ -73,7 +106,8 @@ impl Writer {
         }
         Ok(Self {
             folder: folder.to_owned(),
-            overlay: overlay.then(|| folder.join(OVERLAY)),
+            overlay: (overlay != Overlay::Off).then(|| folder.join(OVERLAY)),
+            labels: overlay == Overlay::Labelled,
             logits: logits.map(Path::to_owned),
             tracks: LinesFile::create(&path)?,
             lines: 0,
@@ -101,7 +135,10 @@ impl Writer {
             lines.push(serde_json::to_string(&TrackLine { frame: index, object })?);
         }
         if let Some(folder) = &self.overlay {
-            png::write_rgb(&folder.join(format!("{index:05}.png")), &draw(frame, result, &masks, prompts)?)?;
+            png::write_rgb(
+                &folder.join(format!("{index:05}.png")),
+                &draw(frame, result, &masks, prompts, self.labels)?,
+            )?;
         }
         let named = result.objects.iter().zip(&masks);
         let named = named.map(|(object, mask)| (u8::try_from(object.obj_id).unwrap_or(u8::MAX), mask.data()));

@@ -9,7 +9,7 @@ fn masks_overlay_and_list_are_written() {
     let photo = place.photo("photo.png");
     let out = place.arg("out");
     let search = ["--points-per-side", "3", "--pred-iou-thresh", "0.1", "--stability-score-thresh", "0.3"];
-    let rest = ["--stability-score-offset", "0.1", "--json", "-o", &out];
+    let rest = ["--stability-score-offset", "0.1", "--json", "--labels", "-o", &out];
     let output = run(&[&["everything", photo.as_str()][..], &search, &rest].concat());
     let list: Value = serde_json::from_str(&accepted(&output)).expect("one JSON array");
     let masks = list.as_array().expect("an array");

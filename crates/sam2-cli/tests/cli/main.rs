@@ -4,11 +4,13 @@ mod common;
 
 mod bad_checkpoint;
 mod bad_input;
+mod bench;
 mod compare;
 mod config;
 mod convert;
 mod eval;
 mod everything;
+mod help;
 mod saved;
 mod segment;
 mod stream;

@@ -33,7 +33,7 @@ fn a_click_cuts_the_object_out() {
     assert_eq!(text.lines().count(), 3, "a single click is ambiguous: {text}");
     assert_eq!(text.matches("(best)").count(), 1);
     let note = stderr(&output);
-    assert!(note.contains("embedded") && note.contains("synthetic shapes"), "{note}");
+    assert!(note.contains("embedded") && note.contains("drawn shapes"), "{note}");
     assert!(note.contains("dl.fbaipublicfiles.com/segment_anything_2/092824"), "{note}");
     assert_eq!(place.list(), ["mask.png", "mask_cutout.png", "mask_overlay.png", "photo.png"]);
     let iou = iou_with_disc(&place.join("mask.png"));
@@ -48,6 +48,26 @@ fn a_click_cuts_the_object_out() {
     let overlay = image::open(place.join("mask_overlay.png")).expect("overlay").into_rgb8();
     assert_eq!(overlay.dimensions(), photo.dimensions());
     assert_ne!(overlay, photo);
+}
+
+#[test]
+fn labels_and_colours_are_those_of_the_object_numbers() {
+    let place = Place::new();
+    let photo = place.photo("photo.png");
+    let drawn = |name: &str, more: &[&str]| {
+        let out = place.arg(&format!("{name}.png"));
+        let boxes = ["-b", "56,24,136,104", "-b", "60,28,100,100", "--overlay", "-q"];
+        accepted(&run(&[&["segment", photo.as_str(), "-o", &out][..], &boxes, more].concat()));
+        image::open(place.join(&format!("{name}_overlay.png"))).expect("overlay").into_rgb8()
+    };
+    let (plain, labelled) = (drawn("plain", &[]), drawn("labelled", &["--labels"]));
+    let count = |picture: &image::RgbImage, colour| picture.pixels().filter(|p| p.0 == colour).count();
+    // Outlines and plates of the labels have the colours of numbers 1 and 2 in the DAVIS palette.
+    for colour in [[128, 0, 0], [0, 128, 0]] {
+        assert!(count(&plain, colour) > 20, "{colour:?}");
+        assert!(count(&labelled, colour) > count(&plain, colour), "{colour:?}");
+    }
+    refused(&run(&["segment", &photo, "-p", "1,1", "--json", "--labels"]), &["--overlay"]);
 }
 
 #[test]

@@ -42,6 +42,7 @@ fn a_folder_in_natural_order_gives_the_documented_files() {
         "-o",
         &place.arg("out"),
         "--overlay",
+        "--labels",
         "--save-logits",
         &place.arg("logits"),
         "--json",

@@ -5,3 +5,4 @@ pub mod label_map;
 pub mod overlay;
 pub mod png;
 pub mod sheet;
+pub mod text;

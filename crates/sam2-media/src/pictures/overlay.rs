@@ -1,27 +1,19 @@
 //! Masks and prompts drawn on the picture they belong to.
 
-use image::RgbImage;
+use image::{Rgb, RgbImage};
 use sam2_model::Frame;
 
 use super::draw::{self, blend};
+use super::{png, text};
 use crate::prompts::{BoxPrompt, Click, Prompt};
 
-/// Colours of objects 1, 2, 3, ...: far apart for most eyes, and none is the green or red of the clicks.
-const COLOURS: [[u8; 3]; 8] = [
-    [30, 144, 255],
-    [255, 150, 20],
-    [255, 60, 180],
-    [0, 205, 195],
-    [255, 230, 60],
-    [140, 100, 255],
-    [170, 120, 70],
-    [120, 130, 150],
-];
 const CLICK_ON: [u8; 3] = [40, 190, 60];
 const CLICK_OFF: [u8; 3] = [225, 45, 45];
 const WHITE: [u8; 3] = [255; 3];
-/// How much of a pixel inside the mask is the object's colour.
-const TINT: f32 = 0.5;
+/// Share of the object's colour in the colour of a pixel inside the mask.
+const TINT: f32 = 0.35;
+/// Weights of red, green and blue in the brightness of a pixel (ITU-R BT.601).
+const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 /// How white the ring around a mask is.
 const HALO: f32 = 0.85;
 
@@ -35,27 +27,79 @@ pub fn picture(frame: &Frame) -> RgbImage {
         .expect("a frame has three bytes a pixel")
 }
 
-/// The colour that an object is drawn in.
+/// The colour that an object is drawn in: that of its number in the label maps. Numbers beyond 255 share the
+/// last one.
 pub fn colour(obj_id: u32) -> [u8; 3] {
-    COLOURS[(obj_id as usize).wrapping_sub(1) % COLOURS.len()]
+    png::colour(u8::try_from(obj_id).unwrap_or(u8::MAX))
 }
 
-/// Tints a mask and draws its outline, in its colour inside the mask and in white around it, so that it shows on
-/// any background. `inside` is row by row, of the picture's size.
+/// Tints a mask and draws its outline, in its colour inside the mask and in white around it, so that it shows
+/// on any background. The tint changes the colour of a pixel and keeps its brightness, so the texture of the
+/// object stays visible. `inside` is row by row, of the picture's size.
 pub fn mask(picture: &mut RgbImage, inside: &[bool], colour: [u8; 3]) {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
-    let thickness = stroke(picture).round().max(1.0) as usize;
-    let shrunk = |mask: Vec<bool>| (0..thickness).fold(mask, |mask, _| erode(&mask, width, height));
-    let core = shrunk(inside.to_vec());
-    let far = shrunk(inside.iter().map(|inside| !inside).collect());
+    let thickness = stroke(picture).round() as usize;
+    let shrunk = |mask: Vec<bool>, by: usize| (0..by).fold(mask, |mask, _| erode(&mask, width, height));
+    let core = shrunk(inside.to_vec(), thickness.max(2));
+    let far = shrunk(inside.iter().map(|inside| !inside).collect(), thickness);
     for (i, pixel) in picture.pixels_mut().enumerate() {
         match (inside[i], core[i], far[i]) {
-            (true, true, _) => blend(pixel, colour, TINT),
+            (true, true, _) => tint(pixel, colour),
             (true, false, _) => blend(pixel, colour, 1.0),
             (false, _, false) => blend(pixel, WHITE, HALO),
             (false, _, true) => {}
         }
     }
+}
+
+/// Moves the colour of a pixel towards `colour`, at its brightness.
+fn tint(pixel: &mut Rgb<u8>, colour: [u8; 3]) {
+    let own = pixel.0.map(f32::from);
+    // The colours of the palette are dark: at full brightness they tint enough.
+    let brightest = f32::from(colour.into_iter().max().unwrap_or(0).max(1));
+    let full = colour.map(|channel| f32::from(channel) * 255.0 / brightest);
+    let (brightness, grey) = (luma(own), luma(full));
+    let chroma = [0, 1, 2].map(|i| (1.0 - TINT) * (own[i] - brightness) + TINT * (full[i] - grey));
+    // As much of it as fits between black and white at this brightness.
+    let fit = |c: f32| if c > 0.0 { (255.0 - brightness) / c } else { -brightness / c.min(-1e-6) };
+    let share = chroma.iter().map(|&c| fit(c)).fold(1.0, f32::min);
+    pixel.0 = chroma.map(|c| (brightness + share * c).round() as u8);
+}
+
+/// Brightness of red, green and blue.
+fn luma(rgb: [f32; 3]) -> f32 {
+    rgb.iter().zip(LUMA).map(|(channel, weight)| channel * weight).sum()
+}
+
+/// Draws the outline of a mask as a dashed line, one pixel wide, on its outermost pixels.
+pub fn dashes(picture: &mut RgbImage, inside: &[bool], colour: [u8; 3]) {
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    let core = erode(inside, width, height);
+    for (i, pixel) in picture.pixels_mut().enumerate() {
+        let (x, y) = (i % width, i / width);
+        if inside[i] && !core[i] && (x + y) % 6 < 4 {
+            *pixel = Rgb(colour);
+        }
+    }
+}
+
+/// Writes the number of an object on a plate of its colour, above its topmost pixels; nothing if the mask is
+/// empty.
+pub fn label(picture: &mut RgbImage, inside: &[bool], number: u32, paper: [u8; 3]) {
+    let (width, height) = picture.dimensions();
+    let rows = || inside.chunks(width.max(1) as usize);
+    let Some((row, pixels)) = rows().enumerate().find(|(_, row)| row.contains(&true)) else { return };
+    let columns: Vec<usize> =
+        pixels.iter().enumerate().filter_map(|(x, &inside)| inside.then_some(x)).collect();
+    let left = (columns.iter().sum::<usize>() / columns.len()) as u32;
+    let ink = if luma(paper.map(f32::from)) > 150.0 { [0; 3] } else { WHITE };
+    let (text, scale) = (number.to_string(), 2 * stroke(picture).round().max(1.0) as u32);
+    let (wide, high) = text::size(&text, scale);
+    let corner = (
+        left.saturating_sub(wide / 2).min(width.saturating_sub(wide)),
+        (row as u32).saturating_sub(high + scale).min(height.saturating_sub(high)),
+    );
+    text::plate(picture, corner, &text, scale, (ink, paper));
 }
 
 /// The pixels whose four neighbours are inside too; the picture's border does not count as outside.
@@ -78,8 +122,10 @@ fn erode(inside: &[bool], width: usize, height: usize) -> Vec<bool> {
 pub fn points(picture: &mut RgbImage, clicks: &[Click], bbox: Option<BoxPrompt>, colour: [u8; 3]) {
     let stroke = stroke(picture);
     if let Some(BoxPrompt(corners)) = bbox {
-        draw::frame(picture, corners, stroke + 2.0, WHITE);
-        draw::frame(picture, corners, stroke, colour);
+        // Whole pixels on both sides of the edge.
+        let line = stroke.max(2.0);
+        draw::frame(picture, corners, line + 2.0, WHITE);
+        draw::frame(picture, corners, line, colour);
     }
     let radius = 3.0 * stroke;
     for click in clicks {
@@ -114,14 +160,59 @@ mod tests {
 
     #[test]
     fn outline_is_opaque_and_inside_is_tinted() {
-        let mut picture = RgbImage::new(9, 9);
+        let mut picture = RgbImage::from_pixel(9, 9, Rgb([60; 3]));
         let inside: Vec<bool> =
             (0..81).map(|i| (2..7).contains(&(i % 9)) && (2..7).contains(&(i / 9))).collect();
         mask(&mut picture, &inside, [200, 100, 0]);
         assert_eq!(picture.get_pixel(2, 4).0, [200, 100, 0], "outline");
-        assert_eq!(picture.get_pixel(4, 4).0, [100, 50, 0], "tint");
-        assert_eq!(picture.get_pixel(1, 4).0, [217; 3], "ring");
-        assert_eq!(picture.get_pixel(0, 0).0, [0, 0, 0], "outside");
+        let [red, green, blue] = picture.get_pixel(4, 4).0;
+        assert!(red > 80 && red > green && green > blue, "tint: {red} {green} {blue}");
+        assert_eq!(picture.get_pixel(1, 4).0, [226; 3], "ring");
+        assert_eq!(picture.get_pixel(0, 0).0, [60; 3], "outside");
+    }
+
+    #[test]
+    fn a_tint_keeps_the_brightness() {
+        for grey in [0u8, 1, 17, 90, 128, 200, 254, 255] {
+            for (own, id) in
+                [([grey; 3], 1), ([grey, 255 - grey, 30], 2), ([0, grey, 255], 6), ([grey; 3], 7)]
+            {
+                let mut pixel = Rgb(own);
+                tint(&mut pixel, colour(id));
+                assert!(
+                    (luma(pixel.0.map(f32::from)) - luma(own.map(f32::from))).abs() < 1.5,
+                    "{own:?} {id}: {:?}",
+                    pixel.0
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn objects_have_the_colours_of_the_label_maps() {
+        assert_eq!([1, 2, 3].map(colour), [[128, 0, 0], [0, 128, 0], [128, 128, 0]]);
+        assert_eq!(colour(255), colour(1000));
+    }
+
+    #[test]
+    fn labels_stand_above_their_object_and_inside_the_picture() {
+        let mut picture = RgbImage::new(40, 40);
+        let inside: Vec<bool> = (0..1600).map(|i| (10..30).contains(&(i % 40)) && i / 40 >= 25).collect();
+        label(&mut picture, &inside, 1, colour(1));
+        assert_eq!(picture.get_pixel(15, 9).0, [128, 0, 0], "the plate");
+        assert_eq!(picture.get_pixel(19, 26).0, [0; 3], "the object");
+        label(&mut picture, &[false; 1600], 2, WHITE);
+        label(&mut RgbImage::new(3, 3), &[true; 9], 200, WHITE);
+    }
+
+    #[test]
+    fn dashes_follow_the_outline() {
+        let mut picture = RgbImage::new(9, 9);
+        let inside: Vec<bool> =
+            (0..81).map(|i| (2..7).contains(&(i % 9)) && (2..7).contains(&(i / 9))).collect();
+        dashes(&mut picture, &inside, WHITE);
+        assert_eq!(picture.pixels().filter(|p| p.0 == WHITE).count(), 11);
+        assert_eq!((picture.get_pixel(4, 4).0, picture.get_pixel(1, 2).0), ([0; 3], [0; 3]));
     }
 
     #[test]

@@ -120,6 +120,13 @@ pub fn merge_objects<'a>(len: usize, objects: impl IntoIterator<Item = (u8, &'a 
     ids
 }
 
+/// The colour of an object number in the palette of the DAVIS data set.
+pub fn colour(number: u8) -> [u8; 3] {
+    let palette = davis_palette();
+    let at = 3 * usize::from(number);
+    [palette[at], palette[at + 1], palette[at + 2]]
+}
+
 /// The palette of the VOC and DAVIS data sets, 256 RGB triples: the bits of the index, three at a time and the
 /// lowest first, become the bits of red, green and blue, the highest first.
 fn davis_palette() -> Vec<u8> {

@@ -2,6 +2,8 @@
 
 use image::{Rgb, RgbImage, imageops};
 
+use super::text;
+
 /// Space between frames, in pixels.
 const GAP: u32 = 4;
 
@@ -20,35 +22,20 @@ pub fn contact_sheet(frames: &[RgbImage], columns: usize) -> RgbImage {
     sheet
 }
 
-/// Digits of 3x5 pixels, a row per three bits from the top, the leftmost pixel highest.
-#[rustfmt::skip]
-const DIGITS: [u16; 10] = [
-    0b111_101_101_101_111, 0b010_110_010_010_111, 0b111_001_111_100_111, 0b111_001_111_001_111, 0b101_101_111_001_001,
-    0b111_100_111_001_111, 0b111_100_111_101_111, 0b111_001_010_010_010, 0b111_101_111_101_111, 0b111_101_111_001_111,
-];
-/// Pixels of the picture per pixel of a digit.
+/// Pixels of a frame per pixel of the font.
 const SCALE: u32 = 2;
+const INK: ([u8; 3], [u8; 3]) = ([255; 3], [30; 3]);
 
-/// Writes a number into the top left corner, white on a dark plate.
+/// Writes the frame's number into the top left corner, white on a dark plate.
 pub fn number(picture: &mut RgbImage, number: usize) {
-    let text = number.to_string();
-    let mut put = |x: u32, y: u32, colour: Rgb<u8>| {
-        if x < picture.width() && y < picture.height() {
-            picture.put_pixel(x, y, colour);
-        }
-    };
-    let (width, height) = ((4 * text.len() as u32 + 1) * SCALE, 7 * SCALE);
-    for (x, y) in (0..height).flat_map(|y| (0..width).map(move |x| (x, y))) {
-        put(x, y, Rgb([30, 30, 30]));
-    }
-    for (place, digit) in text.bytes().enumerate() {
-        let bits = DIGITS[usize::from(digit - b'0')];
-        for (x, y) in (0..5 * SCALE).flat_map(|y| (0..3 * SCALE).map(move |x| (x, y))) {
-            if bits >> (14 - (3 * (y / SCALE) + x / SCALE)) & 1 == 1 {
-                put((4 * place as u32 + 1) * SCALE + x, SCALE + y, Rgb([255; 3]));
-            }
-        }
-    }
+    text::plate(picture, (0, 0), &number.to_string(), SCALE, INK);
+}
+
+/// Writes a score into the bottom left corner.
+pub fn score(picture: &mut RgbImage, iou: f64) {
+    let caption = format!("IoU {iou:.2}");
+    let top = picture.height().saturating_sub(text::size(&caption, SCALE).1);
+    text::plate(picture, (0, top), &caption, SCALE, INK);
 }
 
 #[cfg(test)]

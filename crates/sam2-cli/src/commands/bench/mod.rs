@@ -1,5 +1,6 @@
-//! `sam2 bench`: how long the parts of the model take on this machine.
+//! `sam2 bench`: how long the parts of the model, or its kernels, take on this machine.
 
+mod kernel;
 mod record;
 
 use std::path::PathBuf;
@@ -25,12 +26,36 @@ const SIZE: (usize, usize) = (854, 480);
 /// Frames until the memory bank is full: 7 spatial memories and 16 object pointers.
 const WARM_UP: usize = 16;
 
+const SHAPES_HELP: &str = "Shapes for gemm, attention and conv, in place of the model's: a JSON file";
+const EXAMPLES: &str = "\
+Kernels (gemm, attention, conv) are timed by themselves on random operands: at the shapes of the layers of -m
+(SAM 2.1 tiny if absent), for each of --thread-counts, with the instruction set that SAM2_ISA names (default: the
+fastest). A multiply-add counts as two operations; the peak is measured before and after each run. The crate
+matrixmultiply computes the same f32 products on one thread, as a baseline. With --precision int8, gemm and
+attention run in 8 bits.
+
+A file of shapes has any of these lists; name, batch, heads, dv, stride and padding may be absent:
+  {\"gemm\": [{\"name\": \"mlp\", \"m\": 4096, \"k\": 384, \"n\": 1536}],
+   \"attention\": [{\"batch\": 1, \"heads\": 8, \"queries\": 4096, \"keys\": 4096, \"d\": 64, \"dv\": 64}],
+   \"conv\": [{\"height\": 224, \"width\": 224, \"inputs\": 3, \"outputs\": 64,
+             \"kernel\": 7, \"stride\": 2, \"padding\": 3}],
+   \"conv_transpose\": [{\"height\": 64, \"width\": 64, \"inputs\": 256, \"outputs\": 64}],
+   \"depthwise\": [{\"height\": 64, \"width\": 64, \"channels\": 256, \"kernel\": 7}]}
+
+Examples:
+  sam2 bench -m sam2.1_hiera_tiny.pt
+  sam2 bench -m sam2.1_hiera_tiny.pt --json > before.json
+  sam2 bench -m sam2.1_hiera_tiny.pt --compare before.json
+  sam2 bench --parts gemm,attention,conv --json
+  sam2 bench --parts gemm --shapes mine.json --thread-counts 1,2,4";
+
 /// `sam2 bench`
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Bench {
     #[command(flatten)]
     pub model: ModelArgs,
-    /// How often each part is timed; the median is reported
+    /// How often each part or kernel is timed; the median is reported
     #[arg(long, value_name = "R", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub repeat: u32,
     /// Show an earlier result of --json beside this one, and fail if a part became slower
@@ -39,14 +64,26 @@ pub struct Bench {
     /// With --compare: by how many percent a part may be slower than before
     #[arg(long, value_name = "PERCENT", requires = "compare", default_value_t = 10.0, value_parser = parse_percent)]
     pub threshold: f64,
-    /// What is timed, besides loading
+    /// What is timed, besides loading: parts of the model, or kernels.
     #[arg(
         long,
         value_delimiter = ',',
         value_name = "PART,..",
-        default_value = "encode,click,memory-attention,track"
+        help = "What is timed: parts of the model, or kernels [default: encode,click,memory-attention,track; \
+                with --shapes: gemm,attention,conv]"
     )]
     pub parts: Vec<Part>,
+    /// Shapes of the kernels.
+    #[arg(long, value_name = "FILE.json", help = SHAPES_HELP)]
+    pub shapes: Option<PathBuf>,
+    /// Numbers of threads that kernels are timed with [default: 1 and that of -t]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "N,..",
+        value_parser = clap::value_parser!(u16).range(1..=1024)
+    )]
+    pub thread_counts: Vec<u16>,
     /// How many objects are tracked
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=255))]
     pub objects: u32,
@@ -68,10 +105,54 @@ pub enum Part {
     Track,
     /// All masks of an encoded image, 32x32 clicks; once
     Everything,
+    /// Kernels: matrix products of the linear layers
+    Gemm,
+    /// Kernels: attention
+    Attention,
+    /// Kernels: convolutions, transposed and depthwise ones too
+    Conv,
+}
+
+impl Part {
+    const MODEL: [Self; 4] = [Self::Encode, Self::Click, Self::MemoryAttention, Self::Track];
+    const KERNELS: [Self; 3] = [Self::Gemm, Self::Attention, Self::Conv];
+}
+
+impl Bench {
+    /// What is timed.
+    fn chosen(&self) -> Vec<Part> {
+        match (self.parts.is_empty(), &self.shapes) {
+            (false, _) => self.parts.clone(),
+            (true, None) => Part::MODEL.to_vec(),
+            (true, Some(_)) => Part::KERNELS.to_vec(),
+        }
+    }
+
+    /// Numbers of threads for the kernels, ascending.
+    fn thread_counts(&self) -> Vec<usize> {
+        let mut counts: Vec<usize> = self.thread_counts.iter().copied().map(usize::from).collect();
+        if counts.is_empty() {
+            counts = vec![1, rayon::current_num_threads()];
+        }
+        counts.sort_unstable();
+        counts.dedup();
+        counts
+    }
 }
 
 /// Runs the command.
 pub fn run(args: &Bench, console: &Console) -> Result<()> {
+    let parts = args.chosen();
+    let count = parts.iter().filter(|part| Part::KERNELS.contains(part)).count();
+    if count > 0 && count < parts.len() {
+        bail!("parts of the model and kernels (gemm, attention, conv) are timed by separate runs");
+    }
+    if count > 0 {
+        return kernel::run(args, &parts, console);
+    }
+    if args.shapes.is_some() || !args.thread_counts.is_empty() {
+        bail!("--shapes and --thread-counts belong to kernels: --parts gemm,attention,conv");
+    }
     // Read first: a wrong file must not cost a run.
     let old = args.compare.as_deref().map(Record::read).transpose()?;
     // Once: the next model would find its memory ready.
@@ -88,7 +169,7 @@ pub fn run(args: &Bench, console: &Console) -> Result<()> {
         load_ms: ms_since(start),
         ..Record::default()
     };
-    measure(&model, &args.parts, &mut record)?;
+    measure(&model, &parts, &mut record)?;
     record.round();
     let compared = old.map(|old| record.beside(&old, args.threshold)).transpose()?;
     if args.json {

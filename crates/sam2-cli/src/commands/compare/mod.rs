@@ -32,10 +32,22 @@ pub struct Compare {
     /// The reference
     pub b: PathBuf,
     /// Relative tolerance: elements differ if !(|a - b| <= atol + rtol * |b|), as in numpy.allclose
-    #[arg(long, value_name = "R", default_value_t = 1e-5, allow_negative_numbers = true, value_parser = tolerance)]
+    #[arg(
+        long,
+        value_name = "R",
+        default_value = "1e-5",
+        allow_negative_numbers = true,
+        value_parser = tolerance
+    )]
     pub rtol: f64,
     /// Absolute tolerance
-    #[arg(long, value_name = "A", default_value_t = 1e-8, allow_negative_numbers = true, value_parser = tolerance)]
+    #[arg(
+        long,
+        value_name = "A",
+        default_value = "1e-8",
+        allow_negative_numbers = true,
+        value_parser = tolerance
+    )]
     pub atol: f64,
     /// Print one JSON object
     #[arg(long)]

@@ -29,8 +29,14 @@ const RECALL_ABOVE: f64 = 0.5;
 const DECAY_BINS: usize = 4;
 const MEASURES: [&str; 6] = ["J-Mean", "J-Recall", "J-Decay", "F-Mean", "F-Recall", "F-Decay"];
 
+const EXAMPLES: &str = "\
+Examples:
+  sam2 eval davis --gt DAVIS --pred masks
+  sam2 eval davis --gt DAVIS --pred masks --json --csv objects.csv";
+
 /// `sam2 eval davis`
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Davis {
     /// DAVIS (the folder with Annotations and ImageSets), or a folder with one folder of label maps per sequence
     #[arg(long, value_name = "DIR", aliases = ["davis_path", "davis-path"])]

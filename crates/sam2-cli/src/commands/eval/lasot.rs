@@ -36,8 +36,14 @@ const PRECISION_WITHIN: f64 = 20.0;
 const NORMALISED_WITHIN: f64 = 0.2;
 const MEASURES: [&str; 5] = ["AUC", "OP50", "OP75", "precision", "norm-precision"];
 
+const EXAMPLES: &str = "\
+Examples:
+  sam2 eval lasot --gt LaSOT --pred boxes
+  sam2 eval lasot --gt LaSOT --pred masks --list testing_set.txt --skip-missing --json";
+
 /// `sam2 eval lasot`
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Lasot {
     /// Ground truth: NAME/groundtruth.txt or CLASS/NAME/groundtruth.txt, with full_occlusion.txt and out_of_view.txt beside
     #[arg(long, value_name = "DIR")]

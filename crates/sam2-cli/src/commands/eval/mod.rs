@@ -21,8 +21,15 @@ use crate::console::Console;
 use crate::progress;
 use report::Table;
 
+const EXAMPLES: &str = "\
+Examples:
+  sam2 eval davis --gt DAVIS --pred masks
+  sam2 eval sav --gt sav_val/Annotations_6fps --pred masks
+  sam2 eval lasot --gt LaSOT --pred boxes";
+
 /// `sam2 eval`
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Eval {
     #[command(subcommand)]
     rules: Rules,

@@ -21,8 +21,14 @@ use super::report::Table;
 use super::{Outputs, Report, in_parallel, is_png, mean, measure, same_size};
 use crate::console::Console;
 
+const EXAMPLES: &str = "\
+Examples:
+  sam2 eval sav --gt sav_val/Annotations_6fps --pred masks --strict
+  sam2 eval sav --gt sav_val/Annotations_6fps --pred masks --json";
+
 /// `sam2 eval sav`
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Sav {
     /// Ground truth: VIDEO/OBJECT/FRAME.png as in SA-V, or VIDEO/FRAME.png with several objects as in DAVIS and MOSE
     #[arg(long, value_name = "DIR", aliases = ["gt_root", "gt-root"])]

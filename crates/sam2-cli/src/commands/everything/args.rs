@@ -4,79 +4,91 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::options::ModelArgs;
+use crate::options::{MODEL, ModelArgs, OUTPUTS};
+
+const SEARCH: &str = "Search";
 
 const POLYGONS_HELP: &str = "Add outlines to the list, with holes, as corners of pixels: \
     {\"outer\":[[x,y],...],\"holes\":[[[x,y],...],...]}";
 const POINT_GRIDS_HELP: &str = "Clicks in place of the grids: a JSON file of one list of [x,y] for the photo and one for \
     every layer of crops, x and y as shares of width and height";
 
+const EXAMPLES: &str = "\
+Examples:
+  sam2 everything photo.jpg -o masks -m sam2.1_hiera_tiny.pt
+  sam2 everything photo.jpg -o masks --labels --points-per-side 16
+  sam2 everything photo.jpg --json --polygons > masks.json";
+
 /// `sam2 everything`
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Everything {
     /// The photo (PNG, JPEG, GIF, BMP, WebP or TIFF; turned upright if its EXIF data say so); - for stdin
     pub image: PathBuf,
-    #[command(flatten)]
-    pub model: ModelArgs,
     /// Folder for the masks (000.png ..., best first), overlay.png and masks.json
-    #[arg(short, long = "output", value_name = "DIR", required_unless_present = "json")]
+    #[arg(help_heading = OUTPUTS, short, long = "output", value_name = "DIR", required_unless_present = "json")]
     pub output: Option<PathBuf>,
+    /// Write the number of every mask into overlay.png
+    #[arg(help_heading = OUTPUTS, long, requires = "output")]
+    pub labels: bool,
     /// Print the masks as one JSON array on stdout
-    #[arg(long)]
+    #[arg(help_heading = OUTPUTS, long)]
     pub json: bool,
     /// How the list has the masks: rows of 0 and 1, lengths of runs, or COCO's string of them
-    #[arg(long, value_name = "MODE", value_enum, default_value_t = OutputMode::CocoRle)]
+    #[arg(help_heading = OUTPUTS, long, value_name = "MODE", value_enum, default_value_t = OutputMode::CocoRle)]
     pub output_mode: OutputMode,
     /// Add outlines to the list, with holes.
-    #[arg(long, help = POLYGONS_HELP)]
+    #[arg(help_heading = OUTPUTS, long, help = POLYGONS_HELP)]
     pub polygons: bool,
+    #[command(flatten)]
+    pub model: ModelArgs,
     /// What the encoder found in the photo: written if the file is not there, else used
-    #[arg(long, value_name = "FILE.safetensors", conflicts_with = "crop_n_layers")]
+    #[arg(help_heading = MODEL, long, value_name = "FILE.safetensors", conflicts_with = "crop_n_layers")]
     pub embeddings: Option<PathBuf>,
     /// Clicks per side of the grid over the photo
-    #[arg(long, value_name = "N", default_value_t = 32)]
+    #[arg(help_heading = SEARCH, long, value_name = "N", default_value_t = 32)]
     pub points_per_side: usize,
     /// Clicks that are decoded in one go; changes no result
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(help_heading = SEARCH, long, value_name = "N", default_value_t = 64)]
     pub points_per_batch: usize,
     /// Clicks in place of the grids.
-    #[arg(long, help = POINT_GRIDS_HELP, value_name = "FILE.json", conflicts_with = "points_per_side")]
+    #[arg(help_heading = SEARCH, long, help = POINT_GRIDS_HELP, value_name = "FILE.json", conflicts_with = "points_per_side")]
     pub point_grids: Option<PathBuf>,
     /// Keep masks with a predicted IoU above this
-    #[arg(long, value_name = "X", default_value_t = 0.8)]
+    #[arg(help_heading = SEARCH, long, value_name = "X", default_value_t = 0.8)]
     pub pred_iou_thresh: f32,
     /// Keep masks with at least this stability
-    #[arg(long, value_name = "X", default_value_t = 0.95)]
+    #[arg(help_heading = SEARCH, long, value_name = "X", default_value_t = 0.95)]
     pub stability_score_thresh: f32,
     /// How far the threshold is moved to measure the stability
-    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    #[arg(help_heading = SEARCH, long, value_name = "X", default_value_t = 1.0)]
     pub stability_score_offset: f32,
     /// Logits above this are inside a mask
-    #[arg(long, value_name = "X", default_value_t = 0.0, allow_hyphen_values = true)]
+    #[arg(help_heading = SEARCH, long, value_name = "X", default_value_t = 0.0, allow_hyphen_values = true)]
     pub mask_threshold: f32,
     /// Of two masks whose boxes overlap more than this IoU, keep the better
-    #[arg(long, value_name = "X", default_value_t = 0.7)]
+    #[arg(help_heading = SEARCH, long, value_name = "X", default_value_t = 0.7)]
     pub box_nms_thresh: f64,
     /// Search crops too: layer 1 has 4, layer 2 has 16
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(help_heading = SEARCH, long, value_name = "N", default_value_t = 0)]
     pub crop_n_layers: usize,
     /// As --box-nms-thresh, between crops
-    #[arg(long, value_name = "X", default_value_t = 0.7)]
+    #[arg(help_heading = SEARCH, long, value_name = "X", default_value_t = 0.7)]
     pub crop_nms_thresh: f64,
     /// Overlap of the crops of layer 1, as a share of the shorter side
-    #[arg(long, value_name = "X", default_value_t = 512.0 / 1500.0)]
+    #[arg(help_heading = SEARCH, long, value_name = "X", default_value_t = 512.0 / 1500.0)]
     pub crop_overlap_ratio: f64,
     /// Clicks per side are divided by this from layer to layer
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(help_heading = SEARCH, long, value_name = "N", default_value_t = 1)]
     pub crop_n_points_downscale_factor: usize,
     /// Remove holes and islands of fewer pixels than this from the masks
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(help_heading = SEARCH, long, value_name = "N", default_value_t = 0)]
     pub min_mask_region_area: usize,
     /// Predict every mask a second time with itself as a prompt
-    #[arg(long)]
+    #[arg(help_heading = SEARCH, long)]
     pub use_m2m: bool,
     /// Predict one mask per click instead of three
-    #[arg(long)]
+    #[arg(help_heading = SEARCH, long)]
     pub single_mask: bool,
 }
 

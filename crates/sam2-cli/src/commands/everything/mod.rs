@@ -59,7 +59,7 @@ pub fn run(args: &Everything, console: &Console) -> Result<()> {
 
     let list = Value::Array(records.iter().map(|record| describe(record, args)).collect());
     if let Some(folder) = &args.output {
-        write(folder, &photo, &records, &list)?;
+        write(folder, &photo, &records, &list, args.labels)?;
     }
     if args.json {
         return console.result(&list.to_string());
@@ -135,8 +135,13 @@ fn describe(record: &MaskRecord, args: &Everything) -> Value {
     value
 }
 
+/// The colour of mask `k` in the overlay: those of objects 1 to 255 in turn.
+fn colour(k: usize) -> [u8; 3] {
+    overlay::colour(k as u32 % 255 + 1)
+}
+
 /// One PNG per mask, an overlay of all, largest first so that small ones stay visible, and the list.
-fn write(folder: &Path, photo: &Frame, records: &[MaskRecord], list: &Value) -> Result<()> {
+fn write(folder: &Path, photo: &Frame, records: &[MaskRecord], list: &Value, labels: bool) -> Result<()> {
     let size = (photo.width() as u32, photo.height() as u32);
     for (k, record) in records.iter().enumerate() {
         png::write_mask(&folder.join(format!("{k:03}.png")), size, record.segmentation.mask().data())?;
@@ -145,7 +150,12 @@ fn write(folder: &Path, photo: &Frame, records: &[MaskRecord], list: &Value) -> 
     let mut by_area: Vec<usize> = (0..records.len()).collect();
     by_area.sort_by_key(|&k| std::cmp::Reverse(records[k].segmentation.area()));
     for k in by_area {
-        overlay::mask(&mut drawn, records[k].segmentation.mask().data(), overlay::colour(k as u32 % 255 + 1));
+        overlay::mask(&mut drawn, records[k].segmentation.mask().data(), colour(k));
+    }
+    if labels {
+        for (k, record) in records.iter().enumerate() {
+            overlay::label(&mut drawn, record.segmentation.mask().data(), k as u32, colour(k));
+        }
     }
     png::write_rgb(&folder.join("overlay.png"), &drawn)?;
     Ok(files::write(&folder.join(LIST), |file| Ok(serde_json::to_writer(file, list)?))?)

@@ -85,6 +85,11 @@ pub fn write(args: &Segment, photo: &Frame, answers: &[Answer], console: &Consol
             overlay::mask(&mut drawn, answer.best().data(), colour);
             overlay::points(&mut drawn, &args.points, answer.bbox, colour);
         }
+        if args.labels {
+            for (answer, id) in answers.iter().zip(1..) {
+                overlay::label(&mut drawn, answer.best().data(), id, overlay::colour(id));
+            }
+        }
         png::write_rgb(&file, &drawn)?;
         written.push(file);
     }

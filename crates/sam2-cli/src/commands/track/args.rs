@@ -5,52 +5,63 @@ use std::path::PathBuf;
 use clap::Args;
 use sam2_media::frames::RawSize;
 
-use crate::options::{MemoryArgs, ModelArgs, PointArgs, parse_count};
+use crate::options::{MemoryArgs, ModelArgs, OUTPUTS, PROMPTS, PointArgs, TRACKING, parse_count};
 use crate::tracking::Span;
 
 const PROMPTS_HELP: &str = "Prompts in a file, or - for stdin, one JSON object per line: \
     {\"frame\":0,\"obj_id\":1,\"points\":[[x,y]],\"labels\":[1]}, \
     or with \"box\":[x0,y0,x1,y1] or \"mask\":\"FILE.png\" instead of points";
 
+const EXAMPLES: &str = "\
+Examples:
+  sam2 track clip.gif -p 120,80 -o masks
+  sam2 track frames/ -b 40,30,200,160 --obj-id 2 --overlay --labels -o masks -m sam2.1_hiera_tiny.pt
+  sam2 track clip.mp4 --prompts prompts.jsonl --memory samurai --json -o masks -m sam2.1_hiera_tiny.pt
+  ffmpeg -i clip.mp4 -f yuv4mpegpipe - | sam2 track - -p 120,80 -o masks";
+
 /// `sam2 track`
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Track {
     /// Folder of images (natural order), animated GIF, Y4M, video file (needs ffmpeg), or - for Y4M on stdin
     pub input: PathBuf,
     /// The input is bare RGB frames of this size, 3 bytes a pixel, in a file or on stdin
     #[arg(long, value_name = "WxH")]
     pub raw: Option<RawSize>,
-    #[command(flatten)]
-    pub model: ModelArgs,
     /// The prompts file.
-    #[arg(long, help = PROMPTS_HELP, value_name = "FILE.jsonl", conflicts_with_all = ["points", "bbox", "frame", "obj_id"])]
+    #[arg(help_heading = PROMPTS, long, help = PROMPTS_HELP, value_name = "FILE.jsonl", conflicts_with_all = ["points", "bbox", "frame", "obj_id"])]
     pub prompts: Option<PathBuf>,
     #[command(flatten)]
     pub prompt: PointArgs,
     /// The frame that -p and -b are about, counted from 0
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(help_heading = PROMPTS, long, value_name = "N", default_value_t = 0)]
     pub frame: usize,
     /// The number of the object that -p and -b are about (1 to 255)
-    #[arg(long, value_name = "ID", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=255))]
+    #[arg(help_heading = PROMPTS, long, value_name = "ID", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=255))]
     pub obj_id: u32,
     /// Folder for the masks (00000.png ..., DAVIS palette, one colour per object) and tracks.jsonl
-    #[arg(short, long = "output", value_name = "DIR")]
+    #[arg(help_heading = OUTPUTS, short, long = "output", value_name = "DIR")]
     pub output: PathBuf,
     /// Also write DIR/overlay/00000.png ...: the frames with masks and prompts drawn on them
-    #[arg(long)]
+    #[arg(help_heading = OUTPUTS, long)]
     pub overlay: bool,
+    /// With --overlay: write the number of every object beside its mask
+    #[arg(help_heading = OUTPUTS, long, requires = "overlay")]
+    pub labels: bool,
     /// Also write the low-resolution logits of every frame and object, 00000_obj1.npy ..., into this folder
-    #[arg(long, value_name = "DIR")]
+    #[arg(help_heading = OUTPUTS, long, value_name = "DIR")]
     pub save_logits: Option<PathBuf>,
+    #[command(flatten)]
+    pub model: ModelArgs,
     #[command(flatten)]
     pub pass: PassArgs,
     #[command(flatten)]
     pub memory: MemoryArgs,
     /// Treat the clip as if it ended after N frames
-    #[arg(long, value_name = "N", value_parser = parse_count)]
+    #[arg(help_heading = TRACKING, long, value_name = "N", value_parser = parse_count)]
     pub max_frames: Option<usize>,
     /// Print the lines of tracks.jsonl on stdout too
-    #[arg(long)]
+    #[arg(help_heading = OUTPUTS, long)]
     pub json: bool,
 }
 
@@ -58,16 +69,16 @@ pub struct Track {
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct PassArgs {
     /// Track backwards, from the first prompted frame (or --start) to the beginning
-    #[arg(long, conflicts_with = "both")]
+    #[arg(help_heading = TRACKING, long, conflicts_with = "both")]
     pub reverse: bool,
     /// Track forwards to the end, then from the same frame back to the beginning
-    #[arg(long)]
+    #[arg(help_heading = TRACKING, long)]
     pub both: bool,
     /// Begin at this frame, counted from 0 [default: the first prompted one]
-    #[arg(long, value_name = "N")]
+    #[arg(help_heading = TRACKING, long, value_name = "N")]
     pub start: Option<usize>,
     /// Track this many frames in each direction, the first one included
-    #[arg(long, value_name = "N", value_parser = parse_count)]
+    #[arg(help_heading = TRACKING, long, value_name = "N", value_parser = parse_count)]
     pub length: Option<usize>,
 }
 

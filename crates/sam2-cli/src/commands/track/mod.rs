@@ -16,7 +16,7 @@ pub use args::Track;
 
 use crate::console::Console;
 use crate::model;
-use crate::tracking::{self, Writer};
+use crate::tracking::{self, Overlay, Writer};
 
 /// Runs the command.
 pub fn run(args: &Track, console: &Console) -> Result<()> {
@@ -42,9 +42,10 @@ pub fn run(args: &Track, console: &Console) -> Result<()> {
     console.detail(&format!("{}: {count}frames of {}x{} pixels", args.input.display(), size.0, size.1));
 
     let logits = args.save_logits.as_deref();
-    Writer::check(&args.output, args.overlay, logits)?;
+    let overlay = Overlay::new(args.overlay, args.labels);
+    Writer::check(&args.output, overlay, logits)?;
     let model = model::open(&args.model, console)?;
-    let mut writer = Writer::begin(&args.output, args.overlay, logits, input.num_frames(), console)?;
+    let mut writer = Writer::begin(&args.output, overlay, logits, input.num_frames(), console)?;
     let side = model.low_res_size();
     let sink = |frame: &Frame, result: &FrameOutput| {
         let lines = writer.frame(frame, result, &prompts, side)?;

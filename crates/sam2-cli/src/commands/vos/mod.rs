@@ -23,8 +23,15 @@ use crate::{model, progress};
 use masks::Layout;
 use video::Video;
 
+const EXAMPLES: &str = "\
+Examples:
+  sam2 vos -m sam2.1_hiera_tiny.pt --base_video_dir DAVIS/JPEGImages/480p \\
+    --input_mask_dir DAVIS/Annotations/480p --output_mask_dir masks
+  sam2 vos --base_video_dir videos --input_mask_dir first --output_mask_dir masks --json";
+
 /// `sam2 vos`. Every name may be written with dashes too.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Vos {
     /// Configuration: a file, or one of Meta's names [default: found from the checkpoint]
     #[arg(long = "sam2_cfg", alias = "sam2-cfg", value_name = "CFG", requires = "sam2_checkpoint")]
