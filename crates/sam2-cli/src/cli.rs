@@ -1,4 +1,4 @@
-//! What can be typed after `sam2`.
+//! The command line of `sam2`: options of every command, and the commands.
 
 use std::ffi::OsString;
 

@@ -53,7 +53,7 @@ fn run(cli: &Cli, console: &Console) -> Result<bool> {
         .num_threads(threads)
         .build_global()
         .with_context(|| format!("cannot start {threads} threads"))?;
-    // On a thread of the pool: each hand-over of work from outside would cost a thread that sleeps and one that wakes.
+    // On a thread of the pool: work handed over from outside would put one thread to sleep and wake another.
     rayon::scope(|_| {
         match &cli.command {
             Command::Segment(args) => segment::run(args, console),
@@ -83,7 +83,7 @@ fn usage(error: &clap::Error) -> ExitCode {
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     );
     if help {
-        // Fails only if the reader went away.
+        // Fails only if the reader has closed the pipe.
         let _ = error.print();
         return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
     }
@@ -92,7 +92,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
-/// A panic is a bug of this program; it still ends with one line that helps to report it.
+/// Makes a panic, which is a bug of this program, end with one line that helps to report it.
 fn report_bugs_in_one_line() {
     if std::env::var_os("RUST_BACKTRACE").is_some() {
         return;

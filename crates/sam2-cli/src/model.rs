@@ -1,4 +1,4 @@
-//! Which model runs: the one in a file, or the one inside this program.
+//! Opening the model: that of a file, or the embedded one.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::embedded;
 use crate::environment;
 use crate::options::{ModelArgs, TradeArgs};
 
-/// What it is and is not.
-pub const EMBEDDED_NOTE: &str = "a 4 M parameter SAM 2.1 trained on synthetic shapes, made so that everything runs \
-                                 out of the box; it is not meant for photos";
-/// Where better ones are.
+/// Description of the embedded model.
+pub const EMBEDDED_NOTE: &str = "a 4 M parameter SAM 2.1 trained on synthetic shapes, made so that \
+                                 everything runs out of the box; it is not meant for photos";
+/// Addresses of the published checkpoints.
 pub const PUBLISHED_NOTE: &str = "https://dl.fbaipublicfiles.com/segment_anything_2/092824/\
                                   sam2.1_hiera_{tiny,small,base_plus,large}.pt \
                                   (Hugging Face: facebook/sam2.1-hiera-*); -m takes them as they are";
@@ -40,7 +40,7 @@ pub fn open(args: &ModelArgs, console: &Console) -> Result<Arc<Model>> {
     }
 }
 
-/// The options with a configuration, or none for that of the checkpoint.
+/// Options of the model; without `config` the configuration is found from the checkpoint.
 pub fn with_config(config: Option<Config>, trade: TradeArgs) -> ModelOptions {
     ModelOptions::default().config(config).precision(trade.precision).image_size(trade.image_size)
 }
@@ -51,7 +51,7 @@ pub fn open_file(path: &Path, config: Option<&Path>, trade: TradeArgs) -> Result
     Ok(Model::open_with(path, &with_config(config, trade))?)
 }
 
-/// Encodes the photo, or finds it in the file of embeddings; says which.
+/// Encodes the photo, or loads its embedding from a file. Returns `saved` or `loaded` if a file was given.
 pub fn set_image(
     predictor: &mut ImagePredictor,
     photo: &Frame,

@@ -20,7 +20,7 @@ pub const OUTPUTS: &str = "Outputs";
 pub const MODEL: &str = "Model";
 pub const TRACKING: &str = "Tracking";
 
-/// Which checkpoint to run.
+/// The checkpoint and how it runs.
 #[derive(Args, Clone, Debug)]
 pub struct ModelArgs {
     /// The checkpoint; the embedded one if absent.
@@ -39,7 +39,8 @@ pub struct ModelArgs {
         long,
         value_name = "FILE",
         requires = "model",
-        help = "Configuration of a fine-tuned or changed model: Meta's .yaml, or the same as .json [default: found from the checkpoint]"
+        help = "Configuration of a fine-tuned or changed model: Meta's .yaml, or the same as .json [default: \
+                found from the checkpoint]"
     )]
     pub config: Option<PathBuf>,
     #[command(flatten)]
@@ -52,7 +53,8 @@ pub struct TradeArgs {
     /// int8 runs linear layers in 8 bits: faster, and nearly the same masks
     #[arg(help_heading = MODEL, long, value_name = "f32|int8", default_value_t)]
     pub precision: Precision,
-    /// Side to which images are resized, a multiple of 64: smaller is faster and less accurate [default: the model's own, 1024 for the published ones]
+    /// Side to which images are resized, a multiple of 64: smaller is faster and less accurate [default: the
+    /// model's own, 1024 for the published ones]
     #[arg(help_heading = MODEL, long, value_name = "N")]
     pub image_size: Option<usize>,
 }
@@ -80,7 +82,7 @@ pub struct PointArgs {
     pub bbox: Option<BoxPrompt>,
 }
 
-/// What is remembered, and how masks are cleaned up.
+/// Memory policy and clean-up of masks.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct MemoryArgs {
     /// Memory policy: sam2 as published, samurai (motion), dam4sam (look-alikes), sam2long (three hypotheses)
@@ -106,7 +108,7 @@ pub struct MemoryArgs {
 }
 
 impl MemoryArgs {
-    /// The same for the library.
+    /// The options of the library.
     pub fn options(self) -> VideoOptions {
         VideoOptions::default()
             .fill_hole_area(self.fill_holes)
@@ -117,7 +119,7 @@ impl MemoryArgs {
     }
 }
 
-/// At least one.
+/// Parses a number of frames, at least one.
 pub fn parse_count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("at least 1 frame is needed".to_owned()),

@@ -1,4 +1,4 @@
-//! What the system tells about this process and this machine; every answer may be missing.
+//! Facts about this process and this machine, from /proc and /sys; any of them may be missing.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ pub fn describe() -> Value {
     })
 }
 
-/// The most memory this process ever had resident, in bytes.
+/// Peak resident memory of this process, in bytes.
 pub fn peak_memory() -> Option<u64> {
     parse_peak(&fs::read_to_string("/proc/self/status").ok()?)
 }
@@ -36,7 +36,7 @@ pub struct Cache {
     pub level: u32,
     /// `Data`, `Instruction` or `Unified`.
     pub kind: String,
-    /// As the kernel writes it, such as `48K`.
+    /// In the form of the Linux kernel, such as `48K`.
     pub size: String,
 }
 
@@ -73,7 +73,7 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Bytes as people write them.
+/// A number of bytes in megabytes, as text.
 pub fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
 }

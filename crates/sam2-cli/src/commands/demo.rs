@@ -131,7 +131,7 @@ fn segment(
     ))
 }
 
-/// For every frame, which pixels are the object.
+/// Ground truth of every frame: true inside the object.
 fn read_truth(truth: &'static [u8], clip: &Clip) -> Result<Vec<Vec<bool>>> {
     let truth = Clip::embedded(truth)?;
     if (truth.len(), truth.size()) != (clip.len(), clip.size()) {

@@ -1,4 +1,4 @@
-//! `sam2 stream`: frames come in, results go out, one line a frame.
+//! `sam2 stream`: one line of results for every frame that is read.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -53,7 +53,8 @@ pub struct Stream {
     /// Go on from a session that was saved
     #[arg(help_heading = TRACKING, long, value_name = "SESSION")]
     pub resume: Option<PathBuf>,
-    /// Save the session here when the frames end (safetensors); the line {"op":"save","path":...} saves it at any time
+    /// Save the session here when the frames end (safetensors); the line {"op":"save","path":...} saves it at
+    /// any time
     #[arg(help_heading = OUTPUTS, long, value_name = "SESSION")]
     pub save: Option<PathBuf>,
     /// End after N frames
@@ -61,12 +62,13 @@ pub struct Stream {
     pub max_frames: Option<usize>,
 }
 
-const PROMPTS_HELP: &str = "Prompts and commands, one JSON object per line, from a file (lines may be appended while it \
-    runs), a pipe, or /dev/fd/N: {\"obj_id\":1,\"points\":[[x,y]],\"labels\":[1]} (or \"box\", or \"mask\") adds or \
-    corrects an object on the frame \"frame\" (default: the current one); {\"op\":\"more\",...} adds clicks; \
-    {\"op\":\"remove\",\"obj_id\":1}; {\"op\":\"reset\"}; {\"op\":\"save\",\"path\":FILE}; {\"op\":\"quit\"}";
+const PROMPTS_HELP: &str = "Prompts and commands, one JSON object per line, from a file (lines may be \
+    appended while it runs), a pipe, or /dev/fd/N: {\"obj_id\":1,\"points\":[[x,y]],\"labels\":[1]} \
+    (or \"box\", or \"mask\") adds or corrects an object on the frame \"frame\" (default: the current one); \
+    {\"op\":\"more\",...} adds clicks; {\"op\":\"remove\",\"obj_id\":1}; {\"op\":\"reset\"}; \
+    {\"op\":\"save\",\"path\":FILE}; {\"op\":\"quit\"}";
 
-/// Frames from a source that may be read once or often.
+/// Frames of a stream or of a clip.
 enum Frames {
     Once(frames::Stream),
     Clip(FrameIter),
@@ -85,7 +87,8 @@ impl Frames {
 pub fn run(args: &Stream, console: &Console) -> Result<()> {
     if args.prompts.as_deref() == Some(Path::new("-")) {
         bail!(
-            "stdin is for frames: give the prompts as a file, a pipe or /dev/fd/N (sam2 stream - --prompts /dev/fd/3 3<prompts)"
+            "stdin is for frames: give the prompts as a file, a pipe or /dev/fd/N (sam2 stream - --prompts \
+             /dev/fd/3 3<prompts)"
         );
     }
     if let Some(folder) = &args.output {
@@ -141,7 +144,7 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Tracks into a frame, does what is due on it, and answers.
+    /// Tracks into a frame, runs the commands that are due on it, and prints the answers.
     fn frame(&mut self, frame: Frame, feed: &mut Feed) -> Result<()> {
         let start = Instant::now();
         let tracked = self.tracker.push(&frame)?;
@@ -158,7 +161,7 @@ impl Session<'_> {
                         Some(passed) if passed < index => {
                             Err(anyhow!("frame {passed} has passed; this is frame {index}"))
                         }
-                        _ => self.obey(command),
+                        _ => self.execute(command),
                     });
                 if let Err(e) = done {
                     self.answer(&Answer::Error { error: console::describe(&e), frame: index })?;
@@ -186,7 +189,7 @@ impl Session<'_> {
         self.console.result(&serde_json::to_string(answer)?)
     }
 
-    fn obey(&mut self, command: Command) -> Result<()> {
+    fn execute(&mut self, command: Command) -> Result<()> {
         match command {
             Command::Prompt { obj_id, prompt: Prompt::Points { clicks, bbox }, more } => {
                 let points = to_points(&clicks, bbox);

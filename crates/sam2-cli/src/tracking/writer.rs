@@ -38,7 +38,7 @@ impl Overlay {
     }
 }
 
-/// A frame with its `masks` and prompts drawn on it.
+/// Draws `masks` and prompts on a copy of a frame.
 pub fn draw(
     frame: &Frame,
     result: &FrameOutput,
@@ -82,9 +82,9 @@ impl Writer {
         Ok(overlay.as_deref().into_iter().chain(logits).try_for_each(files::prepare_folder)?)
     }
 
-    /// Begins a run in folders that were checked. `tracks.jsonl` appears when all frames are done, so a folder
-    /// without it holds an unfinished run; one of an earlier run is removed now for the same reason. `num_frames` is
-    /// that of the clip, if it is known.
+    /// Begins a run in folders that were checked. `tracks.jsonl` appears when all frames are done, so a
+    /// folder without it holds an unfinished run; one of an earlier run is removed now for the same reason.
+    /// `num_frames` is that of the clip, if it is known.
     pub fn begin(
         folder: &Path,
         overlay: Overlay,
@@ -114,7 +114,7 @@ impl Writer {
         })
     }
 
-    /// Writes what belongs to one frame and returns its lines of `tracks.jsonl`. `side` is that of the logits.
+    /// Writes the files of one frame and returns its lines of `tracks.jsonl`. The logits are `[side, side]`.
     pub fn frame(
         &mut self,
         frame: &Frame,

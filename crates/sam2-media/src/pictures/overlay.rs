@@ -14,7 +14,7 @@ const WHITE: [u8; 3] = [255; 3];
 const TINT: f32 = 0.35;
 /// Weights of red, green and blue in the brightness of a pixel (ITU-R BT.601).
 const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
-/// How white the ring around a mask is.
+/// Opacity of the white ring around a mask.
 const HALO: f32 = 0.85;
 
 /// A copy of a frame to draw on.

@@ -127,8 +127,8 @@ pub fn colour(number: u8) -> [u8; 3] {
     [palette[at], palette[at + 1], palette[at + 2]]
 }
 
-/// The palette of the VOC and DAVIS data sets, 256 RGB triples: the bits of the index, three at a time and the
-/// lowest first, become the bits of red, green and blue, the highest first.
+/// The palette of the VOC and DAVIS data sets, 256 RGB triples: the bits of the index, three at a time and
+/// the lowest first, become the bits of red, green and blue, the highest first.
 fn davis_palette() -> Vec<u8> {
     let channel = |index: usize, channel: usize| {
         (0..8).fold(0, |value, bit| {

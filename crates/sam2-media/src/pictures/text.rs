@@ -28,8 +28,8 @@ pub fn size(text: &str, scale: u32) -> (u32, u32) {
     ((4 * text.chars().count() as u32 + 1) * scale, 7 * scale)
 }
 
-/// Writes a text in `ink` on a plate of `paper` whose top left corner is at `(left, top)`. A pixel of the font
-/// is `scale` × `scale` pixels; the part outside the picture is cut off.
+/// Writes a text in `ink` on a plate of `paper` whose top left corner is at `(left, top)`. A pixel of the
+/// font is `scale` × `scale` pixels; the part outside the picture is cut off.
 pub fn plate(
     picture: &mut RgbImage,
     (left, top): (u32, u32),

@@ -29,10 +29,10 @@ const WARM_UP: usize = 16;
 const SHAPES_HELP: &str = "Shapes for gemm, attention and conv, in place of the model's: a JSON file";
 const EXAMPLES: &str = "\
 Kernels (gemm, attention, conv) are timed by themselves on random operands: at the shapes of the layers of -m
-(SAM 2.1 tiny if absent), for each of --thread-counts, with the instruction set that SAM2_ISA names (default: the
-fastest). A multiply-add counts as two operations; the peak is measured before and after each run. The crate
-matrixmultiply computes the same f32 products on one thread, as a baseline. With --precision int8, gemm and
-attention run in 8 bits.
+(SAM 2.1 tiny if absent), for each of --thread-counts, with the instruction set that SAM2_ISA names (default:
+the fastest). A multiply-add counts as two operations; the peak is measured before and after each run. The
+crate matrixmultiply computes the same f32 products on one thread, as a baseline. With --precision int8, gemm
+and attention run in 8 bits.
 
 A file of shapes has any of these lists; name, batch, heads, dv, stride and padding may be absent:
   {\"gemm\": [{\"name\": \"mlp\", \"m\": 4096, \"k\": 384, \"n\": 1536}],
@@ -56,13 +56,24 @@ pub struct Bench {
     #[command(flatten)]
     pub model: ModelArgs,
     /// How often each part or kernel is timed; the median is reported
-    #[arg(long, value_name = "R", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(
+        long,
+        value_name = "R",
+        default_value_t = 5,
+        value_parser = clap::value_parser!(u32).range(1..=10_000)
+    )]
     pub repeat: u32,
     /// Show an earlier result of --json beside this one, and fail if a part became slower
     #[arg(long, value_name = "OLD.json")]
     pub compare: Option<PathBuf>,
     /// With --compare: by how many percent a part may be slower than before
-    #[arg(long, value_name = "PERCENT", requires = "compare", default_value_t = 10.0, value_parser = parse_percent)]
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        requires = "compare",
+        default_value_t = 10.0,
+        value_parser = parse_percent
+    )]
     pub threshold: f64,
     /// What is timed, besides loading: parts of the model, or kernels.
     #[arg(
@@ -85,7 +96,12 @@ pub struct Bench {
     )]
     pub thread_counts: Vec<u16>,
     /// How many objects are tracked
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=255))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..=255)
+    )]
     pub objects: u32,
     /// Print one JSON object
     #[arg(long)]
@@ -153,9 +169,9 @@ pub fn run(args: &Bench, console: &Console) -> Result<()> {
     if args.shapes.is_some() || !args.thread_counts.is_empty() {
         bail!("--shapes and --thread-counts belong to kernels: --parts gemm,attention,conv");
     }
-    // Read first: a wrong file must not cost a run.
+    // Read first, so that a wrong file fails before the run.
     let old = args.compare.as_deref().map(Record::read).transpose()?;
-    // Once: the next model would find its memory ready.
+    // Timed once: a second load would reuse memory that is mapped already.
     let start = Instant::now();
     let model = model::open(&args.model, console)?;
     let mut record = Record {
@@ -210,7 +226,7 @@ fn measure(model: &Arc<Model>, parts: &[Part], record: &mut Record) -> Result<()
             Ok(())
         };
         answer(0)?;
-        // Short, so more often.
+        // A short part, so it is repeated four times as often.
         record.click_ms = Some(median(4 * repeat, answer)?);
     }
     if let Some(image) = predictor.embedding().filter(|_| wanted(Part::Everything)) {
@@ -238,7 +254,7 @@ fn track_frames(model: &Arc<Model>, objects: u32, repeat: usize) -> Result<(f64,
     let mut tracker = VideoPredictor::new(model.clone(), info, VideoOptions::default())?;
     let (first, [x, y]) = (frame(0)?, centre(0));
     for id in 1..=objects {
-        // Where, makes no difference to the time.
+        // The position of the click does not affect the time.
         tracker.add_points(0, &first, id, &Points::click(x, y))?;
     }
     for index in 0..WARM_UP {
@@ -260,7 +276,7 @@ fn track_frames(model: &Arc<Model>, objects: u32, repeat: usize) -> Result<(f64,
 #[derive(Default)]
 struct Clock {
     last: Option<Instant>,
-    /// In the order in which they first come; of every stage the milliseconds of every frame.
+    /// Stages in the order of their first occurrence, each with its milliseconds per frame.
     times: Vec<(&'static str, Vec<f64>)>,
     frames: usize,
 }
@@ -287,7 +303,7 @@ impl Tap for Clock {
 }
 
 impl Clock {
-    /// A frame begins.
+    /// Starts a frame.
     fn begin(&mut self) {
         self.last = Some(Instant::now());
         self.frames += 1;
@@ -353,13 +369,13 @@ fn middle(sorted: &[f64]) -> f64 {
     if sorted.len().is_multiple_of(2) { (sorted[half - 1] + sorted[half]) / 2.0 } else { sorted[half] }
 }
 
-/// Where the object of the synthetic clip is, pixels.
+/// Centre of the object of the synthetic clip, pixels.
 fn centre(index: usize) -> [f32; 2] {
     let t = index as f32 * 0.07;
     [SIZE.0 as f32 * (0.5 + 0.25 * t.sin()), SIZE.1 as f32 * (0.5 + 0.2 * (1.3 * t).sin())]
 }
 
-/// A bright disc that wanders over a grey pattern.
+/// A frame of the synthetic clip: a bright disc that moves over a grey pattern.
 fn frame(index: usize) -> Result<Frame> {
     let [cx, cy] = centre(index);
     let radius = SIZE.1 as f32 * 0.15;

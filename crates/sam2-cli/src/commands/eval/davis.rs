@@ -1,13 +1,15 @@
-//! The rules of DAVIS 2017, semi-supervised task. <https://github.com/davisvideochallenge/davis2017-evaluation>,
-//! `davis2017/{davis,evaluation,utils}.py`.
+//! The rules of DAVIS 2017, semi-supervised task.
+//! <https://github.com/davisvideochallenge/davis2017-evaluation>, `davis2017/{davis,evaluation,utils}.py`.
 //!
 //! * The objects of a sequence are 1 to the highest number in its first label map; 255 there is background.
 //! * The first and the last frame are not measured.
 //! * A prediction may lack objects, which then count as never found, but not have additional ones.
-//! * Of every object: mean, recall (share of frames above 0.5) and decay (mean of the first quarter of the frames minus
-//!   that of the last); overall the means over all objects of all sequences, and J&F = (J mean + F mean) / 2.
+//! * Per object: mean, recall (share of frames above 0.5) and decay (mean of the first quarter of the frames
+//!   minus that of the last); overall the means over all objects of all sequences, and J&F = (J mean + F
+//!   mean) / 2.
 //!
-//! Decay follows the public code for up to 256 measured frames; beyond, its 8-bit frame numbers wrap around, ours do not.
+//! Decay follows the public code for up to 256 measured frames; beyond, its 8-bit frame numbers wrap around,
+//! ours do not.
 
 use std::path::{Path, PathBuf};
 
@@ -23,9 +25,9 @@ use crate::console::Console;
 
 /// Value of pixels that were not annotated.
 const VOID: u8 = 255;
-/// Where recall begins.
+/// Recall counts the frames above this.
 const RECALL_ABOVE: f64 = 0.5;
-/// Parts of a sequence, of which decay compares the first and the last.
+/// Number of bins of a sequence; decay is the mean of the first minus that of the last.
 const DECAY_BINS: usize = 4;
 const MEASURES: [&str; 6] = ["J-Mean", "J-Recall", "J-Decay", "F-Mean", "F-Recall", "F-Decay"];
 
@@ -38,7 +40,8 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Davis {
-    /// DAVIS (the folder with Annotations and ImageSets), or a folder with one folder of label maps per sequence
+    /// DAVIS (the folder with Annotations and ImageSets), or a folder with one folder of label maps per
+    /// sequence
     #[arg(long, value_name = "DIR", aliases = ["davis_path", "davis-path"])]
     gt: PathBuf,
     /// Predictions: one folder of label maps per sequence, files named as in the ground truth

@@ -1,15 +1,18 @@
-//! Boxes against boxes, with the rules of pytracking's analysis for LaSOT (`pytracking/analysis/{extract,plot}_results.py`
-//! of <https://github.com/visionml/pytracking>), which most papers report.
+//! Boxes against boxes, with the rules of pytracking's analysis for LaSOT
+//! (`pytracking/analysis/{extract,plot}_results.py` of <https://github.com/visionml/pytracking>), which most
+//! papers report.
 //!
-//! * Boxes are x, y, width, height; a corner and its opposite are `width - 1` apart, as in LaSOT's own toolkit.
+//! * Boxes are x, y, width, height; a corner and its opposite are `width - 1` apart, as in LaSOT's own
+//!   toolkit.
 //! * The first frame counts as right. An empty predicted box is replaced by the one before it.
-//! * Success is the share of frames whose IoU is above a threshold; AUC is its mean over 0, 0.05 ... 1. Precision is the
-//!   share of frames whose centre is off by at most 20 pixels; normalised precision, by at most 0.2 of the true box.
-//! * Frames where the target is fully occluded or out of view count as missed, whatever the tracker says, so that no
-//!   tracker reaches 100; LaSOT's toolkit, which drops them and still divides by the number of all frames, comes to
-//!   the same. `--visible-only` divides by the valid frames instead.
-//! * A visible frame whose true box has a value of 0 or less is missed for success and precision, and right for
-//!   normalised precision; so it is there.
+//! * Success is the share of frames whose IoU is above a threshold; AUC is its mean over 0, 0.05 ... 1.
+//!   Precision is the share of frames whose centre is off by at most 20 pixels; normalised precision, by at
+//!   most 0.2 of the true box.
+//! * Frames where the target is fully occluded or out of view count as missed, whatever the prediction, so
+//!   that no tracker reaches 100; LaSOT's toolkit, which drops them and still divides by the number of all
+//!   frames, comes to the same. `--visible-only` divides by the valid frames instead.
+//! * A visible frame whose true box has a value of 0 or less is missed for success and precision, and right
+//!   for normalised precision; so it is there.
 //!
 //! Overall the means over sequences, in percent.
 
@@ -30,9 +33,9 @@ use crate::console::Console;
 /// Overlap thresholds from 0 to 1.
 const THRESHOLDS: usize = 21;
 const STEP: f64 = 0.05;
-/// Pixels.
+/// Largest distance of the centres for precision, pixels.
 const PRECISION_WITHIN: f64 = 20.0;
-/// Of the width and the height of the true box.
+/// Largest distance of the centres for normalised precision, in units of the true box's sides.
 const NORMALISED_WITHIN: f64 = 0.2;
 const MEASURES: [&str; 5] = ["AUC", "OP50", "OP75", "precision", "norm-precision"];
 
@@ -45,7 +48,8 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Lasot {
-    /// Ground truth: NAME/groundtruth.txt or CLASS/NAME/groundtruth.txt, with full_occlusion.txt and out_of_view.txt beside
+    /// Ground truth: NAME/groundtruth.txt or CLASS/NAME/groundtruth.txt, with full_occlusion.txt and
+    /// out_of_view.txt beside
     #[arg(long, value_name = "DIR")]
     gt: PathBuf,
     /// Predictions: NAME.txt with a line x,y,w,h per frame, or a folder NAME of masks, whose boxes are taken
@@ -73,7 +77,7 @@ struct Sequence {
     found: PathBuf,
 }
 
-/// What a sequence comes to.
+/// Scores of a sequence.
 struct Scores {
     /// Share of frames above every overlap threshold.
     success: [f64; THRESHOLDS],
@@ -294,7 +298,7 @@ fn overlap(a: &Rect, b: &Rect) -> f64 {
     both / (a[2] * a[3] + b[2] * b[3] - both)
 }
 
-/// Between the centres, in units of `unit` along x and y.
+/// Distance of the centres, in units of `unit` along x and y.
 fn distance(a: &Rect, b: &Rect, unit: [f64; 2]) -> f64 {
     let along = |i: usize| {
         let centre = |rect: &Rect| (rect[i] + 0.5 * (rect[i + 2] - 1.0)) / unit[i];

@@ -45,7 +45,7 @@ enum Rules {
     Lasot(lasot::Lasot),
 }
 
-/// Where the numbers go.
+/// Outputs of an evaluation.
 #[derive(Args, Debug)]
 struct Outputs {
     /// Print one JSON object instead of tables
@@ -56,7 +56,7 @@ struct Outputs {
     csv: Option<PathBuf>,
 }
 
-/// What an evaluation says.
+/// Result of an evaluation.
 struct Report {
     json: Value,
     overall: Table,
@@ -122,8 +122,8 @@ fn is_png(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "png")
 }
 
-/// Does `work` for every task on all threads. Results keep the order of the tasks; of several errors the one of the
-/// earliest task is reported, whichever came first.
+/// Runs `work` on every task in parallel. Results keep the order of the tasks; if several fail, the error of
+/// the earliest task is returned.
 fn in_parallel<T: Sync, R: Send>(
     tasks: &[T],
     unit: &str,
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
     use tensor::{Tensor, npy::NpyArray};
 
-    /// `tools/eval_fixtures.py`: what the public DAVIS evaluator says of single frames.
+    /// Scores of single frames from the public DAVIS evaluator, made by `tools/eval_fixtures.py`.
     #[test]
     fn j_and_f_of_frames_are_those_of_the_public_evaluator() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/eval.npz");

@@ -1,11 +1,13 @@
-//! The rules of the SA-V evaluator: `sav_dataset/utils/sav_benchmark.py` of <https://github.com/facebookresearch/sam2>,
-//! which builds on <https://github.com/hkchengrex/vos-benchmark>.
+//! The rules of the SA-V evaluator: `sav_dataset/utils/sav_benchmark.py` of
+//! <https://github.com/facebookresearch/sam2>, which builds on <https://github.com/hkchengrex/vos-benchmark>.
 //!
-//! * Frames are those of the ground truth (SA-V has every fourth frame of the clip); further predictions are ignored.
-//! * Of every folder of frames the first and the last are not measured, unless asked for.
+//! * Frames are those of the ground truth (SA-V has every fourth frame of the clip); further predictions are
+//!   ignored.
+//! * The first and the last frame of every folder are not measured, unless `--all-frames` is given.
 //! * A folder per object holds masks of one value; a folder of label maps may hold any objects, 255 included.
-//! * An object counts from the first measured frame on which truth or prediction shows it, and only if the truth ever
-//!   does. Where that never happens in a folder of its own, the public code stops; here the object is left out.
+//! * An object counts from the first measured frame on which truth or prediction shows it, and only if the
+//!   truth ever does. Where that never happens in a folder of its own, the public code stops; here the object
+//!   is left out.
 //! * Overall the means over all objects of all videos, in percent, and J&F = (J + F) / 2.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +32,8 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Sav {
-    /// Ground truth: VIDEO/OBJECT/FRAME.png as in SA-V, or VIDEO/FRAME.png with several objects as in DAVIS and MOSE
+    /// Ground truth: VIDEO/OBJECT/FRAME.png as in SA-V, or VIDEO/FRAME.png with several objects as in DAVIS
+    /// and MOSE
     #[arg(long, value_name = "DIR", aliases = ["gt_root", "gt-root"])]
     gt: PathBuf,
     /// Predictions, laid out like the ground truth
@@ -57,7 +60,7 @@ struct Folder {
     frames: Vec<(PathBuf, PathBuf)>,
 }
 
-/// What is on one frame: J and F of the objects in truth or prediction, and which are in the truth.
+/// Scores of one frame: J and F of the objects in truth or prediction, and the objects in the truth.
 struct Frame {
     scores: BTreeMap<u8, (f64, f64)>,
     in_truth: BTreeSet<u8>,
@@ -218,7 +221,7 @@ fn conclude(frames: &[Frame]) -> BTreeMap<u8, (f64, f64)> {
         for &object in frame.scores.keys() {
             scores.entry(object).or_default();
         }
-        // An object that was seen before and is on neither side now is right.
+        // An object of an earlier frame that is in neither truth nor prediction scores 1.
         scores
             .iter_mut()
             .for_each(|(object, list)| list.push(*frame.scores.get(object).unwrap_or(&(1.0, 1.0))));

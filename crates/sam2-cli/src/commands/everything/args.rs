@@ -1,4 +1,4 @@
-//! What can be typed after `sam2 everything`. Parameters of the search have their Python names.
+//! Arguments of `sam2 everything`. Parameters of the search have their Python names.
 
 use std::path::PathBuf;
 
@@ -10,8 +10,8 @@ const SEARCH: &str = "Search";
 
 const POLYGONS_HELP: &str = "Add outlines to the list, with holes, as corners of pixels: \
     {\"outer\":[[x,y],...],\"holes\":[[[x,y],...],...]}";
-const POINT_GRIDS_HELP: &str = "Clicks in place of the grids: a JSON file of one list of [x,y] for the photo and one for \
-    every layer of crops, x and y as shares of width and height";
+const POINT_GRIDS_HELP: &str = "Clicks in place of the grids: a JSON file of one list of [x,y] for the photo \
+    and one for every layer of crops, x and y as shares of width and height";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,7 +26,13 @@ pub struct Everything {
     /// The photo (PNG, JPEG, GIF, BMP, WebP or TIFF; turned upright if its EXIF data say so); - for stdin
     pub image: PathBuf,
     /// Folder for the masks (000.png ..., best first), overlay.png and masks.json
-    #[arg(help_heading = OUTPUTS, short, long = "output", value_name = "DIR", required_unless_present = "json")]
+    #[arg(
+        help_heading = OUTPUTS,
+        short,
+        long = "output",
+        value_name = "DIR",
+        required_unless_present = "json"
+    )]
     pub output: Option<PathBuf>,
     /// Write the number of every mask into overlay.png
     #[arg(help_heading = OUTPUTS, long, requires = "output")]
@@ -35,7 +41,13 @@ pub struct Everything {
     #[arg(help_heading = OUTPUTS, long)]
     pub json: bool,
     /// How the list has the masks: rows of 0 and 1, lengths of runs, or COCO's string of them
-    #[arg(help_heading = OUTPUTS, long, value_name = "MODE", value_enum, default_value_t = OutputMode::CocoRle)]
+    #[arg(
+        help_heading = OUTPUTS,
+        long,
+        value_name = "MODE",
+        value_enum,
+        default_value_t = OutputMode::CocoRle
+    )]
     pub output_mode: OutputMode,
     /// Add outlines to the list, with holes.
     #[arg(help_heading = OUTPUTS, long, help = POLYGONS_HELP)]
@@ -52,7 +64,13 @@ pub struct Everything {
     #[arg(help_heading = SEARCH, long, value_name = "N", default_value_t = 64)]
     pub points_per_batch: usize,
     /// Clicks in place of the grids.
-    #[arg(help_heading = SEARCH, long, help = POINT_GRIDS_HELP, value_name = "FILE.json", conflicts_with = "points_per_side")]
+    #[arg(
+        help_heading = SEARCH,
+        long,
+        help = POINT_GRIDS_HELP,
+        value_name = "FILE.json",
+        conflicts_with = "points_per_side"
+    )]
     pub point_grids: Option<PathBuf>,
     /// Keep masks with a predicted IoU above this
     #[arg(help_heading = SEARCH, long, value_name = "X", default_value_t = 0.8)]

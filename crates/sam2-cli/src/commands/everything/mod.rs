@@ -106,7 +106,7 @@ fn options(args: &Everything) -> Result<AutomaticOptions> {
         .multimask_output(!args.single_mask))
 }
 
-/// A record under the names and in the types of Meta's.
+/// A record with the names and types of Meta's.
 fn describe(record: &MaskRecord, args: &Everything) -> Value {
     let rle = &record.segmentation;
     let size = [rle.height(), rle.width()];

@@ -1,4 +1,4 @@
-//! What can be typed after `sam2 segment`.
+//! Arguments of `sam2 segment`.
 
 use std::path::PathBuf;
 
@@ -24,10 +24,22 @@ pub struct Segment {
     /// The photo (PNG, JPEG, GIF, BMP, WebP or TIFF; turned upright if its EXIF data say so); - for stdin
     pub image: PathBuf,
     /// A click: x,y or x,y,label with label 1 = the object (default), 0 = not the object; may be repeated
-    #[arg(help_heading = PROMPTS, short, long = "point", value_name = "X,Y[,LABEL]", allow_hyphen_values = true)]
+    #[arg(
+        help_heading = PROMPTS,
+        short,
+        long = "point",
+        value_name = "X,Y[,LABEL]",
+        allow_hyphen_values = true
+    )]
     pub points: Vec<Click>,
     /// A box around the object; several boxes are several objects
-    #[arg(help_heading = PROMPTS, short, long = "box", value_name = "X0,Y0,X1,Y1", allow_hyphen_values = true)]
+    #[arg(
+        help_heading = PROMPTS,
+        short,
+        long = "box",
+        value_name = "X0,Y0,X1,Y1",
+        allow_hyphen_values = true
+    )]
     pub boxes: Vec<BoxPrompt>,
     /// A rough mask to refine: a black and white picture of the photo's size, white = the object
     #[arg(help_heading = PROMPTS, long, value_name = "PNG")]
@@ -49,8 +61,8 @@ pub struct Segment {
         long = "output",
         value_name = "OUT.png",
         required_unless_present_any = ["json", "save_logits"],
-        help = "Where the mask goes: a black and white PNG of the photo's size, - for stdout; with several boxes, all \
-                masks in one, and each in OUT_0, OUT_1, ..."
+        help = "Where the mask goes: a black and white PNG of the photo's size, - for stdout; with several \
+                boxes, all masks in one, and each in OUT_0, OUT_1, ..."
     )]
     pub output: Option<PathBuf>,
     /// Also write OUT_overlay.png: the photo with the mask and the prompts drawn on it
@@ -65,13 +77,15 @@ pub struct Segment {
     /// Logits above this are inside a mask
     #[arg(help_heading = MASKS, long, value_name = "X", default_value_t = 0.0, allow_hyphen_values = true)]
     pub mask_threshold: f32,
-    /// Fill holes of at most N pixels of the low-resolution logits (the model's input has 4 by 4 of its pixels to one)
+    /// Fill holes of at most N pixels of the low-resolution logits (the model's input has 4 by 4 of its
+    /// pixels to one)
     #[arg(help_heading = MASKS, long, value_name = "N", default_value_t = 0)]
     pub max_hole_area: usize,
     /// Remove specks of at most N pixels of the low-resolution logits
     #[arg(help_heading = MASKS, long, value_name = "N", default_value_t = 0)]
     pub max_sprinkle_area: usize,
-    /// What the encoder found in the photo: written if the file is not there, else used, so that a prompt costs only the decoder
+    /// What the encoder found in the photo: written if the file is not there, else used, so that a prompt
+    /// costs only the decoder
     #[arg(help_heading = MODEL, long, value_name = "FILE.safetensors")]
     pub embeddings: Option<PathBuf>,
     /// Also write the low-resolution logits of every mask as a float32 array

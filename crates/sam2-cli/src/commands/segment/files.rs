@@ -1,4 +1,4 @@
-//! Which files the command writes, and writing them.
+//! The output files of the command.
 
 use std::path::{Path, PathBuf};
 
@@ -16,18 +16,19 @@ pub fn is_stream(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// Where the mask of box `i`, of several, goes.
+/// The file of the mask of box `i`, if there are several boxes.
 pub fn of_box(path: &Path, i: usize) -> PathBuf {
     files::with_suffix(path, &i.to_string())
 }
 
-/// Every file that may be written, so that none of them fails after the long part.
+/// Checks every file that may be written, so that none of them fails after the inference.
 pub fn prepare(args: &Segment) -> Result<()> {
     let mut files = Vec::new();
     let to_stdout = args.output.as_deref().is_some_and(is_stream);
     if to_stdout && (args.overlay || args.cutout || args.multimask || args.json) {
         bail!(
-            "-o - writes one picture to stdout: give a file name for --overlay, --cutout, --multimask or --json"
+            "-o - writes one picture to stdout: give a file name for --overlay, --cutout, --multimask or \
+             --json"
         );
     }
     if let Some(path) = args.output.as_ref().filter(|_| !to_stdout) {
@@ -63,7 +64,7 @@ pub fn prepare(args: &Segment) -> Result<()> {
     Ok(())
 }
 
-/// Writes everything that was asked for.
+/// Writes the requested files and returns their names.
 pub fn write(args: &Segment, photo: &Frame, answers: &[Answer], console: &Console) -> Result<Vec<PathBuf>> {
     let mut written = Vec::new();
     let size = (photo.width() as u32, photo.height() as u32);

@@ -29,7 +29,13 @@ pub struct Track {
     #[arg(long, value_name = "WxH")]
     pub raw: Option<RawSize>,
     /// The prompts file.
-    #[arg(help_heading = PROMPTS, long, help = PROMPTS_HELP, value_name = "FILE.jsonl", conflicts_with_all = ["points", "bbox", "frame", "obj_id"])]
+    #[arg(
+        help_heading = PROMPTS,
+        long,
+        help = PROMPTS_HELP,
+        value_name = "FILE.jsonl",
+        conflicts_with_all = ["points", "bbox", "frame", "obj_id"]
+    )]
     pub prompts: Option<PathBuf>,
     #[command(flatten)]
     pub prompt: PointArgs,
@@ -37,7 +43,13 @@ pub struct Track {
     #[arg(help_heading = PROMPTS, long, value_name = "N", default_value_t = 0)]
     pub frame: usize,
     /// The number of the object that -p and -b are about (1 to 255)
-    #[arg(help_heading = PROMPTS, long, value_name = "ID", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=255))]
+    #[arg(
+        help_heading = PROMPTS,
+        long,
+        value_name = "ID",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..=255)
+    )]
     pub obj_id: u32,
     /// Folder for the masks (00000.png ..., DAVIS palette, one colour per object) and tracks.jsonl
     #[arg(help_heading = OUTPUTS, short, long = "output", value_name = "DIR")]

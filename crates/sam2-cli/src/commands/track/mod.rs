@@ -83,7 +83,8 @@ fn read_prompts(args: &Track) -> Result<Prompts> {
     let (clicks, bbox) = (args.prompt.points.clone(), args.prompt.bbox);
     if clicks.is_empty() && bbox.is_none() {
         bail!(
-            "nothing points at an object: give a click (-p x,y), a box (-b x0,y0,x1,y1) or --prompts FILE.jsonl"
+            "nothing points at an object: give a click (-p x,y), a box (-b x0,y0,x1,y1) or --prompts \
+             FILE.jsonl"
         );
     }
     let mut prompts = Prompts::default();

@@ -1,5 +1,5 @@
-//! `sam2 vos`: masks of the first frames in, masks of all frames out, over folders of videos; with the flags, the
-//! folders and the rules of Meta's `tools/vos_inference.py` (<https://github.com/facebookresearch/sam2>).
+//! `sam2 vos`: masks of the first frames in, masks of all frames out, over folders of videos; with the flags,
+//! the folders and the rules of Meta's `tools/vos_inference.py` (<https://github.com/facebookresearch/sam2>).
 
 mod masks;
 mod video;
@@ -149,7 +149,7 @@ fn track_all(args: &Vos, videos: &[&Video], model: &Arc<Model>, console: &Consol
     Ok(())
 }
 
-/// One line of `--json`; without a time the video was not tracked now.
+/// One line of `--json`; `seconds` is absent for a video that was skipped.
 fn describe(video: &Video, seconds: Option<f64>) -> String {
     let objects: Vec<u32> = video.objects().collect();
     json!({
@@ -175,7 +175,7 @@ fn names(args: &Vos) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Everything about a video that is known before tracking; reads the masks that are going to be prompts.
+/// Collects the frames and prompts of a video before tracking, and reads the masks that become prompts.
 fn plan(args: &Vos, name: &str) -> Result<Video> {
     let folder = Folder::open(&args.base_video_dir.join(name), None)?;
     let layout = Layout::open(args.input_mask_dir.join(name), args.per_obj_png_file)?;
@@ -194,8 +194,8 @@ fn plan(args: &Vos, name: &str) -> Result<Video> {
 
 /// Prompts where every object has to be there from the first input mask on: object -> frames.
 fn first_prompts(folder: &Folder, layout: &Layout, all: bool) -> Result<BTreeMap<u32, Vec<usize>>> {
-    const ADVICE: &str = "--track_object_appearing_later_in_video is for data sets whose objects do not all appear in the \
-                          first frame";
+    const ADVICE: &str = "--track_object_appearing_later_in_video is for data sets whose objects do not all \
+                          appear in the first frame";
     let with_masks = |&frame: &usize| layout.has_frame(folder.stem(frame));
     let frames: Vec<usize> = if all {
         (0..folder.len()).filter(with_masks).collect()
@@ -252,7 +252,7 @@ fn open_model(args: &Vos, console: &Console) -> Result<Arc<Model>> {
     Model::open_with(checkpoint, &options).with_context(|| format!("with --sam2_cfg {cfg}"))
 }
 
-/// What Meta calls `configs/sam2.1/sam2.1_hiera_b+.yaml` and the like.
+/// The configuration with a name of Meta's, such as `configs/sam2.1/sam2.1_hiera_b+.yaml`.
 fn published(cfg: &str) -> Option<Config> {
     let name = Path::new(cfg).file_name()?.to_str()?.strip_suffix(".yaml")?;
     let (version, size) = name.split_once("_hiera_")?;

@@ -123,8 +123,8 @@ fn attend(shape: &shapes::Attention, int8: bool) -> Case {
     })
 }
 
-/// The memory cross-attention as the model runs it. Operations are those of its products; the additions of the
-/// split scores are not counted.
+/// The memory cross-attention as the model runs it. Operations are those of its products; the additions of
+/// the split scores are not counted.
 fn attend_grid(shape: &shapes::GridAttention, int8: bool) -> Case {
     let shapes::GridAttention { queries, copies, side, d, m, .. } = *shape;
     let tokens = copies * side * side;

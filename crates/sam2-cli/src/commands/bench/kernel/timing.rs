@@ -46,8 +46,9 @@ pub struct Timing {
     pub share: f64,
 }
 
-/// Measures `run` `repeat` times in the current pool, after one call that is not counted. The peak is measured
-/// before and after each, because a virtual machine's share of its host changes from second to second.
+/// Measures `run` `repeat` times in the current pool, after one call that is not counted. The peak is
+/// measured before and after each, because a virtual machine's share of its host changes from second to
+/// second.
 pub fn measure(isa: Isa, work: Work, repeat: usize, run: &mut dyn FnMut()) -> Timing {
     let start = Instant::now();
     run();
