@@ -126,7 +126,7 @@ impl Model {
         Self::open_with(path, &ModelOptions::default())
     }
 
-    /// As [`Model::open`], with a configuration, precision or image size of one's own.
+    /// As [`Model::open`], with another configuration, precision or image size.
     ///
     /// # Errors
     /// As [`Model::open`], and if there is no model of this configuration.

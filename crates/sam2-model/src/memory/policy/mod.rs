@@ -1,6 +1,5 @@
 //! Memory policies: which memories an object's frames attend to, and which of several masks is the object.
-//! One policy per object, chosen by name. The plain one is Meta's; the others leave the network as it is and
-//! select its inputs.
+//! One policy per object, chosen by name. `sam2` is Meta's; the others select other inputs of the same network.
 
 mod candidates;
 mod dam4sam;
