@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the command; `false` is the answer "no" of a command that judges, not a failure.
+/// Runs the command; `false` is a negative result of a comparison, not a failure.
 fn run(cli: &Cli, console: &Console) -> Result<bool> {
     kernels::Isa::from_env()?;
     let threads = cli.common.threads.map_or_else(system::cores, usize::from);

@@ -33,7 +33,7 @@ pub struct ModelArgs {
         help = CHECKPOINT_HELP
     )]
     pub model: Option<PathBuf>,
-    /// The configuration of a model that is not one of the published ones.
+    /// The configuration of a model that is not published.
     #[arg(
         help_heading = MODEL,
         long,

@@ -1,4 +1,4 @@
-//! `sam2 convert`: a checkpoint as another kind of file.
+//! `sam2 convert`: a checkpoint in another format.
 
 use std::path::PathBuf;
 

@@ -23,7 +23,7 @@ use crate::tracking::{self, Overlay, Writer};
 const DELAY: u32 = 100;
 /// Colour of the truth's outline.
 const TRUTH: [u8; 3] = [255, 240, 90];
-/// Frames on the contact sheet, at most, and in a row.
+/// Maximum number of frames on the contact sheet, and per row.
 const SHEET: (usize, usize) = (12, 4);
 
 const EXAMPLES: &str = "\
@@ -98,7 +98,7 @@ pub fn run(args: &Demo, console: &Console) -> Result<()> {
     ))
 }
 
-/// One frame as a photo: the first with a prompt, and the first object on it.
+/// The first prompted frame as a photo, with its first object.
 fn segment(
     model: &Arc<Model>,
     clip: &Clip,
@@ -143,7 +143,7 @@ fn read_truth(truth: &'static [u8], clip: &Clip) -> Result<Vec<Vec<bool>>> {
         .collect()
 }
 
-/// Mean and lowest of the IoU of every frame.
+/// Mean and minimum IoU over the frames.
 fn summary(scores: &[(usize, f64)]) -> String {
     let mean = scores.iter().map(|(_, iou)| iou).sum::<f64>() / scores.len().max(1) as f64;
     let (frame, lowest) = scores.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();

@@ -47,7 +47,7 @@ pub fn draw(
     labels: bool,
 ) -> Result<RgbImage> {
     let mut drawn = overlay::picture(frame);
-    // The highest number first, so that the lower one is on top, as in the palette PNGs.
+    // Highest number first, so that lower numbers are on top, as in the palette PNGs.
     let mut order: Vec<usize> = (0..result.objects.len()).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(result.objects[i].obj_id));
     for i in order {
@@ -75,16 +75,16 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Creates the folders and proves that they can be written.
+    /// Creates the folders and checks that they are writable.
     pub fn check(folder: &Path, overlay: Overlay, logits: Option<&Path>) -> Result<()> {
         files::prepare_folder(folder)?;
         let overlay = (overlay != Overlay::Off).then(|| folder.join(OVERLAY));
         Ok(overlay.as_deref().into_iter().chain(logits).try_for_each(files::prepare_folder)?)
     }
 
-    /// Begins a run in folders that were checked. `tracks.jsonl` appears when all frames are done, so a
-    /// folder without it holds an unfinished run; one of an earlier run is removed now for the same reason.
-    /// `num_frames` is that of the clip, if it is known.
+    /// Starts a run in checked folders. `tracks.jsonl` is created when all frames are done, so a folder
+    /// without it has an unfinished run; an earlier one is removed now for the same reason. `num_frames` is
+    /// the clip's, if known.
     pub fn begin(
         folder: &Path,
         overlay: Overlay,
@@ -153,7 +153,7 @@ impl Writer {
         Ok(lines)
     }
 
-    /// Ends the run; returns the number of lines written.
+    /// Completes the run; returns the number of lines written.
     pub fn finish(self) -> Result<usize> {
         self.tracks.commit()?;
         Ok(self.lines)

@@ -1,4 +1,4 @@
-//! Masks and prompts drawn on the picture they belong to.
+//! Overlays: masks and prompts drawn on their image.
 
 use image::{Rgb, RgbImage};
 use sam2_model::Frame;
@@ -102,7 +102,7 @@ pub fn label(picture: &mut RgbImage, inside: &[bool], number: u32, paper: [u8; 3
     text::plate(picture, corner, &text, scale, (ink, paper));
 }
 
-/// The pixels whose four neighbours are inside too; the picture's border does not count as outside.
+/// Pixels whose four neighbours are inside too; beyond the image counts as inside.
 fn erode(inside: &[bool], width: usize, height: usize) -> Vec<bool> {
     let mut core = inside.to_vec();
     for y in 0..height {
@@ -130,7 +130,7 @@ pub fn points(picture: &mut RgbImage, clicks: &[Click], bbox: Option<BoxPrompt>,
     let radius = 3.0 * stroke;
     for click in clicks {
         let on = click.label == 1;
-        // A click names a pixel; its mark is centred on that pixel.
+        // A click's mark is centred on its pixel.
         let centre = (click.x + 0.5, click.y + 0.5);
         draw::disc(picture, centre, radius + stroke.max(1.2) * 0.8, WHITE);
         draw::disc(picture, centre, radius, if on { CLICK_ON } else { CLICK_OFF });
@@ -142,14 +142,14 @@ pub fn points(picture: &mut RgbImage, clicks: &[Click], bbox: Option<BoxPrompt>,
     }
 }
 
-/// Draws a prompt; a mask prompt is not drawn, it resembles the result.
+/// Draws a prompt, except a mask prompt, which resembles the result.
 pub fn target(picture: &mut RgbImage, target: &Prompt, colour: [u8; 3]) {
     if let Prompt::Points { clicks, bbox } = target {
         points(picture, clicks, *bbox, colour);
     }
 }
 
-/// Width of a line that is visible but not in the way, in pixels.
+/// Line width in pixels.
 fn stroke(picture: &RgbImage) -> f32 {
     (picture.width().min(picture.height()) as f32 / 320.0).max(1.0)
 }

@@ -107,7 +107,7 @@ pub fn write_indexed_with(
     write_png(path, size, ColorType::Indexed, Some(palette), ids)
 }
 
-/// One picture of several masks. Where objects overlap, the lower number wins.
+/// One label map of several masks. Where objects overlap, the lower number is kept.
 pub fn merge_objects<'a>(len: usize, objects: impl IntoIterator<Item = (u8, &'a [bool])>) -> Vec<u8> {
     let mut objects: Vec<_> = objects.into_iter().collect();
     objects.sort_by_key(|&(id, _)| std::cmp::Reverse(id));

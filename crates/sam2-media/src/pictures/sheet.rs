@@ -1,4 +1,4 @@
-//! A contact sheet: several frames on one picture.
+//! A contact sheet: several frames in one image.
 
 use image::{Rgb, RgbImage, imageops};
 
@@ -7,7 +7,7 @@ use super::text;
 /// Space between frames, in pixels.
 const GAP: u32 = 4;
 
-/// Lays frames of one size out in rows, on white.
+/// Arranges frames of equal size in rows, on white.
 pub fn contact_sheet(frames: &[RgbImage], columns: usize) -> RgbImage {
     let Some(first) = frames.first() else { return RgbImage::new(1, 1) };
     let (width, height) = first.dimensions();

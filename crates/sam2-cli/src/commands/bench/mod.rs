@@ -23,7 +23,7 @@ use record::Record;
 
 /// Size of the synthetic clip, pixels: that of the DAVIS data set.
 const SIZE: (usize, usize) = (854, 480);
-/// Frames until the memory bank is full: 7 spatial memories and 16 object pointers.
+/// Frames that fill the memory bank: 7 spatial memories and 16 object pointers.
 const WARM_UP: usize = 16;
 
 const SHAPES_HELP: &str = "Shapes for gemm, attention and conv, in place of the model's: a JSON file";
@@ -108,7 +108,7 @@ pub struct Bench {
     pub json: bool,
 }
 
-/// Something that is timed.
+/// A timed part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Part {
     /// An image: resize, normalise, encode
@@ -202,7 +202,7 @@ pub fn run(args: &Bench, console: &Console) -> Result<()> {
     }
 }
 
-/// Times the wanted parts.
+/// Times the selected parts.
 fn measure(model: &Arc<Model>, parts: &[Part], record: &mut Record) -> Result<()> {
     let repeat = record.repeat;
     let wanted = |part: Part| parts.contains(&part);
@@ -295,7 +295,7 @@ impl Tap for Clock {
         });
         let times = &mut self.times[i].1;
         times.resize(self.frames, 0.0);
-        // With several objects a stage comes several times a frame.
+        // With several objects a stage occurs several times per frame.
         if let Some(time) = times.last_mut() {
             *time += (now - last).as_secs_f64() * 1e3;
         }
@@ -318,7 +318,7 @@ impl Clock {
     }
 }
 
-/// Memory attention by itself over a full bank: one prompted frame, six recent ones, sixteen pointers.
+/// Memory attention alone over a full bank: one prompted frame, six recent ones, sixteen pointers.
 fn memory_attention(model: &Model, repeat: usize) -> Result<f64> {
     let config = model.config();
     let fill = |n: usize| (0..n).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect::<Vec<f32>>();
@@ -385,7 +385,7 @@ fn frame(index: usize) -> Result<Frame> {
             if (x as f32 - cx).hypot(y as f32 - cy) < radius {
                 rgb.extend([230, 170, 40]);
             } else {
-                // Multiplicative hashing of the position: a fixed fine texture.
+                // A hash of the position: a fixed fine texture.
                 let noise = ((x * 73_856_093) ^ (y * 19_349_663)) >> 4 & 31;
                 let shade = (60 + x * 60 / SIZE.0 + noise) as u8;
                 rgb.extend([shade, shade, shade + 20]);

@@ -104,7 +104,7 @@ struct Kind {
     dtype: &'static str,
 }
 
-/// How the elements differ. Figures that are NaN, because an element is not finite, are null in JSON.
+/// Differences of the elements. Values that are NaN, because an element is not finite, are null in JSON.
 #[derive(Serialize)]
 struct Figures {
     count: usize,
@@ -136,7 +136,7 @@ impl Report {
     fn new(args: &Compare, a: &Arrays, b: &Arrays, bound: &Elementwise) -> Result<Self> {
         let (left, right) = (a.names(), b.names());
         let mut arrays = Vec::new();
-        // The array of a .npy file has no name and goes with the only array of the other file.
+        // The array of a .npy file has no name; it is compared with the only array of the other file.
         if a.is_unnamed() || b.is_unnamed() {
             let ([x], [y]) = (a.entries(), b.entries()) else {
                 let several = if a.is_unnamed() { &args.b } else { &args.a };

@@ -2,13 +2,13 @@
 //! <https://github.com/davisvideochallenge/davis2017-evaluation>, `davis2017/{davis,evaluation,utils}.py`.
 //!
 //! * The objects of a sequence are 1 to the highest number in its first label map; 255 there is background.
-//! * The first and the last frame are not measured.
-//! * A prediction may lack objects, which then count as never found, but not have additional ones.
+//! * The first and the last frame are not scored.
+//! * A prediction may lack objects, which then score 0, but must not have additional ones.
 //! * Per object: mean, recall (share of frames above 0.5) and decay (mean of the first quarter of the frames
 //!   minus that of the last); overall the means over all objects of all sequences, and J&F = (J mean + F
 //!   mean) / 2.
 //!
-//! Decay follows the public code for up to 256 measured frames; beyond, its 8-bit frame numbers wrap around,
+//! Decay equals the public code's for up to 256 scored frames; beyond, its 8-bit frame numbers wrap around,
 //! ours do not.
 
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use super::report::Table;
 use super::{Outputs, Report, in_parallel, is_png, mean, measure, same_size};
 use crate::console::Console;
 
-/// Value of pixels that were not annotated.
+/// Value of void pixels.
 const VOID: u8 = 255;
 /// Recall counts the frames above this.
 const RECALL_ABOVE: f64 = 0.5;
@@ -63,7 +63,7 @@ pub struct Davis {
 struct Sequence {
     name: String,
     objects: u8,
-    /// Truth and prediction of every measured frame.
+    /// Truth and prediction of every scored frame.
     frames: Vec<(PathBuf, PathBuf)>,
 }
 

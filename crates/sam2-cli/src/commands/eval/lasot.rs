@@ -4,17 +4,17 @@
 //!
 //! * Boxes are x, y, width, height; a corner and its opposite are `width - 1` apart, as in LaSOT's own
 //!   toolkit.
-//! * The first frame counts as right. An empty predicted box is replaced by the one before it.
+//! * The first frame counts as correct. An empty predicted box is replaced by the previous one.
 //! * Success is the share of frames whose IoU is above a threshold; AUC is its mean over 0, 0.05 ... 1.
 //!   Precision is the share of frames whose centre is off by at most 20 pixels; normalised precision, by at
 //!   most 0.2 of the true box.
 //! * Frames where the target is fully occluded or out of view count as missed, whatever the prediction, so
 //!   that no tracker reaches 100; LaSOT's toolkit, which drops them and still divides by the number of all
 //!   frames, comes to the same. `--visible-only` divides by the valid frames instead.
-//! * A visible frame whose true box has a value of 0 or less is missed for success and precision, and right
-//!   for normalised precision; so it is there.
+//! * A visible frame whose true box has a value of 0 or less counts as missed for success and precision and
+//!   as correct for normalised precision, as in pytracking.
 //!
-//! Overall the means over sequences, in percent.
+//! Overall: means over sequences, in percent.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -165,7 +165,7 @@ fn sequences(args: &Lasot, console: &Console) -> Result<Vec<Sequence>> {
     Ok(sequences)
 }
 
-/// True boxes, and on which frames the target is visible.
+/// True boxes, and visibility of the target per frame.
 fn truth(folder: &Path) -> Result<(Vec<Rect>, Vec<bool>)> {
     let boxes = boxes(&folder.join("groundtruth.txt"))?;
     let mut visible = vec![true; boxes.len()];
@@ -183,7 +183,7 @@ fn truth(folder: &Path) -> Result<(Vec<Rect>, Vec<bool>)> {
     Ok((boxes, visible))
 }
 
-/// Predicted boxes: of a text file, or around the masks of a folder in natural order.
+/// Predicted boxes: from a text file, or around the masks of a folder in natural order.
 fn found(path: &Path) -> Result<Vec<Rect>> {
     if path.is_file() {
         return boxes(path);
@@ -193,7 +193,7 @@ fn found(path: &Path) -> Result<Vec<Rect>> {
     names.iter().map(|name| around(&path.join(name))).collect()
 }
 
-/// The box around all pixels that are not 0; empty if there is none.
+/// The box around all non-zero pixels; empty if there are none.
 fn around(path: &Path) -> Result<Rect> {
     let labels = label_map::read(path)?;
     let (width, height) = (labels.size.0 as usize, labels.size.1 as usize);

@@ -1,4 +1,4 @@
-//! `sam2 eval`: predictions measured against ground truth as the public evaluators do it.
+//! `sam2 eval`: scores of predictions against ground truth, as by the public evaluators.
 
 mod boundary;
 mod davis;

@@ -56,7 +56,7 @@ pub struct Sav {
 struct Folder {
     video: String,
     object: Option<String>,
-    /// Truth and prediction of every measured frame.
+    /// Truth and prediction of every scored frame.
     frames: Vec<(PathBuf, PathBuf)>,
 }
 

@@ -11,7 +11,7 @@ use tensor::Tensor;
 use super::{Answer, Segment};
 use crate::console::Console;
 
-/// Whether a file name stands for stdin or stdout.
+/// Whether a file name means stdin or stdout.
 pub fn is_stream(path: &Path) -> bool {
     path == Path::new("-")
 }

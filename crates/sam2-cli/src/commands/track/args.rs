@@ -77,7 +77,7 @@ pub struct Track {
     pub json: bool,
 }
 
-/// Which frames are tracked, and in which order.
+/// Range and order of the tracked frames.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct PassArgs {
     /// Track backwards, from the first prompted frame (or --start) to the beginning
@@ -95,7 +95,7 @@ pub struct PassArgs {
 }
 
 impl PassArgs {
-    /// The same for the tracking loop.
+    /// Converts to the tracking loop's options.
     pub fn span(self) -> Span {
         Span { reverse: self.reverse, both: self.both, start: self.start, length: self.length }
     }

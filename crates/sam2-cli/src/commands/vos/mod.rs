@@ -192,7 +192,7 @@ fn plan(args: &Vos, name: &str) -> Result<Video> {
     Ok(Video { name: name.to_owned(), folder, input: layout, output, prompts, separate: later })
 }
 
-/// Prompts where every object has to be there from the first input mask on: object -> frames.
+/// Prompts if every object must be in the first input mask: object -> frames.
 fn first_prompts(folder: &Folder, layout: &Layout, all: bool) -> Result<BTreeMap<u32, Vec<usize>>> {
     const ADVICE: &str = "--track_object_appearing_later_in_video is for data sets whose objects do not all \
                           appear in the first frame";
@@ -222,7 +222,7 @@ fn first_prompts(folder: &Folder, layout: &Layout, all: bool) -> Result<BTreeMap
     Ok(prompts)
 }
 
-/// Prompts where every object begins at the first frame that shows it: object -> frames.
+/// Prompts if every object starts at the first frame with its mask: object -> frames.
 fn later_prompts(folder: &Folder, layout: &Layout, all: bool) -> Result<BTreeMap<u32, Vec<usize>>> {
     let mut prompts: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for frame in (0..folder.len()).filter(|&frame| layout.has_frame(folder.stem(frame))) {
@@ -236,7 +236,7 @@ fn later_prompts(folder: &Folder, layout: &Layout, all: bool) -> Result<BTreeMap
     Ok(prompts)
 }
 
-/// The checkpoint, with the configuration that `--sam2_cfg` is or names; it must fit the tensors.
+/// The checkpoint, with the configuration of `--sam2_cfg`, which must match the tensors.
 fn open_model(args: &Vos, console: &Console) -> Result<Arc<Model>> {
     let (Some(cfg), Some(checkpoint)) = (&args.sam2_cfg, &args.sam2_checkpoint) else {
         let model = args.sam2_checkpoint.clone();
