@@ -145,9 +145,14 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig {
+            cases: 256, failure_persistence: None, ..ProptestConfig::default()
+        })]
         #[test]
-        fn polygons_give_the_mask_back(width in 1..12_usize, bits in proptest::collection::vec(any::<bool>(), 1..120)) {
+        fn polygons_give_the_mask_back(
+            width in 1..12_usize,
+            bits in proptest::collection::vec(any::<bool>(), 1..120),
+        ) {
             let height = bits.len().div_ceil(width);
             let data: Vec<bool> = (0..width * height).map(|i| bits[i % bits.len()]).collect();
             let mask = Mask::new(width, height, data).expect("it is filled");
@@ -155,7 +160,11 @@ mod tests {
             prop_assert_eq!(&Mask::from_polygons(width, height, &found), &mask);
             let area = |corners: &[[u32; 2]]| {
                 let pairs = corners.iter().zip(corners.iter().cycle().skip(1));
-                pairs.map(|(a, b)| i64::from(a[0]) * i64::from(b[1]) - i64::from(b[0]) * i64::from(a[1])).sum::<i64>()
+                pairs
+                    .map(|(a, b)| {
+                        i64::from(a[0]) * i64::from(b[1]) - i64::from(b[0]) * i64::from(a[1])
+                    })
+                    .sum::<i64>()
             };
             for polygon in &found {
                 prop_assert!(area(&polygon.outer) > 0, "clockwise");

@@ -1,5 +1,6 @@
 //! Memory policies: which memories an object's frames attend to, and which of several masks is the object.
-//! One policy per object, chosen by name. `sam2` is Meta's; the others select other inputs of the same network.
+//! One policy per object, chosen by name. `sam2` is Meta's; the others select other inputs of the same
+//! network.
 
 mod candidates;
 mod dam4sam;
