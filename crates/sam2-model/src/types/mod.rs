@@ -19,6 +19,8 @@ macro_rules! setters {
 
 pub(crate) use setters;
 
+#[cfg(feature = "image")]
+mod convert;
 mod frame;
 mod frame_view;
 mod mask;
