@@ -37,19 +37,23 @@
 //! | Meta's Python | here |
 //! |---|---|
 //! | `build_sam2(config, checkpoint)` | [`Model::open`], [`Model::open_with`], [`Model::from_bytes`] |
-//! | `SAM2ImagePredictor(model, mask_threshold, max_hole_area, …)` | [`ImagePredictor::new`], [`image::ImageOptions`] |
-//! | `.set_image(array)`, `.set_image_batch(list)` | [`ImagePredictor::set_image`], [`image::ImageBatch`] |
-//! | `.predict(point_coords, point_labels, box, mask_input, multimask_output)` | [`ImagePredictor::predict`] with an [`image::ImagePrompt`] |
+//! | `SAM2ImagePredictor(model, …)` | [`ImagePredictor`], [`image::ImageOptions`] |
+//! | `.set_image`, `.set_image_batch` | [`ImagePredictor::set_image`], [`image::ImageBatch`] |
+//! | `.predict(point_coords, …)` | [`ImagePredictor::predict`] with an [`image::ImagePrompt`] |
 //! | `.get_image_embedding()` | [`image::ImageEmbedding::image_embed`] |
 //! | `SAM2VideoPredictor.init_state(path)` | [`VideoPredictor::new`]; the caller decodes the frames |
-//! | `.add_new_points_or_box(…, clear_old_points=True)` | [`VideoPredictor::add_points`] |
-//! | `.add_new_points_or_box(…, clear_old_points=False)` | [`VideoPredictor::add_more_points`] |
+//! | `.add_new_points_or_box(…)` | [`VideoPredictor::add_points`] |
+//! | … with `clear_old_points=False` | [`VideoPredictor::add_more_points`] |
 //! | `.add_new_mask(…)` | [`VideoPredictor::add_mask`] |
-//! | `.propagate_in_video(state, start, max, reverse)` | [`VideoPredictor::begin`], [`VideoPredictor::track_frame`] |
-//! | `.clear_all_prompts_in_frame`, `.remove_object`, `.reset_state` | [`VideoPredictor::clear_prompts`], [`VideoPredictor::remove_object`], [`VideoPredictor::reset`] |
-//! | `SAM2AutomaticMaskGenerator(model, …).generate(image)` | [`AutomaticMaskGenerator`](automatic::AutomaticMaskGenerator) |
+//! | `.propagate_in_video(…)` | [`VideoPredictor::begin`], [`VideoPredictor::track_frame`] |
+//! | `.clear_all_prompts_in_frame(…)` | [`VideoPredictor::clear_prompts`] |
+//! | `.remove_object(…)`, `.reset_state(…)` | [`VideoPredictor::remove_object`], [`VideoPredictor::reset`] |
+//! | `SAM2AutomaticMaskGenerator.generate` | [`automatic::AutomaticMaskGenerator::generate`] |
 //! | `point_labels` 1, 0, 2, 3, −1 | [`types::Label`] |
 //! | `++model.…` overrides | [`video::VideoOptions`], [`config::Config`] |
+//!
+//! Memory policies other than Meta's, SAMURAI, DAM4SAM and SAM2Long, have names; one of one's own implements
+//! [`policy::MemoryPolicy`].
 //!
 //! # Threads
 //!
@@ -109,12 +113,6 @@ pub use predictor::tracker::Tracker;
 pub use predictor::video::VideoPredictor;
 pub use types::{Frame, FrameView, Mask, PixelFormat, Points, Rle};
 
-// Paths from before the modules; they go when the command line has moved.
-#[doc(hidden)]
-pub use {
-    advanced::*, automatic::*, config::*, convert::*, error::*, image::*, models::*, types::*, video::*,
-};
-
 /// Loaded models: the options of [`Model::open_with`] and the description of a checkpoint.
 pub mod models {
     pub use crate::model::{Model, ModelOptions, ModelSummary};
@@ -140,6 +138,13 @@ pub mod video {
     };
 }
 
+/// Memory policies: names of the built-in ones, and the interface of one's own.
+pub mod policy {
+    pub use crate::memory::policy::{
+        CustomPolicy as MemoryPolicy, History, MaskCandidates, MemoryPolicyKind, TrackedFrame,
+    };
+}
+
 /// All masks of an image, without a prompt.
 pub mod automatic {
     pub use crate::predictor::automatic::{AutomaticMaskGenerator, AutomaticOptions, MaskRecord};
@@ -155,4 +160,23 @@ pub mod advanced {
     pub use crate::features::Features;
     pub use crate::tap::{NoTap, Tap};
     pub use crate::workspace::Workspace;
+}
+
+/// Bounds that callers rely on, checked when the crate is compiled.
+#[cfg(test)]
+mod bounds {
+    use super::*;
+
+    const fn shared<T: Send + Sync>() {}
+    const fn sent<T: Send>() {}
+
+    const _: () = {
+        shared::<Model>();
+        shared::<ImagePredictor>();
+        shared::<image::ImageEmbedding>();
+        sent::<VideoPredictor>();
+        sent::<Tracker>();
+        sent::<automatic::AutomaticMaskGenerator>();
+        sent::<video::FrameOutput>();
+    };
 }

@@ -1,7 +1,7 @@
 //! A click on the first frame tracks an object through a clip and writes one palette PNG a frame.
 //!
-//! `cargo run -p sam2 --example clip [CLIP X Y]`; CLIP is a folder of pictures, a GIF, a Y4M file or, with ffmpeg
-//! installed, a video. Without arguments the bundled clip.
+//! `cargo run -p sam2 --example clip [CLIP X Y]`; CLIP is a folder of pictures, a GIF, a Y4M file or, with
+//! ffmpeg installed, a video. Without arguments the bundled clip.
 
 use std::env::{args, temp_dir};
 use std::error::Error;

@@ -1,7 +1,8 @@
 //! Boxes of a detector become masks: COCO results in, COCO annotations with run lengths out.
 //!
-//! `cargo run -p sam2 --example detector_boxes [PHOTO DETECTIONS.json]`; the JSON is a list of objects with `bbox`
-//! (`[x, y, width, height]`), `category_id` and `score`. Without arguments the bundled picture and two boxes.
+//! `cargo run -p sam2 --example detector_boxes [PHOTO DETECTIONS.json]`; the JSON is a list of objects with
+//! `bbox` (`[x, y, width, height]`), `category_id` and `score`. Without arguments the bundled picture and two
+//! boxes.
 
 use std::env::args;
 use std::error::Error;

@@ -1,6 +1,7 @@
 //! All masks of a photo, as Meta's `SAM2AutomaticMaskGenerator` finds them, one JSON object a line.
 //!
-//! `cargo run -p sam2 --example everything [PHOTO [CHECKPOINT]]`; without arguments the bundled picture and model.
+//! `cargo run -p sam2 --example everything [PHOTO [CHECKPOINT]]`; without arguments the bundled picture and
+//! model.
 
 use std::env::args;
 use std::error::Error;

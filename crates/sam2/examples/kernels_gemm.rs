@@ -1,7 +1,8 @@
-//! Times one matrix product of the kernels on every instruction set of this processor: GFLOP/s, and the share of the
-//! peak that is measured beside it.
+//! Times one matrix product of the kernels on every instruction set of this processor: GFLOP/s, and the share
+//! of the peak that is measured beside it.
 //!
-//! `cargo run --release -p sam2 --example kernels_gemm [M K N]`; by default a layer of SAM 2.1 tiny, 4096×384×1536.
+//! `cargo run --release -p sam2 --example kernels_gemm [M K N]`; by default a layer of SAM 2.1 tiny,
+//! 4096×384×1536.
 
 use std::env::args;
 use std::error::Error;

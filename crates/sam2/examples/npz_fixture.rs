@@ -1,10 +1,12 @@
 //! Compares a kernel with NumPy: reads an `.npz`, runs the kernel on its inputs and compares with its result.
 //!
-//! `cargo run -p sam2 --example npz_fixture [FIXTURE.npz]`; by default `layer_norm.npz` beside this file, made by
+//! `cargo run -p sam2 --example npz_fixture [FIXTURE.npz]`; by default `layer_norm.npz` beside this file,
+//! made by
 //!
 //! ```python
 //! x = rng.standard_normal((16, 96)).astype(np.float32)   # weight and bias likewise, (96,)
-//! y = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-6) * weight + bias  # in float64
+//! mean, var = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)  # in float64
+//! y = (x - mean) / np.sqrt(var + 1e-6) * weight + bias
 //! np.savez("layer_norm.npz", x=x, weight=weight, bias=bias, expected=y.astype(np.float32))
 //! ```
 

@@ -1,6 +1,7 @@
 //! A click on an object in a photo gives its mask as a PNG.
 //!
-//! `cargo run -p sam2 --example photo [PHOTO X Y [CHECKPOINT]]`; without arguments the bundled picture and model.
+//! `cargo run -p sam2 --example photo [PHOTO X Y [CHECKPOINT]]`; without arguments the bundled picture and
+//! model.
 
 use std::env::{args, temp_dir};
 use std::error::Error;

@@ -1,5 +1,6 @@
-//! Segment Anything 2 on the CPU: a click, a box or a mask selects an object in a picture, a clip or a stream, and
-//! the result is its mask there. SAM 2 and SAM 2.1 checkpoints are read as published. No GPU, no Python, no network.
+//! Segment Anything 2 on the CPU: a click, a box or a mask selects an object in a picture, a clip or a
+//! stream, and the result is its mask there. SAM 2 and SAM 2.1 checkpoints are read as published. No GPU, no
+//! Python, no network.
 //!
 //! ```
 //! use sam2::{ImagePredictor, Points, embedded};
@@ -33,8 +34,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! This crate re-exports [`sam2_model`], whose front page has a table of Meta's Python names and says more about
-//! threads, memory, errors and panics.
+//! This crate re-exports [`sam2_model`], whose front page has a table of Meta's Python names and says more
+//! about threads, memory, errors and panics.
 //!
 //! # From Python
 //!
@@ -49,16 +50,16 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `embedded` (default) | `sam2::embedded`: a small model and a clip as bytes, which a program contains only if it uses them |
-//! | `media` | `sam2::media`: photos, folders, GIF, Y4M and, through an installed ffmpeg, videos; PNGs, overlays, JSON lines |
+//! | `embedded` (default) | `sam2::embedded`: a small model and a clip, in a program only if it uses them |
+//! | `media` | `sam2::media`: photos, clips, videos through an installed ffmpeg; PNGs, overlays, JSON lines |
 //! | `image` | conversions between [`Frame`], [`FrameView`], [`Mask`] and the types of the crate `image` |
 //!
 //! # Threads, memory, errors, panics
 //!
-//! Work runs in the current rayon pool, with the same bits for any number of threads. [`Model`] is shared between
-//! threads, predictors belong to one thread at a time. Memory does not grow with the length of a video. Every failure
-//! is an [`error`] of one line that names the cause and the remedy; a method panics only where its documentation says
-//! so.
+//! Work runs in the current rayon pool, with the same bits for any number of threads. [`Model`] is shared
+//! between threads, predictors belong to one thread at a time. Memory does not grow with the length of a
+//! video. Every failure is an [`error`] of one line that names the cause and the remedy; a method panics only
+//! where its documentation says so.
 #![forbid(unsafe_code)]
 
 #[doc(inline)]

@@ -1,6 +1,7 @@
 //! Fingerprints of models. Sessions and embeddings hold them, so a change makes every saved file unreadable.
 
-use sam2_model::{Model, ModelOptions, Precision};
+use sam2_model::models::Precision;
+use sam2_model::{Model, ModelOptions};
 use sam2_tests::{micro, seeded};
 
 /// Seeded weights at the published sizes, recorded from commit 39a9d7d.

@@ -22,6 +22,17 @@ pub enum SessionError {
         /// File name.
         origin: String,
     },
+    /// The memory policy is the caller's own in the session or in the program, but not in both.
+    #[error(
+        "{origin}: the session was made with {}; resume it so",
+        if *custom { "a memory policy of the program's own" } else { "a named memory policy" }
+    )]
+    OtherPolicy {
+        /// File name.
+        origin: String,
+        /// Whether the session's policy is the caller's own.
+        custom: bool,
+    },
     /// A session of another model.
     #[error("{origin}: the session was made with another model than this {model}; open the same checkpoint")]
     OtherModel {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::video::{FrameOutput, VideoInfo, VideoOptions, VideoPredictor};
 use crate::error::{SessionError, VideoError};
+use crate::memory::policy::{CustomPolicies, CustomPolicy};
 use crate::model::Model;
 use crate::types::{Frame, FrameView, Mask, Points};
 
@@ -47,8 +48,33 @@ impl Tracker {
         height: usize,
         options: VideoOptions,
     ) -> Result<Self, VideoError> {
+        Self::create(model, width, height, options, None)
+    }
+
+    /// A tracker with a memory policy of the caller's; see [`VideoPredictor::with_policy`].
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_policy<P: CustomPolicy + 'static>(
+        model: Arc<Model>,
+        width: usize,
+        height: usize,
+        options: VideoOptions,
+        make: impl Fn() -> P + Send + Sync + 'static,
+    ) -> Result<Self, VideoError> {
+        Self::create(model, width, height, options, Some(CustomPolicies::new(make)))
+    }
+
+    fn create(
+        model: Arc<Model>,
+        width: usize,
+        height: usize,
+        options: VideoOptions,
+        policies: Option<CustomPolicies>,
+    ) -> Result<Self, VideoError> {
         let info = VideoInfo { width, height, num_frames: usize::MAX };
-        Ok(Self { predictor: VideoPredictor::new(model, info, options)?, last: None, frames: 0 })
+        let predictor = VideoPredictor::create(model, info, options, policies)?;
+        Ok(Self { predictor, last: None, frames: 0 })
     }
 
     /// Index of the frame that was given last, counted from 0.
@@ -144,7 +170,29 @@ impl Tracker {
     /// # Errors
     /// If the contents are damaged, of another model or program, or not of a stream.
     pub fn resume_session(model: Arc<Model>, bytes: &[u8], origin: &str) -> Result<Self, SessionError> {
-        let (predictor, stream) = VideoPredictor::resume(model, bytes, origin)?;
+        Self::resume(model, bytes, origin, None)
+    }
+
+    /// [`Self::resume_session`] of a tracker that was made with [`Self::with_policy`].
+    ///
+    /// # Errors
+    /// As [`Self::resume_session`], and if a policy does not accept its saved state.
+    pub fn resume_session_with_policy<P: CustomPolicy + 'static>(
+        model: Arc<Model>,
+        bytes: &[u8],
+        origin: &str,
+        make: impl Fn() -> P + Send + Sync + 'static,
+    ) -> Result<Self, SessionError> {
+        Self::resume(model, bytes, origin, Some(CustomPolicies::new(make)))
+    }
+
+    fn resume(
+        model: Arc<Model>,
+        bytes: &[u8],
+        origin: &str,
+        policies: Option<CustomPolicies>,
+    ) -> Result<Self, SessionError> {
+        let (predictor, stream) = VideoPredictor::resume(model, bytes, origin, policies)?;
         let (frames, last) = stream.ok_or_else(|| SessionError::Damaged {
             origin: origin.to_owned(),
             reason: "it is of a clip, not of a stream".to_owned(),

@@ -1,9 +1,8 @@
 //! An image that owns its pixels.
 
-use super::frame_view::FrameView;
 use crate::error::ImageError;
 
-/// An RGB image, 8 bits per channel, row-major. [`FrameView`] borrows pixels instead, in other formats too.
+/// An RGB image, 8 bits per channel, row-major. [`FrameView`](super::FrameView) borrows pixels instead, in other formats too.
 ///
 /// ```
 /// use sam2_model::Frame;
@@ -14,9 +13,9 @@ use crate::error::ImageError;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    width: usize,
-    height: usize,
-    rgb: Vec<u8>,
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) rgb: Vec<u8>,
 }
 
 impl Frame {
@@ -30,15 +29,6 @@ impl Frame {
             return Err(ImageError::FrameSize { width, height, format: "RGB", expected, found: rgb.len() });
         }
         Ok(Self { width, height, rgb })
-    }
-
-    /// Replaces size and pixels by those of `view`; the allocation is reused.
-    pub(crate) fn copy_from(&mut self, view: FrameView) {
-        (self.width, self.height) = (view.width(), view.height());
-        self.rgb.resize(self.width * self.height * 3, 0);
-        for (y, row) in self.rgb.chunks_exact_mut(self.width * 3).enumerate() {
-            view.read_row(y, row, |x| x);
-        }
     }
 
     /// Width, pixels.
@@ -59,14 +49,5 @@ impl Frame {
     /// Returns the bytes without a copy.
     pub fn into_rgb(self) -> Vec<u8> {
         self.rgb
-    }
-}
-
-impl From<FrameView<'_>> for Frame {
-    /// Copies the pixels of the view as RGB.
-    fn from(view: FrameView) -> Self {
-        let mut frame = Self { width: 0, height: 0, rgb: Vec::new() };
-        frame.copy_from(view);
-        frame
     }
 }

@@ -188,6 +188,26 @@ impl<'a> From<&FrameView<'a>> for FrameView<'a> {
     }
 }
 
+impl Frame {
+    /// Replaces size and pixels by those of `view`; the allocation is reused.
+    pub(crate) fn copy_from(&mut self, view: FrameView) {
+        (self.width, self.height) = (view.width(), view.height());
+        self.rgb.resize(self.width * self.height * 3, 0);
+        for (y, row) in self.rgb.chunks_exact_mut(self.width * 3).enumerate() {
+            view.read_row(y, row, |x| x);
+        }
+    }
+}
+
+impl From<FrameView<'_>> for Frame {
+    /// Copies the pixels of the view as RGB.
+    fn from(view: FrameView) -> Self {
+        let mut frame = Self { width: 0, height: 0, rgb: Vec::new() };
+        frame.copy_from(view);
+        frame
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,6 @@
 
 use kernels::{Isa, image};
 
-use super::Rle;
 use crate::error::PromptError;
 
 /// A binary mask, one value per pixel, row-major.
@@ -89,11 +88,6 @@ impl Mask {
             let [x0, y0, x1, _] = bbox.unwrap_or([first, y, last, y]);
             Some([x0.min(first), y0, x1.max(last), y])
         })
-    }
-
-    /// The mask as COCO run lengths.
-    pub fn rle(&self) -> Rle {
-        Rle::from(self)
     }
 
     /// The mask as 0 and 1 in a square of `side` pixels: resized with antialiasing, then 1 from one half on.

@@ -22,6 +22,13 @@ pub struct Rle {
     counts: Vec<u32>,
 }
 
+impl Mask {
+    /// The mask as COCO run lengths.
+    pub fn rle(&self) -> Rle {
+        Rle::from(self)
+    }
+}
+
 impl From<&Mask> for Rle {
     fn from(mask: &Mask) -> Self {
         Self::encode(mask, (0, 0), (mask.width(), mask.height()))

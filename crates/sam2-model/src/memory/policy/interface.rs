@@ -52,7 +52,7 @@ pub(crate) trait MemoryPolicy: Debug + Send + Sync {
 }
 
 /// The last frames of the pass, oldest first.
-fn recent_frames<'a>(context: &RecallContext<'a>) -> Vec<SpatialMemory<'a>> {
+pub(super) fn recent_frames<'a>(context: &RecallContext<'a>) -> Vec<SpatialMemory<'a>> {
     let slots = (1..=context.slots).rev();
     let found = slots.filter_map(|back| {
         let output = context.output(context.at.recent(back, context.stride)?)?;

@@ -3,6 +3,7 @@
 //! network.
 
 mod candidates;
+mod custom;
 mod dam4sam;
 mod interface;
 mod kalman;
@@ -13,6 +14,8 @@ mod samurai;
 use std::str::FromStr;
 
 pub(crate) use candidates::{Candidates, HypothesisMasks, Selection};
+pub(crate) use custom::CustomPolicies;
+pub use custom::{History, MaskCandidates, MemoryPolicy as CustomPolicy, TrackedFrame};
 pub(crate) use interface::MemoryPolicy;
 #[cfg(feature = "inspect")]
 pub(crate) use kalman::Kalman;

@@ -1,6 +1,7 @@
 //! Crops of the image and grids of clicks. Meta: `sam2/utils/amg.py`.
 
-use super::EDGE;
+/// Masks this close to the edge of a crop, pixels, are cut off by it and dropped.
+const EDGE: i64 = 20;
 
 /// A crop in pixels of the image; `x1` and `y1` are exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,9 +17,6 @@ use crate::scores::stability_score;
 use crate::types::{FrameView, Mask, Points, Rle, setters};
 use crops::CropBox;
 
-/// Masks this close to the edge of a crop, pixels, are cut off by it and dropped.
-const EDGE: i64 = 20;
-
 /// Parameters of the search.
 ///
 /// ```

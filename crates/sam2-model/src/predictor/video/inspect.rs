@@ -1,7 +1,6 @@
 //! Stored outputs and memory policies of a predictor, for tests.
 
 use super::VideoPredictor;
-use super::objects::Setting;
 use crate::memory::bank::{Direction, RecallContext, SpatialMemory, StoredOutput};
 
 impl VideoPredictor {
@@ -15,8 +14,8 @@ impl VideoPredictor {
     /// in a forward pass, in their order.
     pub(crate) fn policy(&self, obj_id: u32, frame_idx: usize) -> Option<(serde_json::Value, Vec<usize>)> {
         let object = self.objects.iter().find(|object| object.id == obj_id)?;
-        let setting = Setting { model: &self.model, info: self.info, options: self.options };
-        let slots = self.model.config.num_maskmem - 1;
+        let setting = &self.setting;
+        let slots = self.setting.model.config.num_maskmem - 1;
         let context =
             RecallContext::new(object.bank(), setting.time(frame_idx, Direction::Forward), slots, 1);
         let frame = |spatial: &SpatialMemory| {

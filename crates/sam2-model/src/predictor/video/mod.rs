@@ -11,17 +11,19 @@ mod objects;
 mod options;
 mod output;
 mod session;
+mod track_range;
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 pub use options::{Retention, VideoInfo, VideoOptions};
 pub use output::{FrameOutput, ObjectEvent, ObjectOutput, suppress_overlap};
+pub use track_range::TrackRange;
 
 use crate::error::{PromptError, VideoError};
 use crate::features::Features;
 use crate::memory::bank::Direction;
+use crate::memory::policy::{CustomPolicies, CustomPolicy};
 use crate::model::Model;
 use crate::prompt_encoder::ModelPoint;
 use crate::shared_frame::SharedFrame;
@@ -33,28 +35,6 @@ use objects::{Object, Prompt, Setting};
 
 /// Encoded frames that are kept while prompts are added: the last two. Tracking keeps its own alone.
 const CACHED_FRAMES: usize = 2;
-
-/// The frames of a pass over a video, in their order; see [`VideoPredictor::begin`].
-#[derive(Clone, Debug)]
-pub struct TrackRange {
-    frames: Range<usize>,
-    direction: Direction,
-}
-
-impl Iterator for TrackRange {
-    type Item = usize;
-
-    fn next(&mut self) -> Option<usize> {
-        match self.direction {
-            Direction::Forward => self.frames.next(),
-            Direction::Reverse => self.frames.next_back(),
-        }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.frames.size_hint()
-    }
-}
 
 /// Tracks objects through one video: prompts on any frame, then passes over the frames.
 ///
@@ -74,9 +54,7 @@ impl Iterator for TrackRange {
 /// ```
 #[derive(Debug)]
 pub struct VideoPredictor {
-    model: Arc<Model>,
-    info: VideoInfo,
-    options: VideoOptions,
+    setting: Setting,
     workspace: Workspace,
     objects: Vec<Object>,
     /// Most recently used last.
@@ -94,6 +72,29 @@ impl VideoPredictor {
     /// # Errors
     /// If the video has no frame or no pixel, or an option is out of range.
     pub fn new(model: Arc<Model>, info: VideoInfo, options: VideoOptions) -> Result<Self, VideoError> {
+        Self::create(model, info, options, None)
+    }
+
+    /// A predictor whose objects have memory policies of the caller's, made by `make` for every new object,
+    /// in place of [`VideoOptions::memory`].
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_policy<P: CustomPolicy + 'static>(
+        model: Arc<Model>,
+        info: VideoInfo,
+        options: VideoOptions,
+        make: impl Fn() -> P + Send + Sync + 'static,
+    ) -> Result<Self, VideoError> {
+        Self::create(model, info, options, Some(CustomPolicies::new(make)))
+    }
+
+    pub(super) fn create(
+        model: Arc<Model>,
+        info: VideoInfo,
+        options: VideoOptions,
+        policies: Option<CustomPolicies>,
+    ) -> Result<Self, VideoError> {
         if info.width == 0 || info.height == 0 || info.num_frames == 0 {
             return Err(VideoError::EmptyVideo);
         }
@@ -101,17 +102,18 @@ impl VideoPredictor {
             return Err(VideoError::TooFewFrames(max));
         }
         let (workspace, objects, cache, pending, direction, next) = Default::default();
-        Ok(Self { model, info, options, workspace, objects, cache, pending, direction, next })
+        let setting = Setting { model, info, options, policies };
+        Ok(Self { setting, workspace, objects, cache, pending, direction, next })
     }
 
     /// The model.
     pub fn model(&self) -> &Arc<Model> {
-        &self.model
+        &self.setting.model
     }
 
     /// The video.
     pub fn info(&self) -> VideoInfo {
-        self.info
+        self.setting.info
     }
 
     /// Object ids, in the order in which they were first prompted.
@@ -179,7 +181,7 @@ impl VideoPredictor {
     ) -> Result<FrameOutput, VideoError> {
         let frame = frame.into();
         self.check(frame_idx, frame)?;
-        let square = mask.to_square(self.model.isa, self.model.config.image_size);
+        let square = mask.to_square(self.setting.model.isa, self.setting.model.config.image_size);
         Ok(self.add(frame_idx, frame, obj_id, &Prompt::Mask(square)))
     }
 
@@ -221,7 +223,7 @@ impl VideoPredictor {
         max_frames: Option<usize>,
         direction: Direction,
     ) -> Result<TrackRange, VideoError> {
-        let VideoInfo { num_frames, .. } = self.info;
+        let VideoInfo { num_frames, .. } = self.setting.info;
         self.check_objects()?;
         let start = start.or_else(|| self.first_prompted_frame()).ok_or(VideoError::NoObject)?;
         if start >= num_frames {
@@ -276,25 +278,25 @@ impl VideoPredictor {
         // A frame that is prompted for every object needs no features.
         let known = self.objects.iter().all(|object| object.bank().cond(frame_idx).is_some());
         let features = if known { None } else { Some(self.features(frame_idx, frame, 1, tap)) };
-        let setting = Setting { model: &self.model, info: self.info, options: self.options };
+        let setting = &self.setting;
         let at = setting.time(frame_idx, self.direction);
         let mut shared = features.as_ref().map(|features| SharedFrame::new(&features.level2));
         let anchors: Vec<usize> = self.objects.iter().flat_map(Object::prompted_frames).collect();
         for object in &mut self.objects {
-            let mut run = self.model.run(&mut self.workspace, tap);
-            object.track(&setting, &mut run, features.as_deref().zip(shared.as_mut()), at);
-            if self.options.keep == Retention::Needed {
-                object.forget(&setting, at, &anchors);
+            let mut run = self.setting.model.run(&mut self.workspace, tap);
+            object.track(setting, &mut run, features.as_deref().zip(shared.as_mut()), at);
+            if self.setting.options.keep == Retention::Needed {
+                object.forget(setting, at, &anchors);
             }
         }
         if let Some(shared) = shared {
-            shared.recycle(&mut self.model.run(&mut self.workspace, tap));
+            shared.recycle(&mut self.setting.model.run(&mut self.workspace, tap));
         }
         self.next = match self.direction {
-            Direction::Forward => Some(frame_idx + 1).filter(|&next| next < self.info.num_frames),
+            Direction::Forward => Some(frame_idx + 1).filter(|&next| next < self.setting.info.num_frames),
             Direction::Reverse => frame_idx.checked_sub(1),
         };
-        let side = self.model.low_res_size();
+        let side = self.setting.model.low_res_size();
         let objects = self.objects.iter_mut().map(|object| object.tracked_output(frame_idx, side)).collect();
         Ok(self.output(frame_idx, objects))
     }
@@ -312,12 +314,12 @@ impl VideoPredictor {
 
     /// The stored masks of all objects on a frame: an object is absent where nothing is stored, or no longer.
     pub fn output_on(&self, frame_idx: usize) -> FrameOutput {
-        let side = self.model.low_res_size();
+        let side = self.setting.model.low_res_size();
         self.output(frame_idx, self.objects.iter().map(|object| object.output(frame_idx, side)).collect())
     }
 
     pub(super) fn check(&self, frame_idx: usize, frame: FrameView) -> Result<(), VideoError> {
-        let VideoInfo { width, height, num_frames } = self.info;
+        let VideoInfo { width, height, num_frames } = self.setting.info;
         if frame_idx >= num_frames {
             return Err(VideoError::FrameIndex { frame_idx, num_frames });
         }
@@ -348,8 +350,8 @@ impl VideoPredictor {
         if points.is_empty() {
             return Err(PromptError::Empty.into());
         }
-        let size = (self.info.width, self.info.height);
-        Ok(transforms::points(points, size, self.model.config.image_size)?)
+        let size = (self.setting.info.width, self.setting.info.height);
+        Ok(transforms::points(points, size, self.setting.model.config.image_size)?)
     }
 
     /// Features of `frame_idx`, from a cache of the last `kept` frames.
@@ -366,12 +368,12 @@ impl VideoPredictor {
             None => {
                 // Makes room first, so that the peak does not count one frame more.
                 self.cache.drain(..(self.cache.len() + 1).saturating_sub(kept));
-                let side = self.model.config.image_size;
-                let mut run = self.model.run(&mut self.workspace, tap);
+                let side = self.setting.model.config.image_size;
+                let mut run = self.setting.model.run(&mut self.workspace, tap);
                 let mut pixels = run.take(side * side * 3);
                 transforms::video(run.isa, frame, side, &mut pixels);
                 run.tap.stage("resize");
-                let features = self.model.image_encoder.forward(&mut run, pixels);
+                let features = self.setting.model.image_encoder.forward(&mut run, pixels);
                 run.tap.stage("encode");
                 Arc::new(features)
             }
@@ -383,24 +385,24 @@ impl VideoPredictor {
     fn add(&mut self, frame_idx: usize, frame: FrameView, obj_id: u32, prompt: &Prompt) -> FrameOutput {
         let features = self.features(frame_idx, frame, CACHED_FRAMES, &mut NoTap);
         self.pending.entry(frame_idx).or_insert_with(|| features.level2.clone());
-        let setting = Setting { model: &self.model, info: self.info, options: self.options };
+        let setting = &self.setting;
         let index = self.objects.iter().position(|object| object.id == obj_id).unwrap_or_else(|| {
-            self.objects.push(Object::new(obj_id, &setting));
+            self.objects.push(Object::new(obj_id, setting));
             self.objects.len() - 1
         });
         let mut tap = NoTap;
-        let mut run = self.model.run(&mut self.workspace, &mut tap);
-        self.objects[index].prompt(&setting, &mut run, &features, frame_idx, prompt);
+        let mut run = self.setting.model.run(&mut self.workspace, &mut tap);
+        self.objects[index].prompt(setting, &mut run, &features, frame_idx, prompt);
         self.output_on(frame_idx)
     }
 
     /// Encodes the memories of prompted frames, which tracking reads.
     fn remember_prompts(&mut self) {
-        let setting = Setting { model: &self.model, info: self.info, options: self.options };
+        let setting = &self.setting;
         let mut tap = NoTap;
-        let mut run = self.model.run(&mut self.workspace, &mut tap);
+        let mut run = self.setting.model.run(&mut self.workspace, &mut tap);
         for object in &mut self.objects {
-            object.remember_prompts(&setting, &mut run, &self.pending);
+            object.remember_prompts(setting, &mut run, &self.pending);
         }
         self.pending.clear();
     }
@@ -409,9 +411,9 @@ impl VideoPredictor {
         FrameOutput {
             frame_idx,
             objects,
-            size: (self.info.width, self.info.height),
-            isa: self.model.isa,
-            non_overlap: self.options.non_overlap,
+            size: (self.setting.info.width, self.setting.info.height),
+            isa: self.setting.model.isa,
+            non_overlap: self.setting.options.non_overlap,
         }
     }
 }

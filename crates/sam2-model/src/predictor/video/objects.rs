@@ -1,6 +1,7 @@
 //! The state of one object.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{ObjectEvent, ObjectOutput, VideoInfo, VideoOptions};
 use crate::features::Features;
@@ -9,7 +10,7 @@ use crate::memory::bank::{
     Direction, FrameSet, FrameTime, Kept, MemoryBank, RecallContext, StoredOutput, to_bf16,
 };
 use crate::memory::encoder::MaskInput;
-use crate::memory::policy::{HypothesisMasks, MemoryPolicy, Selection};
+use crate::memory::policy::{CustomPolicies, HypothesisMasks, MemoryPolicy, Selection};
 use crate::memory::recall::RecallOptions;
 use crate::model::Model;
 use crate::predictor::image::LOGIT_LIMIT;
@@ -30,15 +31,17 @@ pub(super) enum Prompt {
     Mask(Vec<f32>),
 }
 
-/// What all objects of a video have in common.
-#[derive(Clone, Copy)]
-pub(super) struct Setting<'a> {
-    pub model: &'a Model,
+/// Model, video and options: shared by all objects.
+#[derive(Debug)]
+pub(super) struct Setting {
+    pub model: Arc<Model>,
     pub info: VideoInfo,
     pub options: VideoOptions,
+    /// Policies of the caller's, in place of those that the options name.
+    pub policies: Option<CustomPolicies>,
 }
 
-impl Setting<'_> {
+impl Setting {
     fn recall_options(&self) -> RecallOptions {
         self.options.recall_options(&self.model.config)
     }
@@ -89,7 +92,10 @@ fn find(list: &[(usize, StoredOutput)], frame: usize) -> Option<&StoredOutput> {
 
 impl Object {
     pub fn new(id: u32, setting: &Setting) -> Self {
-        let policy = setting.options.memory.create(&setting.model.config);
+        let policy = match &setting.policies {
+            Some(policies) => policies.create(),
+            None => setting.options.memory.create(&setting.model.config),
+        };
         let (fresh_cond, fresh_non_cond, points, forward, reverse, lost, in_view) = Default::default();
         let hypotheses = vec![Hypothesis::default()];
         Self { id, hypotheses, policy, fresh_cond, fresh_non_cond, points, forward, reverse, lost, in_view }
@@ -142,7 +148,7 @@ impl Object {
         frame: usize,
         prompt: &Prompt,
     ) {
-        let model = setting.model;
+        let model = &*setting.model;
         let tracked = self.tracked(frame);
         let conditions = tracked.is_none() || setting.options.add_all_frames_to_correct_as_cond;
         let fresh = if conditions { &self.fresh_cond } else { &self.fresh_non_cond };
@@ -250,7 +256,7 @@ impl Object {
         shared: &mut SharedFrame,
         at: FrameTime,
     ) {
-        let model = setting.model;
+        let model = &*setting.model;
         let presence = self.policy.presence_threshold();
         shared.share(model, run);
         run.tap.stage("memory_attention");
@@ -385,7 +391,7 @@ impl Object {
 }
 
 impl StoredOutput {
-    fn new(head: HeadOutput, motion: Option<f64>, memory: Option<std::sync::Arc<[half::bf16]>>) -> Self {
+    fn new(head: HeadOutput, motion: Option<f64>, memory: Option<Arc<[half::bf16]>>) -> Self {
         Self {
             memory,
             low_res: head.low_res.into(),

@@ -13,6 +13,7 @@ use super::objects::{Hypothesis, Object, Setting};
 use super::{VideoInfo, VideoOptions, VideoPredictor};
 use crate::error::SessionError;
 use crate::memory::bank::{Direction, FrameSet, MemoryBank, StoredOutput};
+use crate::memory::policy::{CustomPolicies, CustomPolicy};
 use crate::model::Model;
 use crate::predictor::tracker::Tracker;
 use crate::prompt_encoder::ModelPoint;
@@ -36,6 +37,14 @@ struct Header {
     objects: Vec<ObjectHeader>,
     /// Of a stream: how many frames were given.
     frames: Option<usize>,
+    /// Whether the memory policy is the caller's.
+    #[serde(default, skip_serializing_if = "is_false")]
+    custom_policy: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Tensor with the last frame of a stream, `[h, w, 3]`.
@@ -91,14 +100,15 @@ impl VideoPredictor {
         }
         let header = Header {
             version: VERSION,
-            model: format!("{:016x}", self.model.fingerprint()),
-            info: self.info,
-            options: self.options,
+            model: format!("{:016x}", self.setting.model.fingerprint()),
+            info: self.setting.info,
+            options: self.setting.options,
             reverse: self.direction == Direction::Reverse,
             next: self.next,
             pending: self.pending.keys().copied().collect(),
             objects,
             frames: stream.map(|stream| stream.frames),
+            custom_policy: self.setting.policies.is_some(),
         };
         tensors.serialize(&header)
     }
@@ -108,7 +118,20 @@ impl VideoPredictor {
     /// # Errors
     /// If the contents are damaged, or are of another model or program.
     pub fn resume_session(model: Arc<Model>, bytes: &[u8], origin: &str) -> Result<Self, SessionError> {
-        Ok(Self::resume(model, bytes, origin)?.0)
+        Ok(Self::resume(model, bytes, origin, None)?.0)
+    }
+
+    /// [`Self::resume_session`] of a predictor that was made with [`Self::with_policy`].
+    ///
+    /// # Errors
+    /// As [`Self::resume_session`], and if a policy does not accept its saved state.
+    pub fn resume_session_with_policy<P: CustomPolicy + 'static>(
+        model: Arc<Model>,
+        bytes: &[u8],
+        origin: &str,
+        make: impl Fn() -> P + Send + Sync + 'static,
+    ) -> Result<Self, SessionError> {
+        Ok(Self::resume(model, bytes, origin, Some(CustomPolicies::new(make)))?.0)
     }
 
     /// [`Self::resume_session`]; of a stream also the number of its frames and the last one.
@@ -117,6 +140,7 @@ impl VideoPredictor {
         model: Arc<Model>,
         bytes: &[u8],
         origin: &str,
+        policies: Option<CustomPolicies>,
     ) -> Result<(Self, Option<(usize, Option<Frame>)>), SessionError> {
         let damaged = |reason: String| SessionError::Damaged { origin: origin.to_owned(), reason };
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(e.to_string()))?;
@@ -130,13 +154,16 @@ impl VideoPredictor {
             let model = model.summary().variant.clone();
             return Err(SessionError::OtherModel { origin: origin.to_owned(), model });
         }
+        if header.custom_policy != policies.is_some() {
+            let origin = origin.to_owned();
+            return Err(SessionError::OtherPolicy { origin, custom: header.custom_policy });
+        }
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(e.to_string()))?;
         let file = File { tensors, model: &model, read: Cell::new(0) };
-        let mut predictor =
-            Self::new(Arc::clone(&model), header.info, header.options).map_err(|e| damaged(e.to_string()))?;
-        let setting = Setting { model: &model, info: header.info, options: header.options };
+        let mut predictor = Self::create(Arc::clone(&model), header.info, header.options, policies)
+            .map_err(|e| damaged(e.to_string()))?;
         for (i, object) in header.objects.into_iter().enumerate() {
-            let object = file.object(&format!("objects.{i}"), object, &setting).map_err(damaged)?;
+            let object = file.object(&format!("objects.{i}"), object, &predictor.setting).map_err(damaged)?;
             predictor.objects.push(object);
         }
         for frame in header.pending {
@@ -173,8 +200,11 @@ impl VideoPredictor {
             stored.chain(fresh).chain(object.points.keys())
         });
         let mut frames = frames.chain(self.pending.keys()).chain(&self.next);
-        if let Some(frame) = frames.find(|frame| **frame >= self.info.num_frames) {
-            return Err(format!("it knows frame {frame} of a video of {} frames", self.info.num_frames));
+        if let Some(frame) = frames.find(|frame| **frame >= self.setting.info.num_frames) {
+            return Err(format!(
+                "it knows frame {frame} of a video of {} frames",
+                self.setting.info.num_frames
+            ));
         }
         for object in &self.objects {
             let fresh = || object.fresh_cond.iter().chain(&object.fresh_non_cond);
