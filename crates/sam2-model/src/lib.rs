@@ -1,5 +1,6 @@
-//! SAM 2 and SAM 2.1 on the CPU: masks of objects in pictures, clips and streams from clicks, boxes or masks.
-//! Published checkpoints are read as they are. There is no GPU, no Python, no network and no global state.
+//! SAM 2 and SAM 2.1 on the CPU: masks of objects in images, clips and streams from clicks, boxes or masks.
+//! Reads the published checkpoints without conversion. Needs no GPU, Python or network, and has no global
+//! state.
 //!
 //! ```
 //! use sam2_model::{Frame, ImagePredictor, Points};
@@ -113,7 +114,7 @@ pub use predictor::tracker::Tracker;
 pub use predictor::video::VideoPredictor;
 pub use types::{Frame, FrameView, Mask, PixelFormat, Points, Rle};
 
-/// Loaded models: the options of [`Model::open_with`] and the description of a checkpoint.
+/// Options of [`Model::open_with`] and the description of a checkpoint.
 pub mod models {
     pub use crate::model::{Model, ModelOptions, ModelSummary};
     pub use crate::precision::Precision;
@@ -150,7 +151,7 @@ pub mod automatic {
     pub use crate::predictor::automatic::{AutomaticMaskGenerator, AutomaticOptions, MaskRecord};
 }
 
-/// Checkpoints from one kind of file to another.
+/// Conversion of checkpoints between formats.
 pub mod convert {
     pub use crate::weights::{ConvertOptions, ConvertReport, DType, Naming, convert};
 }

@@ -1,4 +1,4 @@
-//! Tracking in a stream: frames come one at a time, without a known end, and prompts whenever they come.
+//! Tracking in a stream: one frame at a time, of unknown length, with prompts at any time.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use crate::memory::policy::{CustomPolicies, CustomPolicy};
 use crate::model::Model;
 use crate::types::{Frame, FrameView, Mask, Points};
 
-/// Tracks objects through a stream. A [`VideoPredictor`] that is only ever given the next frame; prompts are
-/// about the frame that was given last.
+/// Tracks objects through a stream: a [`VideoPredictor`] that takes only the next frame; prompts apply to the
+/// last frame.
 ///
 /// ```
 /// use sam2_model::video::VideoOptions;
@@ -32,7 +32,7 @@ use crate::types::{Frame, FrameView, Mask, Points};
 pub struct Tracker {
     pub(super) predictor: VideoPredictor,
     pub(super) last: Option<Frame>,
-    /// Number of frames that were given.
+    /// Number of frames so far.
     pub(super) frames: usize,
 }
 
@@ -77,7 +77,7 @@ impl Tracker {
         Ok(Self { predictor, last: None, frames: 0 })
     }
 
-    /// Index of the frame that was given last, counted from 0.
+    /// Index of the last frame, counted from 0.
     pub fn frame_idx(&self) -> Option<usize> {
         self.frames.checked_sub(1)
     }
@@ -87,12 +87,11 @@ impl Tracker {
         self.predictor.object_ids()
     }
 
-    /// The next frame. All objects are tracked into it; without objects it is only remembered, for prompts to
-    /// come. Its pixels are copied into a buffer of the tracker's, for prompts on it.
+    /// Tracks all objects into the next frame. Its pixels are copied into a buffer of the tracker, for later
+    /// prompts on it.
     ///
     /// # Errors
-    /// If the frame is of another size, or an object's prompts were all taken back; the frame then does not
-    /// count.
+    /// If the frame has another size, or an object has no prompt left; the frame is then not counted.
     pub fn push<'f>(&mut self, frame: impl Into<FrameView<'f>>) -> Result<FrameOutput, VideoError> {
         let (frame_idx, frame) = (self.frames, frame.into());
         let output = if self.predictor.object_ids().is_empty() {
@@ -109,17 +108,17 @@ impl Tracker {
         Ok(output)
     }
 
-    /// Clicks or a box on the frame that was given last: for a new object its first prompt, for a known one a
-    /// correction. Returns the masks of all objects on this frame. See [`VideoPredictor::add_points`].
+    /// Clicks or a box on the last frame: the first prompt of a new object, or a correction. Returns the
+    /// masks of all objects on this frame. See [`VideoPredictor::add_points`].
     ///
     /// # Errors
-    /// If no frame was given, or the prompt is empty, off the image or malformed.
+    /// If there is no frame yet, or the prompt is empty, outside the image or malformed.
     pub fn add_points(&mut self, obj_id: u32, points: &Points) -> Result<FrameOutput, VideoError> {
         let (frame_idx, frame) = current(&self.last, self.frames)?;
         self.predictor.add_points(frame_idx, frame, obj_id, points)
     }
 
-    /// [`Self::add_points`] with more clicks besides those that were given before on this frame.
+    /// [`Self::add_points`] with clicks added to the earlier ones on this frame.
     ///
     /// # Errors
     /// As [`Self::add_points`], and if there is a box.
@@ -128,10 +127,10 @@ impl Tracker {
         self.predictor.add_more_points(frame_idx, frame, obj_id, points)
     }
 
-    /// The mask of an object on the frame that was given last, of any size; see [`VideoPredictor::add_mask`].
+    /// A mask prompt on the last frame, of any size; see [`VideoPredictor::add_mask`].
     ///
     /// # Errors
-    /// If no frame was given.
+    /// If there is no frame yet.
     pub fn add_mask(&mut self, obj_id: u32, mask: &Mask) -> Result<FrameOutput, VideoError> {
         let (frame_idx, frame) = current(&self.last, self.frames)?;
         self.predictor.add_mask(frame_idx, frame, obj_id, mask)
@@ -143,17 +142,17 @@ impl Tracker {
         (width, height)
     }
 
-    /// All objects on the frame that was given last, as they are after the prompts since then.
+    /// All objects on the last frame, with the prompts since then.
     pub fn output(&self) -> FrameOutput {
         self.predictor.output_on(self.frame_idx().unwrap_or(0))
     }
 
-    /// Forgets an object. Returns whether it was known.
+    /// Removes an object. Returns whether it existed.
     pub fn remove_object(&mut self, obj_id: u32) -> bool {
         self.predictor.remove_object(obj_id)
     }
 
-    /// Forgets all objects; the count of frames goes on.
+    /// Removes all objects; the frame count continues.
     pub fn reset(&mut self) {
         self.predictor.reset();
     }
@@ -164,8 +163,8 @@ impl Tracker {
         self.predictor.session(Some(self))
     }
 
-    /// A tracker from the bytes of [`Self::save_session`]: it goes on with the same bits as one that was
-    /// never stopped. `origin` names the source in errors.
+    /// A tracker from the bytes of [`Self::save_session`]: its results have the same bits as those of an
+    /// uninterrupted one. `origin` names the source in errors.
     ///
     /// # Errors
     /// If the contents are damaged, of another model or program, or not of a stream.
@@ -201,7 +200,7 @@ impl Tracker {
     }
 }
 
-/// The frame that was given last, and its index.
+/// The last frame and its index.
 fn current(last: &Option<Frame>, frames: usize) -> Result<(usize, &Frame), VideoError> {
     let frame_idx = frames.checked_sub(1).ok_or(VideoError::NoFrame)?;
     Ok((frame_idx, last.as_ref().ok_or(VideoError::NoFrame)?))

@@ -1,5 +1,4 @@
-//! Types that every layer may hold: pictures and prompts in, masks out. They use nothing above
-//! [`crate::error`].
+//! Types used by every layer: images, prompts, masks. They depend only on [`crate::error`].
 
 /// Setters of an option struct, one per named field: `Options::default().field(value)`.
 macro_rules! setters {

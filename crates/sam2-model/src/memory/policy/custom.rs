@@ -98,7 +98,7 @@ impl MaskCandidates<'_> {
         argmax(&self.candidates.ious)
     }
 
-    /// Logit of the object being in view.
+    /// Object score: logit of the object being present.
     pub fn object_score(&self) -> f32 {
         self.candidates.object_score
     }
@@ -163,7 +163,7 @@ impl TrackedFrame<'_> {
         self.output.iou
     }
 
-    /// Logit of the object being in view.
+    /// Object score: logit of the object being present.
     pub fn object_score(&self) -> f32 {
         self.output.object_score
     }

@@ -30,13 +30,13 @@ pub enum MemoryPolicyKind {
     /// The six last frames. Meta: `sam2/modeling/sam2_base.py`.
     #[default]
     Sam2,
-    /// A motion model helps to select the mask, and frames with doubtful masks are not remembered. arXiv
+    /// Selects masks with a motion model; frames with uncertain masks do not become memories. arXiv
     /// 2411.11922.
     Samurai,
     /// Frames on which the object was distinguished from a distractor are kept longer. arXiv
     /// 2411.17576, 2509.13864.
     Dam4sam,
-    /// Three hypotheses are followed side by side. arXiv 2410.16268.
+    /// Tracks three hypotheses in parallel. arXiv 2410.16268.
     Sam2long,
 }
 

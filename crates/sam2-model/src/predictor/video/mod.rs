@@ -1,9 +1,9 @@
 //! Tracking objects through a video. Meta: `sam2/sam2_video_predictor.py`, class `SAM2VideoPredictor` (every
 //! object has a state of its own), and `track_step` in `sam2/modeling/sam2_base.py`.
 //!
-//! Prompts name their frame and may come at any time; frames are given one by one, in passes. Of the frames
-//! nothing is kept but the features of the last one, while prompting of two; of every object, what a later
-//! frame can still read.
+//! Prompts name their frame and may be added at any time; frames are passed one by one, in passes. The
+//! predictor keeps the features of the last frame (of the last two while prompting) and, per object, the
+//! outputs that a later frame can read.
 
 #[cfg(feature = "inspect")]
 mod inspect;
@@ -33,7 +33,7 @@ use crate::types::{Frame, FrameView, Mask, Points};
 use crate::workspace::Workspace;
 use objects::{Object, Prompt, Setting};
 
-/// Encoded frames that are kept while prompts are added: the last two. Tracking keeps its own alone.
+/// Number of encoded frames kept while prompts are added. Tracking keeps one.
 const CACHED_FRAMES: usize = 2;
 
 /// Tracks objects through one video: prompts on any frame, then passes over the frames.
@@ -59,10 +59,10 @@ pub struct VideoPredictor {
     objects: Vec<Object>,
     /// Most recently used last.
     cache: Vec<(usize, Arc<Features>)>,
-    /// Raw level-2 features of prompted frames whose memory is still to be encoded.
+    /// Raw level-2 features of prompted frames whose memory is not encoded yet.
     pending: BTreeMap<usize, Vec<f32>>,
     direction: Direction,
-    /// The frame that tracking expects next, within a pass.
+    /// The next frame of the current pass.
     next: Option<usize>,
 }
 
@@ -121,18 +121,17 @@ impl VideoPredictor {
         self.objects.iter().map(|object| object.id).collect()
     }
 
-    /// The first frame with a prompt: where tracking begins.
+    /// The first frame with a prompt, where tracking starts by default.
     pub fn first_prompted_frame(&self) -> Option<usize> {
         self.objects.iter().flat_map(Object::prompted_frames).min()
     }
 
-    /// Clicks or a box on object `obj_id` in `frame`, which may be new at any time. They replace earlier ones
-    /// of the same object and frame, whose mask still guides the new one. On a frame that was tracked they
-    /// correct the mask. Returns the masks of all objects on this frame; to take effect on others, track them
-    /// (again).
+    /// Clicks or a box on object `obj_id`, new or existing, in `frame`. They replace earlier ones of the same
+    /// object and frame; the earlier mask is still a mask prompt. On a tracked frame they correct the mask.
+    /// Returns the masks of all objects on this frame; other frames change when they are tracked again.
     ///
     /// # Errors
-    /// If the frame is not of this video, or the prompt is empty, off the image or malformed.
+    /// If the frame is not of this video, or the prompt is empty, outside the image or malformed.
     pub fn add_points<'f>(
         &mut self,
         frame_idx: usize,
@@ -145,7 +144,7 @@ impl VideoPredictor {
         Ok(self.add(frame_idx, frame, obj_id, &Prompt::Points(points)))
     }
 
-    /// [`Self::add_points`] with more clicks, without a box, besides those that were given before.
+    /// [`Self::add_points`] with clicks, without a box, added to the earlier ones.
     ///
     /// # Errors
     /// As [`Self::add_points`], and if there is a box: it must come first.
@@ -185,14 +184,14 @@ impl VideoPredictor {
         Ok(self.add(frame_idx, frame, obj_id, &Prompt::Mask(square)))
     }
 
-    /// Takes back the prompts of an object on a frame; the frame becomes one that can be tracked, and its
-    /// last mask is still remembered. Returns whether there were any prompts.
+    /// Removes the prompts of an object on a frame. The frame becomes a tracked frame and keeps its memory.
+    /// Returns whether there were prompts.
     pub fn clear_prompts(&mut self, frame_idx: usize, obj_id: u32) -> bool {
         let object = self.objects.iter_mut().find(|object| object.id == obj_id);
         object.is_some_and(|object| object.clear(frame_idx))
     }
 
-    /// Forgets an object. Returns whether it was known.
+    /// Removes an object. Returns whether it existed.
     pub fn remove_object(&mut self, obj_id: u32) -> bool {
         let before = self.objects.len();
         self.objects.retain(|object| object.id != obj_id);
@@ -202,18 +201,18 @@ impl VideoPredictor {
         self.objects.len() < before
     }
 
-    /// Forgets all objects and everything about them.
+    /// Removes all objects and their state.
     pub fn reset(&mut self) {
         self.objects.clear();
         self.pending.clear();
         self.next = None;
     }
 
-    /// Begins a pass and returns its frames, which [`Self::track_frame`] then expects in this order. By
-    /// default from the first prompted frame to the end of the video. With `max_frames`, the pass is over
-    /// after the frame that is this far from the first.
+    /// Starts a pass and returns its frames, which [`Self::track_frame`] requires in this order; by default
+    /// from the first prompted frame to the end of the video. `max_frames` is the distance from the first
+    /// frame to the last one of the pass.
     ///
-    /// Prompts take part whatever their frame: a pass looks ahead to prompted frames that it has not reached.
+    /// A pass also attends to prompted frames that it has not reached.
     ///
     /// # Errors
     /// If there is no object, one of them has no prompt, or `start` is not of this video.
@@ -242,10 +241,11 @@ impl VideoPredictor {
     }
 
     /// Tracks every object into the next frame. Without [`Self::begin`], the first call may name any frame,
-    /// usually [`Self::first_prompted_frame`], and begins a forward pass.
+    /// usually [`Self::first_prompted_frame`], and starts a forward pass.
     ///
     /// # Errors
-    /// If there is no object, one of them has no prompt, or the frame is not of this video or out of turn.
+    /// If there is no object, one of them has no prompt, or the frame is not of this video or not the next
+    /// one.
     pub fn track_frame<'f>(
         &mut self,
         frame_idx: usize,
@@ -312,7 +312,7 @@ impl VideoPredictor {
         })
     }
 
-    /// The stored masks of all objects on a frame: an object is absent where nothing is stored, or no longer.
+    /// The stored masks of all objects on a frame; an object without a stored output is absent.
     pub fn output_on(&self, frame_idx: usize) -> FrameOutput {
         let side = self.setting.model.low_res_size();
         self.output(frame_idx, self.objects.iter().map(|object| object.output(frame_idx, side)).collect())
@@ -366,7 +366,7 @@ impl VideoPredictor {
         let features = match cached {
             Some(i) => self.cache.remove(i).1,
             None => {
-                // Makes room first, so that the peak does not count one frame more.
+                // Evicts first, so that the peak memory does not include one more frame.
                 self.cache.drain(..(self.cache.len() + 1).saturating_sub(kept));
                 let side = self.setting.model.config.image_size;
                 let mut run = self.setting.model.run(&mut self.workspace, tap);

@@ -20,10 +20,10 @@ use crate::scores::stability_score;
 use crate::shared_frame::SharedFrame;
 use crate::workspace::Run;
 
-/// Offset of the stability score that is reported.
+/// Offset of the reported stability score.
 const STABILITY_OFFSET: f32 = 1.0;
 
-/// What the user says about the object on one frame, in the model's terms.
+/// A user's prompt for the object on one frame, in model coordinates.
 pub(super) enum Prompt {
     /// Clicks and corners of a box.
     Points(Vec<ModelPoint>),
@@ -50,7 +50,7 @@ impl Setting {
         FrameTime { frame, num_frames: self.info.num_frames, direction }
     }
 
-    /// Drops what is remembered of the frames around a prompted one, if that is wished.
+    /// Drops the memories of frames around a prompted one, if that option is set.
     fn clear_around(&self, bank: &mut MemoryBank, prompted: usize) {
         if self.options.clear_non_cond_mem_around_input {
             let reach = self.model.config.num_maskmem * self.recall_options().memory_temporal_stride_for_eval;
@@ -59,7 +59,7 @@ impl Setting {
     }
 }
 
-/// One account of where the object was. Most policies follow just one.
+/// A hypothesis about the object's masks. Most policies have one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hypothesis {
     pub bank: MemoryBank,
@@ -69,15 +69,15 @@ pub(super) struct Hypothesis {
 #[derive(Debug)]
 pub(super) struct Object {
     pub id: u32,
-    /// The leading one first; there is at least one.
+    /// Best first; never empty.
     pub hypotheses: Vec<Hypothesis>,
     pub policy: Box<dyn MemoryPolicy>,
-    /// Outputs of prompts since tracking last ran: of first prompts on a frame, and of corrections.
+    /// Outputs of prompts since the last tracked frame: of first prompts on a frame, and of corrections.
     pub fresh_cond: Vec<(usize, StoredOutput)>,
     pub fresh_non_cond: Vec<(usize, StoredOutput)>,
     /// Clicks and boxes by frame.
     pub points: BTreeMap<usize, Vec<ModelPoint>>,
-    /// Frames that tracking has passed last in either direction, prompted ones included.
+    /// Frames whose last pass was forward, or reverse, prompted ones included.
     pub forward: FrameSet,
     pub reverse: FrameSet,
     /// Tracked frames whose masks and memories were dropped.
@@ -101,12 +101,12 @@ impl Object {
         Self { id, hypotheses, policy, fresh_cond, fresh_non_cond, points, forward, reverse, lost, in_view }
     }
 
-    /// The memories of the leading hypothesis.
+    /// The memory bank of the best hypothesis.
     pub fn bank(&self) -> &MemoryBank {
         &self.hypotheses[0].bank
     }
 
-    /// Goes on with the leading hypothesis alone: the user has spoken.
+    /// Keeps only the best hypothesis: a prompt resolves the ambiguity.
     fn settle(&mut self) -> &mut MemoryBank {
         self.hypotheses.truncate(1);
         self.hypotheses[0].score = 0.0;
@@ -118,7 +118,7 @@ impl Object {
         self.fresh_cond.iter().chain(&self.bank().cond).map(|(frame, _)| *frame)
     }
 
-    /// The direction in which tracking has passed a frame of which enough is kept.
+    /// The direction of the last pass over a frame whose output is still stored.
     fn tracked(&self, frame: usize) -> Option<Direction> {
         if self.lost.contains(frame) {
             None
@@ -139,7 +139,7 @@ impl Object {
         self.lost.remove(at.frame);
     }
 
-    /// Answers a prompt. Its memory is encoded when tracking next runs.
+    /// Decodes a prompt. Its memory is encoded when tracking runs next.
     pub fn prompt(
         &mut self,
         setting: &Setting,
@@ -229,8 +229,8 @@ impl Object {
         }
     }
 
-    /// The object on a frame: what a prompt has said, else from its memories. Without features if a prompt
-    /// has spoken for every object.
+    /// Output of the object on a frame: the prompt's, else tracked from its memories. `features` is absent if
+    /// every object has a prompt there.
     pub fn track(
         &mut self,
         setting: &Setting,
@@ -278,12 +278,12 @@ impl Object {
             let memory = model.encode_memory(run, shared, &head.low_res, head.object_score, MaskInput::Soft);
             run.tap.stage("memory_encoder");
             let mut output = StoredOutput::new(head, selection.motion, Some(to_bf16(&memory)));
-            // After the memory: it is made from the mask as predicted.
+            // After the memory encoder, which takes the predicted mask.
             output.fill_holes(model.low_res_size(), setting.options.fill_hole_area);
             if next.is_empty() {
                 self.policy.on_stored(at, &output);
             }
-            // Shares everything but the new entry.
+            // Shares all entries but the new one.
             let mut bank = self.hypotheses[selection.hypothesis].bank.clone();
             bank.non_cond.insert(at.frame, output);
             next.push(Hypothesis { bank, score: selection.score });
@@ -329,7 +329,7 @@ impl Object {
         }
     }
 
-    /// Takes back the prompts on a frame. Returns whether there were any.
+    /// Removes the prompts on a frame. Returns whether there were any.
     pub fn clear(&mut self, frame: usize) -> bool {
         let known = self.points.remove(&frame).is_some();
         let before = self.fresh_cond.len() + self.fresh_non_cond.len();
@@ -345,7 +345,7 @@ impl Object {
         true
     }
 
-    /// What is known of the object on a frame; everywhere absent if nothing is.
+    /// Stored output of the object on a frame; absent if there is none.
     pub fn output(&self, frame: usize, side: usize) -> ObjectOutput {
         let stored = find(&self.fresh_cond, frame)
             .or_else(|| find(&self.fresh_non_cond, frame))
@@ -377,7 +377,7 @@ impl Object {
         }
     }
 
-    /// [`Self::output`] of the frame that was just tracked, with the event that it brought.
+    /// [`Self::output`] of the frame that was just tracked, with its event.
     pub fn tracked_output(&mut self, frame: usize, side: usize) -> ObjectOutput {
         let mut output = self.output(frame, side);
         let in_view = output.object_score > self.policy.presence_threshold();

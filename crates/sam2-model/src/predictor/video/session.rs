@@ -1,4 +1,4 @@
-//! A predictor's state as a safetensors file: tensors for what the model has computed, one JSON text in the
+//! Sessions: the state of a predictor as a safetensors file, with tensors for outputs of the model and JSON
 //! metadata for the rest.
 
 use std::cell::Cell;
@@ -21,13 +21,13 @@ use crate::types::Frame;
 
 /// Key of the metadata.
 const KEY: &str = "sam2.session";
-/// Changes when older programs could not read what newer ones write.
+/// Format version; raised when older programs cannot read newer files.
 const VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
 struct Header {
     version: u32,
-    /// See [`Model::fingerprint`]; as text, because JSON numbers are not that long everywhere.
+    /// See [`Model::fingerprint`]; as text, because some JSON readers round 64-bit numbers.
     model: String,
     info: VideoInfo,
     options: VideoOptions,
@@ -35,7 +35,7 @@ struct Header {
     next: Option<usize>,
     pending: Vec<usize>,
     objects: Vec<ObjectHeader>,
-    /// Of a stream: how many frames were given.
+    /// Number of frames so far, for a stream.
     frames: Option<usize>,
     /// Whether the memory policy is the caller's.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -77,13 +77,13 @@ fn frames<'a>(list: impl IntoIterator<Item = &'a (usize, StoredOutput)>) -> Vec<
 }
 
 impl VideoPredictor {
-    /// Everything that later frames and prompts depend on, as the contents of a safetensors file: a predictor
-    /// resumed from it gives the same bits as one that was never stopped.
+    /// All state that later frames and prompts depend on, as the contents of a safetensors file: a predictor
+    /// resumed from it gives the same bits as an uninterrupted one.
     pub fn save_session(&self) -> Vec<u8> {
         self.session(None)
     }
 
-    /// [`Self::save_session`], of a stream with what it adds.
+    /// [`Self::save_session`], with the additional state of a stream.
     pub(in crate::predictor) fn session(&self, stream: Option<&Tracker>) -> Vec<u8> {
         let mut tensors = Tensors::default();
         let objects = self
@@ -113,7 +113,7 @@ impl VideoPredictor {
         tensors.serialize(&header)
     }
 
-    /// A predictor from what [`Self::save_session`] has given; `origin` names the source in errors.
+    /// A predictor from the bytes of [`Self::save_session`]; `origin` names the source in errors.
     ///
     /// # Errors
     /// If the contents are damaged, or are of another model or program.
@@ -134,7 +134,7 @@ impl VideoPredictor {
         Ok(Self::resume(model, bytes, origin, Some(CustomPolicies::new(make)))?.0)
     }
 
-    /// [`Self::resume_session`]; of a stream also the number of its frames and the last one.
+    /// [`Self::resume_session`]; for a stream also the number of frames and the last one.
     #[allow(clippy::type_complexity)]
     pub(in crate::predictor) fn resume(
         model: Arc<Model>,
@@ -186,7 +186,7 @@ impl VideoPredictor {
         Ok((predictor, header.frames.map(|frames| (frames, last))))
     }
 
-    /// Fails if the parts of a file that is whole do not go together: later frames rely on it.
+    /// Checks that the parts of an undamaged file are consistent: later frames rely on it.
     fn check_resumed(&self) -> Result<(), String> {
         let ids: BTreeSet<u32> = self.objects.iter().map(|object| object.id).collect();
         if ids.len() < self.objects.len() {
@@ -222,7 +222,7 @@ impl VideoPredictor {
     }
 }
 
-/// Tensors on their way out.
+/// Writer of the tensors.
 #[derive(Default)]
 struct Tensors(Vec<(String, Dtype, usize, Vec<u8>)>);
 
@@ -292,11 +292,11 @@ impl Tensors {
     }
 }
 
-/// Tensors on their way in.
+/// Reader of the tensors.
 struct File<'a> {
     tensors: SafeTensors<'a>,
     model: &'a Model,
-    /// How many tensors were read.
+    /// Number of tensors read.
     read: Cell<usize>,
 }
 
