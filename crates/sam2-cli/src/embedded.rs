@@ -6,6 +6,11 @@ use std::sync::Arc;
 use anyhow::Result;
 use sam2_model::{Model, ModelOptions};
 
+/// Addresses of the published checkpoints.
+pub const PUBLISHED_NOTE: &str = "https://dl.fbaipublicfiles.com/segment_anything_2/092824/\
+                                  sam2.1_hiera_{tiny,small,base_plus,large}.pt \
+                                  (Hugging Face: facebook/sam2.1-hiera-*); -m takes them as they are";
+
 /// The clip of `sam2 demo`.
 pub struct Demo {
     /// An animated GIF.
@@ -34,8 +39,7 @@ mod files {
 mod files {
     use anyhow::bail;
 
-    use super::{Arc, Demo, Model, ModelOptions, Result};
-    use crate::model::PUBLISHED_NOTE;
+    use super::{Arc, Demo, Model, ModelOptions, PUBLISHED_NOTE, Result};
 
     pub fn model(_: &ModelOptions) -> Result<Arc<Model>> {
         bail!("this build has no embedded model: give a checkpoint with -m; published ones: {PUBLISHED_NOTE}")

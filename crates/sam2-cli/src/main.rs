@@ -15,8 +15,8 @@ mod tracking;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 use cli::{Cli, Command};
 use commands::{
@@ -67,8 +67,8 @@ fn run(cli: &Cli, console: &Console) -> Result<bool> {
             Command::Info(args) => info::run(args, console),
             Command::Bench(args) => bench::run(args, console),
             Command::Compare(args) => return compare::run(args, console),
-            Command::Completions(args) => completions::run(args, console),
-            Command::Man(args) => man::run(args, console),
+            Command::Completions(args) => completions::run(args, Cli::command(), console),
+            Command::Man(args) => man::run(args, Cli::command(), console),
         }
         .map(|()| true)
     })

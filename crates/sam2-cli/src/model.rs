@@ -15,10 +15,6 @@ use crate::options::{ModelArgs, TradeArgs};
 /// Description of the embedded model.
 pub const EMBEDDED_NOTE: &str = "a 4 M parameter SAM 2.1 trained on synthetic shapes, made so that \
                                  everything runs out of the box; it is not meant for photos";
-/// Addresses of the published checkpoints.
-pub const PUBLISHED_NOTE: &str = "https://dl.fbaipublicfiles.com/segment_anything_2/092824/\
-                                  sam2.1_hiera_{tiny,small,base_plus,large}.pt \
-                                  (Hugging Face: facebook/sam2.1-hiera-*); -m takes them as they are";
 
 /// The note on stderr when the embedded model runs.
 const NOTE: [&str; 2] = [

@@ -26,6 +26,7 @@ pub mod limits;
 pub mod pictures;
 pub mod prompts;
 pub mod protocol;
+pub mod size;
 
 pub use error::MediaError;
 /// Re-export: images are drawn on [`image::RgbImage`].

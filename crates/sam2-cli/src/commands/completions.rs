@@ -1,10 +1,9 @@
 //! `sam2 completions`: what a shell completes after `sam2`.
 
 use anyhow::Result;
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::cli::Cli;
 use crate::console::Console;
 
 const EXAMPLES: &str = "\
@@ -22,9 +21,9 @@ pub struct Completions {
     pub shell: Shell,
 }
 
-/// Runs the command.
-pub fn run(args: &Completions, console: &Console) -> Result<()> {
+/// Runs the command; `cli` is the definition of the command line.
+pub fn run(args: &Completions, mut cli: Command, console: &Console) -> Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "sam2", &mut script);
+    clap_complete::generate(args.shell, &mut cli, "sam2", &mut script);
     console.stream(&script)
 }

@@ -94,7 +94,7 @@ pub fn run(args: &Demo, console: &Console) -> Result<()> {
     ))?;
     console.result(&format!(
         "for your own photos and clips use a published checkpoint: {}",
-        model::PUBLISHED_NOTE
+        embedded::PUBLISHED_NOTE
     ))
 }
 

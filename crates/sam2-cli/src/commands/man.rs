@@ -4,12 +4,11 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Args, Command, CommandFactory};
+use clap::{Args, Command};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 use sam2_media::files;
 
-use crate::cli::Cli;
 use crate::console::Console;
 use crate::environment::VARIABLES;
 
@@ -28,8 +27,8 @@ pub struct Manual {
 }
 
 /// Runs the command: one page of everything on stdout, or a page per command in a folder.
-pub fn run(args: &Manual, console: &Console) -> Result<()> {
-    let mut root = Cli::command().disable_help_subcommand(true);
+pub fn run(args: &Manual, cli: Command, console: &Console) -> Result<()> {
+    let mut root = cli.disable_help_subcommand(true);
     root.build();
     let Some(folder) = &args.output else { return console.stream(&whole(&root)?) };
     files::prepare_folder(folder)?;

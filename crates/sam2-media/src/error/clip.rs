@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::PictureError;
+use super::picture::PictureError;
 use crate::limits::EXTENSIONS;
 
 /// A clip or a stream cannot be read.

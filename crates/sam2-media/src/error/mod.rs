@@ -5,6 +5,7 @@
 mod clip;
 mod picture;
 mod prompt;
+mod text;
 
 use std::io;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ pub(crate) use clip::in_brackets;
 pub use clip::{ClipError, FfmpegError, PpmError, Y4mError};
 pub use picture::PictureError;
 pub use prompt::{InvalidCommand, InvalidPrompt};
+pub use text::one_line;
 
 /// A file of frames, pictures or prompts cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -126,11 +128,6 @@ pub enum MediaError {
         /// Cause.
         source: io::Error,
     },
-}
-
-/// Joins a text into one line: trims its lines, drops empty ones.
-pub fn one_line(text: &str) -> String {
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::one_line;
+use super::text::one_line;
 use crate::limits::{MAX_PIXELS, MAX_SIDE};
 
 /// A file is no picture, or one that cannot be used.

@@ -13,7 +13,7 @@ use sam2_model::Frame;
 
 use super::iter::{FrameIter, frame, size_of};
 use crate::error::{FfmpegError, MediaError, PpmError, in_brackets, one_line};
-use crate::limits::check_size;
+use crate::size::check_size;
 
 /// Bytes kept of the child's stderr; the rest is read and dropped, so that the child never blocks.
 const KEPT_STDERR: usize = 4096;

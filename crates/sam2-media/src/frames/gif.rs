@@ -11,7 +11,7 @@ use image::{AnimationDecoder, DynamicImage, ImageDecoder, RgbImage};
 
 use super::iter::{FrameIter, frame};
 use crate::error::{ClipError, MediaError, PictureError};
-use crate::limits::check_size;
+use crate::size::check_size;
 
 /// Number of decoded frames buffered for the reader of [`Gif::frames`].
 const AHEAD: usize = 2;

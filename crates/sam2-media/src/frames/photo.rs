@@ -10,7 +10,7 @@ use sam2_model::Frame;
 
 use super::iter::frame;
 use crate::error::{MediaError, PictureError};
-use crate::limits::check_size;
+use crate::size::check_size;
 
 /// Memory that a decoder may allocate, in bytes: 128 megapixels of 16-bit RGBA, twice.
 const MAX_DECODER_BYTES: u64 = 2 << 30;

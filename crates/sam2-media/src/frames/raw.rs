@@ -12,7 +12,7 @@ use sam2_model::Frame;
 use super::iter::{FrameIter, frame};
 use super::{y4m, yuv};
 use crate::error::{ClipError, MediaError, Y4mError};
-use crate::limits::check_size;
+use crate::size::check_size;
 
 /// Width and height of raw RGB frames: `640x480`.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -5,7 +5,7 @@ use std::io::{BufRead, Read};
 
 use super::yuv::Subsampling;
 use crate::error::Y4mError;
-use crate::limits::check_size;
+use crate::size::check_size;
 
 /// First bytes of a stream.
 pub const MAGIC: &[u8] = b"YUV4MPEG2";

@@ -7,7 +7,7 @@ use std::path::Path;
 use png::{BitDepth, ColorType, Decoder, DecodingError};
 
 use crate::error::{MediaError, PictureError};
-use crate::limits::check_size;
+use crate::size::check_size;
 
 /// The numbers of one frame, row by row, 0 = background.
 #[derive(Clone, Debug, PartialEq)]

@@ -27,7 +27,7 @@ use sam2_media::pictures::label_map;
 use serde_json::json;
 
 use super::report::Table;
-use super::{Outputs, Report, in_parallel, is_png, mean};
+use super::shared::{Outputs, Report, in_parallel, is_png, mean};
 use crate::console::Console;
 
 /// Overlap thresholds from 0 to 1.

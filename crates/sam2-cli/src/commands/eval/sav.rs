@@ -20,7 +20,7 @@ use sam2_media::pictures::label_map;
 use serde_json::json;
 
 use super::report::Table;
-use super::{Outputs, Report, in_parallel, is_png, mean, measure, same_size};
+use super::shared::{Outputs, Report, in_parallel, is_png, mean, measure, same_size};
 use crate::console::Console;
 
 const EXAMPLES: &str = "\

@@ -8,7 +8,8 @@ use sam2_media::pictures::{overlay, png};
 use sam2_model::{Frame, Mask};
 use tensor::Tensor;
 
-use super::{Answer, Segment};
+use super::answer::Answer;
+use super::args::Segment;
 use crate::console::Console;
 
 /// Whether a file name means stdin or stdout.

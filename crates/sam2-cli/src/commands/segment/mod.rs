@@ -1,5 +1,6 @@
 //! `sam2 segment`: one photo, one object, or one per box.
 
+mod answer;
 mod args;
 mod files;
 mod report;
@@ -15,21 +16,9 @@ use sam2_model::{ImagePredictor, Mask};
 
 use crate::console::Console;
 use crate::model;
+use answer::Answer;
 pub use args::Segment;
 use report::{Report, Timing};
-
-/// The masks of one prompt.
-struct Answer {
-    bbox: Option<BoxPrompt>,
-    prediction: Prediction,
-    masks: Vec<Mask>,
-}
-
-impl Answer {
-    fn best(&self) -> &Mask {
-        &self.masks[self.prediction.best()]
-    }
-}
 
 /// Runs the command.
 pub fn run(args: &Segment, console: &Console) -> Result<()> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Answer;
+use super::answer::Answer;
 
 /// The output of `--json`.
 #[derive(Serialize)]

@@ -12,7 +12,7 @@ use sam2_model::models::Precision;
 
 use super::shapes::{self, Shapes};
 use super::timing::Work;
-use crate::commands::bench::Part;
+use crate::commands::bench::args::Part;
 
 /// A kernel with its operands, ready to run.
 pub type Run = Box<dyn FnMut() + Send>;

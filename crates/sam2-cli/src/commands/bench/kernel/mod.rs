@@ -13,7 +13,7 @@ use sam2_model::config::Config;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Bench, Part};
+use super::args::{Bench, Part};
 use crate::console::Console;
 use crate::{model, system};
 use cases::Case;

@@ -1,5 +1,6 @@
 //! One kernel's time beside what the machine can do at most.
 
+use crate::commands::bench::middle::middle;
 use std::time::Instant;
 
 use kernels::{Isa, peak};
@@ -65,6 +66,5 @@ pub fn measure(isa: Isa, work: Work, repeat: usize, run: &mut dyn FnMut()) -> Ti
     }
     times.sort_by(f64::total_cmp);
     shares.sort_by(f64::total_cmp);
-    let middle = |sorted: &[f64]| crate::commands::bench::middle(sorted);
     Timing { min: times[0], median: middle(&times), share: middle(&shares) }
 }
