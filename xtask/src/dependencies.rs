@@ -40,7 +40,7 @@ pub fn check() -> Result<(), String> {
         faults.push(format!("{name}: no dependency; remove it from bans.skip of deny.toml"));
     }
     println!("{} packages, {} licences allowed", packages.len(), allowed.len());
-    shell::report("deny", faults)
+    shell::report(faults)
 }
 
 /// The strings of `key = [` … `]`, one a line.

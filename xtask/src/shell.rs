@@ -13,6 +13,11 @@ pub fn root() -> PathBuf {
     folder.parent().map_or(folder.clone(), Path::to_path_buf)
 }
 
+/// Where cargo builds.
+pub fn target_folder() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
+}
+
 /// A path below the workspace's folder, for messages.
 pub fn relative(path: &Path) -> PathBuf {
     path.strip_prefix(root()).unwrap_or(path).to_path_buf()
@@ -87,13 +92,13 @@ pub fn files(ends: &[&str]) -> Result<Vec<PathBuf>, String> {
 }
 
 /// Prints all faults; fails if there is one.
-pub fn report(step: &str, faults: Vec<String>) -> Result<(), String> {
+pub fn report(faults: Vec<String>) -> Result<(), String> {
     for fault in &faults {
         println!("{fault}");
     }
     match faults.len() {
         0 => Ok(()),
-        1 => Err(format!("{step}: 1 fault")),
-        count => Err(format!("{step}: {count} faults")),
+        1 => Err("1 fault".to_owned()),
+        count => Err(format!("{count} faults")),
     }
 }

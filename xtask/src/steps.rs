@@ -136,7 +136,7 @@ pub fn msrv() -> Result<(), String> {
 /// packages among themselves only if they may be published at all, so this runs in a copy where `publish` is
 /// not off.
 pub fn package() -> Result<(), String> {
-    let copy = shell::root().join("target/unpublished");
+    let copy = shell::target_folder().join("unpublished");
     let failed = |error: std::io::Error| format!("{}: {error}", copy.display());
     if copy.exists() {
         fs::remove_dir_all(&copy).map_err(failed)?;
@@ -164,7 +164,7 @@ pub fn package() -> Result<(), String> {
         .current_dir(&copy)
         .args(["package", "--workspace", "--allow-dirty"])
         .args(excluded)
-        .env("CARGO_TARGET_DIR", shell::root().join("target"))
+        .env("CARGO_TARGET_DIR", shell::target_folder())
         // The packed manifests have no profile. With the workspace's, dependencies are not compiled again.
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
         .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
@@ -189,7 +189,7 @@ pub fn examples() -> Result<(), String> {
     // The whole workspace, as for the tests: for one package alone, dependencies would have other features.
     shell::run(cargo().args(["build", "--workspace", "--examples"]))?;
     for name in &names {
-        let path = shell::root().join("target/debug/examples").join(name);
+        let path = shell::target_folder().join("debug/examples").join(name);
         shell::run(&mut program(&path.to_string_lossy()))?;
     }
     println!("{} examples", names.len());
@@ -198,7 +198,7 @@ pub fn examples() -> Result<(), String> {
 
 /// The release binary's first run, and its size with and without the embedded model.
 pub fn demo() -> Result<(), String> {
-    let folder = shell::root().join("target/demo");
+    let folder = shell::target_folder().join("demo");
     let mut command = cargo();
     command.args(from_readme(DEMO)?).arg("-o").arg(&folder);
     shell::run(&mut command)?;
@@ -211,7 +211,7 @@ pub fn bare() -> Result<(), String> {
 }
 
 fn size(which: &str, most: u64) -> Result<(), String> {
-    let path = shell::root().join("target/release/sam2");
+    let path = shell::target_folder().join("release/sam2");
     let bytes = path.metadata().map_err(|error| format!("{}: {error}", path.display()))?.len();
     println!("binary {which}: {bytes} bytes, at most {most}");
     if bytes > most { Err("the binary is too large".to_owned()) } else { Ok(()) }

@@ -26,7 +26,7 @@ pub fn width() -> Result<(), String> {
             }
         }
     }
-    shell::report("width", faults)
+    shell::report(faults)
 }
 
 pub fn links() -> Result<(), String> {
@@ -51,7 +51,7 @@ pub fn links() -> Result<(), String> {
         faults.push(format!("README.md: {readme} lines, at most {README_LINES}"));
     }
     println!("{count} links");
-    shell::report("links", faults)
+    shell::report(faults)
 }
 
 /// Lines outside of fenced blocks, with their numbers.

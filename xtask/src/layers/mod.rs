@@ -55,7 +55,7 @@ pub fn run() -> Result<(), String> {
             println!("{}: {} files", package.name, modules.len());
         }
     }
-    shell::report("layers", faults)
+    shell::report(faults)
 }
 
 struct Package {
