@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::thread::LocalKey;
 
-use super::{KEYS, Shape};
+use super::shape::{KEYS, Shape};
 use crate::gemm::{KBlock, KC, PackedB, Rows, Tiles, cover, tile};
 use crate::parallel;
 use crate::rows;

@@ -16,8 +16,9 @@ use std::ops::Range;
 use std::thread::LocalKey;
 
 use super::flash::{Keys, Pool, QUERIES};
-use super::values_i16::ValuesI16;
-use super::{Shape, attend, attend_block, fold_columns};
+use super::schedule::{attend, attend_block};
+use super::shape::Shape;
+use super::values_i16::{ValuesI16, fold_columns};
 use crate::gemm::int8::{PackedB8, RowGroups, RowScale};
 use crate::gemm::{KC, Rows, Tiles, cover};
 use crate::parallel;

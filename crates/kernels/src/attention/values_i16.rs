@@ -13,7 +13,7 @@
 use std::ops::Range;
 
 use super::flash::{QUERIES, Running, Values};
-use super::{KEYS, fold_columns};
+use super::shape::KEYS;
 use crate::gemm::{KC, Rows, Tiles, cover, pair_tile};
 use crate::math;
 use crate::parallel;
@@ -213,4 +213,27 @@ impl<D: Dot> Tiles<D> for Sums<'_> {
             }
         }
     }
+}
+
+/// Folds every column of `n` rows of `d` with `step`, from 0: over [`KEYS`] rows at a time, then over those
+/// results, so in the same order for any number of threads.
+pub(super) fn fold_columns(
+    rows: Rows,
+    n: usize,
+    d: usize,
+    step: impl Fn(f32, f32) -> f32 + Sync,
+) -> Vec<f32> {
+    let fold = |columns: &mut [f32], row: &[f32]| {
+        for (column, &x) in columns.iter_mut().zip(row) {
+            *column = step(*column, x);
+        }
+    };
+    let mut columns = vec![0.0; d];
+    let parts = parallel::map(n.div_ceil(KEYS), |i| {
+        let mut columns = vec![0.0; d];
+        (i * KEYS..n.min((i + 1) * KEYS)).for_each(|i| fold(&mut columns, rows.part(i, 0, d)));
+        columns
+    });
+    parts.iter().for_each(|part| fold(&mut columns, part));
+    columns
 }

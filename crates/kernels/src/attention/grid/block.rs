@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
+use super::keys::{GridKeys, Weights};
 use super::scratch::{Scratch, Sizes};
 use super::split::Split;
 use super::split_i16::SplitI16;
-use super::tokens::{Group, GroupTokens};
-use super::{GridKeys, GridTokens, Weights, scores, scores_i16, values, values_i16};
+use super::tokens::{GridTokens, Group, GroupTokens};
+use super::{scores, scores_i16, values, values_i16};
 use crate::attention::KEYS;
 use crate::gemm::{KC, Prefetch};
 use crate::simd::Isa;

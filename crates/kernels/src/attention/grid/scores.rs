@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use super::MAX_COPIES;
 use super::split::Product;
-use super::tokens::Order;
+use super::tokens::{MAX_COPIES, Order};
 use crate::gemm::{Prefetch, cover_rows, tile_of_sum};
 use crate::simd::{F32s, Simd, TileOp};
 

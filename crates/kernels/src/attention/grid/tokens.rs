@@ -1,12 +1,14 @@
 //! Tokens on copies of a grid, arranged in the order in which attention without keys reads them.
 
-use super::MAX_COPIES;
-use super::scores_i16::InputsI16;
+use super::inputs_i16::InputsI16;
 use super::values_i16::ValuesI16;
 use crate::attention::KEYS;
 use crate::gemm::KC;
 use crate::parallel;
 use crate::simd::Isa;
+
+/// Largest number of copies whose scores are computed together.
+pub(super) const MAX_COPIES: usize = 8;
 
 /// Tokens in the order in which [`super::GridKeys::attend`] reads them. Arranged once, they serve any number
 /// of projections.

@@ -1,0 +1,23 @@
+//! Sizes of an attention and of its blocks.
+
+/// Sizes of a multi-head attention. Head `h` of a query or key row is its elements `h·d .. (h+1)·d`, of a
+/// value or output row its elements `h·dv .. (h+1)·dv`.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Independent problems, stacked along the rows.
+    pub batch: usize,
+    /// Heads.
+    pub heads: usize,
+    /// Queries of one problem.
+    pub nq: usize,
+    /// Keys of one problem.
+    pub nk: usize,
+    /// Width of a head's queries and keys, at most [`KC`](crate::gemm::KC).
+    pub d: usize,
+    /// Width of a head's values.
+    pub dv: usize,
+}
+
+/// Keys per block: whole panels of every instruction set, at most [`KC`](crate::gemm::KC), and few enough that sums of 16-bit
+/// products stay within 32 bits.
+pub const KEYS: usize = 240;
