@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::rows::{Gelu, GeluCoarse, Identity, Lanewise, Relu};
+use crate::rows::{Gelu, GeluCoarse, Identity, Lanewise, Relu, map};
 use crate::simd::{F32s, Simd, SimdOp};
 
 /// Element-wise function applied to a finished element.
@@ -233,10 +233,15 @@ impl SimdOp for Remainder<'_> {
 
 impl Remainder<'_> {
     #[inline(always)]
-    fn apply<S: Simd>(self, s: S, activation: impl Lanewise<S>) {
+    fn apply<S: Simd>(self, s: S, activation: impl Lanewise<S> + Copy) {
         let Self { n, c, columns, epilogue: Epilogue { bias, residual, .. } } = self;
         let lanes = S::F32::LANES;
         for (r, row) in c.chunks_exact_mut(n).enumerate() {
+            // A whole tile got its bias in registers.
+            if bias.is_none() && residual.is_none() {
+                map(s, &mut row[columns.clone()], activation);
+                continue;
+            }
             for first in columns.clone().step_by(lanes) {
                 let vector = first..columns.end.min(first + lanes);
                 let mut x = S::F32::load_partial(s, &row[vector.clone()]);

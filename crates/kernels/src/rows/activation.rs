@@ -33,6 +33,7 @@ enum Function {
 }
 
 /// `x`.
+#[derive(Clone, Copy)]
 pub(crate) struct Identity;
 
 impl<S: Simd> Lanewise<S> for Identity {
@@ -43,6 +44,7 @@ impl<S: Simd> Lanewise<S> for Identity {
 }
 
 /// [`math::gelu`].
+#[derive(Clone, Copy)]
 pub(crate) struct Gelu;
 
 impl<S: Simd> Lanewise<S> for Gelu {
@@ -53,6 +55,7 @@ impl<S: Simd> Lanewise<S> for Gelu {
 }
 
 /// [`math::gelu_coarse`].
+#[derive(Clone, Copy)]
 pub(crate) struct GeluCoarse;
 
 impl<S: Simd> Lanewise<S> for GeluCoarse {
@@ -73,6 +76,7 @@ impl<S: Simd> Lanewise<S> for Sigmoid {
 }
 
 /// `max(x, 0)`.
+#[derive(Clone, Copy)]
 pub(crate) struct Relu;
 
 impl<S: Simd> Lanewise<S> for Relu {
