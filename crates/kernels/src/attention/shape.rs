@@ -18,6 +18,6 @@ pub struct Shape {
     pub dv: usize,
 }
 
-/// Keys per block: whole panels of every instruction set, at most [`KC`](crate::gemm::KC), and few enough that
-/// sums of 16-bit products stay within 32 bits.
+/// Keys per block: whole panels of every instruction set, at most [`KC`](crate::gemm::KC), and few enough
+/// that sums of 16-bit products stay within 32 bits.
 pub const KEYS: usize = 240;

@@ -2,7 +2,8 @@
 
 use crate::error::ImageError;
 
-/// An RGB image, 8 bits per channel, row-major. [`FrameView`](super::FrameView) borrows pixels instead, in other formats too.
+/// An RGB image, 8 bits per channel, row-major. [`FrameView`](super::FrameView) borrows pixels instead, in
+/// other formats too.
 ///
 /// ```
 /// use sam2_model::Frame;
