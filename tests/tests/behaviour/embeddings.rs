@@ -72,6 +72,6 @@ fn embeddings_of_another_model_and_damaged_ones_are_refused() {
     let end = not_finite.len();
     not_finite[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
     refused(&not_finite);
-    let absent = ImagePredictor::new(model()).load_embeddings(&folder.path().join("absent"));
+    let absent = ImagePredictor::new(model()).load_embeddings(folder.path().join("absent"));
     assert!(matches!(absent, Err(EmbeddingError::Io { .. })));
 }

@@ -163,7 +163,7 @@ fn a_save_pretrained_file_is_the_same_model_to_the_bit() {
         let at = |file: &str| folder.path().join(file);
         std::fs::write(at("meta.safetensors"), &meta).expect("write");
         let options = ConvertOptions::default().naming(Naming::HuggingFace).precision(None);
-        convert(&at("meta.safetensors"), &at("hf.safetensors"), options, |_, _| ()).expect("it is converted");
+        convert(at("meta.safetensors"), at("hf.safetensors"), options, |_, _| ()).expect("it is converted");
         let converted = std::fs::read(at("hf.safetensors")).expect("it is there");
         let ours = SafeTensors::deserialize(&converted).expect("a safetensors file");
         // The test's own name mapping and the checksums of transformers: the file equals the one of

@@ -222,12 +222,12 @@ fn a_configuration_made_by_hand_is_checked_like_one_that_was_read() {
 #[test]
 fn the_bundled_example_is_what_the_bundled_model_says() {
     let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets");
-    let config = Config::open(&assets.join("sam2.1_micro.yaml")).expect("it is read");
-    let model = crate::Model::open(&assets.join("sam2.1_micro.safetensors")).expect("it loads");
+    let config = Config::open(assets.join("sam2.1_micro.yaml")).expect("it is read");
+    let model = crate::Model::open(assets.join("sam2.1_micro.safetensors")).expect("it loads");
     assert_eq!(&config, model.config());
     let other = Config { num_maskmem: 3, ..config };
     let options = crate::ModelOptions::default().config(other);
-    let error = crate::Model::open_with(&assets.join("sam2.1_micro.safetensors"), &options);
+    let error = crate::Model::open_with(assets.join("sam2.1_micro.safetensors"), &options);
     assert!(matches!(error, Err(LoadError::ShapeMismatch { name, .. }) if name == "maskmem_tpos_enc"));
-    assert!(matches!(Config::open(&assets.join("sam2.1_micro.safetensors")), Err(LoadError::Io { .. })));
+    assert!(matches!(Config::open(assets.join("sam2.1_micro.safetensors")), Err(LoadError::Io { .. })));
 }

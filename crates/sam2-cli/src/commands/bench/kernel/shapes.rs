@@ -232,7 +232,7 @@ impl Shapes {
         };
         let mut first_block = 0;
         for stage in 0..4 {
-            let (side, c) = (config.image_size / 4 >> stage, trunk.embed_dim << stage);
+            let (side, c) = ((config.image_size / 4) >> stage, trunk.embed_dim << stage);
             let (heads, window) = (trunk.num_heads << stage, trunk.window_spec[stage]);
             let windows = side.div_ceil(window).pow(2);
             let name = |layer: &str| format!("stage{}.{layer}", stage + 1);
