@@ -7,3 +7,7 @@ mod readme {}
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/debugging.md")]
 mod debugging {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guide/library.md")]
+mod library {}
