@@ -173,7 +173,7 @@ mod tests {
         for (line, text) in [
             ("sam2 segmnt a.png", "unrecognized subcommand 'segmnt'; did you mean 'segment'?"),
             ("sam2 track --overlai", "unexpected argument '--overlai' found; did you mean '--overlay'?"),
-            ("sam2 track c -o d --memory sam2lng", "possible values"),
+            ("sam2 track c -o d --memory sam2lng", "expected one of sam2, samurai, dam4sam, sam2long"),
             ("sam2 convert a b --to hff", "did you mean 'hf'?"),
         ] {
             let error = Cli::try_parse_from(line.split(' ')).expect_err("must be refused");

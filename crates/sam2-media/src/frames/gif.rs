@@ -82,7 +82,7 @@ impl Gif {
         self.len
     }
 
-    /// All frames in order. A thread decodes up to [`AHEAD`] frames ahead and ends when the iterator is
+    /// All frames in order. A thread decodes up to `AHEAD` frames ahead and ends when the iterator is
     /// dropped: the decoder's own iterator cannot be sent to another thread.
     ///
     /// # Errors
