@@ -59,6 +59,10 @@ pub struct ModelOptions {
     /// Instruction set of the kernels, in place of the best one of this processor: for tests of the others.
     #[doc(hidden)]
     pub isa: Option<Isa>,
+    /// Asked before weights are read whether the bytes that they will take are there; the text of an error
+    /// says what is missing.
+    #[doc(hidden)]
+    pub admit: Option<fn(u64) -> Result<(), String>>,
 }
 
 setters! {
@@ -70,6 +74,14 @@ setters! {
 }
 
 impl ModelOptions {
+    /// Sets `admit`.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn admit(mut self, admit: fn(u64) -> Result<(), String>) -> Self {
+        self.admit = Some(admit);
+        self
+    }
+
     /// Sets `isa`.
     #[doc(hidden)]
     #[must_use]
@@ -168,6 +180,14 @@ impl Model {
         config.check(&checkpoint.origin)?;
         checkpoint.variant.clone_from(&config.variant);
         let (tensors, parameters, types) = checkpoint.totals();
+        if let Some(admit) = options.admit {
+            let is_single = types.iter().any(|(name, _)| !matches!(name.as_str(), "F16" | "BF16"));
+            let bytes = match options.precision {
+                Precision::F32 if is_single => 4 * parameters,
+                _ => 2 * parameters,
+            };
+            admit(bytes + bytes / 8).map_err(LoadError::Memory)?;
+        }
         let dtypes: Vec<String> = types.iter().map(|(name, count)| format!("{name} {count}")).collect();
         let variant = config.variant.clone();
         let summary =

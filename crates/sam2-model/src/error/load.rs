@@ -6,6 +6,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
+    /// The weights do not fit into the memory that is left.
+    #[error("{0}")]
+    Memory(String),
     /// The file cannot be opened or mapped.
     #[error("{}: {source}", path.display())]
     Io {

@@ -70,8 +70,7 @@ pub fn convert(
     mut progress: impl FnMut(u64, u64),
 ) -> Result<ConvertReport, ConvertError> {
     let (input, output) = (input.as_ref(), output.as_ref());
-    let same = |a: &Path, b: &Path| matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b);
-    if same(input, output) {
+    if atomic::FileId::of(output).is_some_and(|id| atomic::FileId::of(input) == Some(id)) {
         return Err(ConvertError::SameFile(output.to_owned()));
     }
     let file = map_file(input)?;

@@ -1,8 +1,7 @@
 //! Safetensors files.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 
 use ::safetensors::tensor::SafeTensors;
 use serde_json::json;
@@ -31,7 +30,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Contents<'_>, String> {
 
 /// Writes `outputs` in their order; `tick` is called after each.
 pub(super) fn write(
-    writer: &mut BufWriter<&File>,
+    writer: &mut impl Write,
     outputs: &[Output],
     metadata: BTreeMap<String, String>,
     tick: &mut impl FnMut(&Output),

@@ -2,6 +2,7 @@
 
 mod pickle;
 mod reader;
+mod sink;
 mod writer;
 mod zip;
 

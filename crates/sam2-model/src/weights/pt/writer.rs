@@ -1,13 +1,13 @@
 //! Writer of `.pt` files in the format of `torch.save`: `torch.load(weights_only=True)` and [`super::reader`]
 //! read them.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{Seek, Write};
 use std::path::Path;
 
 use ::zip::write::SimpleFileOptions;
 use ::zip::{CompressionMethod, ZipWriter};
 
+use super::sink::Sink;
 use crate::error::ConvertError;
 use crate::weights::contents::CONFIG_KEY;
 use crate::weights::output::Output;
@@ -17,7 +17,7 @@ const ALIGNMENT: u16 = 64;
 
 /// The pickle of `{"model": {name: tensor, ..}}` and every tensor as a storage of its own.
 pub(in crate::weights) fn write(
-    writer: &mut BufWriter<&File>,
+    writer: &mut (impl Write + Seek),
     path: &Path,
     outputs: &[Output],
     config: Option<&str>,
@@ -27,7 +27,8 @@ pub(in crate::weights) fn write(
     let stored =
         SimpleFileOptions::default().compression_method(CompressionMethod::Stored).with_alignment(ALIGNMENT);
     let io = |e: ::zip::result::ZipError| ConvertError::Io(e.into());
-    let mut archive = ZipWriter::new(writer);
+    let (sink, errors) = Sink::new(writer);
+    let mut archive = ZipWriter::new(sink);
     let pickle = pickle(outputs, config)?;
     let small: [(&str, &[u8]); 3] = [("data.pkl", &pickle), ("byteorder", b"little"), ("version", b"3\n")];
     for (name, bytes) in small {
@@ -37,10 +38,11 @@ pub(in crate::weights) fn write(
     for (i, tensor) in outputs.iter().enumerate() {
         archive.start_file(format!("{folder}/data/{i}"), stored).map_err(io)?;
         tensor.write(&mut archive)?;
+        errors.check()?;
         tick(tensor);
     }
     archive.finish().map_err(io)?;
-    Ok(())
+    Ok(errors.check()?)
 }
 
 fn pickle(outputs: &[Output], config: Option<&str>) -> Result<Vec<u8>, ConvertError> {
