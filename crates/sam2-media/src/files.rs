@@ -1,7 +1,7 @@
 //! Atomic writes: each file is written under a temporary name in its folder and renamed.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use sam2_model::atomic;
@@ -43,23 +43,53 @@ impl LinesFile {
     }
 }
 
-/// Writes a whole file.
+/// Writes a whole file, to the disk.
 ///
 /// # Errors
 /// If the file cannot be written, or `fill` fails; an existing file is then unchanged.
 pub fn write(
     path: &Path,
-    fill: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+    fill: impl FnOnce(&mut atomic::Writer) -> io::Result<()>,
 ) -> Result<(), MediaError> {
     atomic::write(path, fill).map_err(cannot_write(path))
 }
 
-/// Writes a float32 `.npy` array.
+/// [`write`] for one of many files of a folder; [`sync_folder`] must follow the last of them.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_in_series(
+    path: &Path,
+    fill: impl FnOnce(&mut atomic::Writer) -> io::Result<()>,
+) -> Result<(), MediaError> {
+    atomic::write_in_series(path, fill).map_err(cannot_write(path))
+}
+
+/// Writes the names of the files in a folder to the disk: their contents are there already.
+///
+/// # Errors
+/// If the disk fails.
+pub fn sync_folder(folder: &Path) -> Result<(), MediaError> {
+    let synced = atomic::sync_folder(folder);
+    synced.map_err(|source| MediaError::WriteFolder { folder: folder.to_owned(), source })
+}
+
+/// Removes the temporary files of this process, which must end right after: other threads may wait for that.
+pub fn remove_temporary() {
+    atomic::remove_temporary();
+}
+
+/// The folder that holds the file of this name.
+pub fn folder_of(path: &Path) -> &Path {
+    atomic::folder_of(path)
+}
+
+/// Writes a float32 `.npy` array as one of many files, see [`write_in_series`].
 ///
 /// # Errors
 /// If the file cannot be written.
 pub fn write_npy(path: &Path, array: &TensorRef<'_, f32>) -> Result<(), MediaError> {
-    write(path, |file| npy::write_to(file, array).map_err(io::Error::other))
+    write_in_series(path, |file| npy::write_to(file, array).map_err(io::Error::other))
 }
 
 /// Creates a folder if it is missing, and checks that files can be written into it.
@@ -92,11 +122,6 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.push(suffix);
     name.push(".png");
     path.with_file_name(name)
-}
-
-/// Whether both name the same existing file or folder.
-pub fn same_place(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 /// Names of the entries of a folder that `wanted` accepts, sorted by their bytes, as Python sorts them;

@@ -23,6 +23,7 @@ pub mod error;
 pub mod files;
 pub mod frames;
 pub mod limits;
+pub mod outputs;
 pub mod pictures;
 pub mod prompts;
 pub mod protocol;

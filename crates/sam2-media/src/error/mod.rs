@@ -8,7 +8,7 @@ mod prompt;
 mod text;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(crate) use clip::in_brackets;
 pub use clip::{ClipError, FfmpegError, PpmError, Y4mError};
@@ -51,6 +51,50 @@ pub enum MediaError {
         folder: PathBuf,
         /// Cause.
         source: io::Error,
+    },
+    /// An output is a file that is read.
+    #[error("{}", overwrites(output, input))]
+    OutputIsInput {
+        /// The output.
+        output: PathBuf,
+        /// The input.
+        input: PathBuf,
+    },
+    /// The folder of the outputs is one whose files are read.
+    #[error(
+        "the output folder {} is the input {}: choose another one for the output",
+        folder.display(),
+        input.display()
+    )]
+    FolderIsInput {
+        /// The folder.
+        folder: PathBuf,
+        /// The input.
+        input: PathBuf,
+    },
+    /// The output folder holds files of an earlier run.
+    #[error("{}", earlier_run(first, *others))]
+    EarlierRun {
+        /// One of them.
+        first: PathBuf,
+        /// How many more there are.
+        others: usize,
+    },
+    /// A file of an earlier run cannot be removed.
+    #[error("cannot replace {}: {source}", path.display())]
+    Replace {
+        /// The file.
+        path: PathBuf,
+        /// Cause.
+        source: io::Error,
+    },
+    /// A name that a file gives leads out of the output folder.
+    #[error("{name:?} leads out of the folder {}: names must stay inside it", folder.display())]
+    LeavesFolder {
+        /// The output folder.
+        folder: PathBuf,
+        /// The name.
+        name: String,
     },
     /// The path of an output file is a folder.
     #[error("cannot write {}: it is a folder", .0.display())]
@@ -128,6 +172,27 @@ pub enum MediaError {
         /// Cause.
         source: io::Error,
     },
+}
+
+fn overwrites(output: &Path, input: &Path) -> String {
+    let advice = "choose another name for the output";
+    if output == input {
+        return format!("writing {} would overwrite an input: {advice}", output.display());
+    }
+    format!(
+        "writing {} would overwrite the input {}, which is the same file: {advice}",
+        output.display(),
+        input.display()
+    )
+}
+
+fn earlier_run(first: &Path, others: usize) -> String {
+    let more = if others == 0 { String::new() } else { format!(" and {others} more") };
+    format!(
+        "{}{more} of an earlier run would be replaced: choose another output folder, or allow it with \
+         --overwrite",
+        first.display()
+    )
 }
 
 #[cfg(test)]

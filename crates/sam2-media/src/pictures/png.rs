@@ -1,4 +1,5 @@
-//! Pictures as files: masks, palette PNGs, overlays and cut-outs.
+//! Pictures as files: masks, palette PNGs, overlays and cut-outs. [`files::sync_folder`] must follow the last
+//! one of a folder.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -17,7 +18,7 @@ fn write_png(
     palette: Option<Vec<u8>>,
     data: &[u8],
 ) -> Result<(), MediaError> {
-    files::write(path, |file| encode(file, (width, height), color, palette, data))
+    files::write_in_series(path, |file| encode(file, (width, height), color, palette, data))
 }
 
 fn encode(

@@ -54,6 +54,14 @@ impl Prompts {
         self.frames.get(&frame).into_iter().flatten().map(|(&id, (prompt, _))| (id, prompt))
     }
 
+    /// The files of masks.
+    pub fn masks(&self) -> impl Iterator<Item = &Path> {
+        self.frames.values().flat_map(BTreeMap::values).filter_map(|(prompt, _)| match prompt {
+            Prompt::Mask(path) => Some(path.as_path()),
+            Prompt::Points { .. } => None,
+        })
+    }
+
     /// Checks that the clip has every prompted frame.
     ///
     /// # Errors

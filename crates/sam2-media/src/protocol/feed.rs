@@ -7,8 +7,9 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread;
 use std::time::Duration;
 
-use super::command::Request;
+use super::command::{Command, Request};
 use crate::error::MediaError;
+use crate::prompts::Prompt;
 
 /// Polling interval for new lines of a file.
 const POLL: Duration = Duration::from_millis(20);
@@ -61,6 +62,14 @@ impl Feed {
             }
         }
         Ok(feed)
+    }
+
+    /// The files of masks in the requests that were read so far and are not due yet.
+    pub fn masks(&self) -> impl Iterator<Item = &Path> {
+        self.held.iter().flatten().filter_map(|request| match &request.command {
+            Command::Prompt { prompt: Prompt::Mask(path), .. } => Some(path.as_path()),
+            _ => None,
+        })
     }
 
     /// Waits until there is a request, or the feed has ended.

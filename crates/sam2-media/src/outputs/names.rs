@@ -1,0 +1,104 @@
+//! Names of the files of a run, as they are written and as they are recognised.
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::error::MediaError;
+
+/// The frame of a mask or an overlay: 7 for `00007.png`.
+pub fn frame(name: &str) -> Option<usize> {
+    number(name.strip_suffix(".png")?, 5)
+}
+
+/// The frame of an array of logits: 7 for `00007_obj1.npy`.
+pub fn logits(name: &str) -> Option<usize> {
+    let (frame, object) = name.strip_suffix(".npy")?.split_once("_obj")?;
+    number(object, 1)?;
+    number(frame, 5)
+}
+
+/// The place of a mask in a list of masks: 7 for `007.png`.
+pub fn rank(name: &str) -> Option<usize> {
+    number(name.strip_suffix(".png")?, 3)
+}
+
+/// A number that was written with at least `width` digits, padded with zeros.
+fn number(digits: &str, width: usize) -> Option<usize> {
+    let padded = digits.len() == width || digits.len() > width && !digits.starts_with('0');
+    if !padded || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse().ok()
+}
+
+/// `root/name` for a name that a file gives, which must lead to a place inside `root`.
+///
+/// # Errors
+/// If the name is absolute, holds `..`, or goes through a link to a place outside.
+pub fn inside(root: &Path, name: &str) -> Result<PathBuf, MediaError> {
+    let leaves = || MediaError::LeavesFolder { folder: root.to_owned(), name: name.to_owned() };
+    let mut path = root.to_owned();
+    let real_root = root.canonicalize().ok();
+    let mut parts = 0;
+    for part in Path::new(name).components() {
+        let Component::Normal(part) = part else { return Err(leaves()) };
+        path.push(part);
+        parts += 1;
+        let is_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+        // A link without a target is refused too: what it will lead to is unknown.
+        if is_link && !matches!((path.canonicalize(), &real_root), (Ok(to), Some(r)) if to.starts_with(r)) {
+            return Err(leaves());
+        }
+    }
+    if parts == 0 { Err(leaves()) } else { Ok(path) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_recognised_as_they_are_written() {
+        for index in [0, 7, 99_999, 100_000, 1_234_567] {
+            assert_eq!(frame(&format!("{index:05}.png")), Some(index));
+            assert_eq!(logits(&format!("{index:05}_obj255.npy")), Some(index));
+            assert_eq!(rank(&format!("{index:03}.png")), Some(index));
+        }
+        for other in
+            ["0000.png", "012345.png", "00000.jpg", "a0000.png", ".png", "+0000.png", "00000.png.bak"]
+        {
+            assert_eq!(frame(other), None, "{other}");
+        }
+        for other in ["00000.npy", "00000_obj.npy", "00000_obj1.png", "0_obj1.npy", "00000_objx.npy"] {
+            assert_eq!(logits(other), None, "{other}");
+        }
+        assert_eq!((rank("00.png"), rank("0001.png"), rank("overlay.png")), (None, None, None));
+    }
+
+    #[test]
+    fn names_of_files_stay_inside_the_folder() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let root = dir.path().join("out");
+        std::fs::create_dir_all(root.join("real")).expect("folder");
+        for good in ["a", "a/b", "real/001", "a.b", "..a", "./a"] {
+            let path = inside(&root, good);
+            assert!(good.starts_with("./") || path.is_ok_and(|path| path.starts_with(&root)), "{good}");
+        }
+        for bad in ["..", "../x", "a/../../x", "a/../b", "/tmp", "", "."] {
+            assert!(inside(&root, bad).is_err(), "{bad}");
+        }
+        #[cfg(unix)]
+        {
+            let link = |to: &Path, name: &str| {
+                std::os::unix::fs::symlink(to, root.join(name)).expect("a link");
+            };
+            link(dir.path(), "up");
+            link(&root.join("real"), "within");
+            link(Path::new("/absent/place"), "broken");
+            assert!(inside(&root, "within/x").is_ok());
+            for bad in ["up", "up/x", "broken", "broken/x"] {
+                let text = inside(&root, bad).expect_err("it leaves").to_string();
+                assert!(text.contains(bad) && text.contains("out"), "{text}");
+            }
+        }
+    }
+}
