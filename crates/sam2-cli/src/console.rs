@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use sam2_media::error::one_line;
 
 /// Output of the program: results on stdout, remarks on stderr by verbosity.
@@ -20,7 +20,8 @@ impl Console {
         Self { quiet, verbose, stdout_closed: AtomicBool::new(false) }
     }
 
-    /// Prints a line of results. A closed pipe (`sam2 ... | head`) ends the printing, not the work.
+    /// Prints a line of results. A closed pipe (`sam2 ... | head`) ends the printing, not the work;
+    /// [`Self::finish`] tells of it.
     ///
     /// # Errors
     /// If stdout cannot be written, for instance on a full disk.
@@ -44,10 +45,18 @@ impl Console {
     /// As [`Self::result`].
     pub fn stream(&self, bytes: &[u8]) -> Result<()> {
         let mut out = io::stdout().lock();
-        match out.write_all(bytes).and_then(|()| out.flush()) {
-            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            other => other.context("cannot write to stdout"),
+        out.write_all(bytes).and_then(|()| out.flush()).context("cannot write to stdout")
+    }
+
+    /// Ends the output.
+    ///
+    /// # Errors
+    /// If results were not printed because nobody reads them.
+    pub fn finish(&self) -> Result<()> {
+        if self.reader_is_gone() {
+            bail!("cannot write to stdout: its reader has closed it");
         }
+        Ok(())
     }
 
     /// Whether the reader of stdout has closed it.

@@ -6,9 +6,11 @@ mod commands;
 mod console;
 mod embedded;
 mod environment;
+mod memory;
 mod model;
 mod options;
 mod progress;
+mod signals;
 mod system;
 mod tracking;
 
@@ -30,12 +32,16 @@ const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     report_bugs_in_one_line();
+    if let Err(e) = memory::check_start() {
+        console::stderr_line(&format!("error: {}", console::describe(&e)));
+        return ExitCode::FAILURE;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => return usage(&e),
     };
     let console = Console::new(cli.common.quiet, cli.common.verbose > 0);
-    match run(&cli, &console) {
+    match run(&cli, &console).and_then(|answer| console.finish().map(|()| answer)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(e) => {
@@ -48,9 +54,17 @@ fn main() -> ExitCode {
 /// Runs the command; `false` is a negative result of a comparison, not a failure.
 fn run(cli: &Cli, console: &Console) -> Result<bool> {
     kernels::Isa::from_env()?;
-    let threads = cli.common.threads.map_or_else(system::cores, usize::from);
+    signals::watch().context("cannot handle signals")?;
+    let (cores, wanted) = (system::cores(), cli.common.threads.map(usize::from));
+    let threads = wanted.unwrap_or(cores).min(cores);
+    if let Some(wanted) = wanted.filter(|&wanted| wanted > threads) {
+        console.note(&format!("note: {threads} threads for {cores} cores; {wanted} would not be faster"));
+    }
+    memory::check_threads(threads)?;
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
+        // This thread is one of them: it needs no second stack, and works while it waits.
+        .use_current_thread()
         .build_global()
         .with_context(|| format!("cannot start {threads} threads"))?;
     // On a thread of the pool: work handed over from outside would put one thread to sleep and wake another.
@@ -83,8 +97,10 @@ fn usage(error: &clap::Error) -> ExitCode {
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     );
     if help {
-        // Fails only if the reader has closed the pipe.
-        let _ = error.print();
+        if let Err(e) = error.print().and_then(|()| std::io::Write::flush(&mut std::io::stdout())) {
+            console::stderr_line(&format!("error: cannot print the help: {e}"));
+            return ExitCode::FAILURE;
+        }
         return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
     }
     let help = cli::help_for(std::env::args_os().skip(1));

@@ -10,6 +10,7 @@ use sam2_model::{Frame, ImagePredictor, Model, ModelOptions};
 use crate::console::Console;
 use crate::embedded;
 use crate::environment;
+use crate::memory;
 use crate::options::{ModelArgs, TradeArgs};
 
 /// Description of the embedded model.
@@ -38,7 +39,11 @@ pub fn open(args: &ModelArgs, console: &Console) -> Result<Arc<Model>> {
 
 /// Options of the model; without `config` the configuration is found from the checkpoint.
 pub fn with_config(config: Option<Config>, trade: TradeArgs) -> ModelOptions {
-    ModelOptions::default().config(config).precision(trade.precision).image_size(trade.image_size)
+    ModelOptions::default()
+        .config(config)
+        .precision(trade.precision)
+        .image_size(trade.image_size)
+        .admit(memory::check_weights)
 }
 
 /// Opens a checkpoint with the configuration in a file, or with its own.

@@ -47,6 +47,13 @@ pub struct ModelArgs {
     pub trade: TradeArgs,
 }
 
+impl ModelArgs {
+    /// The files that the model is read from.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.model.iter().chain(&self.config)
+    }
+}
+
 /// Speed for accuracy.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct TradeArgs {
@@ -118,6 +125,9 @@ impl MemoryArgs {
             .memory(self.policy)
     }
 }
+
+/// Help of --overwrite.
+pub const OVERWRITE_HELP: &str = "Replace the files of an earlier run in DIR; without this they are refused";
 
 /// Parses a number of frames, at least one.
 pub fn parse_count(text: &str) -> Result<usize, String> {

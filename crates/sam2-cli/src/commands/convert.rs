@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use sam2_media::files;
+use sam2_media::outputs::Plan;
 use sam2_model::convert::{ConvertOptions, DType, Naming, convert};
 use serde_json::json;
 
@@ -54,6 +55,10 @@ pub enum To {
 
 /// Runs the command.
 pub fn run(args: &Convert, console: &Console) -> Result<()> {
+    let mut plan = Plan::default();
+    plan.reads(&args.input);
+    plan.writes(&args.output);
+    plan.check()?;
     let torch = args.output.extension().is_some_and(|e| e.eq_ignore_ascii_case("pt"));
     files::prepare_file(&args.output, if torch { "pt" } else { "safetensors" })?;
     let options = ConvertOptions::default()

@@ -9,6 +9,7 @@ use clap::Args;
 use image::RgbImage;
 use sam2_media::files;
 use sam2_media::frames::{Clip, gif};
+use sam2_media::outputs::Plan;
 use sam2_media::pictures::{overlay, png, sheet};
 use sam2_media::prompts::{Prompt, Prompts, jsonl, to_points};
 use sam2_model::{ImagePredictor, Model, ModelOptions};
@@ -26,6 +27,12 @@ const TRUTH: [u8; 3] = [255, 240, 90];
 /// Maximum number of frames on the contact sheet, and per row.
 const SHEET: (usize, usize) = (12, 4);
 
+/// Names of the files beside those of a tracked clip.
+const MASK: &str = "segment.png";
+const MASK_OVERLAY: &str = "segment_overlay.png";
+const ANIMATION: &str = "overlay.gif";
+const SHEET_FILE: &str = "sheet.png";
+
 const EXAMPLES: &str = "\
 Examples:
   sam2 demo
@@ -38,6 +45,9 @@ pub struct Demo {
     /// Folder for the pictures
     #[arg(short, long = "output", value_name = "DIR", default_value = "sam2-demo")]
     pub output: PathBuf,
+    /// Replace the files of an earlier run in DIR; without this they are refused
+    #[arg(long)]
+    pub overwrite: bool,
 }
 
 /// Runs the command.
@@ -45,6 +55,11 @@ pub fn run(args: &Demo, console: &Console) -> Result<()> {
     let files = embedded::demo()?;
     let folder = &args.output;
     let start = Instant::now();
+    let mut plan = Plan::default();
+    Writer::plan(&mut plan, folder, None);
+    [SHEET_FILE, ANIMATION].iter().for_each(|name| plan.writes_list(folder.join(name)));
+    plan.writes_series(folder, |name| [MASK, MASK_OVERLAY].contains(&name));
+    plan.refuse_earlier(args.overwrite)?;
     Writer::check(folder, Overlay::Plain, None)?;
     let clip = Clip::embedded(files.clip)?;
     let prompts = jsonl::parse(files.prompts, "the embedded prompts", Path::new(""))?;
@@ -59,12 +74,13 @@ pub fn run(args: &Demo, console: &Console) -> Result<()> {
         clip.size().1
     ))?;
     let loaded = start.elapsed();
+    plan.clear()?;
 
     let start = Instant::now();
     segment(&model, &clip, &prompts, &truth, folder, console)?;
     let segmented = start.elapsed();
 
-    let mut writer = Writer::begin(folder, Overlay::Plain, None, Some(clip.len()), console)?;
+    let mut writer = Writer::begin(folder, Overlay::Plain, None)?;
     let mut pictures = Vec::with_capacity(clip.len());
     let mut scores = Vec::with_capacity(clip.len());
     let stats = tracking::follow(model, &clip, &prompts, Default::default(), console, |frame, result| {
@@ -83,10 +99,11 @@ pub fn run(args: &Demo, console: &Console) -> Result<()> {
         stats.describe()
     ))?;
 
-    let animation = folder.join("overlay.gif");
+    let animation = folder.join(ANIMATION);
     files::write(&animation, |file| gif::write(file, &pictures, DELAY))?;
-    let overview = folder.join("sheet.png");
+    let overview = folder.join(SHEET_FILE);
     png::write_rgb(&overview, &contact_sheet(&pictures, &truth, &scores))?;
+    files::sync_folder(folder)?;
     console.result(&format!(
         "look at  {} (dashed: the truth) and {}",
         overview.display(),
@@ -121,13 +138,13 @@ fn segment(
     let colour = overlay::colour(obj_id);
     overlay::mask(&mut drawn, mask.data(), colour);
     overlay::target(&mut drawn, target, colour);
-    png::write_rgb(&folder.join("segment_overlay.png"), &drawn)?;
-    png::write_mask(&folder.join("segment.png"), clip.size(), mask.data())?;
+    png::write_rgb(&folder.join(MASK_OVERLAY), &drawn)?;
+    png::write_mask(&folder.join(MASK), clip.size(), mask.data())?;
     console.result(&format!(
         "segment  frame {index}: IoU {:.3} with the truth, {:.3} predicted -> {}",
         jaccard(mask.data(), &truth[index]),
         prediction.ious()[prediction.best()],
-        folder.join("segment_overlay.png").display()
+        folder.join(MASK_OVERLAY).display()
     ))
 }
 

@@ -33,9 +33,9 @@ pub fn run(args: &Manual, cli: Command, console: &Console) -> Result<()> {
     let Some(folder) = &args.output else { return console.stream(&whole(&root)?) };
     files::prepare_folder(folder)?;
     for (name, page) in pages(&root)? {
-        files::write(&folder.join(name), |file| file.write_all(&page))?;
+        files::write_in_series(&folder.join(name), |file| file.write_all(&page))?;
     }
-    Ok(())
+    Ok(files::sync_folder(folder)?)
 }
 
 /// File name and text of the page of a command and of those below it.

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use sam2_media::files;
 use sam2_media::frames::{self, FrameIter, Input, RawSize};
+use sam2_media::outputs::{Plan, names};
 use sam2_media::pictures::png;
 use sam2_media::prompts::{Prompt, mask_file, to_points};
 use sam2_media::protocol::{Answer, CocoRle, Command, Feed, ObjectAnswer, ObjectLine, Request};
@@ -15,8 +16,9 @@ use sam2_model::video::{FrameOutput, ObjectEvent};
 use sam2_model::{Frame, Mask, Rle, Tracker};
 
 use crate::console::{self, Console};
+use crate::memory;
 use crate::model;
-use crate::options::{MemoryArgs, ModelArgs, OUTPUTS, PROMPTS, TRACKING, parse_count};
+use crate::options::{MemoryArgs, ModelArgs, OUTPUTS, OVERWRITE_HELP, PROMPTS, TRACKING, parse_count};
 use crate::tracking::Stats;
 
 const EXAMPLES: &str = "\
@@ -46,6 +48,9 @@ pub struct Stream {
     /// Folder for the masks (00000.png ..., DAVIS palette, one colour per object)
     #[arg(help_heading = OUTPUTS, short, long = "output", value_name = "DIR")]
     pub output: Option<PathBuf>,
+    /// Replace the files of an earlier run.
+    #[arg(help_heading = OUTPUTS, long, help = OVERWRITE_HELP, requires = "output")]
+    pub overwrite: bool,
     #[command(flatten)]
     pub model: ModelArgs,
     #[command(flatten)]
@@ -91,13 +96,16 @@ pub fn run(args: &Stream, console: &Console) -> Result<()> {
              /dev/fd/3 3<prompts)"
         );
     }
+    let mut feed = args.prompts.as_deref().map_or_else(|| Ok(Feed::none()), Feed::open)?;
+    let mut plan = plan(args);
+    feed.masks().for_each(|path| plan.reads(path));
+    plan.check()?;
     if let Some(folder) = &args.output {
         files::prepare_folder(folder)?;
     }
     if let Some(path) = &args.save {
         files::prepare_file(path, "safetensors")?;
     }
-    let mut feed = args.prompts.as_deref().map_or_else(|| Ok(Feed::none()), Feed::open)?;
     let model = model::open(&args.model, console)?;
     let resumed = match &args.resume {
         Some(path) => {
@@ -117,33 +125,66 @@ pub fn run(args: &Stream, console: &Console) -> Result<()> {
         Input::Stream(stream) => Frames::Once(stream),
         Input::Clip(clip) => Frames::Clip(clip.frames_from(0)?),
     };
+    memory::check_picture(&model, (width, height))?;
     let tracker = match resumed {
         Some(tracker) => tracker,
         None => Tracker::new(model, width, height, args.memory.options())?,
     };
-    let mut session = Session { args, console, tracker, ended: false };
+    let first = tracker.frame_idx().map_or(0, |last| last + 1);
+    if let Some(folder) = &args.output {
+        plan.writes_series(folder, move |name| names::frame(name).is_some_and(|frame| frame >= first));
+        plan.check()?;
+        plan.refuse_earlier(args.overwrite)?;
+        plan.clear()?;
+    }
+    let mut session = Session { args, console, tracker, plan, ended: false };
     let start = Instant::now();
     let mut count = 0;
-    while !session.ended && !console.reader_is_gone() {
-        let Some(frame) = frames.next()? else { break };
-        session.frame(frame, &mut feed)?;
-        count += 1;
-    }
-    if let Some(path) = &args.save {
+    let streamed = session.frames(&mut frames, &mut feed, &mut count);
+    // Whatever ended the frames, what was computed is kept; an earlier session is not lost for nothing.
+    if let Some(path) = args.save.as_ref().filter(|_| streamed.is_ok() || count > 0) {
         session.save(path)?;
     }
+    if let Some(folder) = &args.output {
+        files::sync_folder(folder)?;
+    }
+    streamed?;
     console.note(&Stats { frames: count, elapsed: start.elapsed() }.describe());
     Ok(())
+}
+
+/// The files that are read, and those that may be written, without the masks: which of them belong to this
+/// run depends on its first frame.
+fn plan(args: &Stream) -> Plan {
+    let mut plan = Plan::default();
+    plan.reads_frames(&args.input);
+    [&args.prompts, &args.resume].into_iter().flatten().for_each(|path| plan.reads(path));
+    args.model.files().for_each(|path| plan.reads(path));
+    if let Some(path) = &args.save {
+        plan.writes(path);
+    }
+    plan
 }
 
 struct Session<'a> {
     args: &'a Stream,
     console: &'a Console,
     tracker: Tracker,
+    plan: Plan,
     ended: bool,
 }
 
 impl Session<'_> {
+    /// Tracks until the frames end, a command ends the stream, or nobody reads the results.
+    fn frames(&mut self, frames: &mut Frames, feed: &mut Feed, count: &mut usize) -> Result<()> {
+        while !self.ended && !self.console.reader_is_gone() {
+            let Some(frame) = frames.next()? else { break };
+            self.frame(frame, feed)?;
+            *count += 1;
+        }
+        Ok(())
+    }
+
     /// Tracks into a frame, runs the commands that are due on it, and prints the answers.
     fn frame(&mut self, frame: Frame, feed: &mut Feed) -> Result<()> {
         let start = Instant::now();
@@ -201,6 +242,7 @@ impl Session<'_> {
             }
             Command::Prompt { obj_id, prompt: Prompt::Mask(path), .. } => {
                 let (width, height) = self.tracker.size();
+                self.check_mask(&path)?;
                 let inside = mask_file::read(&path, (width as u32, height as u32))?;
                 self.tracker.add_mask(obj_id, &Mask::new(width, height, inside)?)?;
             }
@@ -211,12 +253,23 @@ impl Session<'_> {
             }
             Command::Reset => self.tracker.reset(),
             Command::Save(path) => {
+                self.plan.check_output(&path)?;
                 files::prepare_file(&path, "safetensors")?;
                 self.save(&path)?;
             }
             Command::Quit => self.ended = true,
         }
         Ok(())
+    }
+
+    /// Refuses a mask that this frame or a later one would replace.
+    fn check_mask(&self, path: &Path) -> Result<()> {
+        let Some(folder) = &self.args.output else { return Ok(()) };
+        let current = self.tracker.frame_idx().unwrap_or(0);
+        let mut plan = Plan::default();
+        plan.reads(path);
+        plan.writes_series(folder, move |name| names::frame(name).is_some_and(|frame| frame >= current));
+        Ok(plan.check()?)
     }
 
     fn save(&self, path: &Path) -> Result<()> {

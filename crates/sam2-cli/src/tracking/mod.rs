@@ -9,4 +9,4 @@ pub mod writer;
 pub use clip::{Span, follow};
 pub use prompted::check_masks;
 pub use stats::Stats;
-pub use writer::{OVERLAY, Overlay, Writer, draw};
+pub use writer::{Overlay, Writer, draw};

@@ -1,21 +1,21 @@
 //! The files of a tracked clip: masks, overlays, logits and `tracks.jsonl`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use image::RgbImage;
 use sam2_media::files::{self, LinesFile};
+use sam2_media::outputs::{Plan, names};
 use sam2_media::pictures::{overlay, png};
 use sam2_media::prompts::Prompts;
 use sam2_media::protocol::{ObjectLine, TrackLine};
 use sam2_model::video::FrameOutput;
 use sam2_model::{Frame, Mask};
 
-use crate::console::Console;
-
+/// Name of the list of masks in the output folder.
+const LIST: &str = "tracks.jsonl";
 /// Folder of the overlays inside the output folder.
-pub const OVERLAY: &str = "overlay";
+const OVERLAY: &str = "overlay";
 
 /// Whether frames are drawn with their masks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,34 +82,27 @@ impl Writer {
         Ok(overlay.as_deref().into_iter().chain(logits).try_for_each(files::prepare_folder)?)
     }
 
+    /// Adds the files of a run to a plan, overlays included: without --overlay those of an earlier run would
+    /// lie beside other masks.
+    pub fn plan(plan: &mut Plan, folder: &Path, logits: Option<&Path>) {
+        plan.writes_list(folder.join(LIST));
+        for folder in [folder.to_owned(), folder.join(OVERLAY)] {
+            plan.writes_series(folder, |name| names::frame(name).is_some());
+        }
+        if let Some(folder) = logits {
+            plan.writes_series(folder, |name| names::logits(name).is_some());
+        }
+    }
+
     /// Starts a run in checked folders. `tracks.jsonl` is created when all frames are done, so a folder
-    /// without it has an unfinished run; an earlier one is removed now for the same reason. `num_frames` is
-    /// the clip's, if known.
-    pub fn begin(
-        folder: &Path,
-        overlay: Overlay,
-        logits: Option<&Path>,
-        num_frames: Option<usize>,
-        console: &Console,
-    ) -> Result<Self> {
-        let path = folder.join("tracks.jsonl");
-        if path.exists() {
-            fs::remove_file(&path).with_context(|| format!("cannot replace {}", path.display()))?;
-        }
-        let stale = num_frames.map(|frames| folder.join(format!("{frames:05}.png")));
-        if let Some(stale) = stale.filter(|stale| stale.exists()) {
-            console.note(&format!(
-                "note: {} already holds frames beyond this clip, from {} on; they stay as they are",
-                folder.display(),
-                stale.display()
-            ));
-        }
+    /// without it has an unfinished run.
+    pub fn begin(folder: &Path, overlay: Overlay, logits: Option<&Path>) -> Result<Self> {
         Ok(Self {
             folder: folder.to_owned(),
             overlay: (overlay != Overlay::Off).then(|| folder.join(OVERLAY)),
             labels: overlay == Overlay::Labelled,
             logits: logits.map(Path::to_owned),
-            tracks: LinesFile::create(&path)?,
+            tracks: LinesFile::create(&folder.join(LIST))?,
             lines: 0,
         })
     }
@@ -155,6 +148,8 @@ impl Writer {
 
     /// Completes the run; returns the number of lines written.
     pub fn finish(self) -> Result<usize> {
+        let folders = [Some(&self.folder), self.overlay.as_ref(), self.logits.as_ref()];
+        folders.into_iter().flatten().try_for_each(|folder| files::sync_folder(folder))?;
         self.tracks.commit()?;
         Ok(self.lines)
     }

@@ -248,15 +248,16 @@ fn a_full_disk_leaves_no_partial_file() {
 /// `sam2 ... | head` closes stdout early.
 #[cfg(unix)]
 #[test]
-fn a_closed_stdout_is_not_an_error() {
+fn a_closed_stdout_is_an_error_and_loses_no_file() {
     let place = Place::new();
     let frames = place.frames("frames");
-    let script = r#""$@" | true; test "${PIPESTATUS[0]}" = 0"#;
+    let script = r#""$@" | true; test "${PIPESTATUS[0]}" = 1"#;
     let mut command = std::process::Command::new("bash");
     command.args(["-c", script, "bash", env!("CARGO_BIN_EXE_sam2"), "-q"]);
     command.args(["track", &frames, "-p", "80,64", "-o", &place.arg("out"), "--json"]);
     let output = command.env_remove("RUST_BACKTRACE").output().expect("bash starts");
-    assert_eq!(crate::common::stderr(&output), "");
+    let text = crate::common::stderr(&output);
+    assert!(text.starts_with("error: cannot write to stdout") && text.lines().count() == 1, "{text}");
     assert!(output.status.success());
     assert!(place.join("out/tracks.jsonl").exists(), "the files are written all the same");
 }

@@ -87,6 +87,14 @@ impl Place {
         self.arg(name)
     }
 
+    /// The mask of object 1, a disc as in [`Self::photo`].
+    pub fn mask(&self, name: &str) -> String {
+        let inside = |x: u32, y: u32| (x as f32 + 0.5 - 96.0).hypot(y as f32 + 0.5 - 64.0) < 36.0;
+        let mask = image::GrayImage::from_fn(192, 128, |x, y| image::Luma([u8::from(inside(x, y))]));
+        mask.save(self.join(name)).expect("save");
+        self.arg(name)
+    }
+
     /// A folder of four frames of the disc, moving right by 6 pixels a frame; the names require natural
     /// order.
     pub fn frames(&self, name: &str) -> String {
@@ -105,6 +113,41 @@ pub fn list(folder: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// Names of every file below a folder, with their contents.
+pub fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for name in list(folder) {
+        let path = folder.join(name);
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else {
+            found.push((path.clone(), std::fs::read(&path).expect("read")));
+        }
+    }
+    found
+}
+
+/// Requires that every file below a folder is whole: a file with its name can be read to its end.
+#[track_caller]
+pub fn readable(folder: &Path) {
+    for (path, bytes) in contents(folder) {
+        let text = || String::from_utf8(bytes.clone()).expect("UTF-8");
+        let is_json = |text: &str| serde_json::from_str::<serde_json::Value>(text).is_ok();
+        let whole = match path.extension().and_then(OsStr::to_str) {
+            Some("png") => image::open(&path).is_ok(),
+            Some("npy") => tensor::npy::read_f32(&path).is_ok(),
+            Some("safetensors") => safetensors::SafeTensors::deserialize(&bytes).is_ok(),
+            Some("jsonl") => text().ends_with('\n') && text().lines().all(is_json),
+            Some("json") => is_json(&text()),
+            // The archive's directory is at its end.
+            Some("pt") => bytes.windows(4).rev().take(64).any(|word| word == b"PK\x05\x06"),
+            Some("csv") => text().ends_with('\n'),
+            _ => panic!("{} is no file of a run", path.display()),
+        };
+        assert!(whole, "{} is not whole", path.display());
+    }
 }
 
 /// The disc at column `cx` of the middle row, 192x128 pixels.

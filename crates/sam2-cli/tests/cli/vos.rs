@@ -249,6 +249,6 @@ fn mismatched_inputs_are_refused_before_the_model_runs() {
     refused(&vos(&place, &["--per_obj_png_file"]), &["balloon", "VIDEO/000"]);
     let (videos, masks) = (place.arg("videos"), place.arg("masks"));
     let onto = ["vos", "--base_video_dir", &videos, "--input_mask_dir", &masks, "--output_mask_dir", &masks];
-    refused(&run(&onto), &["is an input"]);
+    refused(&run(&onto), &["is the input"]);
     assert!(!place.join("out/demo").exists(), "nothing was begun");
 }

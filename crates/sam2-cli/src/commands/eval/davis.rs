@@ -43,10 +43,10 @@ pub struct Davis {
     /// DAVIS (the folder with Annotations and ImageSets), or a folder with one folder of label maps per
     /// sequence
     #[arg(long, value_name = "DIR", aliases = ["davis_path", "davis-path"])]
-    gt: PathBuf,
+    pub(super) gt: PathBuf,
     /// Predictions: one folder of label maps per sequence, files named as in the ground truth
     #[arg(long, value_name = "DIR", aliases = ["results_path", "results-path"])]
-    pred: PathBuf,
+    pub(super) pred: PathBuf,
     /// Which sequences: the list ImageSets/2017/SET.txt of DAVIS
     #[arg(long, value_name = "SET", default_value = "val")]
     set: String,

@@ -51,13 +51,13 @@ pub struct Lasot {
     /// Ground truth: NAME/groundtruth.txt or CLASS/NAME/groundtruth.txt, with full_occlusion.txt and
     /// out_of_view.txt beside
     #[arg(long, value_name = "DIR")]
-    gt: PathBuf,
+    pub(super) gt: PathBuf,
     /// Predictions: NAME.txt with a line x,y,w,h per frame, or a folder NAME of masks, whose boxes are taken
     #[arg(long, value_name = "DIR")]
-    pred: PathBuf,
+    pub(super) pred: PathBuf,
     /// Measure only the sequences that this file names, one a line
     #[arg(long, value_name = "FILE")]
-    list: Option<PathBuf>,
+    pub(super) list: Option<PathBuf>,
     /// Leave sequences without a prediction out, instead of refusing
     #[arg(long)]
     skip_missing: bool,

@@ -11,6 +11,7 @@ mod shared;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use sam2_media::files;
+use sam2_media::outputs::Plan;
 
 use crate::console::Console;
 
@@ -40,12 +41,17 @@ enum Rules {
 
 /// Runs the command.
 pub fn run(args: &Eval, console: &Console) -> Result<()> {
-    let outputs = match &args.rules {
-        Rules::Davis(args) => &args.outputs,
-        Rules::Sav(args) => &args.outputs,
-        Rules::Lasot(args) => &args.outputs,
+    let (outputs, trees, list) = match &args.rules {
+        Rules::Davis(args) => (&args.outputs, [&args.gt, &args.pred], None),
+        Rules::Sav(args) => (&args.outputs, [&args.gt, &args.pred], None),
+        Rules::Lasot(args) => (&args.outputs, [&args.gt, &args.pred], args.list.as_ref()),
     };
+    let mut plan = Plan::default();
+    trees.into_iter().for_each(|path| plan.reads_tree(path));
+    list.into_iter().for_each(|path| plan.reads(path));
     if let Some(path) = &outputs.csv {
+        plan.writes(path);
+        plan.check()?;
         files::prepare_file(path, "csv")?;
     }
     let report = match &args.rules {

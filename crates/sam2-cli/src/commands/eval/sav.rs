@@ -35,10 +35,10 @@ pub struct Sav {
     /// Ground truth: VIDEO/OBJECT/FRAME.png as in SA-V, or VIDEO/FRAME.png with several objects as in DAVIS
     /// and MOSE
     #[arg(long, value_name = "DIR", aliases = ["gt_root", "gt-root"])]
-    gt: PathBuf,
+    pub(super) gt: PathBuf,
     /// Predictions, laid out like the ground truth
     #[arg(long, value_name = "DIR", aliases = ["pred_root", "pred-root"])]
-    pred: PathBuf,
+    pub(super) pred: PathBuf,
     /// Both must hold the same videos; without this, those that both hold are measured
     #[arg(short, long)]
     strict: bool,

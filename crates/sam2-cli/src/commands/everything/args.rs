@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::options::{MODEL, ModelArgs, OUTPUTS};
+use crate::options::{MODEL, ModelArgs, OUTPUTS, OVERWRITE_HELP};
 
 const SEARCH: &str = "Search";
 
@@ -34,6 +34,9 @@ pub struct Everything {
         required_unless_present = "json"
     )]
     pub output: Option<PathBuf>,
+    /// Replace the files of an earlier run.
+    #[arg(help_heading = OUTPUTS, long, help = OVERWRITE_HELP, requires = "output")]
+    pub overwrite: bool,
     /// Write the number of every mask into overlay.png
     #[arg(help_heading = OUTPUTS, long, requires = "output")]
     pub labels: bool,

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use sam2_media::files;
 use sam2_media::frames::photo;
+use sam2_media::outputs::{Plan, names};
 use sam2_media::pictures::{overlay, png};
 use sam2_model::automatic::{AutomaticMaskGenerator, AutomaticOptions, MaskRecord};
 use sam2_model::{Frame, ImagePredictor};
@@ -18,25 +19,29 @@ pub use args::Everything;
 use args::OutputMode;
 
 use crate::console::Console;
-use crate::{model, progress};
+use crate::{memory, model, progress};
 
 /// Name of the list of masks in the output folder.
 const LIST: &str = "masks.json";
+/// Name of the picture of all masks.
+const OVERLAY: &str = "overlay.png";
 
 /// Runs the command.
 pub fn run(args: &Everything, console: &Console) -> Result<()> {
+    let plan = plan(args);
+    plan.check()?;
+    plan.refuse_earlier(args.overwrite)?;
     if let Some(folder) = &args.output {
         files::prepare_folder(folder)?;
-        if files::same_place(&folder.join("overlay.png"), &args.image) {
-            bail!("writing {} would overwrite the input: choose another folder for -o", args.image.display());
-        }
     }
     if let Some(path) = &args.embeddings {
         files::prepare_file(path, "safetensors")?;
     }
     let options = options(args)?;
+    memory::check_photo(&args.image)?;
     let photo = photo::read(&args.image)?;
     let model = model::open(&args.model, console)?;
+    memory::check_picture(&model, (photo.width(), photo.height()))?;
     let mut generator = AutomaticMaskGenerator::new(Arc::clone(&model), options)?;
 
     let bar = progress::bar(console, None, "{bar:30} click {pos} of {len}, {eta} left");
@@ -59,6 +64,7 @@ pub fn run(args: &Everything, console: &Console) -> Result<()> {
 
     let list = Value::Array(records.iter().map(|record| describe(record, args)).collect());
     if let Some(folder) = &args.output {
+        plan.clear()?;
         write(folder, &photo, &records, &list, args.labels)?;
     }
     if args.json {
@@ -76,6 +82,21 @@ pub fn run(args: &Everything, console: &Console) -> Result<()> {
         ))?;
     }
     Ok(())
+}
+
+/// The files that are read, and those that may be written.
+fn plan(args: &Everything) -> Plan {
+    let mut plan = Plan::default();
+    plan.reads(&args.image);
+    args.model.files().chain(&args.point_grids).for_each(|path| plan.reads(path));
+    if let Some(path) = &args.embeddings {
+        if path.exists() { plan.reads(path) } else { plan.writes(path) }
+    }
+    if let Some(folder) = &args.output {
+        plan.writes_list(folder.join(LIST));
+        plan.writes_series(folder, |name| name == OVERLAY || names::rank(name).is_some());
+    }
+    plan
 }
 
 fn options(args: &Everything) -> Result<AutomaticOptions> {
@@ -157,6 +178,7 @@ fn write(folder: &Path, photo: &Frame, records: &[MaskRecord], list: &Value, lab
             overlay::label(&mut drawn, record.segmentation.mask().data(), k as u32, colour(k));
         }
     }
-    png::write_rgb(&folder.join("overlay.png"), &drawn)?;
+    png::write_rgb(&folder.join(OVERLAY), &drawn)?;
+    files::sync_folder(folder)?;
     Ok(files::write(&folder.join(LIST), |file| Ok(serde_json::to_writer(file, list)?))?)
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use sam2_media::files;
+use sam2_media::outputs::{FileId, Plan};
 use sam2_media::pictures::{overlay, png};
 use sam2_model::{Frame, Mask};
 use tensor::Tensor;
@@ -24,7 +25,9 @@ pub fn of_box(path: &Path, i: usize) -> PathBuf {
 
 /// Checks every file that may be written, so that none of them fails after the inference.
 pub fn prepare(args: &Segment) -> Result<()> {
-    let mut files = Vec::new();
+    let mut plan = Plan::default();
+    [Some(&args.image), args.mask_prompt.as_ref()].into_iter().flatten().for_each(|path| plan.reads(path));
+    args.model.files().for_each(|path| plan.reads(path));
     let to_stdout = args.output.as_deref().is_some_and(is_stream);
     if to_stdout && (args.overlay || args.cutout || args.multimask || args.json) {
         bail!(
@@ -33,36 +36,43 @@ pub fn prepare(args: &Segment) -> Result<()> {
         );
     }
     if let Some(path) = args.output.as_ref().filter(|_| !to_stdout) {
+        plan.writes(path);
+        suffixes(args).iter().for_each(|suffix| plan.writes(files::with_suffix(path, suffix)));
         files::prepare_file(path, "png")?;
-        let mut suffixes: Vec<String> = (0..3).map(|k| k.to_string()).collect();
-        for i in 0..args.boxes.len() {
-            suffixes.push(i.to_string());
-            suffixes.extend((0..3).map(|k| format!("{i}_{k}")));
-        }
-        suffixes.extend(["overlay", "cutout"].map(str::to_owned));
-        files.push(path.clone());
-        files.extend(suffixes.iter().map(|suffix| files::with_suffix(path, suffix)));
     }
     if let Some(path) = &args.save_logits {
+        plan.writes(path);
         files::prepare_file(path, "npy")?;
-        files.push(path.clone());
     }
     if let Some(path) = &args.embeddings {
         files::prepare_file(path, "safetensors")?;
-    }
-    let model = &args.model;
-    let inputs = [Some(&args.image), args.mask_prompt.as_ref(), model.model.as_ref(), model.config.as_ref()];
-    if let Some(file) =
-        args.embeddings.as_ref().filter(|e| model.model.as_ref().is_some_and(|m| files::same_place(e, m)))
-    {
-        bail!("{} is the checkpoint: choose another name for --embeddings", file.display());
-    }
-    for file in &files {
-        if inputs.iter().flatten().any(|input| files::same_place(file, input)) {
-            bail!("writing {} would overwrite an input: choose another name for -o", file.display());
+        if path.exists() {
+            plan.reads(path)
+        } else {
+            plan.writes(path)
+        }
+        if args.model.files().any(|file| FileId::of(file).is_some_and(|id| FileId::of(path) == Some(id))) {
+            bail!("{} is the checkpoint: choose another name for --embeddings", path.display());
         }
     }
-    Ok(())
+    Ok(plan.check()?)
+}
+
+/// Suffixes of the files beside the one of -o.
+fn suffixes(args: &Segment) -> Vec<String> {
+    let mut suffixes = Vec::new();
+    let several = args.boxes.len() > 1;
+    if several {
+        suffixes.extend((0..args.boxes.len()).map(|i| i.to_string()));
+    }
+    if args.multimask {
+        for i in 0..args.boxes.len().max(1) {
+            suffixes.extend((0..3).map(|k| if several { format!("{i}_{k}") } else { k.to_string() }));
+        }
+    }
+    let drawn = [(args.overlay, "overlay"), (args.cutout, "cutout")];
+    suffixes.extend(drawn.into_iter().filter(|(wanted, _)| *wanted).map(|(_, suffix)| suffix.to_owned()));
+    suffixes
 }
 
 /// Writes the requested files and returns their names.
@@ -71,6 +81,7 @@ pub fn write(args: &Segment, photo: &Frame, answers: &[Answer], console: &Consol
     let size = (photo.width() as u32, photo.height() as u32);
     if let Some(path) = &args.save_logits {
         files::write_npy(path, &logits(answers).view())?;
+        files::sync_folder(files::folder_of(path))?;
         written.push(path.clone());
     }
     let Some(path) = &args.output else { return Ok(written) };
@@ -117,6 +128,7 @@ pub fn write(args: &Segment, photo: &Frame, answers: &[Answer], console: &Consol
         }
     }
     png::write_mask(path, size, &all)?;
+    files::sync_folder(files::folder_of(path))?;
     written.push(path.clone());
     Ok(written)
 }

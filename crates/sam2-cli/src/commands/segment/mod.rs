@@ -15,6 +15,7 @@ use sam2_model::image::{ImageOptions, ImagePrompt, Multimask, Prediction};
 use sam2_model::{ImagePredictor, Mask};
 
 use crate::console::Console;
+use crate::memory;
 use crate::model;
 use answer::Answer;
 pub use args::Segment;
@@ -24,6 +25,7 @@ use report::{Report, Timing};
 pub fn run(args: &Segment, console: &Console) -> Result<()> {
     check(args)?;
     files::prepare(args)?;
+    memory::check_photo(&args.image)?;
     let photo = photo::read(&args.image)?;
     let size = (photo.width() as u32, photo.height() as u32);
     if args.boxes.is_empty() && !args.points.is_empty() {
@@ -37,6 +39,7 @@ pub fn run(args: &Segment, console: &Console) -> Result<()> {
     let start = Instant::now();
     let model = model::open(&args.model, console)?;
     let load = start.elapsed();
+    memory::check_picture(&model, (photo.width(), photo.height()))?;
     let mask_logits = mask_prompt.map(|mask| model.mask_logits(&mask));
     let multimask = match (args.multimask, args.single_mask) {
         (true, _) => Multimask::Three,

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use sam2_media::frames::RawSize;
 
-use crate::options::{MemoryArgs, ModelArgs, OUTPUTS, PROMPTS, PointArgs, TRACKING, parse_count};
+use crate::options::{
+    MemoryArgs, ModelArgs, OUTPUTS, OVERWRITE_HELP, PROMPTS, PointArgs, TRACKING, parse_count,
+};
 use crate::tracking::Span;
 
 const PROMPTS_HELP: &str = "Prompts in a file, or - for stdin, one JSON object per line: \
@@ -63,6 +65,9 @@ pub struct Track {
     /// Also write the low-resolution logits of every frame and object, 00000_obj1.npy ..., into this folder
     #[arg(help_heading = OUTPUTS, long, value_name = "DIR")]
     pub save_logits: Option<PathBuf>,
+    /// Replace the files of an earlier run.
+    #[arg(help_heading = OUTPUTS, long, help = OVERWRITE_HELP)]
+    pub overwrite: bool,
     #[command(flatten)]
     pub model: ModelArgs,
     #[command(flatten)]

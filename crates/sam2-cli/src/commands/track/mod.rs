@@ -5,8 +5,8 @@ mod args;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use sam2_media::files;
 use sam2_media::frames::Input;
+use sam2_media::outputs::Plan;
 use sam2_media::prompts::{Prompt, Prompts, jsonl};
 use sam2_model::Frame;
 use sam2_model::video::FrameOutput;
@@ -15,17 +15,16 @@ use args::PassArgs;
 pub use args::Track;
 
 use crate::console::Console;
+use crate::memory;
 use crate::model;
 use crate::tracking::{self, Overlay, Writer};
 
 /// Runs the command.
 pub fn run(args: &Track, console: &Console) -> Result<()> {
     let prompts = read_prompts(args)?;
-    for folder in [args.output.clone(), args.output.join(tracking::OVERLAY)] {
-        if files::same_place(&args.input, &folder) {
-            bail!("the output folder {} is the input: choose another one for -o", folder.display());
-        }
-    }
+    let plan = plan(args, &prompts);
+    plan.check()?;
+    plan.refuse_earlier(args.overwrite)?;
     let PassArgs { reverse, both, start, length } = args.pass;
     let mut input = Input::open(&args.input, args.raw, args.max_frames)?;
     input.notes().for_each(|note| console.note(&format!("note: {note}")));
@@ -45,7 +44,9 @@ pub fn run(args: &Track, console: &Console) -> Result<()> {
     let overlay = Overlay::new(args.overlay, args.labels);
     Writer::check(&args.output, overlay, logits)?;
     let model = model::open(&args.model, console)?;
-    let mut writer = Writer::begin(&args.output, overlay, logits, input.num_frames(), console)?;
+    memory::check_picture(&model, (size.0 as usize, size.1 as usize))?;
+    plan.clear()?;
+    let mut writer = Writer::begin(&args.output, overlay, logits)?;
     let side = model.low_res_size();
     let sink = |frame: &Frame, result: &FrameOutput| {
         let lines = writer.frame(frame, result, &prompts, side)?;
@@ -71,6 +72,16 @@ pub fn run(args: &Track, console: &Console) -> Result<()> {
         ))?;
     }
     Ok(())
+}
+
+/// The files that are read, and those that may be written.
+fn plan(args: &Track, prompts: &Prompts) -> Plan {
+    let mut plan = Plan::default();
+    plan.reads_frames(&args.input);
+    args.prompts.iter().chain(args.model.files()).for_each(|path| plan.reads(path));
+    prompts.masks().for_each(|path| plan.reads(path));
+    Writer::plan(&mut plan, &args.output, args.save_logits.as_deref());
+    plan
 }
 
 fn read_prompts(args: &Track) -> Result<Prompts> {

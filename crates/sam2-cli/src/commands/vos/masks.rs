@@ -1,6 +1,6 @@
 //! Folders of masks of one video: a label map per frame, or a folder per object with a mask per frame.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -125,6 +125,17 @@ impl Layout {
             png::write_indexed_with(&self.file(stem, *id), size, &ids, palette)?;
         }
         Ok(())
+    }
+
+    /// The folders that masks of `objects` are written into, and those of other objects that are there.
+    pub fn written_folders(&self, objects: impl Iterator<Item = u32>) -> Vec<PathBuf> {
+        if !self.per_object {
+            return vec![self.root.clone()];
+        }
+        let mut ids: BTreeSet<String> = objects.map(|id| format!("{id:03}")).collect();
+        let is_object = |name: &String| name.len() >= 3 && name.bytes().all(|byte| byte.is_ascii_digit());
+        ids.extend(list(&self.root, Path::is_dir).unwrap_or_default().into_iter().filter(is_object));
+        ids.into_iter().map(|id| self.root.join(id)).collect()
     }
 
     /// Creates the folders that [`Self::write`] writes into.

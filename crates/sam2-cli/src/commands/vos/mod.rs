@@ -13,13 +13,14 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use sam2_media::files::{self, list};
 use sam2_media::frames::folder::Folder;
+use sam2_media::outputs::{Plan, names};
 use sam2_model::Model;
 use sam2_model::config::Config;
 use serde_json::json;
 
 use crate::console::Console;
 use crate::options::{CHECKPOINT_HELP, ModelArgs, TradeArgs};
-use crate::{model, progress};
+use crate::{memory, model, progress};
 use masks::Layout;
 use video::Video;
 
@@ -84,7 +85,8 @@ pub struct Vos {
     /// Accepted for the sake of Meta's scripts; it changes nothing here
     #[arg(long = "use_vos_optimized_video_predictor", alias = "use-vos-optimized-video-predictor")]
     use_vos_optimized_video_predictor: bool,
-    /// Track videos again whose masks are all there; by default they are skipped
+    /// Track videos again whose masks are all there, and remove other masks from their folders; without this
+    /// the former are skipped and the latter refused
     #[arg(long)]
     overwrite: bool,
     /// Print one JSON object per video
@@ -94,21 +96,30 @@ pub struct Vos {
 
 /// Runs the command.
 pub fn run(args: &Vos, console: &Console) -> Result<()> {
+    let names = names(args)?;
+    let mut plan = Plan::default();
     for input in [&args.base_video_dir, &args.input_mask_dir] {
-        if files::same_place(input, &args.output_mask_dir) {
-            bail!("the output folder {} is an input: choose another one", args.output_mask_dir.display());
-        }
+        plan.reads_frames(input);
     }
-    let videos: Vec<Video> = names(args)?.iter().map(|name| plan(args, name)).collect::<Result<_>>()?;
+    // A folder of masks has nothing but masks in it, whatever their names are.
+    plan.writes_series(&args.output_mask_dir, |_| false);
+    plan.check()?;
+    let videos: Vec<Video> = names.iter().map(|name| prepare(args, name)).collect::<Result<_>>()?;
+    check(args, &names, &videos)?;
     files::prepare_folder(&args.output_mask_dir)?;
     let (done, open): (Vec<&Video>, Vec<&Video>) =
         videos.iter().partition(|video| !args.overwrite && video.is_complete());
+    open.iter().try_for_each(|video| video.refuse_others(args.overwrite))?;
     for video in &done {
         console
             .note(&format!("note: {} has all its masks already (--overwrite makes them anew)", video.name));
     }
     if !open.is_empty() {
         let model = open_model(args, console)?;
+        open.iter().try_for_each(|video| {
+            let (width, height) = video.folder.size();
+            memory::check_picture(&model, (width as usize, height as usize))
+        })?;
         track_all(args, &open, &model, console)?;
     }
     if args.json {
@@ -130,7 +141,7 @@ fn track_all(args: &Vos, videos: &[&Video], model: &Arc<Model>, console: &Consol
     for (i, video) in videos.iter().enumerate() {
         bar.set_message(format!("{} ({} of {})", video.name, i + 1, videos.len()));
         let start = Instant::now();
-        video.clear()?;
+        video.clear(args.overwrite)?;
         video.track(model, args.apply_postprocessing, args.score_thresh, || bar.inc(1))?;
         let seconds = start.elapsed().as_secs_f64();
         bar.suspend(|| {
@@ -175,8 +186,24 @@ fn names(args: &Vos) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// Checks that no mask would replace a frame, an input mask or another file that is read.
+fn check(args: &Vos, names: &[String], videos: &[Video]) -> Result<()> {
+    let mut plan = Plan::default();
+    [&args.video_list_file, &args.sam2_checkpoint].into_iter().flatten().for_each(|path| plan.reads(path));
+    args.sam2_cfg.iter().for_each(|path| plan.reads(path));
+    for name in names {
+        plan.reads_frames(args.base_video_dir.join(name));
+        plan.reads_masks(args.input_mask_dir.join(name));
+    }
+    for folder in videos.iter().flat_map(Video::folders) {
+        plan.writes_series(folder, |name| name.ends_with(".png"));
+    }
+    Ok(plan.check()?)
+}
+
 /// Collects the frames and prompts of a video before tracking, and reads the masks that become prompts.
-fn plan(args: &Vos, name: &str) -> Result<Video> {
+fn prepare(args: &Vos, name: &str) -> Result<Video> {
+    let output = names::inside(&args.output_mask_dir, name)?;
     let folder = Folder::open(&args.base_video_dir.join(name), None)?;
     let layout = Layout::open(args.input_mask_dir.join(name), args.per_obj_png_file)?;
     let later = args.track_object_appearing_later_in_video;
@@ -188,7 +215,10 @@ fn plan(args: &Vos, name: &str) -> Result<Video> {
     if prompts.is_empty() {
         bail!("{} holds no mask of an object for a frame of the video {name}", layout.root.display());
     }
-    let output = Layout::new(args.output_mask_dir.join(name), args.per_obj_png_file);
+    for id in prompts.keys().filter(|_| args.per_obj_png_file) {
+        names::inside(&args.output_mask_dir, &format!("{name}/{id:03}"))?;
+    }
+    let output = Layout::new(output, args.per_obj_png_file);
     Ok(Video { name: name.to_owned(), folder, input: layout, output, prompts, separate: later })
 }
 

@@ -1,10 +1,15 @@
 //! One video.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use rayon::prelude::*;
+use sam2_media::files;
 use sam2_media::frames::folder::Folder;
+use sam2_media::outputs::Plan;
+use sam2_media::pictures::label_map;
 use sam2_model::video::{FrameOutput, NO_OBJ_SCORE, VideoInfo, VideoOptions, suppress_overlap};
 use sam2_model::{Frame, Mask, Model, VideoPredictor};
 
@@ -64,22 +69,54 @@ impl Video {
         starts
     }
 
-    fn files(&self) -> impl Iterator<Item = std::path::PathBuf> {
+    fn files(&self) -> impl Iterator<Item = PathBuf> {
         let objects: Vec<u32> = if self.output.per_object { self.objects().collect() } else { vec![0] };
         let stems = (self.first()..self.folder.len()).map(|frame| self.folder.stem(frame));
         stems.flat_map(move |stem| objects.clone().into_iter().map(move |id| self.output.file(stem, id)))
     }
 
-    /// Whether all masks are there.
+    /// Whether all masks are there, whole and of the video's size.
     pub fn is_complete(&self) -> bool {
-        self.files().all(|file| file.is_file())
+        let files: Vec<PathBuf> = self.files().collect();
+        let is_whole = |file: &PathBuf| {
+            file.is_file() && label_map::read(file).is_ok_and(|mask| mask.size == self.folder.size())
+        };
+        // Most often the first one tells.
+        files.first().is_none_or(is_whole) && files.par_iter().all(is_whole)
     }
 
-    /// Removes masks of an earlier run, so that an interrupted one does not look complete.
-    pub fn clear(&self) -> Result<()> {
-        self.files().filter(|file| file.exists()).try_for_each(|file| {
-            std::fs::remove_file(&file).with_context(|| format!("cannot replace {}", file.display()))
-        })
+    /// The folders of its masks, those of objects of an earlier run included.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        self.output.written_folders(self.objects())
+    }
+
+    /// Refuses masks in its folders that this run does not write, unless they may be removed.
+    pub fn refuse_others(&self, overwrite: bool) -> Result<()> {
+        let own: HashSet<PathBuf> = self.files().collect();
+        let mut others = Plan::default();
+        for folder in self.folders() {
+            let own: HashSet<String> = own
+                .iter()
+                .filter(|file| file.parent() == Some(&folder))
+                .filter_map(|file| Some(file.file_name()?.to_str()?.to_owned()))
+                .collect();
+            others.writes_series(folder, move |name| name.ends_with(".png") && !own.contains(name));
+        }
+        Ok(others.refuse_earlier(overwrite)?)
+    }
+
+    /// Removes masks of an earlier run, so that an interrupted one does not look complete: those that this
+    /// run writes, and with `overwrite` all.
+    pub fn clear(&self, overwrite: bool) -> Result<()> {
+        let mut earlier = Plan::default();
+        if overwrite {
+            for folder in self.folders() {
+                earlier.writes_series(folder, |name| name.ends_with(".png"));
+            }
+        } else {
+            self.files().for_each(|file| earlier.writes_list(file));
+        }
+        Ok(earlier.clear()?)
     }
 
     /// Tracks all objects and writes their masks frame by frame; `progress` is called after each.
@@ -120,7 +157,7 @@ impl Video {
             self.output.write(self.folder.stem(index), size, &masks, &palette)?;
             progress();
         }
-        Ok(())
+        Ok(self.folders().iter().filter(|folder| folder.is_dir()).try_for_each(|f| files::sync_folder(f))?)
     }
 
     /// Predictors with all their prompts, and the colours of the last input mask.
