@@ -201,7 +201,7 @@ pub fn examples() -> Result<(), String> {
 pub fn demo() -> Result<(), String> {
     let folder = shell::target_folder().join("demo");
     let mut command = cargo();
-    command.args(from_readme(DEMO)?).arg("-o").arg(&folder);
+    command.args(from_readme(DEMO)?).arg("--overwrite").arg("-o").arg(&folder);
     shell::run(&mut command)?;
     size("with the embedded model", SIZE)
 }

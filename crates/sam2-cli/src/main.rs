@@ -31,11 +31,11 @@ use sam2_media::error::one_line;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    report_bugs_in_one_line();
-    if let Err(e) = memory::check_start() {
-        console::stderr_line(&format!("error: {}", console::describe(&e)));
+    if !memory::can_start() {
+        console::stderr_line("error: not enough memory to start: about 6 MB are needed");
         return ExitCode::FAILURE;
     }
+    report_bugs_in_one_line();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => return usage(&e),

@@ -33,11 +33,9 @@ fn too_little_memory_is_said_before_the_work_begins() {
             let what = format!("{args:?} in {megabytes} MB: {}, {text}", output.status);
             assert!(!text.contains("internal error") && output.status.code() != Some(134), "{what}");
             // Below, the system cannot even load the program, or the C library ends it.
-            if output.status.code() == Some(1) {
-                if text.starts_with("error: ") {
-                    assert_eq!(text.lines().count(), 1, "{what}");
-                    said += usize::from(text.contains("not enough memory") && text.contains("missing"));
-                }
+            if output.status.code() == Some(1) && text.starts_with("error: ") {
+                assert_eq!(text.lines().count(), 1, "{what}");
+                said += usize::from(text.contains("not enough memory") && text.contains("missing"));
             }
             // The C library may reserve 64 MB for a thread, so that more is not always better.
             assert!(megabytes < 200 || output.status.success(), "{what}");

@@ -13,6 +13,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 pub use identity::FileId;
+use temporary::is_unsupported;
 pub use temporary::{Temporary, remove_temporary};
 
 /// Size of the blocks that are written, bytes.
@@ -131,11 +132,6 @@ pub fn check(folder: &Path) -> io::Result<()> {
 /// The folder that holds the file of this name.
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
-}
-
-/// Whether a file system does not do what was asked for, and loses nothing by that.
-fn is_unsupported(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::NamedTempFile;
 
-use super::{fault, is_unsupported};
+use super::fault;
 
 const PREFIX: &str = ".sam2-";
 const SUFFIX: &str = ".part";
@@ -133,6 +133,11 @@ pub(super) fn sweep(folder: &Path) {
             let _ = fs::remove_file(&path);
         }
     }
+}
+
+/// Whether a file system does not do what was asked for, and loses nothing by that.
+pub(super) fn is_unsupported(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
 }
 
 /// Gives a file the permissions of the one that it will replace.
