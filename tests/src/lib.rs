@@ -3,6 +3,7 @@
 
 pub mod clips;
 pub mod documents;
+pub mod files;
 pub mod golden;
 pub mod micro;
 pub mod mutate;

@@ -19,6 +19,7 @@ const STEPS: &[(&str, &str, Step)] = &[
     ("layers", "imports run one way, between crates, modules and files", layers::run),
     ("width", "code and comments have at most 110 columns", text::width),
     ("links", "relative links of documents, length of the README", text::links),
+    ("errors", "messages of errors do not hold their causes", text::errors),
     ("deny", "licences, sources and double versions of dependencies", dependencies::check),
     ("typos", "spelling", steps::typos),
     ("test", "all tests", steps::test),

@@ -54,6 +54,34 @@ pub fn links() -> Result<(), String> {
     shell::report(faults)
 }
 
+/// The message of an error must not hold its cause, which `source` returns: whoever prints both, as
+/// `{error:#}` does, would say it twice.
+pub fn errors() -> Result<(), String> {
+    const MESSAGE: &str = "#[error(";
+    let (mut faults, mut count) = (Vec::new(), 0);
+    for file in shell::files(&[".rs"])?.iter().filter(|file| file.starts_with(shell::root().join("crates"))) {
+        let text = read(file)?;
+        for (at, _) in text.match_indices(MESSAGE) {
+            count += 1;
+            let rest = &text[at + MESSAGE.len()..];
+            let (message, variant) = rest.split_once(")]\n").unwrap_or((rest, ""));
+            let variant = variant.lines().next().unwrap_or_default();
+            let names_field = message.contains("{0") || message.contains(".0");
+            let is_cause = variant.contains("#[from]") || variant.contains("#[source]");
+            if message.contains("{source") || names_field && is_cause {
+                let line = text[..at].lines().count();
+                faults
+                    .push(format!("{}:{line}: the message holds its cause", shell::relative(file).display()));
+            }
+        }
+    }
+    if count == 0 {
+        return Err("no message of an error in crates".to_owned());
+    }
+    println!("{count} messages");
+    shell::report(faults)
+}
+
 /// Lines outside of fenced blocks, with their numbers.
 fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut fenced = false;

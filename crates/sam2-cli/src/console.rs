@@ -1,10 +1,11 @@
-//! The two streams: results on stdout, everything else on stderr. Write errors never panic.
+//! The two streams: results on stdout, everything else on stderr. Write errors never panic, and no text of a
+//! file or of a file's name acts on the terminal.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
-use sam2_media::error::one_line;
+use sam2_media::error::{in_full, printable, printable_lines};
 
 /// Output of the program: results on stdout, remarks on stderr by verbosity.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ impl Console {
             return Ok(());
         }
         let mut out = io::stdout().lock();
+        let line = printable_lines(line);
         match out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()) {
             Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {
                 self.stdout_closed.store(true, Ordering::Relaxed);
@@ -86,20 +88,12 @@ impl Console {
 
 /// Prints one line on stderr; a closed stderr is ignored.
 pub fn stderr_line(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", printable(line));
 }
 
-/// An error and its causes in one line. Causes that are already in the text are omitted.
+/// An error and its causes in one line.
 pub fn describe(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(|cause| one_line(&cause.to_string())) {
-        if text.is_empty() {
-            text = cause;
-        } else if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
-    text
+    in_full(error.as_ref())
 }
 
 #[cfg(test)]

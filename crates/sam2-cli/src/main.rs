@@ -26,6 +26,7 @@ use commands::{
 };
 use console::Console;
 use sam2_media::error::one_line;
+use sam2_media::frames::animation::THREAD as DECODER;
 
 /// Exit code of a wrong command line; other failures exit with [`Command::failure`].
 const USAGE: u8 = 2;
@@ -114,6 +115,10 @@ fn report_bugs_in_one_line() {
         return;
     }
     std::panic::set_hook(Box::new(|panic| {
+        // A decoder that panics has met a damaged file; the reader of the clip reports it.
+        if std::thread::current().name() == Some(DECODER) {
+            return;
+        }
         let payload = panic.payload();
         let text = payload.downcast_ref::<String>().map(String::as_str);
         let what = text.or(payload.downcast_ref::<&str>().copied()).unwrap_or("unknown cause");

@@ -1,5 +1,6 @@
 //! Atomic writes: each file is written under a temporary name in its folder and renamed.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -124,18 +125,17 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Names of the entries of a folder that `wanted` accepts, sorted by their bytes, as Python sorts them;
-/// hidden files are left out.
+/// Names of the entries of a folder that `wanted` accepts, sorted by their bytes; hidden files are left out.
 ///
 /// # Errors
 /// If the folder cannot be listed.
-pub fn list(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<String>, MediaError> {
+pub fn list(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<OsString>, MediaError> {
     let inner = || {
         let mut names = Vec::new();
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if !name.starts_with('.') && wanted(&entry.path()) {
+            let name = entry.file_name();
+            if !name.as_encoded_bytes().starts_with(b".") && wanted(&entry.path()) {
                 names.push(name);
             }
         }

@@ -1,5 +1,6 @@
 //! Files and images for the predictors of [`sam2_model`]: readers of frames and prompts, writers of masks and
-//! tracks. Reads photos, folders, GIFs, Y4M and, through an installed ffmpeg, videos. Prints nothing.
+//! tracks. Reads photos, folders, animated pictures, TIFF pages, Y4M, Motion JPEG and, through an installed
+//! ffmpeg, videos. Prints nothing.
 //!
 //! ```
 //! use sam2_media::frames::photo;

@@ -4,5 +4,15 @@
 pub const MAX_SIDE: u32 = 16_384;
 /// The largest picture that is read, in pixels (128 megapixels: 400 MB as RGB).
 pub const MAX_PIXELS: u64 = 128 * 1024 * 1024;
-/// Extensions of the pictures in a folder of frames, in lower case.
-pub const EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "bmp", "webp", "tif", "tiff", "gif"];
+/// Kinds of pictures with their extensions in lower case. The frames of a folder are the files of the first
+/// kind that it holds: Meta's loader takes JPEG files only.
+pub const KINDS: [(&str, &[&str]); 6] = [
+    ("JPEG", &["jpg", "jpeg", "jfif", "jpe"]),
+    ("PNG", &["png"]),
+    ("WebP", &["webp"]),
+    ("BMP", &["bmp"]),
+    ("TIFF", &["tif", "tiff"]),
+    ("GIF", &["gif"]),
+];
+/// How long a child process that reads a file may give nothing, in seconds.
+pub const SILENCE: u64 = 30;

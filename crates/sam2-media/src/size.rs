@@ -17,9 +17,33 @@ pub fn check_size(width: u32, height: u32) -> Result<(), PictureError> {
     Ok(())
 }
 
+/// Pixels that a file of any size may claim, and how many a byte more: deflate packs 8256 pixels of one bit
+/// into a byte at most.
+const CLAIM: (u64, u64) = (1 << 24, 1 << 14);
+
+/// [`check_size`] of an animation's canvas; a large one also needs a file of `bytes` that could hold it.
+///
+/// # Errors
+/// As [`check_size`], and [`PictureError::Claim`].
+pub fn check_claim(width: u32, height: u32, bytes: u64) -> Result<(), PictureError> {
+    check_size(width, height)?;
+    if u64::from(width) * u64::from(height) > bytes.saturating_mul(CLAIM.1).saturating_add(CLAIM.0) {
+        return Err(PictureError::Claim { width, height, bytes });
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_few_bytes_claim_few_pixels() {
+        assert!(check_claim(4096, 4096, 20).is_ok());
+        assert!(check_claim(16_384, 8_192, 20).is_err());
+        assert!(check_claim(16_384, 8_192, 10_000).is_ok());
+        assert!(check_claim(20_000, 1, 10_000).is_err());
+    }
 
     #[test]
     fn limits_are_stated() {

@@ -31,7 +31,8 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Stream {
-    /// Frames: - for Y4M on stdin (or bare RGB with --raw), a pipe, or whatever `sam2 track` reads
+    /// Frames: - for Y4M or Motion JPEG on stdin (or bare RGB with --raw), a pipe, or whatever `sam2 track`
+    /// reads
     pub input: PathBuf,
     /// The input is bare RGB frames of this size, 3 bytes a pixel
     #[arg(long, value_name = "WxH")]
@@ -84,6 +85,14 @@ impl Frames {
         match self {
             Self::Once(stream) => Ok(stream.next_frame()?.map(|(_, frame)| frame)),
             Self::Clip(frames) => Ok(frames.next().transpose()?.map(|(_, frame)| frame)),
+        }
+    }
+
+    /// What there is to say at the end; for a clip it was said at the beginning.
+    fn note(&self) -> Option<&str> {
+        match self {
+            Self::Once(stream) => stream.note(),
+            Self::Clip(_) => None,
         }
     }
 }
@@ -141,6 +150,7 @@ pub fn run(args: &Stream, console: &Console) -> Result<()> {
     let start = Instant::now();
     let mut count = 0;
     let streamed = session.frames(&mut frames, &mut feed, &mut count);
+    frames.note().into_iter().for_each(|note| console.note(&format!("note: {note}")));
     // Whatever ended the frames, what was computed is kept; an earlier session is not lost for nothing.
     if let Some(path) = args.save.as_ref().filter(|_| streamed.is_ok() || count > 0) {
         session.save(path)?;

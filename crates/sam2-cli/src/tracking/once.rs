@@ -54,6 +54,7 @@ pub fn follow(
         bar.inc(1);
     }
     bar.finish_and_clear();
+    stream.note().into_iter().for_each(|note| console.note(&format!("note: {note}")));
     prompts.check_frames(Path::new(&name), stream.num_frames().unwrap_or(first + frames))?;
     Ok(Stats { frames, elapsed: start.elapsed() })
 }

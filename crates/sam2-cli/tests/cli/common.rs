@@ -1,6 +1,7 @@
 //! Runs the built `sam2` and checks its exit code and output.
 
 use std::ffi::OsStr;
+use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -19,6 +20,23 @@ pub fn sam2() -> Command {
 /// Runs `sam2` with these arguments.
 pub fn run<S: AsRef<OsStr>>(args: &[S]) -> Output {
     sam2().args(args).output().expect("sam2 starts")
+}
+
+/// Runs with these bytes on stdin.
+pub fn run_with(input: Vec<u8>, args: &[&str]) -> Output {
+    let mut child = sam2()
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("sam2 starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    // A program that refuses early does not read all of stdin.
+    let writer = std::thread::spawn(move || stdin.write_all(&input).is_ok());
+    let output = child.wait_with_output().expect("sam2 ends");
+    writer.join().expect("writer");
+    output
 }
 
 pub fn stdout(output: &Output) -> String {

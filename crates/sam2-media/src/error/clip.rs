@@ -4,14 +4,18 @@ use std::io;
 use std::path::PathBuf;
 
 use super::picture::PictureError;
-use crate::limits::EXTENSIONS;
+use super::text::in_full;
+use crate::limits::{KINDS, SILENCE};
 
 /// A clip or a stream cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClipError {
     /// A folder without pictures.
-    #[error("the folder {} holds no pictures ({})", .0.display(), EXTENSIONS.join(", "))]
+    #[error(
+        "the folder {} holds no pictures ({})",
+        .0.display(), KINDS.map(|(_, extensions)| extensions.join(", ")).join(", ")
+    )]
     NoPictures(PathBuf),
     /// Pictures of a folder differ in size.
     #[error(
@@ -37,7 +41,7 @@ pub enum ClipError {
     )]
     SinglePicture(PathBuf),
     /// The header of a clip cannot be read.
-    #[error("cannot read {name}: {source}")]
+    #[error("cannot read {name}")]
     Header {
         /// The file.
         name: String,
@@ -45,7 +49,7 @@ pub enum ClipError {
         source: PictureError,
     },
     /// A frame cannot be decoded.
-    #[error("{name} is damaged at frame {index}: {source}")]
+    #[error("{name} is damaged at frame {index}")]
     Frame {
         /// The file.
         name: String,
@@ -81,17 +85,17 @@ pub enum ClipError {
         size: (u32, u32),
     },
     /// A file that starts like Y4M, but is malformed.
-    #[error("cannot read {name} as Y4M: {source}")]
+    #[error("cannot read {name} as Y4M")]
     Y4m {
         /// The file.
         name: String,
         /// Cause.
         source: Y4mError,
     },
-    /// A pipe with something else than Y4M.
+    /// A pipe with something else than Y4M and Motion JPEG.
     #[error(
-        "{name} can be read only once, so it must be Y4M (ffmpeg ... -f yuv4mpegpipe -) or bare RGB frames \
-         (--raw WIDTHxHEIGHT): cannot read it as Y4M: {source}"
+        "{name} can be read only once, so it must be Y4M (ffmpeg ... -f yuv4mpegpipe -), Motion JPEG or bare \
+         RGB frames (--raw WIDTHxHEIGHT): cannot read it as Y4M"
     )]
     Stream {
         /// The pipe, or `stdin`.
@@ -100,7 +104,7 @@ pub enum ClipError {
         source: Y4mError,
     },
     /// The bytes between two frames cannot be read.
-    #[error("{name} at frame {index}: {source}")]
+    #[error("{name} at frame {index}")]
     Between {
         /// The file, or `stdin`.
         name: String,
@@ -109,6 +113,48 @@ pub enum ClipError {
         /// Cause.
         source: Y4mError,
     },
+}
+
+impl ClipError {
+    /// Whether the clip is cut or damaged here; the frames before are good.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::CutShort { .. } => true,
+            Self::Frame { source, .. } => !matches!(source, PictureError::Io(_)),
+            Self::Between { source, .. } => !matches!(source, Y4mError::Io(_)),
+            _ => false,
+        }
+    }
+}
+
+/// A stream of JPEG pictures is damaged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MjpegError {
+    /// The bytes cannot be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The end of a picture is missing.
+    #[error("a JPEG picture is cut short")]
+    CutShort,
+    /// Other bytes inside a picture.
+    #[error("a marker of JPEG is expected")]
+    Marker,
+    /// A picture without an end.
+    #[error("a JPEG picture has more than {0} MB")]
+    TooLong(usize),
+    /// Other bytes where a picture should start.
+    #[error("a JPEG picture is expected")]
+    NoPicture,
+}
+
+impl From<MjpegError> for PictureError {
+    fn from(error: MjpegError) -> Self {
+        match error {
+            MjpegError::Io(e) => Self::Io(e),
+            other => Self::decode(other),
+        }
+    }
 }
 
 /// A Y4M stream is damaged or of a kind that is not read.
@@ -167,8 +213,27 @@ pub enum FfmpegError {
         .0.display()
     )]
     Missing(PathBuf),
+    /// The program of `SAM2_FFMPEG` is not there.
+    #[error("SAM2_FFMPEG names {}, which is not there: name an ffmpeg program, or unset it", .0.display())]
+    Program(PathBuf),
+    /// It gives nothing.
+    #[error(
+        "ffmpeg gave nothing for {SILENCE} s while reading {0}, so it was ended: see what `ffmpeg -i FILE -f \
+         null -` does, or convert the clip first"
+    )]
+    Silent(String),
+    /// A file of sound, or of sound with a picture on its cover.
+    #[error("{} holds no video, only sound, subtitles or the picture of a cover", .0.display())]
+    NoVideoStream(PathBuf),
+    /// A file that names other files, or a format unknown here.
+    #[error(
+        "{} is a playlist or in a format that is not read as a clip: give the clip itself, or convert it \
+         with ffmpeg first",
+        .0.display()
+    )]
+    Playlist(PathBuf),
     /// It cannot be started or waited for.
-    #[error("cannot run ffmpeg: {0}")]
+    #[error("cannot run ffmpeg")]
     Run(#[source] io::Error),
     /// A file without video.
     #[error("no video frames in {}{}", path.display(), in_brackets(messages))]
@@ -187,7 +252,7 @@ pub enum FfmpegError {
         messages: String,
     },
     /// Its output is not a sequence of PPM pictures.
-    #[error("reading {name} through ffmpeg{}: {source}", in_brackets(messages))]
+    #[error("cannot read {name} through ffmpeg{}", in_brackets(messages))]
     Output {
         /// The file.
         name: String,
@@ -196,6 +261,24 @@ pub enum FfmpegError {
         /// Cause.
         source: PpmError,
     },
+}
+
+impl FfmpegError {
+    /// Whether ffmpeg has ended in the middle of the clip; frames before it are good.
+    pub(crate) fn is_early_end(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed { .. } | Self::Output { source: PpmError::HeaderCutShort | PpmError::CutShort, .. }
+        )
+    }
+
+    /// The messages of ffmpeg, or else the whole error.
+    pub(crate) fn into_messages(self) -> String {
+        match self {
+            Self::Failed { messages, .. } | Self::Output { messages, .. } if !messages.is_empty() => messages,
+            other => in_full(&other),
+        }
+    }
 }
 
 /// A picture in the output of ffmpeg is damaged.

@@ -1,6 +1,6 @@
 //! Errors of one line each: the file, the cause and, where there is one, the remedy.
 //!
-//! A message holds its cause, which [`std::error::Error::source`] also returns; print one of the two.
+//! A message does not hold its cause, which [`std::error::Error::source`] returns; [`in_full`] joins them.
 
 mod clip;
 mod picture;
@@ -11,17 +11,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub(crate) use clip::in_brackets;
-pub use clip::{ClipError, FfmpegError, PpmError, Y4mError};
+pub use clip::{ClipError, FfmpegError, MjpegError, PpmError, Y4mError};
 pub use picture::PictureError;
 pub use prompt::{InvalidCommand, InvalidPrompt};
-pub use text::one_line;
+pub use text::{in_full, one_line, printable, printable_lines};
 
 /// A file of frames, pictures or prompts cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MediaError {
     /// A file cannot be opened.
-    #[error("cannot open {}: {source}", path.display())]
+    #[error("cannot open {}", path.display())]
     Open {
         /// The file.
         path: PathBuf,
@@ -29,7 +29,7 @@ pub enum MediaError {
         source: io::Error,
     },
     /// A folder cannot be listed.
-    #[error("cannot list the folder {}: {source}", folder.display())]
+    #[error("cannot list the folder {}", folder.display())]
     List {
         /// The folder.
         folder: PathBuf,
@@ -37,7 +37,7 @@ pub enum MediaError {
         source: io::Error,
     },
     /// A file cannot be written.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
@@ -45,7 +45,7 @@ pub enum MediaError {
         source: io::Error,
     },
     /// No file can be written into a folder.
-    #[error("cannot write into the folder {}: {source}", folder.display())]
+    #[error("cannot write into the folder {}", folder.display())]
     WriteFolder {
         /// The folder.
         folder: PathBuf,
@@ -81,7 +81,7 @@ pub enum MediaError {
         others: usize,
     },
     /// A file of an earlier run cannot be removed.
-    #[error("cannot replace {}: {source}", path.display())]
+    #[error("cannot replace {}", path.display())]
     Replace {
         /// The file.
         path: PathBuf,
@@ -108,7 +108,7 @@ pub enum MediaError {
         extension: String,
     },
     /// A photo cannot be read.
-    #[error("cannot read the picture {}: {source}", path.display())]
+    #[error("cannot read the picture {}", path.display())]
     Picture {
         /// The file, or `-` for stdin.
         path: PathBuf,
@@ -116,7 +116,7 @@ pub enum MediaError {
         source: PictureError,
     },
     /// A PNG of object numbers cannot be read.
-    #[error("cannot read the label map {}: {source}", path.display())]
+    #[error("cannot read the label map {}", path.display())]
     LabelMap {
         /// The file.
         path: PathBuf,
@@ -124,7 +124,7 @@ pub enum MediaError {
         source: PictureError,
     },
     /// A mask cannot serve as a prompt.
-    #[error("cannot use the mask {}: {source}", path.display())]
+    #[error("cannot use the mask {}", path.display())]
     Mask {
         /// The file.
         path: PathBuf,
@@ -138,7 +138,7 @@ pub enum MediaError {
     #[error(transparent)]
     Ffmpeg(#[from] FfmpegError),
     /// A prompts file cannot be read.
-    #[error("cannot read the prompts file {name}: {source}")]
+    #[error("cannot read the prompts file {name}")]
     PromptsFile {
         /// The file, or `stdin`.
         name: String,
@@ -149,7 +149,7 @@ pub enum MediaError {
     #[error(transparent)]
     Prompt(#[from] InvalidPrompt),
     /// A prompt of a file makes no sense.
-    #[error("{origin}: {source}")]
+    #[error("{origin}")]
     PromptAt {
         /// File and line.
         origin: String,
@@ -157,7 +157,7 @@ pub enum MediaError {
         source: InvalidPrompt,
     },
     /// A command of a stream makes no sense.
-    #[error("{origin}: {source}")]
+    #[error("{origin}")]
     Command {
         /// File and line.
         origin: String,
@@ -165,7 +165,7 @@ pub enum MediaError {
         source: InvalidCommand,
     },
     /// The commands of a stream cannot be read.
-    #[error("cannot read the prompts from {name}: {source}")]
+    #[error("cannot read the prompts from {name}")]
     Feed {
         /// The file or pipe.
         name: String,

@@ -2,7 +2,6 @@
 
 use std::io;
 
-use super::text::one_line;
 use crate::limits::{MAX_PIXELS, MAX_SIDE};
 
 /// A file is no picture, or one that cannot be used.
@@ -19,8 +18,8 @@ pub enum PictureError {
     #[error("it is not a picture that can be read (PNG, JPEG, GIF, BMP, WebP or TIFF)")]
     Format,
     /// The decoder refuses it.
-    #[error("{}", one_line(&.0.to_string()))]
-    Decode(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Decode(Box<dyn std::error::Error + Send + Sync>),
     /// It has no pixels.
     #[error("it is empty ({width}x{height} pixels)")]
     Empty {
@@ -41,6 +40,19 @@ pub enum PictureError {
         /// Pixels.
         height: u32,
     },
+    /// A size for which the file has too few bytes.
+    #[error("it claims {width}x{height} pixels, which its {bytes} bytes cannot hold")]
+    Claim {
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+        /// Size of the file.
+        bytes: u64,
+    },
+    /// The decoder has panicked.
+    #[error("its decoder failed")]
+    Panic,
     /// A label map with colours or more than 8 bits.
     #[error("it has {channels} channels of {bits} bits, and object numbers are a palette or 8-bit grey")]
     NotLabels {

@@ -6,13 +6,16 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::animation::Animation;
 use super::ffmpeg::Video;
 use super::folder::Folder;
-use super::gif::Gif;
 use super::iter::{FrameIter, Walk, pick, size_of};
+use super::mjpeg;
+use super::pages::Pages;
 use super::photo;
-use super::raw::{ByteFile, RawSize, Stream};
-use crate::error::{ClipError, MediaError};
+use super::raw::{ByteFile, Format, RawSize};
+use super::stream::Stream;
+use crate::error::{ClipError, MediaError, PictureError};
 
 /// Number of frames held while a clip is read backwards.
 const STRETCH: usize = 32;
@@ -36,7 +39,9 @@ impl Input {
             return Ok(Self::Stream(Stream::open(path, raw, max_frames)?));
         }
         let clip = match raw {
-            Some(_) => Clip { source: Source::Bytes(ByteFile::open(path, raw, max_frames)?) },
+            Some(size) => {
+                Clip { source: Source::Bytes(ByteFile::open(path, Format::Rgb(size), max_frames)?) }
+            }
             None => Clip::open(path, max_frames)?,
         };
         Ok(Self::Clip(clip))
@@ -50,7 +55,7 @@ impl Input {
         }
     }
 
-    /// Notes about the input, see [`Clip::notes`].
+    /// Notes about the input, see [`Clip::notes`]; those of a stream come with its end, [`Stream::note`].
     pub fn notes(&self) -> impl Iterator<Item = &str> {
         let clip = match self {
             Self::Clip(clip) => Some(clip),
@@ -92,36 +97,53 @@ pub struct Clip {
 #[derive(Debug)]
 enum Source {
     Folder(Arc<Folder>),
-    Gif(Gif),
+    Pages(Arc<Pages>),
+    Animation(Animation),
     Bytes(ByteFile),
     Video(Video),
 }
 
 impl Clip {
-    /// Opens a folder, a GIF, a Y4M file or (through ffmpeg) a video, and counts its frames up to
-    /// `max_frames`.
+    /// Opens a folder or a file and counts its frames up to `max_frames`. What a file is, is found by trying:
+    /// an animated GIF, PNG or WebP, a TIFF of several pages, Y4M, Motion JPEG, or, through ffmpeg, a video.
     ///
     /// # Errors
-    /// If it cannot be read, or holds no frames.
+    /// If it cannot be read, holds no frames, or is a single picture.
     pub fn open(path: &Path, max_frames: Option<usize>) -> Result<Self, MediaError> {
         let cannot_open = |source| MediaError::Open { path: path.to_owned(), source };
         let source = if std::fs::metadata(path).map_err(cannot_open)?.is_dir() {
             Source::Folder(Folder::open(path, max_frames)?.into())
         } else {
-            let mut head = Vec::new();
-            let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut head));
-            read.map_err(cannot_open)?;
-            if Gif::is_gif(&head) {
-                Source::Gif(Gif::open(path, max_frames)?)
-            } else if ByteFile::is_y4m(&head) {
-                Source::Bytes(ByteFile::open(path, None, max_frames)?)
-            } else if photo::is_picture(path) {
-                return Err(ClipError::SinglePicture(path.to_owned()).into());
-            } else {
-                Source::Video(Video::open(path, max_frames)?)
-            }
+            Self::open_file(path, max_frames)?
         };
         Ok(Self { source })
+    }
+
+    fn open_file(path: &Path, max_frames: Option<usize>) -> Result<Source, MediaError> {
+        let cannot_open = |source| MediaError::Open { path: path.to_owned(), source };
+        let mut head = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut head));
+        read.map_err(cannot_open)?;
+        let animation = match Animation::open(path, &head, max_frames) {
+            // For instance a PNG with 16 bits a channel.
+            Err(e) if is_unsupported(&e) => {
+                return Video::open(path, max_frames).map(Source::Video).map_err(|_| e);
+            }
+            other => other?,
+        };
+        if let Some(animation) = animation {
+            Ok(Source::Animation(animation))
+        } else if let Some(pages) = Pages::open(path, &head, max_frames)? {
+            Ok(Source::Pages(pages.into()))
+        } else if ByteFile::is_y4m(&head) {
+            Ok(Source::Bytes(ByteFile::open(path, Format::Y4m, max_frames)?))
+        } else if mjpeg::Pictures::may_begin(&head) && mjpeg::Pictures::are_in(path).map_err(cannot_open)? {
+            Ok(Source::Bytes(ByteFile::open(path, Format::Mjpeg, max_frames)?))
+        } else if photo::is_picture(path) {
+            Err(ClipError::SinglePicture(path.to_owned()).into())
+        } else {
+            Ok(Source::Video(Video::open(path, max_frames)?))
+        }
     }
 
     /// A GIF inside the program.
@@ -129,14 +151,15 @@ impl Clip {
     /// # Errors
     /// If it is damaged, or holds no frames.
     pub fn embedded(bytes: &'static [u8]) -> Result<Self, MediaError> {
-        Ok(Self { source: Source::Gif(Gif::embedded(bytes, None)?) })
+        Ok(Self { source: Source::Animation(Animation::embedded(bytes, None)?) })
     }
 
     /// Width and height of every frame, in pixels.
     pub fn size(&self) -> (u32, u32) {
         match &self.source {
             Source::Folder(folder) => folder.size(),
-            Source::Gif(gif) => gif.size(),
+            Source::Pages(pages) => pages.size(),
+            Source::Animation(animation) => animation.size(),
             Source::Bytes(file) => file.size(),
             Source::Video(video) => video.size(),
         }
@@ -147,19 +170,22 @@ impl Clip {
     pub fn len(&self) -> usize {
         match &self.source {
             Source::Folder(folder) => folder.len(),
-            Source::Gif(gif) => gif.len(),
+            Source::Pages(pages) => pages.len(),
+            Source::Animation(animation) => animation.len(),
             Source::Bytes(file) => file.len(),
             Source::Video(video) => video.len(),
         }
     }
 
     /// Notes about the clip, one line each, for instance ffmpeg's warnings about a readable file.
-    pub fn notes(&self) -> impl Iterator<Item = &str> {
-        let note = match &self.source {
-            Source::Video(video) => video.note(),
-            Source::Folder(_) | Source::Gif(_) | Source::Bytes(_) => None,
-        };
-        note.into_iter()
+    pub fn notes(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        match &self.source {
+            Source::Folder(folder) => Box::new(folder.notes()),
+            Source::Pages(pages) => Box::new(pages.notes()),
+            Source::Animation(animation) => Box::new(animation.note().into_iter()),
+            Source::Bytes(file) => Box::new(file.note().into_iter()),
+            Source::Video(video) => Box::new(video.note().into_iter()),
+        }
     }
 
     /// The frames from `first` on, in order.
@@ -200,7 +226,11 @@ impl Clip {
                 let folder = folder.clone();
                 Box::new(wanted.into_iter().map(move |index| Ok((index, folder.frame(index)?))))
             }
-            Source::Gif(gif) => pick(gif.frames()?, wanted),
+            Source::Pages(pages) => {
+                let pages = pages.clone();
+                Box::new(wanted.into_iter().map(move |index| Ok((index, pages.frame(index)?))))
+            }
+            Source::Animation(animation) => pick(animation.frames()?, wanted),
             Source::Bytes(file) => pick(file.frames()?, wanted),
             Source::Video(video) => pick(video.frames()?, wanted),
         };
@@ -213,4 +243,13 @@ impl Clip {
             Ok((index, frame))
         })))
     }
+}
+
+/// Whether the file is whole, but of a kind that this program's own decoder does not read.
+fn is_unsupported(error: &MediaError) -> bool {
+    let MediaError::Clip(ClipError::Frame { index: 0, source: PictureError::Decode(cause), .. }) = error
+    else {
+        return false;
+    };
+    matches!(cause.downcast_ref(), Some(image::ImageError::Unsupported(_)))
 }

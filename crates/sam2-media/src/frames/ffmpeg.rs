@@ -3,20 +3,35 @@
 //! The child decodes the whole clip and writes its frames as PPM images into a pipe. Unlike raw RGB, PPM has
 //! the size of every frame; `ffprobe` reports the size before rotation.
 
-use std::ffi::OsString;
-use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::ffi::{OsStr, OsString};
+use std::io::{BufRead, ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::thread::JoinHandle;
 
 use sam2_model::Frame;
 
-use super::iter::{FrameIter, frame, size_of};
-use crate::error::{FfmpegError, MediaError, PpmError, in_brackets, one_line};
+use super::child::Child;
+use super::iter::{FrameIter, frame, read_exactly, size_of};
+use crate::error::{FfmpegError, MediaError, PpmError, in_brackets};
+use crate::limits::MAX_PIXELS;
 use crate::size::check_size;
 
-/// Bytes kept of the child's stderr; the rest is read and dropped, so that the child never blocks.
-const KEPT_STDERR: usize = 4096;
+/// The program to run instead of the `ffmpeg` of the search path.
+const PROGRAM: &str = "SAM2_FFMPEG";
+
+/// The containers and bare streams that ffmpeg may read; those of sound, so that it can say that there is no
+/// video. Playlists (hls, concat, dash, imf, sdp …), numbered files (image2) and devices are not among them:
+/// they open other files than the one that is given.
+const FORMATS: &str = "\
+    3dostr,4xm,amv,anm,apng,asf,av1,avi,avs,avs2,avs3,bink,cavsvideo,cdxl,cine,dhav,\
+    dirac,dnxhd,dv,evc,film_cpk,flic,flv,gdv,gif,gxf,h261,h263,h264,hevc,iff,ivf,ivr,\
+    jpegxl_anim,kux,live_flv,lvf,lxf,m4v,matroska,mgsts,mjpeg,mjpeg_2000,mlv,mods,moflex,\
+    mov,mpeg,mpegts,mpegvideo,mpjpeg,mtv,mv,mvi,mxf,mxg,nc,nsv,nut,nuv,obu,ogg,pmp,pva,\
+    r3d,rl2,rm,roq,rpl,ser,sga,smjpeg,smk,swf,thp,ty,usm,vc1,vc1test,viv,vivo,vmd,vvc,\
+    wtv,xmv,yop,yuv4mpegpipe,bmp_pipe,dds_pipe,dpx_pipe,exr_pipe,gem_pipe,gif_pipe,hdr_pipe,\
+    j2k_pipe,jpeg_pipe,jpegls_pipe,jpegxl_pipe,pam_pipe,pbm_pipe,pcx_pipe,pfm_pipe,pgm_pipe,\
+    pgx_pipe,phm_pipe,photocd_pipe,pictor_pipe,png_pipe,ppm_pipe,psd_pipe,qdraw_pipe,qoi_pipe,\
+    sgi_pipe,sunrast_pipe,tiff_pipe,vbn_pipe,webp_pipe,webp_anim,xbm_pipe,xpm_pipe,xwd_pipe,\
+    aac,ac3,aiff,amr,ape,ass,au,caf,dts,eac3,flac,mp3,srt,tak,truehd,tta,w64,wav,webvtt,wv";
 
 /// A video file.
 #[derive(Debug)]
@@ -30,26 +45,35 @@ pub struct Video {
 }
 
 impl Video {
-    /// Counts the frames by decoding the clip once: the count in containers is unreliable.
+    /// Counts the frames by decoding the clip once: the count in containers is unreliable. A clip that ends
+    /// early is read as far as ffmpeg decodes it.
     ///
     /// # Errors
     /// If ffmpeg is missing or cannot read the file, or it holds no video.
     pub fn open(path: &Path, max_frames: Option<usize>) -> Result<Self, MediaError> {
         let passthrough = passthrough_option(path)?;
-        let len = max_frames.unwrap_or(usize::MAX);
-        let mut video = Self { path: path.to_owned(), passthrough, size: (0, 0), len, note: None };
-        let mut reader = video.spawn()?;
+        let most = max_frames.unwrap_or(usize::MAX);
+        let mut video = Self { path: path.to_owned(), passthrough, size: (0, 0), len: most, note: None };
+        let mut reader = video.start()?;
         let mut len = 0;
-        while let Some(frame) = reader.next_frame()? {
-            if len == 0 {
-                video.size = size_of(&frame);
+        let messages = loop {
+            match reader.next_frame() {
+                Ok(Some(frame)) => {
+                    if len == 0 {
+                        video.size = size_of(&frame);
+                    }
+                    len += 1;
+                }
+                Ok(None) => break std::mem::take(&mut reader.messages),
+                Err(e) if len == 0 || !e.is_early_end() => return Err(e.into()),
+                Err(e) => break e.into_messages(),
             }
-            len += 1;
-        }
-        let messages = std::mem::take(&mut reader.messages);
+        };
         if len == 0 {
             return Err(FfmpegError::NoVideo { path: path.to_owned(), messages }.into());
         }
+        // A program in place of ffmpeg may give more than it is asked for.
+        let len = len.min(most);
         let note = || format!("{}: {len} frames read{}", path.display(), in_brackets(&messages));
         video.note = (!messages.is_empty()).then(note);
         video.len = len;
@@ -77,51 +101,61 @@ impl Video {
     /// # Errors
     /// If ffmpeg cannot be started.
     pub fn frames(&self) -> Result<FrameIter, MediaError> {
-        let mut reader = self.spawn()?;
-        let mut index = 0;
-        Ok(Box::new(std::iter::from_fn(move || {
-            let frame = reader.next_frame().transpose()?;
-            index += 1;
-            Some(frame.map(|frame| (index - 1, frame)).map_err(MediaError::from))
-        })))
+        let mut reader = self.start()?;
+        let frames =
+            std::iter::from_fn(move || Some(reader.next_frame().transpose()?.map_err(MediaError::from)));
+        Ok(Box::new(frames.take(self.len).enumerate().map(|(index, frame)| Ok((index, frame?)))))
     }
 
-    fn spawn(&self) -> Result<Reader, MediaError> {
-        // `file:` prevents names like "concat:a|b" or "-" from being interpreted, and the protocol list
-        // prevents playlists from opening network addresses.
-        let mut name = OsString::from("file:");
-        name.push(&self.path);
-        let mut command = Command::new("ffmpeg");
-        command.args(["-v", "error", "-nostdin", "-protocol_whitelist", "file,crypto,data", "-i"]).arg(name);
-        command.args(["-map", "0:v:0", self.passthrough, "passthrough"]);
-        if self.len != usize::MAX {
-            command.args(["-frames:v", &self.len.to_string()]);
-        }
-        command.args(["-c:v", "ppm", "-pix_fmt", "rgb24", "-f", "image2pipe", "pipe:1"]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(FfmpegError::Run)?;
-        let stdout = child.stdout.take().expect("stdout was piped");
-        let stderr = child.stderr.take().expect("stderr was piped");
-        Ok(Reader {
-            name: self.path.display().to_string(),
-            child,
-            stdout: BufReader::with_capacity(1 << 20, stdout),
-            stderr: Some(std::thread::spawn(move || read_tail(stderr))),
-            messages: String::new(),
-            done: false,
-        })
+    fn start(&self) -> Result<Reader, MediaError> {
+        let args = arguments(&self.path, self.passthrough, self.len);
+        let child = Child::start(&program(), &args).map_err(FfmpegError::Run)?;
+        Ok(Reader { path: self.path.clone(), child, messages: String::new(), done: false })
     }
+}
+
+/// The arguments of a pass over at most `len` frames.
+fn arguments(path: &Path, passthrough: &str, len: usize) -> Vec<OsString> {
+    let pixels = MAX_PIXELS.to_string();
+    let mut args: Vec<OsString> = ["-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe"]
+        .into_iter()
+        .chain(["-format_whitelist", FORMATS, "-max_pixels", &pixels, "-i"])
+        .map(OsString::from)
+        .collect();
+    // `file:` prevents names like "concat:a|b" or "-" from being interpreted.
+    let mut name = OsString::from("file:");
+    name.push(path);
+    args.push(name);
+    // V: video streams that are no pictures of a cover.
+    args.extend(["-map", "0:V:0", passthrough, "passthrough"].map(OsString::from));
+    if len != usize::MAX {
+        args.extend(["-frames:v".into(), len.to_string().into()]);
+    }
+    args.extend(["-c:v", "ppm", "-pix_fmt", "rgb24", "-f", "image2pipe", "pipe:1"].map(OsString::from));
+    args
+}
+
+fn program() -> OsString {
+    std::env::var_os(PROGRAM).filter(|name| !name.is_empty()).unwrap_or_else(|| "ffmpeg".into())
 }
 
 /// Checks that ffmpeg is installed. Its versions before 5.1 call the option `-vsync`, later ones `-fps_mode`.
 fn passthrough_option(path: &Path) -> Result<&'static str, MediaError> {
-    let output = Command::new("ffmpeg").arg("-version").stdin(Stdio::null()).output();
-    let output = output.map_err(|e| match e.kind() {
-        ErrorKind::NotFound => FfmpegError::Missing(path.to_owned()),
+    let program = program();
+    let cannot_run = |e: std::io::Error| match e.kind() {
+        ErrorKind::NotFound if program == OsStr::new("ffmpeg") => FfmpegError::Missing(path.to_owned()),
+        ErrorKind::NotFound => FfmpegError::Program(program.clone().into()),
+        ErrorKind::TimedOut => FfmpegError::Silent("-version".to_owned()),
         _ => FfmpegError::Run(e),
-    })?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let old = version(&text).is_some_and(|version| version < (5, 1));
+    };
+    let mut child = Child::start(&program, &["-version".into()]).map_err(cannot_run)?;
+    let mut text = Vec::new();
+    child.by_ref().take(1 << 16).read_to_end(&mut text).map_err(cannot_run)?;
+    let (status, messages) = child.finish().map_err(cannot_run)?;
+    if !status.success() {
+        return Err(FfmpegError::Failed { name: "-version".to_owned(), messages }.into());
+    }
+    let old = version(&String::from_utf8_lossy(&text)).is_some_and(|version| version < (5, 1));
     Ok(if old { "-vsync" } else { "-fps_mode" })
 }
 
@@ -134,24 +168,10 @@ fn version(text: &str) -> Option<(u32, u32)> {
     Some((major, numbers.next().and_then(|minor| minor.parse().ok()).unwrap_or(0)))
 }
 
-/// Reads to the end and keeps the last bytes.
-fn read_tail(mut stream: impl Read) -> String {
-    let mut tail = Vec::new();
-    let mut chunk = [0; 1024];
-    while let Ok(n @ 1..) = stream.read(&mut chunk) {
-        tail.extend_from_slice(&chunk[..n]);
-        let excess = tail.len().saturating_sub(KEPT_STDERR);
-        tail.drain(..excess);
-    }
-    one_line(&String::from_utf8_lossy(&tail))
-}
-
-/// The running child. Dropping it ends the child and waits for it, so no process is left behind.
+/// The frames of a running child.
 struct Reader {
-    name: String,
+    path: PathBuf,
     child: Child,
-    stdout: BufReader<ChildStdout>,
-    stderr: Option<JoinHandle<String>>,
     /// The end of the child's stderr in one line, once the child has ended.
     messages: String,
     done: bool,
@@ -162,48 +182,42 @@ impl Reader {
         if self.done {
             return Ok(None);
         }
-        match read_ppm(&mut self.stdout) {
-            Ok(Some(frame)) => Ok(Some(frame)),
-            Ok(None) => {
-                self.done = true;
-                let status = self.child.wait().map_err(FfmpegError::Run)?;
-                self.collect_stderr();
-                if !status.success() {
-                    let (name, messages) = self.described();
-                    return Err(FfmpegError::Failed { name, messages });
-                }
-                Ok(None)
-            }
+        match read_ppm(&mut self.child) {
+            Ok(Some(frame)) => return Ok(Some(frame)),
+            Ok(None) => self.done = true,
             Err(source) => {
-                self.end();
-                let (name, messages) = self.described();
-                Err(FfmpegError::Output { name, messages, source })
+                self.done = true;
+                let messages = self.child.end();
+                return Err(match source {
+                    PpmError::Io(e) if e.kind() == ErrorKind::TimedOut => self.silent(),
+                    source => FfmpegError::Output { name: self.name(), messages, source },
+                });
             }
         }
-    }
-
-    /// Name of the file and messages of ffmpeg, for an error.
-    fn described(&self) -> (String, String) {
-        (self.name.clone(), self.messages.clone())
-    }
-
-    fn collect_stderr(&mut self) {
-        if let Some(thread) = self.stderr.take() {
-            self.messages = thread.join().unwrap_or_default();
+        let (status, messages) = self.child.finish().map_err(|e| match e.kind() {
+            ErrorKind::TimedOut => self.silent(),
+            _ => FfmpegError::Run(e),
+        })?;
+        if status.success() {
+            self.messages = messages;
+            return Ok(None);
         }
+        let has = |words: &str| messages.contains(words);
+        Err(if has("matches no streams") {
+            FfmpegError::NoVideoStream(self.path.clone())
+        } else if has("not on whitelist") || has("not in whitelist") || has("whitelisted") {
+            FfmpegError::Playlist(self.path.clone())
+        } else {
+            FfmpegError::Failed { name: self.name(), messages }
+        })
     }
 
-    fn end(&mut self) {
-        self.done = true;
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        self.collect_stderr();
+    fn name(&self) -> String {
+        self.path.display().to_string()
     }
-}
 
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.end();
+    fn silent(&self) -> FfmpegError {
+        FfmpegError::Silent(self.name())
     }
 }
 
@@ -217,7 +231,10 @@ fn read_ppm(reader: &mut impl BufRead) -> Result<Option<Frame>, PpmError> {
     for field in &mut fields {
         loop {
             let mut byte = [0];
-            reader.read_exact(&mut byte).map_err(|_| PpmError::HeaderCutShort)?;
+            reader.read_exact(&mut byte).map_err(|e| match e.kind() {
+                ErrorKind::UnexpectedEof => PpmError::HeaderCutShort,
+                _ => PpmError::Io(e),
+            })?;
             if byte[0].is_ascii_whitespace() {
                 break;
             }
@@ -234,8 +251,7 @@ fn read_ppm(reader: &mut impl BufRead) -> Result<Option<Frame>, PpmError> {
         return Err(PpmError::Header);
     };
     check_size(width, height)?;
-    let mut pixels = vec![0; width as usize * height as usize * 3];
-    reader.read_exact(&mut pixels).map_err(|_| PpmError::CutShort)?;
+    let pixels = read_exactly(reader, width as usize * height as usize * 3)?.ok_or(PpmError::CutShort)?;
     Ok(Some(frame((width, height), pixels)?))
 }
 
@@ -275,9 +291,11 @@ mod tests {
     }
 
     #[test]
-    fn only_the_end_of_a_long_complaint_is_kept() {
-        let text = format!("{}end", "x".repeat(10_000));
-        let tail = read_tail(text.as_bytes());
-        assert!(tail.ends_with("xend") && tail.len() == KEPT_STDERR);
+    fn no_format_that_opens_other_files_is_read() {
+        for format in
+            ["hls", "concat", "dash", "imf", "sdp", "image2", "lavfi", "vobsub", "webm_dash_manifest"]
+        {
+            assert!(FORMATS.split(',').all(|known| known != format), "{format}");
+        }
     }
 }

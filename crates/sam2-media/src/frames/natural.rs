@@ -1,10 +1,12 @@
 //! Natural order: `frame2` before `frame10`.
 
 use std::cmp::Ordering;
+use std::ffi::OsStr;
 
 /// Compares names with digit runs as numbers of any length; equal names by bytes (`01` before `1`).
-pub fn compare(a: &str, b: &str) -> Ordering {
-    let (mut left, mut right) = (a.as_bytes(), b.as_bytes());
+pub fn compare(a: impl AsRef<OsStr>, b: impl AsRef<OsStr>) -> Ordering {
+    let (a, b) = (a.as_ref().as_encoded_bytes(), b.as_ref().as_encoded_bytes());
+    let (mut left, mut right) = (a, b);
     while let (Some(&x), Some(&y)) = (left.first(), right.first()) {
         let order = if x.is_ascii_digit() && y.is_ascii_digit() {
             let (number_x, rest_x) = split_number(left);

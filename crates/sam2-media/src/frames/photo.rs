@@ -22,15 +22,23 @@ const MAX_STDIN: u64 = 1 << 30;
 /// # Errors
 /// If the file cannot be read, is no picture, or is too large.
 pub fn read(path: &Path) -> Result<Frame, MediaError> {
-    let inner = || {
-        let mut decoder = open(path)?;
-        let orientation = decoder.orientation().map_err(PictureError::decode)?;
-        let mut picture = DynamicImage::from_decoder(decoder).map_err(PictureError::decode)?;
-        picture.apply_orientation(orientation);
-        let rgb = picture.into_rgb8();
-        frame(rgb.dimensions(), rgb.into_raw())
-    };
-    inner().map_err(cannot_read(path))
+    open(path).and_then(upright).map_err(cannot_read(path))
+}
+
+/// [`read`] of a picture in memory or within a file.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn decode(source: impl BufRead + Seek + 'static) -> Result<Frame, PictureError> {
+    upright(decoder(source)?)
+}
+
+fn upright(mut decoder: Box<dyn ImageDecoder>) -> Result<Frame, PictureError> {
+    let orientation = decoder.orientation().map_err(PictureError::decode)?;
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(PictureError::decode)?;
+    picture.apply_orientation(orientation);
+    let rgb = picture.into_rgb8();
+    frame(rgb.dimensions(), rgb.into_raw())
 }
 
 /// Width and height of [`read`], from the header alone.
@@ -94,6 +102,7 @@ fn decoder(source: impl BufRead + Seek + 'static) -> Result<Box<dyn ImageDecoder
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::in_full;
     use image::{GrayAlphaImage, GrayImage, ImageBuffer, Luma, LumaA};
 
     fn pixel(frame: &Frame, x: usize, y: usize) -> &[u8] {
@@ -151,7 +160,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("temporary folder");
         let path = dir.path().join("notes.png");
         std::fs::write(&path, "shopping list").expect("write");
-        let text = read(&path).expect_err("refused").to_string();
+        let text = in_full(&read(&path).expect_err("refused"));
         assert!(text.contains("notes.png") && text.contains("not a picture"), "{text}");
     }
 }

@@ -1,7 +1,5 @@
-//! Uncompressed frames: Y4M, or raw RGB of a given size. Files can be read several times; stdin and pipes
-//! once.
+//! Frames one after the other in a file: Y4M, raw RGB of a given size, or Motion JPEG.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek};
 use std::path::{Path, PathBuf};
@@ -9,8 +7,8 @@ use std::str::FromStr;
 
 use sam2_model::Frame;
 
-use super::iter::{FrameIter, frame};
-use super::{y4m, yuv};
+use super::iter::{FrameIter, ended_early, frame, read_exactly, size_of};
+use super::{mjpeg, y4m, yuv};
 use crate::error::{ClipError, MediaError, Y4mError};
 use crate::size::check_size;
 
@@ -30,11 +28,23 @@ impl FromStr for RawSize {
     }
 }
 
+/// What the bytes are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Format {
+    /// YUV4MPEG2.
+    Y4m,
+    /// RGB, 3 bytes a pixel.
+    Rgb(RawSize),
+    /// Motion JPEG.
+    Mjpeg,
+}
+
 /// Layout of the bytes.
-#[derive(Clone, Debug)]
 enum Layout {
     Y4m(y4m::Header),
     Rgb(RawSize),
+    /// The pictures, the size of the first one, and that one itself until it is given out.
+    Mjpeg(mjpeg::Pictures, (u32, u32), Option<Frame>),
 }
 
 impl Layout {
@@ -42,21 +52,23 @@ impl Layout {
         match self {
             Self::Y4m(header) => header.size,
             Self::Rgb(RawSize(width, height)) => (*width, *height),
+            Self::Mjpeg(_, size, _) => *size,
         }
     }
 
-    /// Number of bytes of a frame.
-    fn len(&self) -> usize {
+    /// Number of bytes of a frame, if all have the same.
+    fn len(&self) -> Option<usize> {
         let size = (self.size().0 as usize, self.size().1 as usize);
         match self {
-            Self::Y4m(header) => yuv::len(size, header.subsampling),
-            Self::Rgb(_) => size.0 * size.1 * 3,
+            Self::Y4m(header) => Some(yuv::len(size, header.subsampling)),
+            Self::Rgb(_) => Some(size.0 * size.1 * 3),
+            Self::Mjpeg(..) => None,
         }
     }
 }
 
 /// Reader of frames from bytes.
-struct Frames<R> {
+pub(super) struct Frames<R> {
     reader: R,
     layout: Layout,
     name: String,
@@ -64,42 +76,86 @@ struct Frames<R> {
 }
 
 impl<R: BufRead> Frames<R> {
-    fn begin(mut reader: R, raw: Option<RawSize>, name: &str) -> Result<Self, Y4mError> {
-        let layout = match raw {
-            Some(size) => Layout::Rgb(size),
-            None => Layout::Y4m(y4m::Header::read(&mut reader)?),
+    /// Reads the header.
+    pub(super) fn begin(mut reader: R, format: Format, name: &str) -> Result<Self, ClipError> {
+        let name = name.to_owned();
+        let layout = match format {
+            Format::Rgb(size) => Layout::Rgb(size),
+            Format::Y4m => match y4m::Header::read(&mut reader) {
+                Ok(header) => Layout::Y4m(header),
+                Err(source) => return Err(ClipError::Y4m { name, source }),
+            },
+            Format::Mjpeg => {
+                let mut pictures = mjpeg::Pictures::default();
+                let damaged = |source| ClipError::Frame { name: name.clone(), index: 0, source };
+                let first = match pictures.advance(&mut reader) {
+                    Ok(true) => pictures.decode().map_err(damaged)?,
+                    Ok(false) => return Err(ClipError::NoFrames { name }),
+                    Err(e) => return Err(damaged(e.into())),
+                };
+                Layout::Mjpeg(pictures, size_of(&first), Some(first))
+            }
         };
-        Ok(Self { reader, layout, name: name.to_owned(), index: 0 })
+        Ok(Self { reader, layout, name, index: 0 })
     }
 
-    /// Reads up to the next frame's bytes; `false` at the end.
+    /// Width and height of every frame, in pixels.
+    pub(super) fn size(&self) -> (u32, u32) {
+        self.layout.size()
+    }
+
+    /// The file, or `stdin`.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reads up to the next frame's bytes, or over those of a JPEG picture; `false` at the end.
     fn advance(&mut self) -> Result<bool, ClipError> {
-        let more = match self.layout {
-            Layout::Y4m(_) => y4m::frame_follows(&mut self.reader),
-            Layout::Rgb(_) => self.reader.fill_buf().map(|bytes| !bytes.is_empty()).map_err(Y4mError::Io),
+        let (name, index) = (&self.name, self.index);
+        let between = |source| ClipError::Between { name: name.clone(), index, source };
+        let more = match &mut self.layout {
+            Layout::Y4m(_) => y4m::frame_follows(&mut self.reader).map_err(between)?,
+            Layout::Rgb(_) => {
+                let bytes = self.reader.fill_buf().map_err(|e| between(Y4mError::Io(e)))?;
+                !bytes.is_empty()
+            }
+            Layout::Mjpeg(_, _, Some(_)) => true,
+            Layout::Mjpeg(pictures, ..) => pictures
+                .advance(&mut self.reader)
+                .map_err(|e| ClipError::Frame { name: name.clone(), index, source: e.into() })?,
         };
-        let between = |source| ClipError::Between { name: self.name.clone(), index: self.index, source };
-        let more = more.map_err(between)?;
         self.index += usize::from(more);
         Ok(more)
     }
 
-    fn next_frame(&mut self) -> Result<Option<Frame>, ClipError> {
+    pub(super) fn next_frame(&mut self) -> Result<Option<Frame>, ClipError> {
         if !self.advance()? {
             return Ok(None);
         }
-        let mut bytes = vec![0; self.layout.len()];
-        self.reader.read_exact(&mut bytes).map_err(|_| self.cut_short())?;
-        let (width, height) = self.layout.size();
+        let (name, index) = (self.name.clone(), self.index - 1);
+        let expected = self.size();
+        if let Layout::Mjpeg(pictures, _, first) = &mut self.layout {
+            let decoded = first.take().map_or_else(|| pictures.decode(), Ok);
+            let frame = decoded.map_err(|source| ClipError::Frame { name, index, source })?;
+            let found = size_of(&frame);
+            return if found == expected {
+                Ok(Some(frame))
+            } else {
+                Err(ClipError::FrameSize { index, found, expected })
+            };
+        }
+        let bytes = read_exactly(&mut self.reader, self.layout.len().unwrap_or_default());
+        let bytes = bytes.map_err(|e| ClipError::Frame { name: name.clone(), index, source: e.into() })?;
+        let bytes = bytes.ok_or_else(|| self.cut_short())?;
+        let (width, height) = expected;
         let rgb = match &self.layout {
-            Layout::Rgb(_) => bytes,
             Layout::Y4m(header) => {
                 let size = (width as usize, height as usize);
                 yuv::to_rgb(&bytes, size, header.subsampling, header.full_range)
             }
+            _ => bytes,
         };
-        let damaged = |source| ClipError::Frame { name: self.name.clone(), index: self.index - 1, source };
-        frame((width, height), rgb).map(Some).map_err(damaged)
+        frame(expected, rgb).map(Some).map_err(|source| ClipError::Frame { name, index, source })
     }
 
     /// The error of a truncated last frame.
@@ -108,13 +164,14 @@ impl<R: BufRead> Frames<R> {
     }
 }
 
-/// A file of uncompressed frames.
+/// A file of frames one after the other.
 #[derive(Debug)]
 pub struct ByteFile {
     path: PathBuf,
-    raw: Option<RawSize>,
+    format: Format,
     size: (u32, u32),
     len: usize,
+    note: Option<String>,
 }
 
 impl ByteFile {
@@ -123,31 +180,28 @@ impl ByteFile {
         head.starts_with(y4m::MAGIC)
     }
 
-    /// Counts the frames, skipping over their pixels.
+    /// Counts the frames, skipping over their pixels. A file that is cut or damaged is read up to there.
     ///
     /// # Errors
-    /// If the file cannot be read, is damaged or cut short, or holds no frames.
-    pub fn open(path: &Path, raw: Option<RawSize>, max_frames: Option<usize>) -> Result<Self, MediaError> {
-        let cannot_open = |source| MediaError::Open { path: path.to_owned(), source };
-        let mut frames = begin(path, raw)?;
-        let mut left = frames.reader.get_ref().metadata().map_or(u64::MAX, |metadata| metadata.len());
-        left -= frames.reader.stream_position().map_err(cannot_open)?.min(left);
-        let mut len = 0;
-        while len < max_frames.unwrap_or(usize::MAX) {
-            let before = frames.reader.stream_position().map_err(cannot_open)?;
-            if !frames.advance()? {
-                break;
+    /// If the file cannot be read, or holds no frames.
+    pub fn open(path: &Path, format: Format, max_frames: Option<usize>) -> Result<Self, MediaError> {
+        let mut frames = begin(path, format)?;
+        let mut file = Self { path: path.to_owned(), format, size: frames.size(), len: 0, note: None };
+        while file.len < max_frames.unwrap_or(usize::MAX) {
+            match skip(&mut frames) {
+                Ok(true) => file.len += 1,
+                Ok(false) => break,
+                Err(MediaError::Clip(e)) if file.len > 0 && e.is_damage() => {
+                    file.note = Some(ended_early(file.len, &e));
+                    break;
+                }
+                Err(e) => return Err(e),
             }
-            left -= (frames.reader.stream_position().map_err(cannot_open)? - before).min(left);
-            let bytes = frames.layout.len();
-            left = left.checked_sub(bytes as u64).ok_or_else(|| frames.cut_short())?;
-            frames.reader.seek_relative(bytes as i64).map_err(cannot_open)?;
-            len += 1;
         }
-        if len == 0 {
+        if file.len == 0 {
             return Err(ClipError::NoFrames { name: path.display().to_string() }.into());
         }
-        Ok(Self { path: path.to_owned(), raw, size: frames.layout.size(), len })
+        Ok(file)
     }
 
     /// Width and height of every frame, in pixels.
@@ -161,169 +215,85 @@ impl ByteFile {
         self.len
     }
 
+    /// That the end is missing, if it is.
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
     /// All frames in order.
     ///
     /// # Errors
     /// If the file cannot be opened any more.
     pub fn frames(&self) -> Result<FrameIter, MediaError> {
-        let mut frames = begin(&self.path, self.raw)?;
+        let mut frames = begin(&self.path, self.format)?;
         let pictures = std::iter::from_fn(move || frames.next_frame().transpose());
         Ok(Box::new(pictures.take(self.len).enumerate().map(|(index, frame)| Ok((index, frame?)))))
     }
 }
 
-fn begin(path: &Path, raw: Option<RawSize>) -> Result<Frames<BufReader<File>>, MediaError> {
-    let file = open(path)?;
+/// Goes to the next frame and over its bytes; `false` at the end.
+fn skip(frames: &mut Frames<BufReader<File>>) -> Result<bool, MediaError> {
+    let Some(bytes) = frames.layout.len() else {
+        return Ok(frames.next_frame()?.is_some());
+    };
+    if !frames.advance()? {
+        return Ok(false);
+    }
+    let unreadable = |e: std::io::Error| ClipError::Header { name: frames.name.clone(), source: e.into() };
+    let at = frames.reader.stream_position().map_err(unreadable)?;
+    let left = frames.reader.get_ref().metadata().map_err(unreadable)?.len().saturating_sub(at);
+    if bytes as u64 > left {
+        return Err(frames.cut_short().into());
+    }
+    frames.reader.seek_relative(bytes as i64).map_err(unreadable)?;
+    Ok(true)
+}
+
+fn begin(path: &Path, format: Format) -> Result<Frames<BufReader<File>>, MediaError> {
+    let file = File::open(path).map_err(|source| MediaError::Open { path: path.to_owned(), source })?;
     let name = path.display().to_string();
-    Frames::begin(BufReader::with_capacity(1 << 20, file), raw, &name)
-        .map_err(|source| ClipError::Y4m { name, source }.into())
-}
-
-fn open(path: &Path) -> Result<File, MediaError> {
-    File::open(path).map_err(|source| MediaError::Open { path: path.to_owned(), source })
-}
-
-/// Frames that can be read once. Some can be buffered, to detect short clips.
-pub struct Stream {
-    frames: Frames<Box<dyn BufRead + Send>>,
-    ahead: VecDeque<Frame>,
-    /// Number of frames that may still be read from `frames`; 0 at its end.
-    more: usize,
-    next: usize,
-}
-
-impl Stream {
-    /// Opens stdin (`-`) or a pipe.
-    ///
-    /// # Errors
-    /// If it cannot be opened, or is not Y4M and `raw` is absent.
-    pub fn open(path: &Path, raw: Option<RawSize>, max_frames: Option<usize>) -> Result<Self, MediaError> {
-        let (reader, name): (Box<dyn BufRead + Send>, _) = if path == Path::new("-") {
-            (Box::new(BufReader::with_capacity(1 << 20, std::io::stdin())), "stdin".to_owned())
-        } else {
-            let file = open(path)?;
-            (Box::new(BufReader::with_capacity(1 << 20, file)), path.display().to_string())
-        };
-        Ok(Self::begin(reader, raw, max_frames, &name)?)
-    }
-
-    fn begin(
-        reader: Box<dyn BufRead + Send>,
-        raw: Option<RawSize>,
-        max_frames: Option<usize>,
-        name: &str,
-    ) -> Result<Self, ClipError> {
-        let frames = Frames::begin(reader, raw, name)
-            .map_err(|source| ClipError::Stream { name: name.to_owned(), source })?;
-        let more = max_frames.unwrap_or(usize::MAX);
-        Ok(Self { frames, ahead: VecDeque::new(), more, next: 0 })
-    }
-
-    /// Reads until this many frames are buffered, or the stream ends.
-    ///
-    /// # Errors
-    /// If the stream is damaged, or has ended before its first frame.
-    pub fn read_ahead(&mut self, frames: usize) -> Result<(), MediaError> {
-        while self.ahead.len() < frames {
-            let Some(frame) = self.read()? else { break };
-            self.ahead.push_back(frame);
-        }
-        if self.next == 0 && self.ahead.is_empty() {
-            return Err(ClipError::NoFrames { name: self.name().to_owned() }.into());
-        }
-        Ok(())
-    }
-
-    /// Width and height of every frame, in pixels.
-    pub fn size(&self) -> (u32, u32) {
-        self.frames.layout.size()
-    }
-
-    /// Name in messages: the path, or `stdin`.
-    pub fn name(&self) -> &str {
-        &self.frames.name
-    }
-
-    /// The number of frames, buffered ones included, if the stream has ended.
-    pub fn num_frames(&self) -> Option<usize> {
-        (self.more == 0).then_some(self.next + self.ahead.len())
-    }
-
-    /// The next frame and its index.
-    ///
-    /// # Errors
-    /// If the stream is damaged.
-    pub fn next_frame(&mut self) -> Result<Option<(usize, Frame)>, MediaError> {
-        let frame = match self.ahead.pop_front() {
-            Some(frame) => Some(frame),
-            None => self.read()?,
-        };
-        let index = self.next;
-        self.next += usize::from(frame.is_some());
-        Ok(frame.map(|frame| (index, frame)))
-    }
-
-    fn read(&mut self) -> Result<Option<Frame>, ClipError> {
-        if self.more == 0 {
-            return Ok(None);
-        }
-        let frame = self.frames.next_frame()?;
-        self.more = if frame.is_some() { self.more - 1 } else { 0 };
-        Ok(frame)
-    }
+    Ok(Frames::begin(BufReader::with_capacity(1 << 20, file), format, &name)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn raw_stream(frames: u8, max_frames: Option<usize>, read_ahead: usize) -> Result<Stream, MediaError> {
-        let bytes: Vec<u8> = (0..frames).flat_map(|i| [i; 6]).collect();
-        let reader = Box::new(std::io::Cursor::new(bytes));
-        let mut stream = Stream::begin(reader, Some(RawSize(2, 1)), max_frames, "stdin")?;
-        stream.read_ahead(read_ahead).map(|()| stream)
-    }
-
     #[test]
-    fn a_stream_gives_every_frame_once_and_tells_its_length_when_it_is_known() {
-        for (frames, max, ahead, known) in [
-            (5, None, 16, Some(5)),
-            (5, None, 5, None),
-            (5, None, 2, None),
-            (5, Some(3), 16, Some(3)),
-            (5, Some(2), 2, Some(2)),
-        ] {
-            let mut stream = raw_stream(frames, max, ahead).expect("stream");
-            assert_eq!((stream.num_frames(), stream.size()), (known, (2, 1)));
-            let mut seen = Vec::new();
-            while let Some((index, frame)) = stream.next_frame().expect("frame") {
-                assert_eq!(usize::from(frame.rgb()[5]), index);
-                seen.push(index);
-            }
-            assert_eq!(seen, (0..max.unwrap_or(5)).collect::<Vec<_>>());
-            assert_eq!(stream.num_frames(), Some(seen.len()));
-        }
-        assert!(raw_stream(0, None, 4).is_err());
-    }
-
-    #[test]
-    fn bytes_that_end_early_are_refused() {
+    fn files_that_end_early_are_read_as_far_as_they_go() {
         let dir = tempfile::tempdir().expect("temporary folder");
         let path = dir.path().join("x");
-        let open = |bytes: &[u8], raw| {
+        let open = |bytes: &[u8], format| {
             std::fs::write(&path, bytes).expect("write");
-            ByteFile::open(&path, raw, None)
+            let file = ByteFile::open(&path, format, None)?;
+            assert_eq!(file.frames()?.filter(Result::is_ok).count(), file.len());
+            Ok::<_, MediaError>((file.len(), file.note().unwrap_or_default().to_owned()))
         };
-        let raw = Some(RawSize(2, 1));
-        assert_eq!(open(&[1; 12], raw).expect("two frames").len(), 2);
-        let text = open(&[1; 13], raw).expect_err("cut").to_string();
-        assert!(text.contains("cut short in frame 2"), "{text}");
+        let raw = Format::Rgb(RawSize(2, 1));
+        assert_eq!(open(&[1; 12], raw).expect("two frames"), (2, String::new()));
+        let (len, note) = open(&[1; 13], raw).expect("cut");
+        assert!(len == 2 && note.contains("cut short in frame 2") && note.contains("2 frames"), "{note}");
+        assert!(open(&[1; 5], raw).is_err());
         let y4m = b"YUV4MPEG2 W2 H2 C420jpeg\nFRAME\n123456FRAME x\n123456".as_slice();
-        let file = open(y4m, None).expect("two frames");
-        assert_eq!((file.len(), file.size(), file.frames().expect("frames").count()), (2, (2, 2), 2));
-        assert!(open(&y4m[..y4m.len() - 1], None).is_err());
-        assert!(open(&y4m[..25], None).expect_err("none").to_string().contains("no frames"));
-        assert!(open(b"YUV4MPEG2 W2 H2\nFRAME\n1234567", None).is_err());
+        assert_eq!(open(y4m, Format::Y4m).expect("two frames"), (2, String::new()));
+        for end in 39..y4m.len() {
+            let (len, note) = open(&y4m[..end], Format::Y4m).expect("cut");
+            assert!(len == 1 && !note.is_empty(), "{end}: {len} {note}");
+        }
+        assert!(open(&y4m[..25], Format::Y4m).expect_err("none").to_string().contains("no frames"));
+        let other = [y4m, b"something else"].concat();
+        assert_eq!(open(&other, Format::Y4m).expect("damaged").0, 2);
+    }
+
+    #[test]
+    fn a_size_that_the_file_does_not_hold_costs_nothing() {
+        let header = b"YUV4MPEG2 W16384 H8192 C444\nFRAME\n1234".as_slice();
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let path = dir.path().join("x");
+        std::fs::write(&path, header).expect("write");
+        assert!(ByteFile::open(&path, Format::Y4m, None).is_err());
+        let mut frames = Frames::begin(header, Format::Y4m, "x").expect("a header");
+        assert!(frames.next_frame().is_err_and(|e| e.is_damage()));
     }
 
     /// ffmpeg rounds subsampled chroma coarsely, so it is a reference only to within 3 levels.
@@ -351,15 +321,15 @@ mod tests {
                 }
                 let input = y4m.to_str().expect("UTF-8");
                 assert!(ffmpeg(&["-i", input, "-f", "rawvideo", "-pix_fmt", "rgb24"], &rgb));
-                let open = |path: &Path, raw| {
-                    let file = ByteFile::open(path, raw, None).expect("frames");
+                let open = |path: &Path, format| {
+                    let file = ByteFile::open(path, format, None).expect("frames");
                     (
                         file.len(),
                         file.frames().expect("frames").map(|f| f.expect("frame").1).collect::<Vec<_>>(),
                     )
                 };
-                let (count, frames) = open(&y4m, None);
-                let (expected_count, expected) = open(&rgb, Some(RawSize(66, 50)));
+                let (count, frames) = open(&y4m, Format::Y4m);
+                let (expected_count, expected) = open(&rgb, Format::Rgb(RawSize(66, 50)));
                 assert_eq!((count, expected_count), (5, 5));
                 for (frame, expected) in frames.iter().zip(&expected) {
                     let far = frame.rgb().iter().zip(expected.rgb()).map(|(a, b)| a.abs_diff(*b)).max();

@@ -4,10 +4,11 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use image::{Rgb, RgbImage};
+use sam2_tests::files;
 use sam2_tests::mutate::mutated;
 
-use super::{gif, photo, raw};
-use crate::error::MediaError;
+use super::{animation, gif, pages, photo, raw};
+use crate::error::{MediaError, in_full};
 
 const CASES: u64 = 200;
 
@@ -21,7 +22,7 @@ fn attack(file: &[u8], extension: &str, read: impl Fn(&Path) -> Result<(), Media
         let reach = if case % 2 == 0 { 40 } else { file.len() };
         fs::write(&path, mutated(file, reach, case)).expect("write");
         if let Err(error) = read(&path) {
-            let message = error.to_string();
+            let message = in_full(&error);
             assert!(
                 !message.is_empty() && !message.contains('\n') && message.len() < 1000,
                 "case {case}: {message}"
@@ -38,8 +39,34 @@ fn picture(i: u8) -> RgbImage {
 fn damaged_gifs() {
     let mut file = Vec::new();
     gif::write(&mut file, &[picture(0), picture(1), picture(2)], 40).expect("encode");
-    attack(&file, "gif", |path| {
-        let clip = gif::Gif::open(path, Some(5))?;
+    attack(&file, "gif", |path| animated(path, b"GIF89a"));
+}
+
+/// Reads up to five frames of an animation that begins with `head`, whatever the file does.
+fn animated(path: &Path, head: &[u8]) -> Result<(), MediaError> {
+    let Some(clip) = animation::Animation::open(path, head, Some(5))? else { return Ok(()) };
+    clip.frames()?.try_for_each(|frame| frame.map(|_| ()))
+}
+
+#[test]
+fn damaged_animations() {
+    let frames = [picture(0), picture(1), picture(2)];
+    attack(&files::apng(&frames), "png", |path| animated(path, b"\x89PNG\r\n\x1a\n"));
+    attack(&files::webp(&frames), "webp", |path| animated(path, b"RIFF____WEBP"));
+}
+
+#[test]
+fn damaged_tiff_pages() {
+    attack(&files::tiff(&[picture(0), picture(1), picture(2)]), "tif", |path| {
+        let Some(clip) = pages::Pages::open(path, b"II*\0____", Some(5))? else { return Ok(()) };
+        (0..clip.len()).try_for_each(|i| clip.frame(i).map(|_| ()))
+    });
+}
+
+#[test]
+fn damaged_motion_jpeg() {
+    attack(&files::mjpeg(&[picture(0), picture(1), picture(2)]), "mjpeg", |path| {
+        let clip = raw::ByteFile::open(path, raw::Format::Mjpeg, Some(5))?;
         clip.frames()?.try_for_each(|frame| frame.map(|_| ()))
     });
 }
@@ -52,7 +79,7 @@ fn damaged_y4m_files() {
         file.extend(std::iter::repeat_n(i * 50, 12 * 8 * 3 / 2));
     }
     attack(&file, "y4m", |path| {
-        let clip = raw::ByteFile::open(path, None, Some(5))?;
+        let clip = raw::ByteFile::open(path, raw::Format::Y4m, Some(5))?;
         clip.frames()?.try_for_each(|frame| frame.map(|_| ()))
     });
 }

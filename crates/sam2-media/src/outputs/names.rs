@@ -34,12 +34,13 @@ fn number(digits: &str, width: usize) -> Option<usize> {
 ///
 /// # Errors
 /// If the name is absolute, holds `..`, or goes through a link to a place outside.
-pub fn inside(root: &Path, name: &str) -> Result<PathBuf, MediaError> {
-    let leaves = || MediaError::LeavesFolder { folder: root.to_owned(), name: name.to_owned() };
+pub fn inside(root: &Path, name: impl AsRef<Path>) -> Result<PathBuf, MediaError> {
+    let name = name.as_ref();
+    let leaves = || MediaError::LeavesFolder { folder: root.to_owned(), name: name.display().to_string() };
     let mut path = root.to_owned();
     let real_root = root.canonicalize().ok();
     let mut parts = 0;
-    for part in Path::new(name).components() {
+    for part in name.components() {
         let Component::Normal(part) = part else { return Err(leaves()) };
         path.push(part);
         parts += 1;

@@ -186,7 +186,7 @@ impl Series {
     /// The entries of the folder that belong to the run, in the order of their names.
     fn present(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let own = entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| (self.is_own)(name)));
+        let own = entries.filter(|entry| (self.is_own)(&entry.file_name().to_string_lossy()));
         let mut paths: Vec<PathBuf> = own.map(|entry| entry.path()).collect();
         paths.sort();
         paths

@@ -71,6 +71,7 @@ fn read_inner(path: &Path) -> Result<Labels, PictureError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::in_full;
     use png::Encoder;
 
     fn written(color: ColorType, depth: BitDepth, data: &[u8]) -> Result<Labels, MediaError> {
@@ -106,7 +107,7 @@ mod tests {
 
     #[test]
     fn colours_and_other_files_are_refused() {
-        let text = written(ColorType::Rgb, BitDepth::Eight, &[0; 18]).expect_err("colours").to_string();
+        let text = in_full(&written(ColorType::Rgb, BitDepth::Eight, &[0; 18]).expect_err("colours"));
         assert!(text.contains("x.png") && text.contains("palette"), "{text}");
         let dir = tempfile::tempdir().expect("temporary folder");
         let path = dir.path().join("notes.png");

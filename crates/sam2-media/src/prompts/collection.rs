@@ -133,6 +133,7 @@ pub fn check_points(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::in_full;
 
     #[test]
     fn points_outside_the_picture_are_refused() {
@@ -167,7 +168,7 @@ mod tests {
         assert!(prompts.add(3, 1, points(&[], a_box), "line 3").is_err());
         assert!(prompts.add(3, 1, Prompt::Mask("m.png".into()), "line 4").is_err());
         prompts.add(0, 2, Prompt::Mask("m.png".into()), "line 5").expect("another object");
-        let text = prompts.check(Path::new("clip"), 3, (4, 4)).expect_err("frame 3 of 3").to_string();
+        let text = in_full(&prompts.check(Path::new("clip"), 3, (4, 4)).expect_err("frame 3 of 3"));
         assert!(text.contains("no frame 3") && text.contains("clip"), "{text}");
         assert!(prompts.check(Path::new("clip"), 4, (4, 4)).is_ok());
     }

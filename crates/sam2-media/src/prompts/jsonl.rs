@@ -120,6 +120,7 @@ pub(crate) fn combine(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::in_full;
 
     fn parse_here(text: &str) -> Result<Prompts, MediaError> {
         parse(text, "p.jsonl", Path::new("folder"))
@@ -183,7 +184,7 @@ mod tests {
             (r#"{"frame":0,"obj_id":2,"box":[1,2,3,4]"#, "EOF"),
             ("nonsense", "expected"),
         ] {
-            let text = parse_here(&format!("{good}\n{bad}\n")).expect_err(bad).to_string();
+            let text = in_full(&parse_here(&format!("{good}\n{bad}\n")).expect_err(bad));
             assert!(text.starts_with("p.jsonl line 2: ") && text.contains(reason), "{bad}: {text}");
             assert!(!text.contains('\n'));
         }

@@ -12,7 +12,7 @@ pub enum ConvertError {
     #[error(transparent)]
     Load(#[from] LoadError),
     /// The output cannot be written.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}", path.display())]
     Write {
         /// The file.
         path: PathBuf,

@@ -71,7 +71,7 @@ pub enum ImageError {
 #[non_exhaustive]
 pub enum EmbeddingError {
     /// It cannot be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot read or write {}", path.display())]
     Io {
         /// The file.
         path: PathBuf,

@@ -10,7 +10,7 @@ pub enum LoadError {
     #[error("{0}")]
     Memory(String),
     /// The file cannot be opened or mapped.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Io {
         /// The file.
         path: PathBuf,

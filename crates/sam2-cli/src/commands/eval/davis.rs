@@ -11,6 +11,7 @@
 //! Decay equals the public code's for up to 256 scored frames; beyond, its 8-bit frame numbers wrap around,
 //! ours do not.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -114,7 +115,7 @@ fn sequences(args: &Davis) -> Result<Vec<Sequence>> {
     let (root, names) = if args.gt.join("ImageSets").is_dir() {
         let text = std::fs::read_to_string(&listed)
             .with_context(|| format!("cannot read the list of sequences {}", listed.display()))?;
-        let names = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        let names = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(OsString::from).collect();
         (args.gt.join("Annotations").join(&args.resolution), names)
     } else {
         (args.gt.clone(), list(&args.gt, Path::is_dir)?)
@@ -122,7 +123,10 @@ fn sequences(args: &Davis) -> Result<Vec<Sequence>> {
     if names.is_empty() {
         bail!("{} holds no sequences: one folder of label maps each is expected", args.gt.display());
     }
-    names.into_iter().map(|name| sequence(&root.join(&name), &args.pred.join(&name), name)).collect()
+    let read = |name: &OsString| {
+        sequence(&root.join(name), &args.pred.join(name), name.to_string_lossy().into_owned())
+    };
+    names.iter().map(read).collect()
 }
 
 fn sequence(truth: &Path, found: &Path, name: String) -> Result<Sequence> {

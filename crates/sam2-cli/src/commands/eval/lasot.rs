@@ -17,6 +17,7 @@
 //! Overall: means over sequences, in percent.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -141,21 +142,24 @@ fn sequences(args: &Lasot, console: &Console) -> Result<Vec<Sequence>> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the list {}", path.display()))?;
         let names: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        if let Some(name) = names.iter().find(|name| !truths.contains_key(**name)) {
+        if let Some(name) = names.iter().find(|name| !truths.contains_key(OsStr::new(name))) {
             bail!("{} names the sequence {name}, which is not in {}", path.display(), args.gt.display());
         }
-        truths.retain(|name, _| names.contains(&name.as_str()));
+        truths.retain(|name: &OsString, _| names.iter().any(|wanted| *wanted == name.as_os_str()));
     }
     let mut sequences = Vec::new();
     for (name, truth) in truths {
-        let text = args.pred.join(format!("{name}.txt"));
+        let mut text = args.pred.join(&name).into_os_string();
+        text.push(".txt");
+        let text = PathBuf::from(text);
         let masks = args.pred.join(&name);
         let found = if text.is_file() { text } else { masks };
         if found.exists() {
-            sequences.push(Sequence { name, truth, found });
+            sequences.push(Sequence { name: name.to_string_lossy().into_owned(), truth, found });
         } else if args.skip_missing {
-            console.note(&format!("note: no prediction for {name}; it is left out"));
+            console.note(&format!("note: no prediction for {}; it is left out", name.display()));
         } else {
+            let name = name.display();
             bail!("there is neither {name}.txt nor a folder {name} in {}", args.pred.display());
         }
     }

@@ -11,6 +11,7 @@
 //! * Overall the means over all objects of all videos, in percent, and J&F = (J + F) / 2.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -139,46 +140,48 @@ fn annotations(gt: &Path) -> PathBuf {
     if inner.is_dir() { inner } else { gt.to_owned() }
 }
 
-fn videos(gt: &Path, pred: &Path, strict: bool) -> Result<Vec<String>> {
+fn videos(gt: &Path, pred: &Path, strict: bool) -> Result<Vec<OsString>> {
     let (in_gt, in_pred) = (list(gt, Path::is_dir)?, list(pred, Path::is_dir)?);
     if strict {
         for (names, others, other) in [(&in_gt, &in_pred, pred), (&in_pred, &in_gt, gt)] {
             if let Some(missing) = names.iter().find(|name| !others.contains(name)) {
                 bail!(
-                    "the video {missing} is missing in {}, and --strict asks for the same videos",
+                    "the video {} is missing in {}, and --strict asks for the same videos",
+                    missing.display(),
                     other.display()
                 );
             }
         }
     }
-    let both: Vec<String> = in_gt.into_iter().filter(|name| in_pred.contains(name)).collect();
+    let both: Vec<OsString> = in_gt.into_iter().filter(|name| in_pred.contains(name)).collect();
     if both.is_empty() {
         bail!("{} and {} have no video in common: one folder each is expected", gt.display(), pred.display());
     }
     Ok(both)
 }
 
-fn folders_of(gt: &Path, pred: &Path, video: &str, all_frames: bool) -> Result<Vec<Folder>> {
+fn folders_of(gt: &Path, pred: &Path, video: &OsStr, all_frames: bool) -> Result<Vec<Folder>> {
     let (truth, found) = (gt.join(video), pred.join(video));
     let objects = list(&truth, Path::is_dir)?;
-    let folder = |object: Option<String>| {
-        let sub = object.as_deref().unwrap_or("");
+    let folder = |object: Option<&OsString>| {
+        let sub = object.map_or(OsStr::new(""), OsString::as_os_str);
         let mut names = list(&truth.join(sub), is_png)?;
         if !all_frames {
             // Fewer than two frames leave nothing.
             names = names.get(1..names.len().saturating_sub(1)).unwrap_or_default().to_vec();
         }
-        let pair = |name: &String| (truth.join(sub).join(name), found.join(sub).join(name));
+        let pair = |name: &OsString| (truth.join(sub).join(name), found.join(sub).join(name));
         let frames: Vec<(PathBuf, PathBuf)> = names.iter().map(pair).collect();
         if let Some((_, missing)) = frames.iter().find(|(_, found)| !found.is_file()) {
             bail!("the prediction {} is missing", missing.display());
         }
-        Ok(Folder { video: video.to_owned(), object, frames })
+        let text = |name: &OsStr| name.to_string_lossy().into_owned();
+        Ok(Folder { video: text(video), object: object.map(|object| text(object)), frames })
     };
     if objects.is_empty() {
         return Ok(vec![folder(None)?]);
     }
-    objects.into_iter().map(|object| folder(Some(object))).collect()
+    objects.iter().map(|object| folder(Some(object))).collect()
 }
 
 fn frame(truth_path: &Path, found_path: &Path, one_object: bool) -> Result<Frame> {

@@ -25,7 +25,8 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Track {
-    /// Folder of images (natural order), animated GIF, Y4M, video file (needs ffmpeg), or - for Y4M on stdin
+    /// Folder of images (natural order), animated GIF, PNG or WebP, TIFF of several pages, Y4M, Motion JPEG,
+    /// video file (needs ffmpeg), or - for Y4M or Motion JPEG on stdin
     pub input: PathBuf,
     /// The input is bare RGB frames of this size, 3 bytes a pixel, in a file or on stdin
     #[arg(long, value_name = "WxH")]

@@ -1,6 +1,7 @@
 //! Folders of masks of one video: a label map per frame, or a folder per object with a mask per frame.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -38,7 +39,7 @@ impl Layout {
         let root = &layout.root;
         let names = list(root, Path::is_dir)?;
         for name in names.into_iter().filter(|_| per_object) {
-            let Ok(id) = name.parse() else {
+            let Some(id) = name.to_str().and_then(|name| name.parse().ok()) else {
                 bail!(
                     "{} is not named by an object's number; --per_obj_png_file expects VIDEO/000, VIDEO/001 \
                      ...",
@@ -46,7 +47,7 @@ impl Layout {
                 );
             };
             if let Some(other) = layout.folders.insert(id, root.join(&name)) {
-                bail!("{} and {name} are the same object", other.display());
+                bail!("{} and {} are the same object", other.display(), name.display());
             }
         }
         Ok(layout)
@@ -58,19 +59,19 @@ impl Layout {
     }
 
     /// Whether the frame of this name has a mask.
-    pub fn has_frame(&self, stem: &str) -> bool {
-        let mut files = self.folders.values().map(|folder| folder.join(format!("{stem}.png")));
+    pub fn has_frame(&self, stem: &OsStr) -> bool {
+        let mut files = self.folders.values().map(|folder| folder.join(png_name(stem)));
         if self.per_object {
             files.any(|file| file.is_file())
         } else {
-            self.root.join(format!("{stem}.png")).is_file()
+            self.root.join(png_name(stem)).is_file()
         }
     }
 
     /// Reads the masks of a frame. An object whose folder lacks the frame is not in the result.
-    pub fn read(&self, stem: &str, size: (u32, u32)) -> Result<FrameMasks> {
+    pub fn read(&self, stem: &OsStr, size: (u32, u32)) -> Result<FrameMasks> {
         let mut masks = FrameMasks { objects: BTreeMap::new(), palette: Vec::new() };
-        let name = format!("{stem}.png");
+        let name = png_name(stem);
         let read = |path: &Path| {
             let found = label_map::read(path)?;
             if found.size != size {
@@ -109,7 +110,7 @@ impl Layout {
     /// Writes the masks of a frame; in a label map the lower object number is kept.
     pub fn write(
         &self,
-        stem: &str,
+        stem: &OsStr,
         size: (u32, u32),
         masks: &[(u32, Vec<bool>)],
         palette: &[u8],
@@ -134,7 +135,8 @@ impl Layout {
         }
         let mut ids: BTreeSet<String> = objects.map(|id| format!("{id:03}")).collect();
         let is_object = |name: &String| name.len() >= 3 && name.bytes().all(|byte| byte.is_ascii_digit());
-        ids.extend(list(&self.root, Path::is_dir).unwrap_or_default().into_iter().filter(is_object));
+        let names = list(&self.root, Path::is_dir).unwrap_or_default().into_iter();
+        ids.extend(names.filter_map(|name| name.into_string().ok()).filter(is_object));
         ids.into_iter().map(|id| self.root.join(id)).collect()
     }
 
@@ -148,8 +150,15 @@ impl Layout {
     }
 
     /// The mask file of a frame (and of an object, if there is one file per object).
-    pub fn file(&self, stem: &str, object: u32) -> PathBuf {
-        let name = format!("{stem}.png");
+    pub fn file(&self, stem: &OsStr, object: u32) -> PathBuf {
+        let name = png_name(stem);
         if self.per_object { self.root.join(format!("{object:03}")).join(name) } else { self.root.join(name) }
     }
+}
+
+/// The name of the mask of a frame.
+fn png_name(stem: &OsStr) -> OsString {
+    let mut name = stem.to_owned();
+    name.push(".png");
+    name
 }

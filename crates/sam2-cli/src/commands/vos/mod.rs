@@ -5,12 +5,14 @@ mod masks;
 mod video;
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use sam2_media::error::printable;
 use sam2_media::files::{self, list};
 use sam2_media::frames::folder::Folder;
 use sam2_media::outputs::{Plan, names};
@@ -104,7 +106,7 @@ pub fn run(args: &Vos, console: &Console) -> Result<()> {
     // A folder of masks has nothing but masks in it, whatever their names are.
     plan.writes_series(&args.output_mask_dir, |_| false);
     plan.check()?;
-    let videos: Vec<Video> = names.iter().map(|name| prepare(args, name)).collect::<Result<_>>()?;
+    let videos: Vec<Video> = names.iter().map(|name| prepare(args, name, console)).collect::<Result<_>>()?;
     check(args, &names, &videos)?;
     files::prepare_folder(&args.output_mask_dir)?;
     let (done, open): (Vec<&Video>, Vec<&Video>) =
@@ -139,7 +141,7 @@ fn track_all(args: &Vos, videos: &[&Video], model: &Arc<Model>, console: &Consol
     let template = "{bar:32} {pos}/{len} frames, {per_sec}, {eta} left, {msg}";
     let bar = progress::bar(console, Some(frames), template);
     for (i, video) in videos.iter().enumerate() {
-        bar.set_message(format!("{} ({} of {})", video.name, i + 1, videos.len()));
+        bar.set_message(format!("{} ({} of {})", printable(&video.name), i + 1, videos.len()));
         let start = Instant::now();
         video.clear(args.overwrite)?;
         video.track(model, args.apply_postprocessing, args.score_thresh, || bar.inc(1))?;
@@ -170,12 +172,12 @@ fn describe(video: &Video, seconds: Option<f64>) -> String {
     .to_string()
 }
 
-fn names(args: &Vos) -> Result<Vec<String>> {
-    let names: Vec<String> = match &args.video_list_file {
+fn names(args: &Vos) -> Result<Vec<OsString>> {
+    let names: Vec<OsString> = match &args.video_list_file {
         Some(path) => {
             let text = std::fs::read_to_string(path)
                 .with_context(|| format!("cannot read the list of videos {}", path.display()))?;
-            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(OsString::from).collect()
         }
         None => list(&args.base_video_dir, Path::is_dir)?,
     };
@@ -187,7 +189,7 @@ fn names(args: &Vos) -> Result<Vec<String>> {
 }
 
 /// Checks that no mask would replace a frame, an input mask or another file that is read.
-fn check(args: &Vos, names: &[String], videos: &[Video]) -> Result<()> {
+fn check(args: &Vos, names: &[OsString], videos: &[Video]) -> Result<()> {
     let mut plan = Plan::default();
     [&args.video_list_file, &args.sam2_checkpoint].into_iter().flatten().for_each(|path| plan.reads(path));
     args.sam2_cfg.iter().for_each(|path| plan.reads(path));
@@ -202,9 +204,17 @@ fn check(args: &Vos, names: &[String], videos: &[Video]) -> Result<()> {
 }
 
 /// Collects the frames and prompts of a video before tracking, and reads the masks that become prompts.
-fn prepare(args: &Vos, name: &str) -> Result<Video> {
+fn prepare(args: &Vos, name: &OsStr, console: &Console) -> Result<Video> {
     let output = names::inside(&args.output_mask_dir, name)?;
     let folder = Folder::open(&args.base_video_dir.join(name), None)?;
+    folder.notes().for_each(|note| console.note(&format!("note: {note}")));
+    let mut frames = BTreeMap::new();
+    for i in 0..folder.len() {
+        if let Some(other) = frames.insert(folder.stem(i), i) {
+            let (a, b) = (folder.file(other).display(), folder.file(i).display());
+            bail!("{a} and {b} would get the same mask: rename or remove one");
+        }
+    }
     let layout = Layout::open(args.input_mask_dir.join(name), args.per_obj_png_file)?;
     let later = args.track_object_appearing_later_in_video;
     let prompts = if later {
@@ -213,13 +223,18 @@ fn prepare(args: &Vos, name: &str) -> Result<Video> {
         first_prompts(&folder, &layout, args.use_all_masks)?
     };
     if prompts.is_empty() {
-        bail!("{} holds no mask of an object for a frame of the video {name}", layout.root.display());
+        bail!(
+            "{} holds no mask of an object for a frame of the video {}",
+            layout.root.display(),
+            name.display()
+        );
     }
     for id in prompts.keys().filter(|_| args.per_obj_png_file) {
-        names::inside(&args.output_mask_dir, &format!("{name}/{id:03}"))?;
+        names::inside(&args.output_mask_dir, Path::new(name).join(format!("{id:03}")))?;
     }
     let output = Layout::new(output, args.per_obj_png_file);
-    Ok(Video { name: name.to_owned(), folder, input: layout, output, prompts, separate: later })
+    let name = name.to_string_lossy().into_owned();
+    Ok(Video { name, folder, input: layout, output, prompts, separate: later })
 }
 
 /// Prompts if every object must be in the first input mask: object -> frames.
@@ -237,17 +252,29 @@ fn first_prompts(folder: &Folder, layout: &Layout, all: bool) -> Result<BTreeMap
         let stem = folder.stem(frame);
         let found = layout.read(stem, folder.size())?;
         if let Some(missing) = layout.objects().find(|id| i == 0 && !found.objects.contains_key(id)) {
-            bail!("object {missing:03} has no mask {stem}.png in {}; {ADVICE}", layout.root.display());
+            bail!(
+                "object {missing:03} has no mask {}.png in {}; {ADVICE}",
+                stem.display(),
+                layout.root.display()
+            );
         }
         for id in found.objects.into_keys() {
             if i > 0 && !prompts.contains_key(&id) {
-                bail!("object {id} first appears in {stem}.png of {}; {ADVICE}", layout.root.display());
+                bail!(
+                    "object {id} first appears in {}.png of {}; {ADVICE}",
+                    stem.display(),
+                    layout.root.display()
+                );
             }
             prompts.entry(id).or_default().push(frame);
         }
     }
     if prompts.is_empty() {
-        bail!("{} has no object on the first frame, {}.png; {ADVICE}", layout.root.display(), folder.stem(0));
+        bail!(
+            "{} has no object on the first frame, {}.png; {ADVICE}",
+            layout.root.display(),
+            folder.stem(0).display()
+        );
     }
     Ok(prompts)
 }

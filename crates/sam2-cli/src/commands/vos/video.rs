@@ -98,7 +98,7 @@ impl Video {
             let own: HashSet<String> = own
                 .iter()
                 .filter(|file| file.parent() == Some(&folder))
-                .filter_map(|file| Some(file.file_name()?.to_str()?.to_owned()))
+                .filter_map(|file| Some(file.file_name()?.to_string_lossy().into_owned()))
                 .collect();
             others.writes_series(folder, move |name| name.ends_with(".png") && !own.contains(name));
         }

@@ -1,0 +1,385 @@
+//! A TIFF file of several pages as a clip, as microscopes write it. Every page is decoded as a picture: as
+//! the file with a header that points at that page.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use sam2_model::Frame;
+
+use super::iter::size_of;
+use super::photo;
+use crate::error::{ClipError, MediaError, PictureError};
+
+const NEW_SUBFILE_TYPE: u16 = 254;
+const WIDTH: u16 = 256;
+const HEIGHT: u16 = 257;
+const OFFSETS: [u16; 2] = [273, 324];
+const LENGTHS: [u16; 2] = [279, 325];
+/// Bits of [`NEW_SUBFILE_TYPE`]: a smaller copy of another page, or its mask.
+const NO_FRAME: u64 = 0b101;
+/// Most entries of a directory.
+const MAX_ENTRIES: u64 = 1 << 16;
+
+/// The pages of a file.
+#[derive(Debug)]
+pub struct Pages {
+    path: PathBuf,
+    layout: Layout,
+    /// Offsets of the directories of the pages.
+    pages: Vec<u64>,
+    size: (u32, u32),
+    notes: Vec<String>,
+}
+
+/// Byte order, and whether offsets have 64 bits (BigTIFF).
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    little: bool,
+    big: bool,
+}
+
+impl Pages {
+    /// Lists the pages of a TIFF up to `max_frames`; `None` for another file, or a single page. Pages after
+    /// those that the file holds whole are left out, and so are those of another size than the first.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or its first page is damaged.
+    pub fn open(path: &Path, head: &[u8], max_frames: Option<usize>) -> Result<Option<Self>, MediaError> {
+        let Some(layout) = Layout::of(head) else { return Ok(None) };
+        let cannot_open = |source| MediaError::Open { path: path.to_owned(), source };
+        let file = File::open(path).map_err(cannot_open)?;
+        let len = file.metadata().map_err(cannot_open)?.len();
+        let mut directories = Directories { reader: BufReader::new(file), layout, len, budget: 4 * len };
+        let found = directories.pages().map_err(cannot_open)?;
+        let Some(&Page { size, .. }) = found.pages.first() else { return Ok(None) };
+        let (same, others): (Vec<Page>, Vec<Page>) =
+            found.pages.into_iter().partition(|page| page.size == size);
+        if same.len() < 2 && !found.early_end {
+            return Ok(None);
+        }
+        let mut pages: Vec<u64> = same.into_iter().map(|page| page.at).collect();
+        let mut clip = Self { path: path.to_owned(), layout, pages: Vec::new(), size, notes: Vec::new() };
+        if found.early_end {
+            clip.notes.push(format!(
+                "{} is cut or damaged; its {} whole pages are read",
+                clip.name(),
+                pages.len()
+            ));
+        }
+        if !others.is_empty() {
+            let (width, height) = size;
+            clip.notes.push(format!(
+                "{} pages of {} have another size than the first, {width}x{height} pixels, and are left out",
+                others.len(),
+                clip.name()
+            ));
+        }
+        pages.truncate(max_frames.unwrap_or(usize::MAX));
+        clip.pages = pages;
+        // The picture may be turned by its metadata.
+        clip.size = size_of(&clip.frame(0)?);
+        Ok(Some(clip))
+    }
+
+    /// Width and height of every frame, in pixels.
+    pub fn size(&self) -> (u32, u32) {
+        self.size
+    }
+
+    /// Number of frames, at least one.
+    #[expect(clippy::len_without_is_empty, reason = "never empty")]
+    pub fn len(&self) -> usize {
+        self.pages.len()
+    }
+
+    /// What was left out, one line each.
+    pub fn notes(&self) -> impl Iterator<Item = &str> {
+        self.notes.iter().map(String::as_str)
+    }
+
+    /// Reads one frame.
+    ///
+    /// # Errors
+    /// If it is damaged, or the file cannot be opened any more.
+    ///
+    /// # Panics
+    /// If there is no frame `index`.
+    pub fn frame(&self, index: usize) -> Result<Frame, MediaError> {
+        let at = self.pages[index];
+        let inner = || {
+            let file = BufReader::new(File::open(&self.path)?);
+            photo::decode(Page::reader(file, self.layout, at)?)
+        };
+        inner().map_err(|source: PictureError| ClipError::Frame { name: self.name(), index, source }.into())
+    }
+
+    fn name(&self) -> String {
+        format!("the TIFF {}", self.path.display())
+    }
+}
+
+impl Layout {
+    fn of(head: &[u8]) -> Option<Self> {
+        match head {
+            [b'I', b'I', 42, 0, ..] => Some(Self { little: true, big: false }),
+            [b'M', b'M', 0, 42, ..] => Some(Self { little: false, big: false }),
+            [b'I', b'I', 43, 0, 8, 0, ..] => Some(Self { little: true, big: true }),
+            [b'M', b'M', 0, 43, 0, 8, ..] => Some(Self { little: false, big: true }),
+            _ => None,
+        }
+    }
+
+    /// Where the offset of the first directory is.
+    fn first(self) -> u64 {
+        if self.big { 8 } else { 4 }
+    }
+
+    /// Number of bytes of an offset, and of the number of values of an entry.
+    fn offset(self) -> usize {
+        if self.big { 8 } else { 4 }
+    }
+
+    /// Number of bytes of the number of entries of a directory.
+    fn count(self) -> usize {
+        if self.big { 8 } else { 2 }
+    }
+
+    fn number(self, bytes: &[u8]) -> u64 {
+        let join = |number: u64, &byte: &u8| number << 8 | u64::from(byte);
+        if self.little { bytes.iter().rev().fold(0, join) } else { bytes.iter().fold(0, join) }
+    }
+}
+
+/// A page of a file.
+struct Page {
+    /// Offset of its directory.
+    at: u64,
+    size: (u32, u32),
+}
+
+struct Found {
+    pages: Vec<Page>,
+    /// Whether the chain of directories leads out of the file or in a circle, or a page is not whole.
+    early_end: bool,
+}
+
+struct Directories {
+    reader: BufReader<File>,
+    layout: Layout,
+    len: u64,
+    /// Bytes that may still be read.
+    budget: u64,
+}
+
+impl Directories {
+    /// Follows the chain of directories.
+    fn pages(&mut self) -> io::Result<Found> {
+        let (layout, mut seen) = (self.layout, BTreeSet::new());
+        let mut found = Found { pages: Vec::new(), early_end: false };
+        let Some(mut at) = self.number(layout.first(), layout.offset())? else { return Ok(found) };
+        while at != 0 {
+            if !seen.insert(at) {
+                found.early_end = true;
+                break;
+            }
+            let Some((page, next)) = self.directory(at)? else {
+                found.early_end = true;
+                break;
+            };
+            found.pages.extend(page);
+            at = next;
+        }
+        Ok(found)
+    }
+
+    /// The page of a directory, `None` if it is no frame, and the offset of the next directory; `None` if it
+    /// is not whole.
+    fn directory(&mut self, at: u64) -> io::Result<Option<(Option<Page>, u64)>> {
+        let layout = self.layout;
+        let count = self.number(at, layout.count())?.filter(|&count| count <= MAX_ENTRIES);
+        let Some(count) = count else { return Ok(None) };
+        let (from, width) = (at + layout.count() as u64, 4 + 2 * layout.offset());
+        let bytes = self.bytes(from, count * width as u64 + layout.offset() as u64)?;
+        let Some(bytes) = bytes else { return Ok(None) };
+        let (entries, next) = bytes.split_at(bytes.len() - layout.offset());
+        let next = layout.number(next);
+        let mut size = (0, 0);
+        let (mut offsets, mut lengths) = (Vec::new(), Vec::new());
+        for entry in entries.chunks_exact(width) {
+            let tag = layout.number(&entry[..2]) as u16;
+            if ![NEW_SUBFILE_TYPE, WIDTH, HEIGHT].contains(&tag)
+                && !OFFSETS.contains(&tag)
+                && !LENGTHS.contains(&tag)
+            {
+                continue;
+            }
+            let Some(values) = self.values(entry)? else { return Ok(None) };
+            let first = values.first().copied().unwrap_or(0);
+            match tag {
+                NEW_SUBFILE_TYPE if first & NO_FRAME != 0 => return Ok(Some((None, next))),
+                NEW_SUBFILE_TYPE => {}
+                WIDTH => size.0 = first as u32,
+                HEIGHT => size.1 = first as u32,
+                _ if OFFSETS.contains(&tag) => offsets = values,
+                _ => lengths = values,
+            }
+        }
+        let inside = |(at, len): (&u64, &u64)| at.checked_add(*len).is_some_and(|end| end <= self.len);
+        let whole = offsets.iter().zip(&lengths).all(inside);
+        Ok(whole.then_some((Some(Page { at, size }), next)))
+    }
+
+    /// The unsigned values of an entry, which are in it if they are small; `None` if the file ends before.
+    fn values(&mut self, entry: &[u8]) -> io::Result<Option<Vec<u64>>> {
+        let layout = self.layout;
+        let width = match layout.number(&entry[2..4]) {
+            1 => 1,
+            3 => 2,
+            4 | 13 => 4,
+            16 | 18 => 8,
+            _ => return Ok(Some(Vec::new())),
+        };
+        let (count, place) = entry[4..].split_at(layout.offset());
+        let Some(bytes) = layout.number(count).checked_mul(width as u64) else { return Ok(None) };
+        let bytes = match place.get(..bytes as usize) {
+            Some(inside) => Some(inside.to_vec()),
+            None => self.bytes(layout.number(place), bytes)?,
+        };
+        Ok(bytes.map(|bytes| bytes.chunks_exact(width).map(|value| layout.number(value)).collect()))
+    }
+
+    fn number(&mut self, at: u64, len: usize) -> io::Result<Option<u64>> {
+        Ok(self.bytes(at, len as u64)?.map(|bytes| self.layout.number(&bytes)))
+    }
+
+    /// `None` if the file ends before, or its directories refer to the same bytes again and again.
+    fn bytes(&mut self, at: u64, len: u64) -> io::Result<Option<Vec<u8>>> {
+        if at.checked_add(len).is_none_or(|end| end > self.len) || len > self.budget {
+            return Ok(None);
+        }
+        self.budget -= len;
+        self.reader.seek(SeekFrom::Start(at))?;
+        let mut bytes = vec![0; len as usize];
+        match self.reader.read_exact(&mut bytes) {
+            Ok(()) => Ok(Some(bytes)),
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+impl Page {
+    /// The file, read as if the directory at `at` were its first.
+    fn reader(mut file: BufReader<File>, layout: Layout, at: u64) -> io::Result<FirstPage> {
+        let from = layout.first() as usize;
+        let mut header = vec![0; from + layout.offset()];
+        file.read_exact(&mut header)?;
+        file.rewind()?;
+        let offset = if layout.little { at.to_le_bytes() } else { at.to_be_bytes() };
+        let offset = match (layout.big, layout.little) {
+            (true, _) => &offset[..],
+            (false, true) => &offset[..4],
+            (false, false) => &offset[4..],
+        };
+        header[from..].copy_from_slice(offset);
+        Ok(FirstPage { file, header, at: 0 })
+    }
+}
+
+/// A file with another header.
+struct FirstPage {
+    file: BufReader<File>,
+    header: Vec<u8>,
+    at: u64,
+}
+
+impl BufRead for FirstPage {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        match self.header.get(self.at as usize..) {
+            Some(rest) if !rest.is_empty() => Ok(rest),
+            _ => self.file.fill_buf(),
+        }
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        if self.at < self.header.len() as u64 {
+            // Few bytes; an error shows when the file is read.
+            let _ = self.file.seek_relative(bytes as i64);
+        } else {
+            self.file.consume(bytes);
+        }
+        self.at += bytes as u64;
+    }
+}
+
+impl Read for FirstPage {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.fill_buf()?.read(into)?;
+        self.consume(bytes);
+        Ok(bytes)
+    }
+}
+
+impl Seek for FirstPage {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.at = self.file.seek(to)?;
+        Ok(self.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{Rgb, RgbImage};
+    use sam2_tests::files;
+
+    fn open(bytes: &[u8]) -> Option<(Vec<u8>, Vec<String>)> {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let path = dir.path().join("x.tif");
+        std::fs::write(&path, bytes).expect("write");
+        let pages = Pages::open(&path, &bytes[..bytes.len().min(16)], None).expect("open")?;
+        let levels = (0..pages.len()).map(|i| pages.frame(i).expect("frame").rgb()[0]).collect();
+        Some((levels, pages.notes().map(str::to_owned).collect()))
+    }
+
+    fn grey(levels: &[u8]) -> Vec<RgbImage> {
+        levels.iter().map(|&level| RgbImage::from_pixel(6, 4, Rgb([level; 3]))).collect()
+    }
+
+    #[test]
+    fn pages_are_frames() {
+        let file = files::tiff(&grey(&[10, 20, 30]));
+        assert_eq!(open(&file), Some((vec![10, 20, 30], vec![])));
+        assert_eq!(open(&files::tiff(&grey(&[10]))), None, "a single picture");
+        assert_eq!(open(b"GIF89a__________"), None);
+        let mut others = grey(&[1, 2, 3]);
+        others.insert(1, RgbImage::new(3, 2));
+        let (levels, notes) = open(&files::tiff(&others)).expect("a clip");
+        assert!(levels == [1, 2, 3] && notes.len() == 1 && notes[0].contains("1 pages"), "{notes:?}");
+    }
+
+    #[test]
+    fn a_file_that_is_cut_is_read_up_to_there() {
+        let file = files::tiff(&grey(&[10, 20, 30]));
+        let page = (file.len() - 8) / 3;
+        for end in 8 + 2 * page..file.len() {
+            let (levels, notes) = open(&file[..end]).expect("a clip");
+            assert!(
+                levels == [10, 20] && notes.len() == 1 && notes[0].contains("2 whole"),
+                "{end}: {notes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_circle_of_directories_ends() {
+        let mut file = files::tiff(&grey(&[10, 20]));
+        let first = file[4..8].to_vec();
+        let end = file.len();
+        file[end - 4..].copy_from_slice(&first);
+        let (levels, notes) = open(&file).expect("a clip");
+        assert!(levels == [10, 20] && notes.len() == 1, "{notes:?}");
+    }
+}
