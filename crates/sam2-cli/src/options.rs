@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use sam2_media::outputs::Plan;
 use sam2_media::prompts::{BoxPrompt, Click};
 use sam2_model::models::Precision;
 use sam2_model::video::{MemoryPolicyKind, VideoOptions};
@@ -48,9 +49,10 @@ pub struct ModelArgs {
 }
 
 impl ModelArgs {
-    /// The files that the model is read from.
-    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        self.model.iter().chain(&self.config)
+    /// Adds the files that the model is read from to a plan.
+    pub fn plan(&self, plan: &mut Plan) {
+        self.model.iter().for_each(|path| plan.reads_checkpoint(path));
+        self.config.iter().for_each(|path| plan.reads(path));
     }
 }
 

@@ -56,7 +56,7 @@ pub enum To {
 /// Runs the command.
 pub fn run(args: &Convert, console: &Console) -> Result<()> {
     let mut plan = Plan::default();
-    plan.reads(&args.input);
+    plan.reads_checkpoint(&args.input);
     plan.writes(&args.output);
     plan.check()?;
     let torch = args.output.extension().is_some_and(|e| e.eq_ignore_ascii_case("pt"));

@@ -169,7 +169,7 @@ fn plan(args: &Stream) -> Plan {
     let mut plan = Plan::default();
     plan.reads_frames(&args.input);
     [&args.prompts, &args.resume].into_iter().flatten().for_each(|path| plan.reads(path));
-    args.model.files().for_each(|path| plan.reads(path));
+    args.model.plan(&mut plan);
     if let Some(path) = &args.save {
         plan.writes(path);
     }

@@ -11,6 +11,7 @@ mod config;
 mod convert;
 mod eval;
 mod everything;
+#[cfg(debug_assertions)]
 mod faults;
 mod ffmpeg;
 mod help;

@@ -47,14 +47,16 @@ fn no_file_that_is_read_is_replaced_whatever_its_name() {
     for file in ["gt/s/groundtruth.txt", "pred/s.txt"] {
         place.write(file, "1,2,30,40\n");
     }
+    let index = place.write("in/c.safetensors.index.json", r#"{"weight_map":{"x":"c.safetensors"}}"#);
     let before = contents(&place.join("in"));
     let (gt, pred) = (place.arg("gt"), place.arg("pred"));
-    let cases: [(&str, String); 11] = [
+    let cases: [(&str, String); 12] = [
         (&photo, format!("segment {photo} -p 96,64 -o {{}}")),
         (&photo, format!("segment {clip} -p 96,64 --mask-prompt {photo} -o {{}}")),
         (&checkpoint, format!("segment {photo} -p 96,64 -m {checkpoint} --embeddings {{}} --json")),
         (&checkpoint, format!("convert {checkpoint} {{}}")),
         (&checkpoint, format!("convert {{}} {checkpoint}")),
+        (&checkpoint, format!("convert {index} {{}}")),
         (&checkpoint, format!("stream {clip} --raw 192x128 -m {checkpoint} --config {config} --save {{}}")),
         (&checkpoint, format!("stream {clip} --raw 192x128 -m {{}} --save {checkpoint}")),
         (&prompts, format!("stream {clip} --raw 192x128 --prompts {prompts} --save {{}}")),

@@ -128,7 +128,7 @@ fn malformed_streams_are_refused() {
     let place = Place::new();
     let track = |bytes: Vec<u8>, extra: &[&str]| {
         let out = place.arg("out");
-        run_with(bytes, &[&["track", "-", "-p", "80,64", "-q", "-o", &out], extra].concat())
+        run_with(bytes, &[&["track", "-", "-p", "80,64", "-q", "--overwrite", "-o", &out], extra].concat())
     };
     refused(&track(b"GIF89a".repeat(9), &[]), &["stdin", "Y4M", "--raw"]);
     refused(&track(Vec::new(), &[]), &["stdin", "empty"]);

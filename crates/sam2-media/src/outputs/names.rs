@@ -41,8 +41,11 @@ pub fn inside(root: &Path, name: impl AsRef<Path>) -> Result<PathBuf, MediaError
     let real_root = root.canonicalize().ok();
     let mut parts = 0;
     for part in name.components() {
-        let Component::Normal(part) = part else { return Err(leaves()) };
-        path.push(part);
+        match part {
+            Component::Normal(part) => path.push(part),
+            Component::CurDir => continue,
+            _ => return Err(leaves()),
+        }
         parts += 1;
         let is_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
         // A link without a target is refused too: what it will lead to is unknown.
@@ -81,8 +84,7 @@ mod tests {
         let root = dir.path().join("out");
         std::fs::create_dir_all(root.join("real")).expect("folder");
         for good in ["a", "a/b", "real/001", "a.b", "..a", "./a"] {
-            let path = inside(&root, good);
-            assert!(good.starts_with("./") || path.is_ok_and(|path| path.starts_with(&root)), "{good}");
+            assert!(inside(&root, good).is_ok_and(|path| path.starts_with(&root)), "{good}");
         }
         for bad in ["..", "../x", "a/../../x", "a/../b", "/tmp", "", "."] {
             assert!(inside(&root, bad).is_err(), "{bad}");

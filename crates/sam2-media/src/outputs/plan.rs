@@ -1,11 +1,12 @@
 //! The inputs and outputs of a run.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use sam2_model::atomic::{self, FileId};
+use serde_json::Value;
 
 use crate::error::MediaError;
 
@@ -46,6 +47,12 @@ impl Plan {
     /// A file is read, or the files in a folder; `-` is stdin.
     pub fn reads(&mut self, path: impl Into<PathBuf>) {
         self.inputs.push(Input { path: path.into(), levels: 1, is_series: false });
+    }
+
+    /// A checkpoint is read: a file, a folder, or the index of the files that hold it.
+    pub fn reads_checkpoint(&mut self, path: &Path) {
+        self.reads(path);
+        shards(path).into_iter().for_each(|shard| self.reads(shard));
     }
 
     /// A clip is read: a file, or a folder of frames, into which no mask may be written.
@@ -172,6 +179,15 @@ impl Plan {
         let lists = self.lists.iter().filter(|path| path.symlink_metadata().is_ok()).cloned();
         lists.chain(self.series.iter().flat_map(Series::present))
     }
+}
+
+/// The files that the index of a sharded checkpoint names; none if it is something else.
+fn shards(index: &Path) -> BTreeSet<PathBuf> {
+    let is_index = index.to_str().is_some_and(|name| name.ends_with(".index.json"));
+    let text = if is_index { fs::read_to_string(index).unwrap_or_default() } else { String::new() };
+    let index_of: Value = serde_json::from_str(&text).unwrap_or_default();
+    let names = index_of["weight_map"].as_object().into_iter().flat_map(|map| map.values());
+    names.filter_map(|name| Some(atomic::folder_of(index).join(name.as_str()?))).collect()
 }
 
 fn remove<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Result<(), MediaError> {

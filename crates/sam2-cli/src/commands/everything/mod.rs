@@ -88,7 +88,8 @@ pub fn run(args: &Everything, console: &Console) -> Result<()> {
 fn plan(args: &Everything) -> Plan {
     let mut plan = Plan::default();
     plan.reads(&args.image);
-    args.model.files().chain(&args.point_grids).for_each(|path| plan.reads(path));
+    args.model.plan(&mut plan);
+    args.point_grids.iter().for_each(|path| plan.reads(path));
     if let Some(path) = &args.embeddings {
         if path.exists() { plan.reads(path) } else { plan.writes(path) }
     }

@@ -27,7 +27,7 @@ pub fn of_box(path: &Path, i: usize) -> PathBuf {
 pub fn prepare(args: &Segment) -> Result<()> {
     let mut plan = Plan::default();
     [Some(&args.image), args.mask_prompt.as_ref()].into_iter().flatten().for_each(|path| plan.reads(path));
-    args.model.files().for_each(|path| plan.reads(path));
+    args.model.plan(&mut plan);
     let to_stdout = args.output.as_deref().is_some_and(is_stream);
     if to_stdout && (args.overlay || args.cutout || args.multimask || args.json) {
         bail!(
@@ -51,7 +51,9 @@ pub fn prepare(args: &Segment) -> Result<()> {
         } else {
             plan.writes(path)
         }
-        if args.model.files().any(|file| FileId::of(file).is_some_and(|id| FileId::of(path) == Some(id))) {
+        let is_checkpoint =
+            |model: &PathBuf| FileId::of(model).is_some_and(|id| FileId::of(path) == Some(id));
+        if args.model.model.iter().any(is_checkpoint) {
             bail!("{} is the checkpoint: choose another name for --embeddings", path.display());
         }
     }

@@ -78,7 +78,8 @@ pub fn run(args: &Track, console: &Console) -> Result<()> {
 fn plan(args: &Track, prompts: &Prompts) -> Plan {
     let mut plan = Plan::default();
     plan.reads_frames(&args.input);
-    args.prompts.iter().chain(args.model.files()).for_each(|path| plan.reads(path));
+    args.model.plan(&mut plan);
+    args.prompts.iter().for_each(|path| plan.reads(path));
     prompts.masks().for_each(|path| plan.reads(path));
     Writer::plan(&mut plan, &args.output, args.save_logits.as_deref());
     plan

@@ -191,7 +191,8 @@ fn names(args: &Vos) -> Result<Vec<OsString>> {
 /// Checks that no mask would replace a frame, an input mask or another file that is read.
 fn check(args: &Vos, names: &[OsString], videos: &[Video]) -> Result<()> {
     let mut plan = Plan::default();
-    [&args.video_list_file, &args.sam2_checkpoint].into_iter().flatten().for_each(|path| plan.reads(path));
+    args.video_list_file.iter().for_each(|path| plan.reads(path));
+    args.sam2_checkpoint.iter().for_each(|path| plan.reads_checkpoint(path));
     args.sam2_cfg.iter().for_each(|path| plan.reads(path));
     for name in names {
         plan.reads_frames(args.base_video_dir.join(name));
