@@ -17,6 +17,12 @@ pub fn threads() -> usize {
 
 /// Calls `f(index, chunk)` for every `chunk_len` elements of `out` (the last chunk may be shorter), in
 /// parallel.
+///
+/// ```
+/// let mut out = [0; 5];
+/// kernels::parallel::for_each_chunk_mut(&mut out, 2, |i, chunk| chunk.fill(i));
+/// assert_eq!(out, [0, 0, 1, 1, 2]);
+/// ```
 pub fn for_each_chunk_mut<T: Send>(
     out: &mut [T],
     chunk_len: usize,
@@ -57,6 +63,10 @@ pub fn for_each_mut<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Sync +
 }
 
 /// `f(0)`, … `f(count − 1)` in this order, computed in parallel.
+///
+/// ```
+/// assert_eq!(kernels::parallel::map(4, |i| i * i), [0, 1, 4, 9]);
+/// ```
 pub fn map<R: Send>(count: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
     (0..count).into_par_iter().with_max_len(1).map(f).collect()
 }

@@ -18,6 +18,14 @@ const GROUPS: usize = 64;
 
 /// Floating-point operations per second, two for each fused multiply-add, on as many sums in registers as the
 /// GEMM's tile has.
+///
+/// ```
+/// use kernels::{Isa, peak};
+///
+/// let flops = peak::multiply_adds(Isa::best());
+/// println!("{:.0} GFLOP/s", flops * 1e-9);
+/// # assert!(flops > 1e6);
+/// ```
 pub fn multiply_adds(isa: Isa) -> f64 {
     parallel::broadcast(|| isa.dispatch_tiled(Floats)).into_iter().sum()
 }

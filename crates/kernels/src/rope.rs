@@ -11,6 +11,18 @@ use crate::simd::{Isa, Simd, SimdOp};
 ///
 /// The angle of a coordinate does not depend on the side of the grid, so one table of the longer side serves
 /// both.
+///
+/// ```
+/// use kernels::Isa;
+/// use kernels::rope::Rope;
+///
+/// let rope = Rope::new(2, 4, 10_000.0);
+/// assert_eq!((rope.dim(), rope.query_cells(), rope.key_cells()), (4, 4, 4));
+/// let mut queries = [1.0; 4 * 4];
+/// rope.rotate_queries(Isa::best(), &mut queries);
+/// assert_eq!(queries[..4], [1.0; 4]); // column 0, row 0
+/// assert!((queries[4] - (1f32.cos() - 1f32.sin())).abs() < 1e-6); // column 1
+/// ```
 #[derive(Clone, Debug)]
 pub struct Rope {
     dim: usize,

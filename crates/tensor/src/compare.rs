@@ -50,6 +50,12 @@ impl fmt::Display for Comparison {
 
 /// Compares element by element.
 ///
+/// ```
+/// let difference = tensor::compare(&[3.0, 4.0, 1.0], &[3.0, 4.0, 0.0]);
+/// assert_eq!((difference.max_abs, difference.rel_l2, difference.worst_index), (1.0, 0.2, 2));
+/// assert_eq!(tensor::compare(&[f32::NAN], &[0.0]).non_finite, 1);
+/// ```
+///
 /// # Panics
 /// If the lengths differ.
 #[track_caller]
@@ -125,6 +131,13 @@ pub struct Outliers {
 impl Elementwise {
     /// Finds the elements beyond the bound. NaN on either side and unequal infinities are always beyond it.
     ///
+    /// ```
+    /// use tensor::Elementwise;
+    ///
+    /// let beyond = Elementwise { rtol: 0.01, atol: 0.0 }.outliers(&[1.0, 2.1, 3.0], &[1.0, 2.0, 3.0]);
+    /// assert_eq!((beyond.count, beyond.first), (1, Some(1)));
+    /// ```
+    ///
     /// # Panics
     /// If the lengths differ.
     #[track_caller]
@@ -143,6 +156,14 @@ impl Elementwise {
 /// Upper bounds on the measures of a [`Comparison`].
 ///
 /// The default bounds nothing, but still refuses NaN and unequal infinities.
+///
+/// ```
+/// use tensor::{Tolerance, compare};
+///
+/// let difference = compare(&[1.0, 2.001], &[1.0, 2.0]);
+/// assert!(Tolerance::rel_l2(1e-3).accepts(&difference));
+/// assert!(!Tolerance::max_abs(1e-4).accepts(&difference));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tolerance {
     /// Bound on [`Comparison::rel_l2`].
@@ -183,6 +204,13 @@ impl Tolerance {
 }
 
 /// Asserts that `actual` is within `tolerance` of `expected` and returns the measures.
+///
+/// ```
+/// use tensor::{Tolerance, assert_close};
+///
+/// let measures = assert_close("softmax", &[0.5, 0.5], &[0.5, 0.500_001], Tolerance::rel_l2(1e-5));
+/// println!("{measures}");
+/// ```
 ///
 /// # Panics
 /// With `name`, all measures and the tolerance if it is not, or if the lengths differ.

@@ -11,6 +11,16 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 /// Reads every array of an archive, by name without the `.npy` suffix, ordered by name.
 ///
+/// ```
+/// # use tensor::{Tensor, npz};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("fixture.npz");
+/// npz::write(&path, &[("x", Tensor::from_vec(&[2], vec![1.0f32, 2.0]).into())])?;
+/// let arrays = npz::read(&path)?;
+/// assert_eq!(arrays["x"].to_f64().data(), [1.0, 2.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`NpyError::At`] naming the file (and the member) for damaged archives, duplicate names, members that are
 /// not `.npy`, and everything [`crate::npy::read`] refuses.
@@ -39,6 +49,14 @@ pub fn read(path: impl AsRef<Path>) -> Result<BTreeMap<String, NpyArray>, NpyErr
 }
 
 /// Writes an archive with deflated members; the same arrays always give the same bytes.
+///
+/// ```
+/// # use tensor::{Tensor, npz};
+/// # let folder = tempfile::tempdir()?;
+/// let arrays = [("x", Tensor::full(&[2, 2], 1.0f32).into()), ("labels", Tensor::full(&[2], 3u8).into())];
+/// npz::write(folder.path().join("fixture.npz"), &arrays)?; // np.load("fixture.npz")["labels"]
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// [`NpyError::At`] naming the path if it cannot be written, or if a name appears twice.

@@ -7,6 +7,13 @@ const TILE: usize = 32;
 
 /// `[C, H, W]` → `[H, W, C]`.
 ///
+/// ```
+/// # use tensor::relayout::{chw_to_hwc, hwc_to_chw};
+/// let hwc = chw_to_hwc(&[1, 2, 10, 20], 2, 1, 2); // two channels of two pixels
+/// assert_eq!(hwc, [1, 10, 2, 20]);
+/// assert_eq!(hwc_to_chw(&hwc, 1, 2, 2), [1, 2, 10, 20]);
+/// ```
+///
 /// # Panics
 /// If `chw` does not have `c·h·w` elements.
 #[track_caller]
@@ -26,6 +33,10 @@ pub fn hwc_to_chw<T: Copy + Default>(hwc: &[T], h: usize, w: usize, c: usize) ->
 }
 
 /// `[rows, cols]` → `[cols, rows]`.
+///
+/// ```
+/// assert_eq!(tensor::relayout::transpose(&[1, 2, 3, 4, 5, 6], 2, 3), [1, 4, 2, 5, 3, 6]);
+/// ```
 ///
 /// # Panics
 /// If `x` does not have `rows·cols` elements.

@@ -9,6 +9,15 @@ pub const MAX_RANK: usize = 8;
 /// The extents of a row-major tensor, outermost first; `Copy`, so views need no allocation.
 ///
 /// Dereferences to `[usize]`. Rank 0 is a scalar with one element.
+///
+/// ```
+/// use tensor::Shape;
+///
+/// let shape = Shape::new(&[2, 3, 4]);
+/// assert_eq!((shape.len(), shape.checked_len()), (3, Some(24)));
+/// assert_eq!((&shape.tail()[..], &shape.with_first(9)[..]), (&[3, 4][..], &[9, 3, 4][..]));
+/// assert!(shape.check("example", 23).is_err());
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
     // Extents past `rank` are 0, so that the derived equality is right.

@@ -4,6 +4,15 @@ use crate::shape::Shape;
 use crate::view::TensorRef;
 
 /// An owned, contiguous, row-major tensor.
+///
+/// ```
+/// use tensor::Tensor;
+///
+/// let t = Tensor::from_vec(&[2, 3], vec![0, 1, 2, 3, 4, 5]);
+/// assert_eq!((t.shape(), t.rank(), t.dim(1), t.len()), (&[2, 3][..], 2, 3, 6));
+/// assert_eq!(t.index(1).data(), [3, 4, 5]);
+/// assert_eq!(t.map(|x| 2 * x).reshape(&[6]).into_vec(), [0, 2, 4, 6, 8, 10]);
+/// ```
 #[derive(Clone, PartialEq)]
 pub struct Tensor<T = f32> {
     shape: Shape,
@@ -99,6 +108,13 @@ impl<T> Tensor<T> {
 
 impl<T: Copy + Default> Tensor<T> {
     /// A tensor with every element equal to `value`.
+    ///
+    /// ```
+    /// # use tensor::Tensor;
+    /// let mut t = Tensor::full(&[2, 2], 7.0);
+    /// t.data_mut()[3] = 0.0;
+    /// assert_eq!(t.data(), [7.0, 7.0, 7.0, 0.0]);
+    /// ```
     ///
     /// # Panics
     /// If the number of elements does not fit in `usize`.

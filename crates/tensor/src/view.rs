@@ -5,6 +5,15 @@ use std::fmt;
 use std::ops::Range;
 
 /// A read-only contiguous row-major view.
+///
+/// ```
+/// use tensor::TensorRef;
+///
+/// let rows = TensorRef::new(&[3, 2], &[0, 1, 2, 3, 4, 5]);
+/// assert_eq!(rows.slice(1..3).data(), [2, 3, 4, 5]);
+/// assert_eq!(rows.index(1).data(), [2, 3]);
+/// assert_eq!(rows.reshape(&[2, 3]).to_owned().shape(), [2, 3]);
+/// ```
 pub struct TensorRef<'a, T = f32> {
     shape: Shape,
     data: &'a [T],

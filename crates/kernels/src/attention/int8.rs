@@ -26,6 +26,18 @@ use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa, Simd};
 
 /// As [`super::attention`].
 ///
+/// ```
+/// use kernels::Isa;
+/// use kernels::attention::{Shape, int8};
+/// use kernels::gemm::Rows;
+///
+/// let shape = Shape { batch: 1, heads: 1, nq: 1, nk: 2, d: 2, dv: 1 };
+/// let (q, k, v) = ([1.0, 1.0], [3.0, 0.0, 0.0, 3.0], [10.0, 20.0]);
+/// let mut out = [0.0];
+/// int8::attention(Isa::best(), shape, 1.0, Rows::new(&q, 2), Rows::new(&k, 2), Rows::new(&v, 1), &mut out);
+/// assert!((out[0] - 15.0).abs() < 0.2);
+/// ```
+///
 /// # Panics
 /// As [`super::attention`].
 #[track_caller]

@@ -40,6 +40,18 @@ use crate::simd::Isa;
 /// Multi-head attention of `q` (`batch·nq` rows) over `k` and `v` (`batch·nk` rows) into `out`,
 /// `(batch·nq, heads·dv)` and contiguous.
 ///
+/// ```
+/// use kernels::Isa;
+/// use kernels::attention::{Shape, attention};
+/// use kernels::gemm::Rows;
+///
+/// let shape = Shape { batch: 1, heads: 1, nq: 1, nk: 2, d: 2, dv: 1 };
+/// let (q, k, v) = ([1.0, 1.0], [3.0, 0.0, 0.0, 3.0], [10.0, 20.0]);
+/// let mut out = [0.0];
+/// attention(Isa::best(), shape, 1.0, Rows::new(&q, 2), Rows::new(&k, 2), Rows::new(&v, 1), &mut out);
+/// assert_eq!(out, [15.0]); // equal scores: the mean of the values
+/// ```
+///
 /// # Panics
 /// If `out` has another size, there are no keys, or `d` exceeds [`KC`](crate::gemm::KC).
 #[track_caller]

@@ -6,6 +6,19 @@ use crate::gemm::{Activation, Epilogue, PackedB, RowSource, gemm_from};
 use crate::simd::Isa;
 
 /// A convolution with square kernel, stride and zero padding.
+///
+/// ```
+/// use kernels::Isa;
+/// use kernels::conv::Conv2d;
+/// use kernels::gemm::Activation;
+///
+/// let isa = Isa::best();
+/// let sum = Conv2d::new(isa, &[1.0; 9], &[0.0], 1, 3, 1, 1); // 3×3 ones, stride 1, padding 1
+/// assert_eq!((sum.output_size((3, 3)), sum.out_channels()), ((3, 3), 1));
+/// let mut out = [0.0; 9];
+/// sum.forward(isa, &[1.0; 9], (3, 3), Activation::None, &mut out);
+/// assert_eq!(out, [4.0, 6.0, 4.0, 6.0, 9.0, 6.0, 4.0, 6.0, 4.0]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Conv2d {
     weight: PackedB,

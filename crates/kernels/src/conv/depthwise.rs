@@ -22,6 +22,15 @@ const PIXELS: usize = 8;
 
 /// A k×k depthwise convolution with stride 1 or 2 and zero padding k/2: `nn.Conv2d(C, C, k, stride, k // 2,
 /// groups=C)`.
+///
+/// ```
+/// use kernels::Isa;
+/// use kernels::conv::Depthwise;
+///
+/// let sum = Depthwise::with_stride(&[1.0; 2 * 9], &[0.0, 0.5], 3, 2); // two channels
+/// assert_eq!((sum.channels(), sum.output_size((3, 3))), (2, (2, 2)));
+/// assert_eq!(sum.forward(Isa::best(), &[1.0; 3 * 3 * 2], (3, 3))[..2], [4.0, 4.5]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Depthwise {
     /// `(k, k, C)`: the taps of neighbouring channels are adjacent.

@@ -7,6 +7,17 @@ use crate::parallel;
 use crate::simd::Isa;
 
 /// `[h, w, in]` → `[2h, 2w, out]`.
+///
+/// ```
+/// use kernels::Isa;
+/// use kernels::conv::ConvTranspose2x2;
+///
+/// let isa = Isa::best();
+/// let conv = ConvTranspose2x2::new(isa, &[1.0, 2.0, 3.0, 4.0], &[0.0], 1);
+/// let mut out = [0.0; 4];
+/// conv.forward(isa, &[10.0], (1, 1), &mut out);
+/// assert_eq!(out, [10.0, 20.0, 30.0, 40.0]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct ConvTranspose2x2 {
     /// `(in, 4·out)`, columns ordered `(dy, dx, out)`.

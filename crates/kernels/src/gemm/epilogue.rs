@@ -20,6 +20,17 @@ pub enum Activation {
 }
 
 /// The operations on an element of `A · B` before it is stored: `activation(x + bias) + residual`.
+///
+/// ```
+/// use kernels::Isa;
+/// use kernels::gemm::{Epilogue, PackedB, gemm};
+///
+/// let isa = Isa::best();
+/// let twice = PackedB::from_kn(isa, &[2.0], 1, 1);
+/// let mut c = [0.0; 2];
+/// gemm(isa, &[3.0, 4.0], 2, &twice, &mut c, &Epilogue::bias(&[1.0]).residual(&[10.0, 20.0]));
+/// assert_eq!(c, [17.0, 29.0]);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Epilogue<'a> {
     /// One value per column.

@@ -56,6 +56,19 @@ use epilogue::Output;
 /// `C = epilogue(A · B)`: `a` is `(m, k)`, `b` is `(k, n)`, `c` is `(m, n)`, all contiguous. `c` is written
 /// and not read.
 ///
+/// ```
+/// use kernels::Isa;
+/// use kernels::gemm::{Activation, Epilogue, PackedB, gemm};
+///
+/// let isa = Isa::best();
+/// let a = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]; // (2, 3)
+/// let b = PackedB::from_kn(isa, &[1.0, 0.0, 0.0, 1.0, 1.0, 1.0], 3, 2);
+/// let mut c = [f32::NAN; 4]; // (2, 2)
+/// let epilogue = Epilogue::bias(&[0.5, -10.5]).activation(Activation::Relu);
+/// gemm(isa, &a, 2, &b, &mut c, &epilogue);
+/// assert_eq!(c, [4.5, 0.0, 10.5, 0.5]);
+/// ```
+///
 /// # Panics
 /// If the lengths do not agree, or if `b` was packed for another instruction set.
 #[track_caller]
@@ -65,6 +78,18 @@ pub fn gemm(isa: Isa, a: &[f32], m: usize, b: &PackedB, c: &mut [f32], epilogue:
 }
 
 /// [`gemm`] with the rows of `A` taken from a [`RowSource`].
+///
+/// ```
+/// use kernels::Isa;
+/// use kernels::gemm::{Epilogue, PackedB, Rows, gemm_from};
+///
+/// let isa = Isa::best();
+/// let rows = Rows::new(&[1.0, 2.0, 9.0, 3.0, 4.0, 9.0], 3); // the first two of every three elements
+/// let b = PackedB::from_kn(isa, &[0.0, 1.0, 1.0, 0.0], 2, 2);
+/// let mut c = [0.0; 4];
+/// gemm_from(isa, &rows, 2, &b, &mut c, &Epilogue::default());
+/// assert_eq!(c, [2.0, 1.0, 4.0, 3.0]);
+/// ```
 ///
 /// # Panics
 /// As [`gemm`].

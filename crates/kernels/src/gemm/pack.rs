@@ -17,6 +17,16 @@ const LINE: usize = 64;
 /// that was [requested](Self::compact_from_nk) and loses nothing.
 ///
 /// Where `matrixmultiply` computes the product, the matrix stays row-major.
+///
+/// ```
+/// use kernels::Isa;
+/// use kernels::gemm::PackedB;
+///
+/// let weight = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]; // [out, in] = [2, 3], as in a checkpoint
+/// let packed = PackedB::from_nk(Isa::best(), &weight, 2, 3);
+/// assert_eq!((packed.k(), packed.n()), (3, 2));
+/// assert!(packed.bytes() >= size_of_val(&weight));
+/// ```
 #[derive(Clone, Debug)]
 pub struct PackedB {
     k: usize,

@@ -17,6 +17,12 @@ const MAX_ROWS: usize = 64;
 /// Resizes `(h, w, channels)` to `(out_h, out_w, channels)` as `PIL.Image.resize((out_w, out_h), BICUBIC)` of
 /// Pillow 12 and earlier: columns first, then rows. An axis whose length does not change is copied.
 ///
+/// ```
+/// # use kernels::{Isa, image::resize_pil_bicubic_u8};
+/// let gray = resize_pil_bicubic_u8(Isa::best(), &[90; 4 * 4 * 3], (4, 4), 3, (2, 6));
+/// assert_eq!(gray, [90; 2 * 6 * 3]);
+/// ```
+///
 /// # Panics
 /// If `src` does not have `h·w·channels` elements, or if the output is not empty but the input is.
 #[track_caller]

@@ -7,6 +7,13 @@ use crate::simd::{F32s, Isa, Simd, SimdOp};
 ///
 /// `F.max_pool2d(x, 2)`. NaNs are not propagated reliably.
 ///
+/// ```
+/// # use kernels::{Isa, image::max_pool_2x2};
+/// let mut out = [0.0];
+/// max_pool_2x2(Isa::best(), &[1.0, 4.0, 3.0, 2.0], (2, 2), 1, &mut out);
+/// assert_eq!(out, [4.0]);
+/// ```
+///
 /// # Panics
 /// If `src_hwc` does not have `h·w·c` elements or `out` has another size.
 #[track_caller]

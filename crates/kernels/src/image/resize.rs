@@ -11,6 +11,12 @@ use crate::simd::Isa;
 ///
 /// An axis whose length does not change is copied.
 ///
+/// ```
+/// # use kernels::{Isa, image::resize_bilinear};
+/// let row = resize_bilinear(Isa::best(), &[0.0, 1.0], (1, 2), 1, (1, 4));
+/// assert_eq!(row, [0.0, 0.25, 0.75, 1.0]);
+/// ```
+///
 /// # Panics
 /// If `src` does not have `h·w·channels` elements, or if the output is not empty but the input is.
 #[track_caller]
@@ -26,6 +32,12 @@ pub fn resize_bilinear(
 
 /// Whether each pixel of [`resize_bilinear`] of one channel is above `threshold`: `(h, w)` →
 /// `(out_h, out_w)`.
+///
+/// ```
+/// # use kernels::{Isa, image::bilinear_above};
+/// let row = bilinear_above(Isa::best(), &[-1.0, 1.0], (1, 2), (1, 4), 0.0);
+/// assert_eq!(row, [false, false, true, true]);
+/// ```
 ///
 /// # Panics
 /// As [`resize_bilinear`].
@@ -44,6 +56,12 @@ pub fn bilinear_above(
 /// Bilinear resampling with antialiasing, as torchvision resizes float images: the triangle filter widens
 /// with the scale when the image shrinks. `(h, w, channels)` → `(out_h, out_w, channels)`, width first.
 ///
+/// ```
+/// # use kernels::{Isa, image::resize_bilinear_antialias};
+/// let row = resize_bilinear_antialias(Isa::best(), &[0.0, 0.0, 7.0, 7.0], (1, 4), 1, (1, 2));
+/// assert!((row[0] - 1.0).abs() < 1e-5 && (row[1] - 6.0).abs() < 1e-5);
+/// ```
+///
 /// # Panics
 /// As [`resize_bilinear`].
 #[track_caller]
@@ -58,6 +76,12 @@ pub fn resize_bilinear_antialias(
 }
 
 /// Bicubic resampling (a = −0.75) without antialiasing: `(h, w, channels)` → `(out_h, out_w, channels)`.
+///
+/// ```
+/// # use kernels::{Isa, image::resize_bicubic};
+/// let row = resize_bicubic(Isa::best(), &[0.0, 1.0], (1, 2), 1, (1, 4));
+/// assert!(row[0] < 0.0 && row[3] > 1.0); // it overshoots at edges
+/// ```
 ///
 /// # Panics
 /// As [`resize_bilinear`].
@@ -74,6 +98,16 @@ pub fn resize_bicubic(
 
 /// [`resize_bicubic`] with each row computed on demand, from a map resized along its rows only. The same
 /// bits.
+///
+/// ```
+/// use kernels::Isa;
+/// use kernels::image::{BicubicRows, resize_bicubic};
+///
+/// let (isa, map) = (Isa::best(), [0.0, 1.0, 2.0, 3.0]);
+/// let mut row = [0.0; 4];
+/// BicubicRows::new(isa, &map, (2, 2), 1, (4, 4)).row(isa, 3, &mut row);
+/// assert_eq!(row, resize_bicubic(isa, &map, (2, 2), 1, (4, 4))[12..]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct BicubicRows {
     rows: Rows,

@@ -7,6 +7,13 @@ use crate::simd::{F32s, Isa, Simd, SimdOp};
 ///
 /// One step of a feature pyramid with nearest-neighbour interpolation.
 ///
+/// ```
+/// # use kernels::{Isa, image::upsample_nearest_2x_add};
+/// let mut fine = [1.0, 2.0, 3.0, 4.0];
+/// upsample_nearest_2x_add(Isa::best(), &[10.0], (1, 1), 1, &mut fine);
+/// assert_eq!(fine, [11.0, 12.0, 13.0, 14.0]);
+/// ```
+///
 /// # Panics
 /// If the lengths are not `h·w·c` and `4·h·w·c`.
 #[track_caller]

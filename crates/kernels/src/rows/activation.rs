@@ -6,6 +6,13 @@ use crate::parallel;
 use crate::simd::{F32s, Isa, Simd, SimdOp};
 
 /// Exact GELU of every element, in place.
+///
+/// ```
+/// # use kernels::{Isa, rows::gelu};
+/// let mut x = [-20.0, 0.0, 1.0];
+/// gelu(Isa::best(), &mut x);
+/// assert!(x[0].abs() < 1e-6 && x[1] == 0.0 && (x[2] - 0.841_345).abs() < 1e-5);
+/// ```
 pub fn gelu(isa: Isa, x: &mut [f32]) {
     parallel::for_each_chunk_mut(x, TASK, |_, x| isa.dispatch(Map { x, function: Function::Gelu }));
 }
@@ -16,11 +23,25 @@ pub fn gelu_block(isa: Isa, x: &mut [f32]) {
 }
 
 /// Logistic function of every element, in place.
+///
+/// ```
+/// # use kernels::{Isa, rows::sigmoid};
+/// let mut x = [0.0, 100.0];
+/// sigmoid(Isa::best(), &mut x);
+/// assert_eq!(x, [0.5, 1.0]);
+/// ```
 pub fn sigmoid(isa: Isa, x: &mut [f32]) {
     parallel::for_each_chunk_mut(x, TASK, |_, x| isa.dispatch(Map { x, function: Function::Sigmoid }));
 }
 
 /// `max(x, 0)` of every element, in place.
+///
+/// ```
+/// # use kernels::{Isa, rows::relu};
+/// let mut x = [-1.0, 2.0];
+/// relu(Isa::best(), &mut x);
+/// assert_eq!(x, [0.0, 2.0]);
+/// ```
 pub fn relu(isa: Isa, x: &mut [f32]) {
     parallel::for_each_chunk_mut(x, TASK, |_, x| isa.dispatch(Map { x, function: Function::Relu }));
 }

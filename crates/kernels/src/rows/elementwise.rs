@@ -6,6 +6,13 @@ use crate::simd::{F32s, Isa, Simd, SimdOp};
 
 /// `x ← x + y`.
 ///
+/// ```
+/// # use kernels::{Isa, rows::add};
+/// let mut x = [1.0, 2.0];
+/// add(Isa::best(), &mut x, &[10.0, 20.0]);
+/// assert_eq!(x, [11.0, 22.0]);
+/// ```
+///
 /// # Panics
 /// If the lengths differ.
 pub fn add(isa: Isa, x: &mut [f32], y: &[f32]) {
@@ -14,6 +21,13 @@ pub fn add(isa: Isa, x: &mut [f32], y: &[f32]) {
 }
 
 /// `x ← x + scale · y`, where `y` repeats every `y.len()` elements.
+///
+/// ```
+/// # use kernels::{Isa, rows::add_scaled};
+/// let mut x = [1.0, 2.0, 3.0, 4.0];
+/// add_scaled(Isa::best(), &mut x, &[10.0, 20.0], 0.5);
+/// assert_eq!(x, [6.0, 12.0, 8.0, 14.0]);
+/// ```
 ///
 /// # Panics
 /// If `x.len()` is not a multiple of `y.len()`.

@@ -11,6 +11,13 @@ use crate::simd::{F32s, Isa, Simd, SimdOp};
 /// Layer norm of every row: `out = (x − mean) / √(var + eps) · gamma + beta`, rows of `gamma.len()`, biased
 /// variance.
 ///
+/// ```
+/// # use kernels::{Isa, rows::layer_norm};
+/// let mut out = [0.0; 2];
+/// layer_norm(Isa::best(), &[1.0, 3.0], &[1.0, 1.0], &[0.0, 0.5], 0.0, &mut out);
+/// assert_eq!(out, [-1.0, 1.5]);
+/// ```
+///
 /// # Panics
 /// If the lengths do not agree.
 pub fn layer_norm(isa: Isa, x: &[f32], gamma: &[f32], beta: &[f32], eps: f32, out: &mut [f32]) {

@@ -10,6 +10,15 @@ use super::{Avx2, Avx512, Avx512Vnni};
 use super::{Dot, DotOp, F32s, FloatsOf, Portable, Simd, SimdOp, TileOp, Tuning};
 
 /// An instruction set that the host has. Ordered from the slowest to the fastest.
+///
+/// ```
+/// use kernels::Isa;
+///
+/// let names: Vec<_> = Isa::available().iter().map(Isa::name).collect();
+/// assert_eq!(names[0], "portable");
+/// assert!(names.contains(&Isa::best().name()));
+/// assert!(Isa::known().len() >= names.len()); // those of the architecture, whether the host has them or not
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Isa {
     /// `wide`: whatever the compilation target guarantees (SSE2 on x86-64, NEON on AArch64).

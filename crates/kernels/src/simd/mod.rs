@@ -48,6 +48,28 @@ pub trait Simd: Copy + Send + Sync + 'static {
 }
 
 /// A kernel written once over [`Simd`]. Implementations mark `eval` and everything below `#[inline(always)]`.
+///
+/// ```
+/// use kernels::Isa;
+/// use kernels::simd::{F32s, Simd, SimdOp};
+///
+/// struct Double<'a>(&'a mut [f32]);
+///
+/// impl SimdOp for Double<'_> {
+///     type Output = ();
+///     #[inline(always)]
+///     fn eval<S: Simd>(self, s: S) {
+///         for x in self.0.chunks_mut(S::F32::LANES) {
+///             let v = S::F32::load_partial(s, x);
+///             v.add(v).store_partial(x);
+///         }
+///     }
+/// }
+///
+/// let mut x = [1.0, 2.0, 3.0];
+/// Isa::best().dispatch(Double(&mut x));
+/// assert_eq!(x, [2.0, 4.0, 6.0]);
+/// ```
 pub trait SimdOp {
     /// The kernel's result.
     type Output;

@@ -126,6 +126,16 @@ npy_array! {
 impl NpyArray {
     /// The tensor, if it holds exactly f32.
     ///
+    /// ```
+    /// use tensor::Tensor;
+    /// use tensor::npy::NpyArray;
+    ///
+    /// let array = NpyArray::from(Tensor::full(&[2, 3], 0.5f32));
+    /// assert_eq!((array.shape(), array.dtype(), array.value(5)), (&[2, 3][..], "f32", 0.5));
+    /// assert_eq!(array.into_f32()?.len(), 6);
+    /// # Ok::<(), tensor::npy::NpyError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`NpyError::WrongDtype`] for another type.
     pub fn into_f32(self) -> Result<Tensor<f32>, NpyError> {

@@ -21,6 +21,16 @@ use std::path::Path;
 
 /// Reads a `.npy` file.
 ///
+/// ```
+/// # use tensor::{Tensor, npy};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("a.npy");
+/// # npy::write(&path, &Tensor::from_vec(&[2], vec![1u8, 2]).view())?;
+/// let array = npy::read(&path)?;
+/// assert_eq!((array.dtype(), array.shape()), ("u8", &[2][..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`NpyError::At`] naming the path, for unreadable, malformed or unsupported files and for trailing bytes.
 pub fn read(path: impl AsRef<Path>) -> Result<NpyArray, NpyError> {
@@ -46,6 +56,16 @@ where
 
 /// Reads a `.npy` file that must hold f32.
 ///
+/// ```
+/// # use tensor::{Tensor, npy};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("a.npy");
+/// npy::write(&path, &Tensor::from_vec(&[2], vec![1.0f32, 2.0]).view())?;
+/// assert_eq!(npy::read_f32(&path)?.data(), [1.0, 2.0]);
+/// assert!(npy::read_as::<i64>(&path).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// As [`read_as`].
 pub fn read_f32(path: impl AsRef<Path>) -> Result<Tensor<f32>, NpyError> {
@@ -53,6 +73,14 @@ pub fn read_f32(path: impl AsRef<Path>) -> Result<Tensor<f32>, NpyError> {
 }
 
 /// Reads one array from a stream, leaving what follows it unread.
+///
+/// ```
+/// # use tensor::{Tensor, npy};
+/// let mut bytes = Vec::new();
+/// npy::write_to(&mut bytes, &Tensor::from_vec(&[2, 1], vec![3i64, 4]).view())?;
+/// assert_eq!(npy::read_from(&bytes[..])?.value(1), 4.0);
+/// # Ok::<(), tensor::npy::NpyError>(())
+/// ```
 ///
 /// # Errors
 /// For malformed or unsupported data, or if the stream fails or ends early.
@@ -71,6 +99,14 @@ pub(crate) fn read_single(reader: &mut impl Read) -> Result<NpyArray, NpyError> 
 }
 
 /// Writes a `.npy` file, format version 1.0.
+///
+/// ```
+/// # use tensor::{Tensor, npy};
+/// # let folder = tempfile::tempdir()?;
+/// let scores = Tensor::from_vec(&[1, 2], vec![0.5, 0.25]);
+/// npy::write(folder.path().join("scores.npy"), &scores.view())?; // np.load("scores.npy")
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// [`NpyError::At`] naming the path if it cannot be written.

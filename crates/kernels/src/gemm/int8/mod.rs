@@ -33,6 +33,19 @@ use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa};
 /// `C = epilogue(A · B)`: `a` is `(m, k)`, `b` is `(k, n)`, `c` is `(m, n)`, all contiguous. `c` is written
 /// and not read.
 ///
+/// ```
+/// use kernels::Isa;
+/// use kernels::gemm::Epilogue;
+/// use kernels::gemm::int8::{PackedB8, gemm};
+///
+/// let isa = Isa::best();
+/// let weight = [1.0, 0.0, 1.0, 0.0, 1.0, 1.0]; // [out, in] = [2, 3]
+/// let b = PackedB8::from_nk(isa, &weight, 2, 3);
+/// let mut c = [0.0; 2];
+/// gemm(isa, &[1.0, 2.0, 3.0], 1, &b, &mut c, &Epilogue::default());
+/// assert!((c[0] - 4.0).abs() < 0.05 && (c[1] - 5.0).abs() < 0.05);
+/// ```
+///
 /// # Panics
 /// If the lengths do not agree, or if `b` was packed for another instruction set.
 #[track_caller]
