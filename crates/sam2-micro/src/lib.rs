@@ -37,6 +37,10 @@ pub const DEMO_TRUTH: &[u8] = include_bytes!("../assets/demo_truth.gif");
 pub const DEMO_PROMPTS: &str = include_str!("../assets/demo_prompts.jsonl");
 
 /// The embedded model with default options, loaded once per process and shared.
+///
+/// ```
+/// assert_eq!(sam2_micro::model().config().image_size, 256);
+/// ```
 pub fn model() -> Arc<Model> {
     static MODEL: OnceLock<Arc<Model>> = OnceLock::new();
     let load = || open(&ModelOptions::default()).expect("a test loads the embedded checkpoint");
@@ -44,6 +48,14 @@ pub fn model() -> Arc<Model> {
 }
 
 /// Loads the embedded model with other options, for instance in 8 bits.
+///
+/// ```
+/// use sam2_model::models::{ModelOptions, Precision};
+///
+/// let model = sam2_micro::open(&ModelOptions::default().precision(Precision::Int8))?;
+/// assert_eq!(model.precision(), Precision::Int8);
+/// # Ok::<(), sam2_model::error::LoadError>(())
+/// ```
 ///
 /// # Errors
 /// If the options do not fit the model, such as an image size that is no multiple of 64.

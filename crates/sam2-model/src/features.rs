@@ -20,6 +20,14 @@ pub(crate) struct HighRes {
 
 impl Features {
     /// From their three maps: `[g, g, D]`, `[4g, 4g, D/8]`, `[2g, 2g, D/4]`.
+    ///
+    /// ```
+    /// # use sam2_model::advanced::Features;
+    /// let (grid, width) = (2, 8);
+    /// let level2 = vec![0.5; grid * grid * width];
+    /// let features = Features::from_parts(level2.clone(), vec![0.0; 64], vec![0.0; 32]);
+    /// assert_eq!(features.level2(), level2);
+    /// ```
     pub fn from_parts(level2: Vec<f32>, high_res0: Vec<f32>, high_res1: Vec<f32>) -> Self {
         Self { level2, high_res: Some(HighRes { s0: high_res0, s1: high_res1 }) }
     }

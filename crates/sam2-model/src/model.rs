@@ -23,6 +23,13 @@ use crate::weights::{Checkpoint, Loader, fingerprint, map_file};
 use crate::workspace::{Run, Workspace};
 
 /// Contents of a checkpoint.
+///
+/// ```
+/// let model = sam2_micro::model(); // or Model::open("sam2.1_hiera_tiny.pt")?
+/// let summary = model.summary();
+/// println!("{}: {} parameters in {} tensors", summary.variant, summary.parameters, summary.tensors);
+/// assert_eq!(summary.bytes, sam2_micro::CHECKPOINT.len() as u64);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModelSummary {
@@ -92,6 +99,15 @@ impl ModelOptions {
 }
 
 /// A SAM 2 or SAM 2.1 model. Immutable; predictors share it.
+///
+/// ```
+/// use sam2_model::models::Precision;
+///
+/// let model = sam2_micro::model(); // or Model::open("sam2.1_hiera_tiny.pt")?
+/// assert_eq!((model.config().image_size, model.low_res_size()), (256, 64));
+/// assert_eq!(model.precision(), Precision::F32);
+/// assert_eq!(model.fingerprint(), sam2_micro::model().fingerprint());
+/// ```
 pub struct Model {
     pub(crate) isa: Isa,
     pub(crate) config: Config,
@@ -140,6 +156,15 @@ impl Model {
 
     /// As [`Model::open`], with another configuration, precision or image size.
     ///
+    /// ```no_run
+    /// use sam2_model::Model;
+    /// use sam2_model::models::{ModelOptions, Precision};
+    ///
+    /// let options = ModelOptions::default().precision(Precision::Int8);
+    /// let model = Model::open_with("sam2.1_hiera_tiny.pt", &options)?;
+    /// # Ok::<(), sam2_model::error::LoadError>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Model::open`], and if there is no model of this configuration.
     pub fn open_with(path: impl AsRef<Path>, options: &ModelOptions) -> Result<Arc<Self>, LoadError> {
@@ -150,6 +175,13 @@ impl Model {
 
     /// As [`Model::open`], from memory; `origin` names the source in errors.
     ///
+    /// ```
+    /// # use sam2_model::Model;
+    /// let model = Model::from_bytes(sam2_micro::CHECKPOINT, sam2_micro::NAME)?;
+    /// assert_eq!(model.config().image_size, 256);
+    /// # Ok::<(), sam2_model::error::LoadError>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Model::open`].
     pub fn from_bytes(bytes: &[u8], origin: &str) -> Result<Arc<Self>, LoadError> {
@@ -157,6 +189,14 @@ impl Model {
     }
 
     /// As [`Model::open_with`], from memory; `origin` names the source in errors.
+    ///
+    /// ```
+    /// # use sam2_model::{Model, ModelOptions};
+    /// let small = ModelOptions::default().image_size(128);
+    /// let model = Model::from_bytes_with(sam2_micro::CHECKPOINT, sam2_micro::NAME, &small)?;
+    /// assert_eq!(model.config().image_size, 128);
+    /// # Ok::<(), sam2_model::error::LoadError>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Model::open_with`].
@@ -271,6 +311,16 @@ impl Model {
 
     /// The image encoder on a normalised image, `[S, S, 3]`; see [`crate::ImagePredictor`] for pixels in,
     /// masks out.
+    ///
+    /// ```
+    /// use sam2_model::advanced::{NoTap, Workspace};
+    ///
+    /// let model = sam2_micro::model();
+    /// let side = model.config().image_size;
+    /// let features = model.encode(&mut Workspace::default(), &mut NoTap, &vec![0.0; side * side * 3]);
+    /// let (grid, width) = (model.config().grid(), model.config().d_model);
+    /// assert_eq!(features.level2().len(), grid * grid * width);
+    /// ```
     ///
     /// # Panics
     /// If `image` has another size.

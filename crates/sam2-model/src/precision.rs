@@ -4,6 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Precision of the linear layers of trunk, memory attention and memory encoder. All other layers run in f32.
+///
+/// ```
+/// use sam2_model::models::Precision;
+///
+/// assert_eq!("int8".parse(), Ok(Precision::Int8));
+/// assert_eq!(Precision::default().to_string(), "f32");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// f32: equal to the reference up to rounding.

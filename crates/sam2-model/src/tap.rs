@@ -1,6 +1,32 @@
 //! A tap on intermediate results, for tests and debugging.
 
 /// Receives named intermediates of a forward pass.
+///
+/// ```
+/// use sam2_model::advanced::Tap;
+/// # use sam2_model::{Frame, ImagePredictor, Points};
+///
+/// /// Names and shapes of all intermediates.
+/// struct Names(Vec<(String, Vec<usize>)>);
+///
+/// impl Tap for Names {
+///     fn enabled(&self) -> bool {
+///         true
+///     }
+///     fn record(&mut self, name: &str, shape: &[usize], _data: &[f32]) {
+///         self.0.push((name.to_owned(), shape.to_vec()));
+///     }
+/// }
+///
+/// # let picture = Frame::new(96, 64, vec![90; 96 * 64 * 3])?;
+/// # let mut predictor = ImagePredictor::new(sam2_micro::model());
+/// let mut names = Names(Vec::new());
+/// predictor.set_image_tapped(&picture, &mut names);
+/// assert!(names.0.iter().any(|(name, _)| name.contains("trunk.blocks.0")));
+/// predictor.predict_tapped(&Points::click(48.0, 32.0).into(), &mut names)?;
+/// assert!(names.0.iter().any(|(name, _)| name.contains("sam_mask_decoder")));
+/// # Ok::<(), sam2_model::error::ImageError>(())
+/// ```
 pub trait Tap {
     /// Whether the tap records; costly intermediates are computed only then.
     fn enabled(&self) -> bool;

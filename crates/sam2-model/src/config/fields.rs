@@ -13,6 +13,14 @@ pub enum Family {
 }
 
 /// One model. Field names are those of Meta's YAML files.
+///
+/// ```
+/// use sam2_model::config::Config;
+///
+/// let config = Config::published("tiny", true).expect("a published model");
+/// assert_eq!((config.image_size, config.grid(), config.low_res_size()), (1024, 64, 256));
+/// assert_eq!((config.d_model, config.mem_dim), (256, 64));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The family that the model belongs to.

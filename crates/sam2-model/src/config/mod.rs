@@ -29,11 +29,28 @@ impl Config {
     /// A published model of SAM 2 by name and version.
     ///
     /// `size` is one of `tiny`, `small`, `base_plus`, `large`.
+    ///
+    /// ```
+    /// # use sam2_model::config::Config;
+    /// let tiny = Config::published("tiny", true).expect("a published model");
+    /// assert_eq!((tiny.variant.as_str(), tiny.image_size), ("SAM 2.1 tiny", 1024));
+    /// assert!(Config::published("huge", true).is_none());
+    /// ```
     pub fn published(size: &str, v21: bool) -> Option<Self> {
         families::published(size, v21)
     }
 
     /// From a file: one of Meta's YAML files, or its JSON form; the whole of it or its `model` section.
+    ///
+    /// ```
+    /// # use sam2_model::config::Config;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("sam2.1_micro.yaml");
+    /// # std::fs::write(&path, sam2_micro::CONFIG)?;
+    /// let config = Config::open(&path)?; // such as configs/sam2.1/sam2.1_hiera_t.yaml of Meta
+    /// assert_eq!(&config, sam2_micro::model().config());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the file cannot be read, or as [`Self::from_json`].
@@ -49,6 +66,14 @@ impl Config {
 
     /// From the text of one of Meta's YAML files, the whole of it or its `model` section. JSON is YAML too.
     ///
+    /// ```
+    /// # use sam2_model::config::Config;
+    /// let text = sam2_micro::CONFIG.replace("image_size: 256", "image_size: 512");
+    /// let config = Config::from_yaml(&text, "sam2.1_micro.yaml")?;
+    /// assert_eq!(config.image_size, 512);
+    /// # Ok::<(), sam2_model::error::LoadError>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Self::from_json`].
     pub fn from_yaml(text: &str, origin: &str) -> Result<Self, LoadError> {
@@ -63,6 +88,15 @@ impl Config {
 
     /// From the JSON form of one of Meta's YAML files, the whole of it or its `model` section. A key that is
     /// absent means the default of Meta's class.
+    ///
+    /// ```
+    /// # use sam2_model::config::Config;
+    /// # let config: serde_json::Value = serde_saphyr::from_str(sam2_micro::CONFIG)?;
+    /// # let text = config.to_string();
+    /// let config = Config::from_json(&text, "sam2.1_micro.json")?;
+    /// assert_eq!(config.image_size, 256);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If a key is unknown, or its value has the wrong type or is unsupported.

@@ -1,6 +1,16 @@
 //! Configurations of trunks, one struct per kind.
 
 /// The image encoder's trunk.
+///
+/// ```
+/// use sam2_model::config::{Config, TrunkConfig};
+///
+/// let config = Config::published("tiny", true).expect("a published model");
+/// assert_eq!(config.trunk.width(), 96);
+/// if let TrunkConfig::Hiera(hiera) = config.trunk {
+///     assert_eq!(hiera.channels(), [96, 192, 384, 768]);
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TrunkConfig {

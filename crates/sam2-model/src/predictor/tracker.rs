@@ -53,6 +53,25 @@ impl Tracker {
 
     /// A tracker with a memory policy of the caller's; see [`VideoPredictor::with_policy`].
     ///
+    /// ```
+    /// use sam2_model::Tracker;
+    /// use sam2_model::policy::{MaskCandidates, MemoryPolicy};
+    /// use sam2_model::video::VideoOptions;
+    ///
+    /// /// The first of the masks, whatever their estimates.
+    /// #[derive(Debug)]
+    /// struct First;
+    ///
+    /// impl MemoryPolicy for First {
+    ///     fn select(&mut self, _: &MaskCandidates) -> usize {
+    ///         0
+    ///     }
+    /// }
+    ///
+    /// Tracker::with_policy(sam2_micro::model(), 96, 64, VideoOptions::default(), || First)?;
+    /// # Ok::<(), sam2_model::error::VideoError>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Self::new`].
     pub fn with_policy<P: CustomPolicy + 'static>(
@@ -120,6 +139,17 @@ impl Tracker {
 
     /// [`Self::add_points`] with clicks added to the earlier ones on this frame.
     ///
+    /// ```
+    /// # use sam2_model::{Frame, Points, Tracker, video::VideoOptions};
+    /// # let picture = Frame::new(96, 64, vec![90; 96 * 64 * 3])?;
+    /// # let mut tracker = Tracker::new(sam2_micro::model(), 96, 64, VideoOptions::default())?;
+    /// tracker.push(&picture)?;
+    /// tracker.add_points(1, &Points::click(48.0, 32.0))?;
+    /// let output = tracker.add_more_points(1, &Points::new().off(90.0, 5.0))?;
+    /// assert_eq!(output.objects.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Self::add_points`], and if there is a box.
     pub fn add_more_points(&mut self, obj_id: u32, points: &Points) -> Result<FrameOutput, VideoError> {
@@ -128,6 +158,17 @@ impl Tracker {
     }
 
     /// A mask prompt on the last frame, of any size; see [`VideoPredictor::add_mask`].
+    ///
+    /// ```
+    /// # use sam2_model::{Frame, Mask, Tracker, video::VideoOptions};
+    /// # let picture = Frame::new(96, 64, vec![90; 96 * 64 * 3])?;
+    /// # let mut tracker = Tracker::new(sam2_micro::model(), 96, 64, VideoOptions::default())?;
+    /// tracker.push(&picture)?;
+    /// let half = Mask::new(2, 1, vec![true, false])?; // the left half, at any resolution
+    /// let output = tracker.add_mask(1, &half)?;
+    /// assert!(output.mask(0).area().abs_diff(96 * 64 / 2) < 200);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If there is no frame yet.
@@ -143,6 +184,18 @@ impl Tracker {
     }
 
     /// All objects on the last frame, with the prompts since then.
+    ///
+    /// ```
+    /// # use sam2_model::{Frame, Points, Tracker, video::VideoOptions};
+    /// # let picture = Frame::new(96, 64, vec![90; 96 * 64 * 3])?;
+    /// # let mut tracker = Tracker::new(sam2_micro::model(), 96, 64, VideoOptions::default())?;
+    /// assert_eq!((tracker.frame_idx(), tracker.size()), (None, (96, 64)));
+    /// tracker.push(&picture)?;
+    /// tracker.add_points(7, &Points::click(48.0, 32.0))?;
+    /// assert_eq!((tracker.frame_idx(), tracker.object_ids()), (Some(0), vec![7]));
+    /// assert_eq!(tracker.output().objects[0].obj_id, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn output(&self) -> FrameOutput {
         self.predictor.output_on(self.frame_idx().unwrap_or(0))
     }
@@ -153,6 +206,20 @@ impl Tracker {
     }
 
     /// Removes all objects; the frame count continues.
+    ///
+    /// ```
+    /// # use sam2_model::{Frame, Points, Tracker, video::VideoOptions};
+    /// # let picture = Frame::new(96, 64, vec![90; 96 * 64 * 3])?;
+    /// # let mut tracker = Tracker::new(sam2_micro::model(), 96, 64, VideoOptions::default())?;
+    /// tracker.push(&picture)?;
+    /// tracker.add_points(1, &Points::click(48.0, 32.0))?;
+    /// tracker.add_points(2, &Points::click(10.0, 10.0))?;
+    /// assert!(tracker.remove_object(1) && !tracker.remove_object(1));
+    /// assert_eq!(tracker.object_ids(), [2]);
+    /// tracker.reset();
+    /// assert_eq!((tracker.object_ids(), tracker.frame_idx()), (vec![], Some(0)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reset(&mut self) {
         self.predictor.reset();
     }
@@ -165,6 +232,19 @@ impl Tracker {
 
     /// A tracker from the bytes of [`Self::save_session`]: its results have the same bits as those of an
     /// uninterrupted one. `origin` names the source in errors.
+    ///
+    /// ```
+    /// # use sam2_model::{Frame, Points, Tracker, video::VideoOptions};
+    /// # let picture = Frame::new(96, 64, vec![90; 96 * 64 * 3])?;
+    /// # let mut tracker = Tracker::new(sam2_micro::model(), 96, 64, VideoOptions::default())?;
+    /// tracker.push(&picture)?;
+    /// tracker.add_points(1, &Points::click(48.0, 32.0))?;
+    /// let session = tracker.save_session(); // bytes of a file
+    ///
+    /// let mut later = Tracker::resume_session(sam2_micro::model(), &session, "session.safetensors")?;
+    /// assert_eq!(later.push(&picture)?.mask(0), tracker.push(&picture)?.mask(0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the contents are damaged, of another model or program, or not of a stream.

@@ -25,6 +25,15 @@ impl TryFrom<DynamicImage> for Frame {
 
     /// Converts any pixel type to RGB, 8 bits per channel; an alpha is dropped.
     ///
+    /// ```
+    /// use image::{DynamicImage, RgbImage};
+    /// use sam2_model::Frame;
+    ///
+    /// let picture = DynamicImage::from(RgbImage::new(4, 2)); // or image::open("photo.jpg")?
+    /// assert_eq!(Frame::try_from(picture)?.width(), 4);
+    /// # Ok::<(), sam2_model::error::ImageError>(())
+    /// ```
+    ///
     /// # Errors
     /// If there is no pixel.
     fn try_from(picture: DynamicImage) -> Result<Self, ImageError> {
@@ -37,6 +46,15 @@ impl<'a> TryFrom<&'a RgbImage> for FrameView<'a> {
 
     /// Borrows the pixels.
     ///
+    /// ```
+    /// use image::RgbImage;
+    /// use sam2_model::FrameView;
+    ///
+    /// let picture = RgbImage::new(4, 2);
+    /// assert_eq!(FrameView::try_from(&picture)?.height(), 2);
+    /// # Ok::<(), sam2_model::error::ImageError>(())
+    /// ```
+    ///
     /// # Errors
     /// If there is no pixel.
     fn try_from(picture: &'a RgbImage) -> Result<Self, ImageError> {
@@ -47,6 +65,17 @@ impl<'a> TryFrom<&'a RgbImage> for FrameView<'a> {
 
 impl From<&Mask> for GrayImage {
     /// 255 inside, 0 outside.
+    ///
+    /// ```
+    /// use image::GrayImage;
+    /// use sam2_model::Mask;
+    ///
+    /// let mask = Mask::new(3, 1, vec![false, true, true])?;
+    /// let picture = GrayImage::from(&mask);
+    /// assert_eq!(picture.as_raw(), &[0, 255, 255]);
+    /// assert_eq!(Mask::try_from(&picture)?, mask);
+    /// # Ok::<(), sam2_model::error::PromptError>(())
+    /// ```
     fn from(mask: &Mask) -> Self {
         let value = |x: u32, y: u32| mask.data()[y as usize * mask.width() + x as usize];
         Self::from_fn(mask.width() as u32, mask.height() as u32, |x, y| {

@@ -10,6 +10,8 @@ use crate::error::ImageError;
 ///
 /// let frame = Frame::new(2, 1, vec![255, 0, 0, 0, 0, 255])?; // a red pixel and a blue one
 /// assert_eq!((frame.width(), frame.height()), (2, 1));
+/// assert_eq!(frame.rgb()[3..], [0, 0, 255]);
+/// assert_eq!(frame.into_rgb().len(), 6);
 /// # Ok::<(), sam2_model::error::ImageError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -21,6 +21,11 @@ pub enum PixelFormat {
 
 impl PixelFormat {
     /// Bytes of a pixel.
+    ///
+    /// ```
+    /// # use sam2_model::PixelFormat;
+    /// assert_eq!((PixelFormat::Bgra8.bytes(), PixelFormat::Gray8.bytes()), (4, 1));
+    /// ```
     pub const fn bytes(self) -> usize {
         match self {
             Self::Gray8 => 1,
@@ -68,12 +73,14 @@ impl PixelFormat {
 /// as they are read, so the results have the same bits as with a converted copy.
 ///
 /// ```
-/// use sam2_model::{FrameView, PixelFormat};
+/// use sam2_model::{Frame, FrameView, PixelFormat};
 ///
 /// // Two rows of two BGR pixels, each row padded to 8 bytes.
-/// let bytes = [0_u8; 16];
+/// let bytes = [0, 0, 255, 0, 0, 255, 9, 9, 255, 0, 0, 255, 0, 0, 9, 9];
 /// let view = FrameView::with_stride(&bytes, 2, 2, 8, PixelFormat::Bgr8)?;
 /// assert_eq!((view.width(), view.height(), view.stride()), (2, 2, 8));
+/// assert_eq!(view.row(1), [255, 0, 0, 255, 0, 0]);
+/// assert_eq!(Frame::from(view).rgb(), [255, 0, 0, 255, 0, 0, 0, 0, 255, 0, 0, 255]);
 /// # Ok::<(), sam2_model::error::ImageError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +94,13 @@ pub struct FrameView<'a> {
 
 impl<'a> FrameView<'a> {
     /// Rows that follow each other without a gap: `width · height · format.bytes()` bytes.
+    ///
+    /// ```
+    /// # use sam2_model::{FrameView, PixelFormat};
+    /// let view = FrameView::new(&[0, 80, 160, 240], 2, 2, PixelFormat::Gray8)?;
+    /// assert_eq!((view.format(), view.stride()), (PixelFormat::Gray8, 2));
+    /// # Ok::<(), sam2_model::error::ImageError>(())
+    /// ```
     ///
     /// # Errors
     /// If `data` has another length, or the image is empty.

@@ -10,7 +10,9 @@ use crate::error::PromptError;
 /// use sam2_model::Mask;
 ///
 /// let mask = Mask::new(3, 2, vec![false, true, true, false, true, false])?;
-/// assert_eq!((mask.area(), mask.bbox_xyxy()), (3, Some([1, 0, 2, 1])));
+/// assert_eq!((mask.width(), mask.height(), mask.area()), (3, 2, 3));
+/// assert_eq!(mask.bbox_xyxy(), Some([1, 0, 2, 1]));
+/// assert_eq!(mask.data()[..3], [false, true, true]);
 /// assert_eq!(mask.rle().mask(), mask);
 /// # Ok::<(), sam2_model::error::PromptError>(())
 /// ```

@@ -3,6 +3,14 @@
 use crate::error::PromptError;
 
 /// The meaning of a point, with the numbers that Meta's prompt encoder uses.
+///
+/// ```
+/// use sam2_model::types::Label;
+///
+/// assert_eq!(Label::try_from(0)?, Label::Off);
+/// assert_eq!(Label::BottomRight as i32, 3);
+/// # Ok::<(), sam2_model::error::PromptError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Label {
     /// −1: padding, as in ragged batches of Meta's code. Its coordinates have no effect.
@@ -37,9 +45,13 @@ impl TryFrom<i32> for Label {
 ///
 /// ```
 /// use sam2_model::Points;
+/// use sam2_model::types::Label;
 ///
 /// let points = Points::new().on(120.0, 80.0).off(30.0, 75.0).within([90.0, 40.0, 200.0, 160.0]);
 /// assert_eq!(points.len(), 2);
+/// assert_eq!(points.points()[1], ([30.0, 75.0], Label::Off));
+/// assert_eq!(points.corners(), Some([90.0, 40.0, 200.0, 160.0]));
+/// assert!(!points.is_empty() && !points.allows_outside());
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Points {
@@ -56,12 +68,22 @@ impl Points {
     }
 
     /// One click on the object.
+    ///
+    /// ```
+    /// # use sam2_model::Points;
+    /// assert_eq!(Points::click(120.0, 80.0), Points::new().on(120.0, 80.0));
+    /// ```
     #[must_use]
     pub fn click(x: f32, y: f32) -> Self {
         Self::new().on(x, y)
     }
 
     /// A box around the object.
+    ///
+    /// ```
+    /// # use sam2_model::Points;
+    /// assert_eq!(Points::bbox(90.0, 40.0, 200.0, 160.0).corners(), Some([90.0, 40.0, 200.0, 160.0]));
+    /// ```
     #[must_use]
     pub fn bbox(x0: f32, y0: f32, x1: f32, y1: f32) -> Self {
         Self::new().within([x0, y0, x1, y1])
@@ -101,6 +123,13 @@ impl Points {
     }
 
     /// Adds a point with any label.
+    ///
+    /// ```
+    /// # use sam2_model::Points;
+    /// # use sam2_model::types::Label;
+    /// let click = Points::new().point(120.0, 80.0, Label::On).point(0.0, 0.0, Label::NotAPoint);
+    /// assert_eq!(click.len(), 2);
+    /// ```
     #[must_use]
     pub fn point(mut self, x: f32, y: f32, label: Label) -> Self {
         self.points.push(([x, y], label));
@@ -108,6 +137,12 @@ impl Points {
     }
 
     /// Sets or removes the box around the object, `[x0, y0, x1, y1]` with x0 < x1 and y0 < y1.
+    ///
+    /// ```
+    /// # use sam2_model::Points;
+    /// let points = Points::click(120.0, 80.0).within([90.0, 40.0, 200.0, 160.0]);
+    /// assert_eq!(points.within(None), Points::click(120.0, 80.0));
+    /// ```
     #[must_use]
     pub fn within(mut self, corners: impl Into<Option<[f32; 4]>>) -> Self {
         self.bbox = corners.into();
@@ -116,6 +151,16 @@ impl Points {
 
     /// Whether coordinates may be outside the image, as in Meta's code, which accepts any finite number. By
     /// default such a prompt is refused.
+    ///
+    /// ```
+    /// # use sam2_model::{Frame, ImagePredictor, Points};
+    /// # let mut predictor = ImagePredictor::new(sam2_micro::model());
+    /// # predictor.set_image(&Frame::new(96, 64, vec![90; 96 * 64 * 3])?);
+    /// let left_of_it = Points::click(-3.0, 32.0);
+    /// assert!(predictor.predict(&left_of_it.clone().into()).is_err());
+    /// assert!(predictor.predict(&left_of_it.allow_outside(true).into()).is_ok());
+    /// # Ok::<(), sam2_model::error::ImageError>(())
+    /// ```
     #[must_use]
     pub fn allow_outside(mut self, allow: bool) -> Self {
         self.outside = allow;

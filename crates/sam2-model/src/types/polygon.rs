@@ -21,6 +21,16 @@ impl Mask {
     /// The polygons of its components, from top to bottom. Pixels that touch only at a corner are separate
     /// components. Filling the outer loops and clearing the holes restores the mask exactly; see
     /// [`Mask::from_polygons`].
+    ///
+    /// ```
+    /// # use sam2_model::Mask;
+    /// let ring = Mask::new(3, 3, vec![true, true, true, true, false, true, true, true, true])?;
+    /// let polygons = ring.polygons();
+    /// assert_eq!(polygons[0].outer, [[0, 0], [3, 0], [3, 3], [0, 3]]);
+    /// assert_eq!(polygons[0].holes.len(), 1);
+    /// assert_eq!(Mask::from_polygons(3, 3, &polygons), ring);
+    /// # Ok::<(), sam2_model::error::PromptError>(())
+    /// ```
     pub fn polygons(&self) -> Vec<Polygon> {
         let (width, height) = (self.width(), self.height());
         // Loop of every vertical edge between pixels, from 1.
@@ -54,6 +64,14 @@ impl Mask {
     }
 
     /// The mask of `width · height` pixels whose centres are inside an odd number of loops (even-odd rule).
+    ///
+    /// ```
+    /// use sam2_model::Mask;
+    /// use sam2_model::types::Polygon;
+    ///
+    /// let square = Polygon { outer: vec![[1, 0], [3, 0], [3, 2], [1, 2]], holes: Vec::new() };
+    /// assert_eq!(Mask::from_polygons(5, 2, &[square]).area(), 4);
+    /// ```
     ///
     /// # Panics
     /// If the mask has no pixel, or a vertex is outside.

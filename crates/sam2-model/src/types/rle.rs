@@ -12,6 +12,8 @@ use crate::error::RleError;
 /// let mask = Mask::new(3, 2, vec![true, true, false, true, false, false])?;
 /// let rle = mask.rle();
 /// assert_eq!(rle.counts(), [0, 3, 3]);
+/// assert_eq!((rle.width(), rle.height(), rle.area()), (3, 2, 3));
+/// assert_eq!(rle.bbox_xyxy(), Some([0, 0, 1, 1]));
 /// assert_eq!(Rle::from_coco_string(3, 2, &rle.to_coco_string())?, rle);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -56,6 +58,13 @@ impl Rle {
     }
 
     /// Runs of a mask of `width` × `height` pixels, the first of background.
+    ///
+    /// ```
+    /// # use sam2_model::Rle;
+    /// assert_eq!(Rle::from_counts(4, 1, vec![1, 2, 1])?.area(), 2);
+    /// assert!(Rle::from_counts(4, 1, vec![1, 2]).is_err()); // three of four pixels
+    /// # Ok::<(), sam2_model::error::RleError>(())
+    /// ```
     ///
     /// # Errors
     /// If the runs are not `width · height` pixels together, or there is no pixel.
@@ -143,6 +152,13 @@ impl Rle {
     }
 
     /// The mask itself.
+    ///
+    /// ```
+    /// # use sam2_model::Rle;
+    /// let rle = Rle::from_counts(2, 2, vec![1, 2, 1])?; // down the first column, then down the second
+    /// assert_eq!(rle.mask().data(), [false, true, true, false]);
+    /// # Ok::<(), sam2_model::error::RleError>(())
+    /// ```
     pub fn mask(&self) -> Mask {
         let mut data = vec![false; self.width * self.height];
         let mut at = 0;
@@ -157,6 +173,12 @@ impl Rle {
 
     /// The compressed string of COCO's JSON: from the third run on the difference to the run before last, as
     /// little-endian groups of five bits per character, plus a continuation bit.
+    ///
+    /// ```
+    /// # use sam2_model::Rle;
+    /// assert_eq!(Rle::from_counts(3, 2, vec![0, 3, 3])?.to_coco_string(), "033");
+    /// # Ok::<(), sam2_model::error::RleError>(())
+    /// ```
     pub fn to_coco_string(&self) -> String {
         let mut out = String::new();
         for (i, &count) in self.counts.iter().enumerate() {
@@ -182,6 +204,12 @@ const MAX_DIGITS: usize = 7;
 
 impl Rle {
     /// Parses the compressed string of COCO's JSON, as written by [`Self::to_coco_string`] and pycocotools.
+    ///
+    /// ```
+    /// # use sam2_model::Rle;
+    /// assert_eq!(Rle::from_coco_string(3, 2, "033")?.counts(), [0, 3, 3]);
+    /// # Ok::<(), sam2_model::error::RleError>(())
+    /// ```
     ///
     /// # Errors
     /// If the string is malformed, or does not have `width · height` pixels.

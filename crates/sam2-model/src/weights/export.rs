@@ -51,13 +51,16 @@ pub struct ConvertReport {
 /// by `torch.save` if the name ends so, else a safetensors file. Metadata is copied. At most one tensor is in
 /// memory, and the file is complete or absent. `progress` gets the bytes of tensors written and in total.
 ///
-/// ```no_run
-/// use sam2_model::convert::{ConvertOptions, convert};
+/// ```
+/// use sam2_model::convert::{ConvertOptions, DType, convert};
+/// # let folder = tempfile::tempdir()?;
+/// # let (input, output) = (folder.path().join("micro.safetensors"), folder.path().join("micro.pt"));
+/// # std::fs::write(&input, sam2_micro::CHECKPOINT)?;
 ///
-/// convert("sam2.1_hiera_tiny.pt", "tiny.safetensors", ConvertOptions::default(), |done, total| {
-///     eprintln!("{done} of {total} bytes");
-/// })?;
-/// # Ok::<(), sam2_model::error::ConvertError>(())
+/// let single = ConvertOptions::default().precision(DType::F32);
+/// let report = convert(&input, &output, single, |done, total| eprintln!("{done} of {total} bytes"))?;
+/// println!("{} tensors, {} bytes", report.tensors, report.bytes);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Errors

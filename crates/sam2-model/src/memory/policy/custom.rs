@@ -66,6 +66,22 @@ pub trait MemoryPolicy: fmt::Debug + Send + Sync {
 }
 
 /// The masks that the decoder predicts for one frame.
+///
+/// ```
+/// use sam2_model::policy::{MaskCandidates, MemoryPolicy};
+///
+/// /// The largest mask with a good estimate, on a click the best one.
+/// #[derive(Debug)]
+/// struct Largest;
+///
+/// impl MemoryPolicy for Largest {
+///     fn select(&mut self, masks: &MaskCandidates) -> usize {
+///         let area = |&k: &usize| masks.low_res(k).iter().filter(|&&x| x > 0.0).count();
+///         let good = (0..masks.len()).filter(|&k| masks.ious()[k] > 0.7 && masks.frame_idx().is_some());
+///         good.max_by_key(area).unwrap_or(masks.best())
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct MaskCandidates<'a> {
     candidates: &'a Candidates,
@@ -146,6 +162,23 @@ impl<'a> History<'a> {
 }
 
 /// A tracked frame of an object.
+///
+/// ```
+/// use sam2_model::policy::{History, MemoryPolicy, TrackedFrame};
+///
+/// /// Attends to frames on which the object was certainly present, the last 100 only.
+/// #[derive(Debug)]
+/// struct Present;
+///
+/// impl MemoryPolicy for Present {
+///     fn recall(&self, history: &History) -> Option<Vec<usize>> {
+///         let age = |frame: &TrackedFrame| history.frame_idx().abs_diff(frame.frame_idx());
+///         let sure = |frame: &TrackedFrame| frame.object_score() > 1.0 && age(frame) <= 100;
+///         let frames = history.frames().filter(sure).take(history.slots());
+///         Some(frames.map(|frame| frame.frame_idx()).collect())
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct TrackedFrame<'a> {
     frame_idx: usize,

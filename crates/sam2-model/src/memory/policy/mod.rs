@@ -24,6 +24,14 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 
 /// Names of the memory policies.
+///
+/// ```
+/// use sam2_model::video::MemoryPolicyKind;
+///
+/// assert_eq!("samurai".parse(), Ok(MemoryPolicyKind::Samurai));
+/// let names: Vec<_> = MemoryPolicyKind::ALL.into_iter().map(MemoryPolicyKind::name).collect();
+/// assert_eq!(names, ["sam2", "samurai", "dam4sam", "sam2long"]);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MemoryPolicyKind {

@@ -203,6 +203,21 @@ impl AutomaticMaskGenerator {
 
     /// [`Self::generate`] for an image that was encoded before.
     ///
+    /// ```
+    /// use sam2_model::ImagePredictor;
+    /// use sam2_model::automatic::{AutomaticMaskGenerator, AutomaticOptions};
+    /// # use sam2_model::Frame;
+    /// # let picture = Frame::new(96, 64, vec![90; 96 * 64 * 3])?;
+    ///
+    /// let image = ImagePredictor::new(sam2_micro::model()).encode(&picture);
+    /// let options = AutomaticOptions::default().points_per_side(2).pred_iou_thresh(0.5);
+    /// let mut generator = AutomaticMaskGenerator::new(sam2_micro::model(), options)?;
+    /// let progress = |done, total| eprintln!("{done} of {total} clicks");
+    /// let records = generator.generate_encoded(&image, progress)?;
+    /// assert!(records.iter().all(|record| record.predicted_iou > 0.5));
+    /// # Ok::<(), sam2_model::error::ImageError>(())
+    /// ```
+    ///
     /// # Errors
     /// If the options need crops, which must be encoded, or another model encoded the image.
     pub fn generate_encoded(

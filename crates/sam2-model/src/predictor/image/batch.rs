@@ -8,6 +8,20 @@ use crate::model::Model;
 use crate::types::FrameView;
 
 /// Encoded images of any sizes, ready for prompts. An image takes 20 MB with the published models.
+///
+/// ```
+/// use sam2_model::image::{ImageBatch, ImageOptions};
+/// use sam2_model::{Frame, Points};
+///
+/// # let left = Frame::new(96, 64, vec![90; 96 * 64 * 3])?;
+/// # let right = Frame::new(80, 80, vec![30; 80 * 80 * 3])?;
+/// let batch = ImageBatch::new(sam2_micro::model(), ImageOptions::default(), [&left, &right])?;
+/// assert_eq!(batch.images()[1].width(), 80);
+/// let click = vec![Points::click(40.0, 30.0).into()];
+/// assert_eq!(batch.predict(0, &click)?.len(), 1); // about the first image
+/// assert_eq!(batch.predict_all(&[click, Vec::new()])?[0].len(), 1);
+/// # Ok::<(), sam2_model::error::ImageError>(())
+/// ```
 #[derive(Debug)]
 pub struct ImageBatch {
     predictor: ImagePredictor,

@@ -30,6 +30,19 @@ struct Header {
 }
 
 /// One encoded image.
+///
+/// ```
+/// use sam2_model::{Frame, ImagePredictor};
+///
+/// let picture = Frame::new(96, 64, vec![90; 96 * 64 * 3])?;
+/// let predictor = ImagePredictor::new(sam2_micro::model());
+/// let embedding = predictor.encode(&picture);
+/// assert_eq!((embedding.width(), embedding.height()), (96, 64));
+/// assert!(embedding.is_of(&picture));
+/// let config = predictor.model().config();
+/// assert_eq!(embedding.image_embed().len(), config.grid().pow(2) * config.d_model);
+/// # Ok::<(), sam2_model::error::ImageError>(())
+/// ```
 #[derive(Debug)]
 pub struct ImageEmbedding {
     pub(super) width: usize,
@@ -79,6 +92,20 @@ impl ImageEmbedding {
     /// Writes a safetensors file: `level2`, `[grid, grid, D]`, `high_res0`, `[4·grid, 4·grid, D/8]`,
     /// `high_res1`, `[2·grid, 2·grid, D/4]`, all F32 and channels last, and in the metadata the size and a
     /// hash of the image and the fingerprint of the model. The file is complete or absent.
+    ///
+    /// ```
+    /// use sam2_model::image::ImageEmbedding;
+    /// # use sam2_model::{Frame, ImagePredictor};
+    /// # let picture = Frame::new(96, 64, vec![90; 96 * 64 * 3])?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("photo.safetensors");
+    ///
+    /// let model = sam2_micro::model();
+    /// let embedding = ImagePredictor::new(model.clone()).encode(&picture);
+    /// embedding.save(&path, &model)?;
+    /// assert_eq!(ImageEmbedding::load(&path, &model)?.image_embed(), embedding.image_embed());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the file cannot be written, or `model` did not encode the image.

@@ -65,6 +65,16 @@ impl ImagePredictor {
 
     /// As [`Self::new`], with options.
     ///
+    /// ```
+    /// use sam2_model::ImagePredictor;
+    /// use sam2_model::image::ImageOptions;
+    ///
+    /// let options = ImageOptions::default().max_hole_area(8).max_sprinkle_area(8);
+    /// let predictor = ImagePredictor::with_options(sam2_micro::model(), options)?;
+    /// assert!(predictor.embedding().is_none()); // no image yet
+    /// # Ok::<(), sam2_model::error::ImageError>(())
+    /// ```
+    ///
     /// # Errors
     /// If the threshold is not a finite number.
     pub fn with_options(model: Arc<Model>, options: ImageOptions) -> Result<Self, ImageError> {
@@ -80,6 +90,15 @@ impl ImagePredictor {
     }
 
     /// Encodes `image`, a `&Frame` or a [`FrameView`], for later predictions.
+    ///
+    /// ```
+    /// # use sam2_model::{FrameView, ImagePredictor, PixelFormat};
+    /// # let mut predictor = ImagePredictor::new(sam2_micro::model());
+    /// let pixels = vec![90; 96 * 64 * 3]; // of OpenCV
+    /// predictor.set_image(FrameView::new(&pixels, 96, 64, PixelFormat::Bgr8)?);
+    /// assert!(predictor.embedding().is_some());
+    /// # Ok::<(), sam2_model::error::ImageError>(())
+    /// ```
     pub fn set_image<'f>(&mut self, image: impl Into<FrameView<'f>>) {
         self.set_image_tapped(image, &mut NoTap);
     }
@@ -119,6 +138,18 @@ impl ImagePredictor {
 
     /// Sets an image that was encoded before, at no cost.
     ///
+    /// ```
+    /// # use sam2_model::{Frame, ImagePredictor};
+    /// # let mut predictor = ImagePredictor::new(sam2_micro::model());
+    /// # let first = Frame::new(96, 64, vec![90; 96 * 64 * 3])?;
+    /// # let second = Frame::new(80, 80, vec![30; 80 * 80 * 3])?;
+    /// let encoded = predictor.encode(&first);
+    /// predictor.set_image(&second);
+    /// predictor.set_embedding(encoded)?; // back to the first
+    /// assert!(predictor.embedding().is_some_and(|image| image.is_of(&first)));
+    /// # Ok::<(), sam2_model::error::ImageError>(())
+    /// ```
+    ///
     /// # Errors
     /// If another model encoded it.
     pub fn set_embedding(&mut self, embedding: Arc<ImageEmbedding>) -> Result<(), ImageError> {
@@ -128,6 +159,21 @@ impl ImagePredictor {
     }
 
     /// Writes the encoded image into a safetensors file; see [`ImageEmbedding::save`].
+    ///
+    /// ```
+    /// # use sam2_model::{Frame, ImagePredictor};
+    /// # let picture = Frame::new(96, 64, vec![90; 96 * 64 * 3])?;
+    /// # let mut predictor = ImagePredictor::new(sam2_micro::model());
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("photo.safetensors");
+    /// predictor.set_image(&picture);
+    /// predictor.save_embeddings(&path)?;
+    ///
+    /// let mut later = ImagePredictor::new(sam2_micro::model()); // in another process
+    /// later.load_embeddings(&path)?;
+    /// assert!(later.embedding().is_some_and(|image| image.is_of(&picture)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If no image was set, or the file cannot be written.
@@ -148,6 +194,17 @@ impl ImagePredictor {
 
     /// Masks for `prompt`, as many as [`ImagePrompt::multimask`] says.
     ///
+    /// ```
+    /// # use sam2_model::{Frame, ImagePredictor, Points};
+    /// # let mut predictor = ImagePredictor::new(sam2_micro::model());
+    /// # predictor.set_image(&Frame::new(96, 64, vec![90; 96 * 64 * 3])?);
+    /// let prediction = predictor.predict(&Points::bbox(20.0, 10.0, 70.0, 55.0).into())?;
+    /// assert_eq!(prediction.len(), 1); // a box is not ambiguous
+    /// let mask = prediction.mask(0);
+    /// assert_eq!((mask.width(), mask.height()), (96, 64));
+    /// # Ok::<(), sam2_model::error::ImageError>(())
+    /// ```
+    ///
     /// # Errors
     /// If no image was set, or the prompt is empty, outside the image or malformed.
     pub fn predict(&self, prompt: &ImagePrompt) -> Result<Prediction, ImageError> {
@@ -155,6 +212,19 @@ impl ImagePredictor {
     }
 
     /// [`Self::predict`] for an image that was encoded before, instead of the one that was set.
+    ///
+    /// ```
+    /// # use sam2_model::{Frame, ImagePredictor, Points};
+    /// # let predictor = ImagePredictor::new(sam2_micro::model());
+    /// # let left = Frame::new(96, 64, vec![90; 96 * 64 * 3])?;
+    /// # let right = Frame::new(96, 64, vec![30; 96 * 64 * 3])?;
+    /// let images = [predictor.encode(&left), predictor.encode(&right)];
+    /// for image in &images {
+    ///     let prediction = predictor.predict_on(image, &Points::click(48.0, 32.0).into())?;
+    ///     println!("{} pixels", prediction.mask(prediction.best()).area());
+    /// }
+    /// # Ok::<(), sam2_model::error::ImageError>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Self::predict`], and if another model encoded the image.
@@ -164,6 +234,18 @@ impl ImagePredictor {
     }
 
     /// [`Self::predict`] for several prompts, for instance [`ImagePrompt::boxes`], decoded in parallel.
+    ///
+    /// ```
+    /// use sam2_model::image::ImagePrompt;
+    /// # use sam2_model::{Frame, ImagePredictor};
+    /// # let mut predictor = ImagePredictor::new(sam2_micro::model());
+    /// # predictor.set_image(&Frame::new(96, 64, vec![90; 96 * 64 * 3])?);
+    ///
+    /// let boxes = [[10.0, 10.0, 40.0, 50.0], [50.0, 10.0, 90.0, 50.0]]; // of a detector
+    /// let predictions = predictor.predict_batch(&ImagePrompt::boxes(&boxes))?;
+    /// assert_eq!(predictions.len(), 2);
+    /// # Ok::<(), sam2_model::error::ImageError>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Self::predict`], for the first prompt that cannot be used; all are checked before the first is
@@ -256,6 +338,19 @@ impl Model {
     /// Logits of a given mask, `[s, s]` with s = [`Model::low_res_size`], for [`ImagePrompt::mask_logits`]:
     /// +10 inside and −10 outside, resized with antialiasing. The model was trained on its own logits, so
     /// such a mask works best together with a point or a box.
+    ///
+    /// ```
+    /// use sam2_model::image::ImagePrompt;
+    /// # use sam2_model::{Frame, ImagePredictor, Mask, Points};
+    /// # let mut predictor = ImagePredictor::new(sam2_micro::model());
+    /// # predictor.set_image(&Frame::new(96, 64, vec![90; 96 * 64 * 3])?);
+    ///
+    /// let rough = Mask::new(96, 64, (0..96 * 64).map(|i| i % 96 < 48).collect())?; // the left half
+    /// let logits = predictor.model().mask_logits(&rough);
+    /// let prompt = ImagePrompt::from(Points::click(20.0, 32.0)).mask_logits(logits);
+    /// assert_eq!(predictor.predict(&prompt)?.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn mask_logits(&self, mask: &Mask) -> Vec<f32> {
         mask.to_logits(self.isa, self.low_res_size())
     }

@@ -20,6 +20,22 @@ const STABILITY_OFFSET: f32 = 1.0;
 const CLEANED: f32 = 10.0;
 
 /// The masks of one prompt.
+///
+/// ```
+/// # use sam2_model::{Frame, ImagePredictor, Points};
+/// # let mut predictor = ImagePredictor::new(sam2_micro::model());
+/// # predictor.set_image(&Frame::new(96, 64, vec![90; 96 * 64 * 3])?);
+/// let prediction = predictor.predict(&Points::click(48.0, 32.0).into())?;
+/// for k in 0..prediction.len() {
+///     let (iou, stability) = (prediction.ious()[k], prediction.stability_score(k));
+///     println!("{} pixels, predicted IoU {iou}, stability {stability}", prediction.mask(k).area());
+/// }
+/// let best = prediction.best();
+/// assert_eq!(prediction.mask_logits(best).len(), 96 * 64); // of the image
+/// assert_eq!(prediction.low_res_shape(), [prediction.len(), 64, 64]); // of the decoder
+/// assert_eq!(prediction.low_res_mask(best).len(), 64 * 64);
+/// # Ok::<(), sam2_model::error::ImageError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Prediction {
     model: Arc<Model>,

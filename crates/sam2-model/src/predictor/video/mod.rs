@@ -78,6 +78,26 @@ impl VideoPredictor {
     /// A predictor whose objects have memory policies of the caller's, made by `make` for every new object,
     /// in place of [`VideoOptions::memory`].
     ///
+    /// ```
+    /// use sam2_model::VideoPredictor;
+    /// use sam2_model::policy::MemoryPolicy;
+    /// use sam2_model::video::{VideoInfo, VideoOptions};
+    ///
+    /// /// Objects count as present even if the model is in doubt.
+    /// #[derive(Debug)]
+    /// struct Lenient;
+    ///
+    /// impl MemoryPolicy for Lenient {
+    ///     fn presence_threshold(&self) -> f32 {
+    ///         -1.0
+    ///     }
+    /// }
+    ///
+    /// let info = VideoInfo::new(96, 64, 30);
+    /// VideoPredictor::with_policy(sam2_micro::model(), info, VideoOptions::default(), || Lenient)?;
+    /// # Ok::<(), sam2_model::error::VideoError>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Self::new`].
     pub fn with_policy<P: CustomPolicy + 'static>(
@@ -122,6 +142,18 @@ impl VideoPredictor {
     }
 
     /// The first frame with a prompt, where tracking starts by default.
+    ///
+    /// ```
+    /// # use sam2_model::video::{VideoInfo, VideoOptions};
+    /// # use sam2_model::{Frame, Points, VideoPredictor};
+    /// # let clip = vec![Frame::new(96, 64, vec![90; 96 * 64 * 3])?; 3];
+    /// # let info = VideoInfo::new(96, 64, 3);
+    /// # let mut predictor = VideoPredictor::new(sam2_micro::model(), info, VideoOptions::default())?;
+    /// assert_eq!((predictor.info().num_frames, predictor.first_prompted_frame()), (3, None));
+    /// predictor.add_points(2, &clip[2], 7, &Points::click(48.0, 32.0))?;
+    /// assert_eq!((predictor.object_ids(), predictor.first_prompted_frame()), (vec![7], Some(2)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn first_prompted_frame(&self) -> Option<usize> {
         self.objects.iter().flat_map(Object::prompted_frames).min()
     }
@@ -129,6 +161,18 @@ impl VideoPredictor {
     /// Clicks or a box on object `obj_id`, new or existing, in `frame`. They replace earlier ones of the same
     /// object and frame; the earlier mask is still a mask prompt. On a tracked frame they correct the mask.
     /// Returns the masks of all objects on this frame; other frames change when they are tracked again.
+    ///
+    /// ```
+    /// # use sam2_model::video::{VideoInfo, VideoOptions};
+    /// # use sam2_model::{Frame, Points, VideoPredictor};
+    /// # let clip = vec![Frame::new(96, 64, vec![90; 96 * 64 * 3])?; 3];
+    /// # let info = VideoInfo::new(96, 64, 3);
+    /// # let mut predictor = VideoPredictor::new(sam2_micro::model(), info, VideoOptions::default())?;
+    /// predictor.add_points(0, &clip[0], 1, &Points::bbox(20.0, 10.0, 70.0, 55.0))?;
+    /// let output = predictor.add_points(0, &clip[0], 2, &Points::click(5.0, 5.0))?;
+    /// assert_eq!(output.objects.len(), 2); // both objects on frame 0
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the frame is not of this video, or the prompt is empty, outside the image or malformed.
@@ -145,6 +189,18 @@ impl VideoPredictor {
     }
 
     /// [`Self::add_points`] with clicks, without a box, added to the earlier ones.
+    ///
+    /// ```
+    /// # use sam2_model::video::{VideoInfo, VideoOptions};
+    /// # use sam2_model::{Frame, Points, VideoPredictor};
+    /// # let clip = vec![Frame::new(96, 64, vec![90; 96 * 64 * 3])?; 3];
+    /// # let info = VideoInfo::new(96, 64, 3);
+    /// # let mut predictor = VideoPredictor::new(sam2_micro::model(), info, VideoOptions::default())?;
+    /// predictor.add_points(0, &clip[0], 1, &Points::bbox(20.0, 10.0, 70.0, 55.0))?;
+    /// let refined = predictor.add_more_points(0, &clip[0], 1, &Points::new().off(22.0, 12.0))?;
+    /// assert_eq!(refined.objects[0].obj_id, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Self::add_points`], and if there is a box: it must come first.
@@ -169,6 +225,18 @@ impl VideoPredictor {
     /// The mask of object `obj_id` in `frame`. It may have any size and is resized to the model's input, as
     /// in Meta's code: bilinear with antialiasing, then inside from one half on.
     ///
+    /// ```
+    /// # use sam2_model::video::{VideoInfo, VideoOptions};
+    /// # use sam2_model::{Frame, Mask, VideoPredictor};
+    /// # let clip = vec![Frame::new(96, 64, vec![90; 96 * 64 * 3])?; 3];
+    /// # let info = VideoInfo::new(96, 64, 3);
+    /// # let mut predictor = VideoPredictor::new(sam2_micro::model(), info, VideoOptions::default())?;
+    /// let half = Mask::new(2, 1, vec![true, false])?; // the left half, at any resolution
+    /// let output = predictor.add_mask(0, &clip[0], 1, &half)?;
+    /// assert!(output.mask(0).area().abs_diff(96 * 64 / 2) < 200);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If the frame is not of this video.
     pub fn add_mask<'f>(
@@ -186,6 +254,19 @@ impl VideoPredictor {
 
     /// Removes the prompts of an object on a frame. The frame becomes a tracked frame and keeps its memory.
     /// Returns whether there were prompts.
+    ///
+    /// ```
+    /// # use sam2_model::video::{VideoInfo, VideoOptions};
+    /// # use sam2_model::{Frame, Points, VideoPredictor};
+    /// # let clip = vec![Frame::new(96, 64, vec![90; 96 * 64 * 3])?; 3];
+    /// # let info = VideoInfo::new(96, 64, 3);
+    /// # let mut predictor = VideoPredictor::new(sam2_micro::model(), info, VideoOptions::default())?;
+    /// predictor.add_points(0, &clip[0], 1, &Points::click(48.0, 32.0))?;
+    /// predictor.add_points(2, &clip[2], 1, &Points::click(48.0, 32.0))?;
+    /// assert!(predictor.clear_prompts(0, 1));
+    /// assert_eq!(predictor.first_prompted_frame(), Some(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn clear_prompts(&mut self, frame_idx: usize, obj_id: u32) -> bool {
         let object = self.objects.iter_mut().find(|object| object.id == obj_id);
         object.is_some_and(|object| object.clear(frame_idx))
@@ -202,6 +283,21 @@ impl VideoPredictor {
     }
 
     /// Removes all objects and their state.
+    ///
+    /// ```
+    /// # use sam2_model::video::{VideoInfo, VideoOptions};
+    /// # use sam2_model::{Frame, Points, VideoPredictor};
+    /// # let clip = vec![Frame::new(96, 64, vec![90; 96 * 64 * 3])?; 3];
+    /// # let info = VideoInfo::new(96, 64, 3);
+    /// # let mut predictor = VideoPredictor::new(sam2_micro::model(), info, VideoOptions::default())?;
+    /// predictor.add_points(0, &clip[0], 1, &Points::click(48.0, 32.0))?;
+    /// predictor.add_points(0, &clip[0], 2, &Points::click(10.0, 10.0))?;
+    /// assert!(predictor.remove_object(1) && !predictor.remove_object(1));
+    /// assert_eq!(predictor.object_ids(), [2]);
+    /// predictor.reset();
+    /// assert!(predictor.object_ids().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reset(&mut self) {
         self.objects.clear();
         self.pending.clear();
@@ -213,6 +309,20 @@ impl VideoPredictor {
     /// frame to the last one of the pass.
     ///
     /// A pass also attends to prompted frames that it has not reached.
+    ///
+    /// ```
+    /// use sam2_model::video::Direction;
+    /// # use sam2_model::video::{VideoInfo, VideoOptions};
+    /// # use sam2_model::{Frame, Points, VideoPredictor};
+    /// # let clip = vec![Frame::new(96, 64, vec![90; 96 * 64 * 3])?; 6];
+    /// # let info = VideoInfo::new(96, 64, 6);
+    /// # let mut predictor = VideoPredictor::new(sam2_micro::model(), info, VideoOptions::default())?;
+    ///
+    /// predictor.add_points(3, &clip[3], 1, &Points::click(48.0, 32.0))?;
+    /// assert!(predictor.begin(None, None, Direction::Forward)?.eq([3, 4, 5]));
+    /// assert!(predictor.begin(None, Some(2), Direction::Reverse)?.eq([3, 2, 1]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If there is no object, one of them has no prompt, or `start` is not of this video.
@@ -243,6 +353,20 @@ impl VideoPredictor {
     /// Tracks every object into the next frame. Without [`Self::begin`], the first call may name any frame,
     /// usually [`Self::first_prompted_frame`], and starts a forward pass.
     ///
+    /// ```
+    /// # use sam2_model::video::{VideoInfo, VideoOptions};
+    /// # use sam2_model::{Frame, Points, VideoPredictor};
+    /// # let clip = vec![Frame::new(96, 64, vec![90; 96 * 64 * 3])?; 3];
+    /// # let info = VideoInfo::new(96, 64, 3);
+    /// # let mut predictor = VideoPredictor::new(sam2_micro::model(), info, VideoOptions::default())?;
+    /// predictor.add_points(0, &clip[0], 1, &Points::click(48.0, 32.0))?;
+    /// for (frame_idx, frame) in clip.iter().enumerate() {
+    ///     let output = predictor.track_frame(frame_idx, frame)?;
+    ///     println!("frame {frame_idx}: object score {}", output.objects[0].object_score);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If there is no object, one of them has no prompt, or the frame is not of this video or not the next
     /// one.
@@ -255,6 +379,37 @@ impl VideoPredictor {
     }
 
     /// [`Self::track_frame`] with a tap on the intermediate results.
+    ///
+    /// ```
+    /// use sam2_model::advanced::Tap;
+    /// # use sam2_model::video::{VideoInfo, VideoOptions};
+    /// # use sam2_model::{Frame, Points, VideoPredictor};
+    /// # let clip = vec![Frame::new(96, 64, vec![90; 96 * 64 * 3])?; 2];
+    /// # let info = VideoInfo::new(96, 64, 2);
+    /// # let mut predictor = VideoPredictor::new(sam2_micro::model(), info, VideoOptions::default())?;
+    ///
+    /// /// The stages of a frame, in the order in which they end; a profiler would note the time.
+    /// #[derive(Default)]
+    /// struct Stages(Vec<&'static str>);
+    ///
+    /// impl Tap for Stages {
+    ///     fn enabled(&self) -> bool {
+    ///         false
+    ///     }
+    ///     fn record(&mut self, _name: &str, _shape: &[usize], _data: &[f32]) {}
+    ///     fn stage(&mut self, name: &'static str) {
+    ///         self.0.push(name);
+    ///     }
+    /// }
+    ///
+    /// predictor.add_points(0, &clip[0], 1, &Points::click(48.0, 32.0))?;
+    /// predictor.track_frame(0, &clip[0])?;
+    /// let mut stages = Stages::default();
+    /// predictor.track_frame_tapped(1, &clip[1], &mut stages)?;
+    /// assert_eq!(stages.0[..2], ["resize", "encode"]);
+    /// assert!(stages.0.contains(&"memory_attention"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Self::track_frame`].
@@ -302,6 +457,21 @@ impl VideoPredictor {
     }
 
     /// [`Self::track_frame`] for every frame of an iterator, in the order of [`Self::begin`].
+    ///
+    /// ```
+    /// # use sam2_model::video::{VideoInfo, VideoOptions};
+    /// # use sam2_model::{Frame, Points, VideoPredictor};
+    /// # let clip = vec![Frame::new(96, 64, vec![90; 96 * 64 * 3])?; 3];
+    /// # let info = VideoInfo::new(96, 64, 3);
+    /// # let mut predictor = VideoPredictor::new(sam2_micro::model(), info, VideoOptions::default())?;
+    /// # type Error = Box<dyn std::error::Error>;
+    /// predictor.add_points(0, &clip[0], 1, &Points::click(48.0, 32.0))?;
+    /// let frames = clip.into_iter().enumerate().map(Ok::<_, Error>); // or of a decoder
+    /// for output in predictor.propagate(frames) {
+    ///     println!("{} pixels", output?.mask(0).area());
+    /// }
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn propagate<E: From<VideoError>>(
         &mut self,
         frames: impl Iterator<Item = Result<(usize, Frame), E>>,
@@ -313,6 +483,18 @@ impl VideoPredictor {
     }
 
     /// The stored masks of all objects on a frame; an object without a stored output is absent.
+    ///
+    /// ```
+    /// # use sam2_model::video::{VideoInfo, VideoOptions};
+    /// # use sam2_model::{Frame, Points, VideoPredictor};
+    /// # let clip = vec![Frame::new(96, 64, vec![90; 96 * 64 * 3])?; 3];
+    /// # let info = VideoInfo::new(96, 64, 3);
+    /// # let mut predictor = VideoPredictor::new(sam2_micro::model(), info, VideoOptions::default())?;
+    /// predictor.add_points(0, &clip[0], 1, &Points::click(48.0, 32.0))?;
+    /// assert!(predictor.output_on(0).mask(0).area() > 0);
+    /// assert_eq!(predictor.output_on(1).mask(0).area(), 0); // not tracked yet
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn output_on(&self, frame_idx: usize) -> FrameOutput {
         let side = self.setting.model.low_res_size();
         self.output(frame_idx, self.objects.iter().map(|object| object.output(frame_idx, side)).collect())

@@ -112,6 +112,14 @@ setters! {
 
 impl VideoOptions {
     /// The options of Meta's predictor on a CPU with its defaults.
+    ///
+    /// ```
+    /// use sam2_model::video::{Retention, VideoOptions};
+    ///
+    /// let options = VideoOptions::reference();
+    /// assert_eq!(options.keep, Retention::Everything);
+    /// assert!(!options.add_all_frames_to_correct_as_cond);
+    /// ```
     pub fn reference() -> Self {
         Self { add_all_frames_to_correct_as_cond: false, keep: Retention::Everything, ..Self::default() }
     }

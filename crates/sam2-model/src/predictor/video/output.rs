@@ -12,6 +12,23 @@ const FILLED: f32 = 0.1;
 const SUPPRESSED: f32 = -10.0;
 
 /// All objects on one frame.
+///
+/// ```
+/// # use sam2_model::video::VideoOptions;
+/// # use sam2_model::{Frame, Points, Tracker};
+/// # let picture = Frame::new(96, 64, vec![90; 96 * 64 * 3])?;
+/// # let mut tracker = Tracker::new(sam2_micro::model(), 96, 64, VideoOptions::default())?;
+/// # tracker.push(&picture)?;
+/// # tracker.add_points(1, &Points::click(48.0, 32.0))?;
+/// let output = tracker.push(&picture)?;
+/// for (object, mask) in output.objects.iter().zip(output.masks()) {
+///     let present = object.object_score > 0.0;
+///     println!("frame {}, object {}: {present}, {} pixels", output.frame_idx, object.obj_id, mask.area());
+/// }
+/// let logits = output.mask_logits(0);
+/// assert_eq!(logits.iter().filter(|&&x| x > 0.0).count(), output.mask(0).area());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FrameOutput {
@@ -55,6 +72,11 @@ pub enum ObjectEvent {
 
 impl ObjectEvent {
     /// `lost` or `found`.
+    ///
+    /// ```
+    /// # use sam2_model::video::ObjectEvent;
+    /// assert_eq!(ObjectEvent::Lost.name(), "lost");
+    /// ```
     pub fn name(self) -> &'static str {
         match self {
             Self::Lost => "lost",

@@ -115,6 +115,21 @@ impl VideoPredictor {
 
     /// A predictor from the bytes of [`Self::save_session`]; `origin` names the source in errors.
     ///
+    /// ```
+    /// # use sam2_model::video::{VideoInfo, VideoOptions};
+    /// # use sam2_model::{Frame, Points, VideoPredictor};
+    /// # let clip = vec![Frame::new(96, 64, vec![90; 96 * 64 * 3])?; 2];
+    /// # let info = VideoInfo::new(96, 64, 2);
+    /// # let mut predictor = VideoPredictor::new(sam2_micro::model(), info, VideoOptions::default())?;
+    /// predictor.add_points(0, &clip[0], 1, &Points::click(48.0, 32.0))?;
+    /// predictor.track_frame(0, &clip[0])?;
+    /// let session = predictor.save_session(); // bytes of a file
+    ///
+    /// let mut later = VideoPredictor::resume_session(sam2_micro::model(), &session, "session.safetensors")?;
+    /// assert_eq!(later.track_frame(1, &clip[1])?.mask(0), predictor.track_frame(1, &clip[1])?.mask(0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If the contents are damaged, or are of another model or program.
     pub fn resume_session(model: Arc<Model>, bytes: &[u8], origin: &str) -> Result<Self, SessionError> {
@@ -122,6 +137,21 @@ impl VideoPredictor {
     }
 
     /// [`Self::resume_session`] of a predictor that was made with [`Self::with_policy`].
+    ///
+    /// ```
+    /// # use sam2_model::VideoPredictor;
+    /// # use sam2_model::policy::MemoryPolicy;
+    /// # use sam2_model::video::{VideoInfo, VideoOptions};
+    /// # #[derive(Debug)]
+    /// # struct Own;
+    /// # impl MemoryPolicy for Own {}
+    /// let (model, info) = (sam2_micro::model(), VideoInfo::new(96, 64, 30));
+    /// let predictor = VideoPredictor::with_policy(model.clone(), info, VideoOptions::default(), || Own)?;
+    /// let (session, name) = (predictor.save_session(), "session.safetensors");
+    /// assert!(VideoPredictor::resume_session_with_policy(model.clone(), &session, name, || Own).is_ok());
+    /// assert!(VideoPredictor::resume_session(model, &session, name).is_err());
+    /// # Ok::<(), sam2_model::error::VideoError>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Self::resume_session`], and if a policy does not accept its saved state.
