@@ -11,6 +11,7 @@ import golden_demo
 import golden_everything
 import golden_image
 import golden_image_scenarios
+import golden_labels
 import golden_modules
 import golden_predictor
 import golden_scenarios
@@ -41,6 +42,7 @@ GROUPS = {
     "scenarios_tiny_256": functools.partial(golden_scenarios.tiny, 256, scenarios.SEEDED),
     "scenarios_tiny": functools.partial(golden_scenarios.tiny, 1024, scenarios.FULL),
     "micro_predictor": golden_predictor.predictor,
+    "micro_labels": golden_labels.labels,
 }
 
 

@@ -7,6 +7,7 @@ mod encoder;
 mod everything;
 mod image;
 mod image_scenarios;
+mod labels;
 mod memory;
 mod predictor;
 mod samurai;

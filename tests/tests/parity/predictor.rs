@@ -7,7 +7,7 @@ use sam2_tests::golden::Golden;
 use sam2_tests::micro::{asset, model};
 use sam2_tests::probe::{Budget, Probes};
 
-fn frame(index: usize) -> Frame {
+pub fn frame(index: usize) -> Frame {
     clips::gif(&asset("balloon.gif")).swap_remove(index)
 }
 
@@ -16,12 +16,12 @@ fn cut(frame: &Frame, width: usize, height: usize) -> Frame {
     Frame::new(width, height, rows.flat_map(|row| &row[..width * 3]).copied().collect()).expect("a frame")
 }
 
-fn budget(name: &str) -> Budget {
+pub fn budget(name: &str) -> Budget {
     if name.ends_with("/iou") { Budget::absolute(1e-5) } else { Budget::relative(1e-4, 1e-2) }
 }
 
 /// Compares the predictions of a batch; `batched` tells whether Meta's arrays have a batch axis.
-fn compare(golden: &mut Golden, case: &str, predictions: &[Prediction], batched: bool) {
+pub fn compare(golden: &mut Golden, case: &str, predictions: &[Prediction], batched: bool) {
     let k = predictions[0].len();
     let shape = |rest: &[usize]| {
         let batch = if batched { vec![predictions.len(), k] } else { vec![k] };
