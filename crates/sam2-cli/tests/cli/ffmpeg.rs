@@ -128,6 +128,7 @@ fn a_wrapper_that_starts_another_program_works() {
     accepted(&sam2().args(args).env("SAM2_FFMPEG", &program).output().expect("sam2 starts"));
     assert_eq!(masks(&place, "out"), 2);
     let absent = place.arg("absent");
+    let args = ["track", &clip, "-p", "30,30", "-o", &place.arg("none")];
     let output = sam2().args(args).env("SAM2_FFMPEG", &absent).output().expect("sam2 starts");
     refused(&output, &["SAM2_FFMPEG", &absent]);
 }
@@ -188,4 +189,20 @@ fn a_hung_child_ends_with_the_program() {
             assert!(wait_until(|| !runs(process)), "{signal}: process {process} is left behind");
         }
     }
+}
+
+#[test]
+fn pictures_one_after_the_other_are_a_clip() {
+    let place = Place::new();
+    if !video(&place, "clip.mkv") {
+        return;
+    }
+    for (name, codec) in [("clip.ppm", "ppm"), ("clip.png", "png"), ("clip.bmp", "bmp")] {
+        if make(&place, &["-i", "clip.mkv", "-c:v", codec, "-f", "image2pipe", name]) {
+            let out = format!("{codec}_out");
+            accepted(&track(&place, name, &out));
+            assert_eq!(masks(&place, &out), 4, "{name}");
+        }
+    }
+    refused(&track(&place, "frames/0.png", "none"), &["0.png", "single picture"]);
 }

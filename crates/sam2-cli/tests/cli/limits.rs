@@ -166,9 +166,7 @@ fn a_stream_that_breaks_off_is_saved() {
     let (whole, part) = (rgb(0..3), rgb(3..4));
     accepted(&stream(&whole, "whole.safetensors"));
     let output = stream(&[&whole[..], &part[..part.len() / 2]].concat(), "cut.safetensors");
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).starts_with("error: ") && stderr(&output).lines().count() == 1);
-    assert_eq!(stdout(&output).lines().count(), 3);
+    assert_eq!(accepted(&output).lines().count(), 3);
     let read = |name: &str| fs::read(place.join(name)).expect("a session");
     assert!(read("whole.safetensors") == read("cut.safetensors"));
 }

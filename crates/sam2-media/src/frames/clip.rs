@@ -139,7 +139,7 @@ impl Clip {
             Ok(Source::Bytes(ByteFile::open(path, Format::Y4m, max_frames)?))
         } else if mjpeg::Pictures::may_begin(&head) && mjpeg::Pictures::are_in(path).map_err(cannot_open)? {
             Ok(Source::Bytes(ByteFile::open(path, Format::Mjpeg, max_frames)?))
-        } else if photo::is_picture(path) {
+        } else if photo::is_picture(path) && !are_several(path, &head) {
             Err(ClipError::SinglePicture(path.to_owned()).into())
         } else {
             Ok(Source::Video(Video::open(path, max_frames)?))
@@ -243,6 +243,12 @@ impl Clip {
             Ok((index, frame))
         })))
     }
+}
+
+/// Whether ffmpeg finds further pictures in a file that begins like one, such as PPM or PNG pictures one after
+/// the other. JPEG is not asked about: pictures that belong to a photo lie behind it.
+fn are_several(path: &Path, head: &[u8]) -> bool {
+    !mjpeg::Pictures::may_begin(head) && Video::open(path, Some(2)).is_ok_and(|video| video.len() > 1)
 }
 
 /// Whether the file is whole, but of a kind that this program's own decoder does not read.

@@ -208,6 +208,9 @@ impl Directories {
         let mut size = (0, 0);
         let (mut offsets, mut lengths) = (Vec::new(), Vec::new());
         for entry in entries.chunks_exact(width) {
+            if !self.holds(entry) {
+                return Ok(None);
+            }
             let tag = layout.number(&entry[..2]) as u16;
             if ![NEW_SUBFILE_TYPE, WIDTH, HEIGHT].contains(&tag)
                 && !OFFSETS.contains(&tag)
@@ -229,6 +232,20 @@ impl Directories {
         let inside = |(at, len): (&u64, &u64)| at.checked_add(*len).is_some_and(|end| end <= self.len);
         let whole = offsets.iter().zip(&lengths).all(inside);
         Ok(whole.then_some((Some(Page { at, size }), next)))
+    }
+
+    /// Whether the values of an entry, of whatever type, are inside the file.
+    fn holds(&self, entry: &[u8]) -> bool {
+        let layout = self.layout;
+        let width: u64 = match layout.number(&entry[2..4]) {
+            3 | 8 => 2,
+            4 | 9 | 11 | 13 => 4,
+            5 | 10 | 12 | 16..=18 => 8,
+            _ => 1,
+        };
+        let (count, place) = entry[4..].split_at(layout.offset());
+        let bytes = layout.number(count).saturating_mul(width);
+        bytes <= place.len() as u64 || layout.number(place).saturating_add(bytes) <= self.len
     }
 
     /// The unsigned values of an entry, which are in it if they are small; `None` if the file ends before.
@@ -371,6 +388,17 @@ mod tests {
                 "{end}: {notes:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_page_whose_values_are_outside_of_the_file_is_not_whole() {
+        let mut file = files::tiff(&grey(&[10, 20, 30]));
+        // Tag 278 of the last page, the rows of a strip, becomes a text at an offset.
+        let at = file.len() - 4 - 2 * 12;
+        let outside = (file.len() as u32 - 10).to_le_bytes();
+        file[at + 2..at + 12].copy_from_slice(&[&[2, 0, 11, 0, 0, 0][..], &outside].concat());
+        let (levels, notes) = open(&file).expect("a clip");
+        assert!(levels == [10, 20] && notes.len() == 1, "{notes:?}");
     }
 
     #[test]
