@@ -11,6 +11,19 @@ use tensor::{TensorRef, npy};
 use crate::error::MediaError;
 
 /// A file of lines that gets its name when [`LinesFile::commit`] is called.
+///
+/// ```
+/// use sam2_media::files::LinesFile;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("tracks.jsonl");
+/// let mut file = LinesFile::create(&path)?;
+/// file.line(r#"{"frame":0}"#)?;
+/// assert!(!path.exists()); // a reader never sees half a file
+/// file.commit()?;
+/// assert_eq!(std::fs::read_to_string(&path)?, "{\"frame\":0}\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct LinesFile {
     file: atomic::AtomicFile,
@@ -46,6 +59,18 @@ impl LinesFile {
 
 /// Writes a whole file, to the disk.
 ///
+/// ```
+/// use std::io::Write;
+///
+/// use sam2_media::files;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("notes.txt");
+/// files::write(&path, |file| file.write_all(b"whole"))?;
+/// assert_eq!(std::fs::read(&path)?, b"whole");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// If the file cannot be written, or `fill` fails; an existing file is then unchanged.
 pub fn write(
@@ -56,6 +81,21 @@ pub fn write(
 }
 
 /// [`write`] for one of many files of a folder; [`sync_folder`] must follow the last of them.
+///
+/// ```
+/// use std::io::Write;
+///
+/// use sam2_media::files;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// for name in ["0.txt", "1.txt"] {
+///     files::write_in_series(&folder.join(name), |file| file.write_all(b"whole"))?;
+/// }
+/// files::sync_folder(folder)?;
+/// assert_eq!(files::list(folder, |_| true)?, ["0.txt", "1.txt"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// As [`write`].
@@ -87,6 +127,15 @@ pub fn folder_of(path: &Path) -> &Path {
 
 /// Writes a float32 `.npy` array as one of many files, see [`write_in_series`].
 ///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("logits.npy");
+/// let logits = tensor::Tensor::from_vec(&[1, 2], vec![-3.0, 5.0]);
+/// sam2_media::files::write_npy(&path, &logits.view())?;
+/// assert_eq!(tensor::npy::read_f32(&path)?, logits);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// If the file cannot be written.
 pub fn write_npy(path: &Path, array: &TensorRef<'_, f32>) -> Result<(), MediaError> {
@@ -94,6 +143,14 @@ pub fn write_npy(path: &Path, array: &TensorRef<'_, f32>) -> Result<(), MediaErr
 }
 
 /// Creates a folder if it is missing, and checks that files can be written into it.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// let output = folder.path().join("run1/masks");
+/// sam2_media::files::prepare_folder(&output)?;
+/// assert!(output.is_dir());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// If they cannot.
@@ -103,6 +160,16 @@ pub fn prepare_folder(folder: &Path) -> Result<(), MediaError> {
 }
 
 /// Checks that a file can be written, before its content is computed.
+///
+/// ```
+/// use sam2_media::files::prepare_file;
+///
+/// # let folder = tempfile::tempdir()?;
+/// assert!(prepare_file(&folder.path().join("mask.png"), "png").is_ok());
+/// assert!(prepare_file(&folder.path().join("mask.jpg"), "png").is_err());
+/// assert!(prepare_file(&folder.path().join("missing/mask.png"), "png").is_err());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// # Errors
 /// If it cannot, is a folder, or has another extension.
@@ -117,6 +184,14 @@ pub fn prepare_file(path: &Path, extension: &str) -> Result<(), MediaError> {
 }
 
 /// `folder/name.png` → `folder/name_suffix.png`.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use sam2_media::files::with_suffix;
+///
+/// assert_eq!(with_suffix(Path::new("out/cat.png"), "overlay"), Path::new("out/cat_overlay.png"));
+/// ```
 pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.file_stem().unwrap_or_default().to_owned();
     name.push("_");
@@ -126,6 +201,16 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Names of the entries of a folder that `wanted` accepts, sorted by their bytes; hidden files are left out.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # for name in ["b.png", "a.png", ".hidden.png", "notes.txt"] {
+/// #     std::fs::write(folder.path().join(name), "")?;
+/// # }
+/// let is_png = |path: &std::path::Path| path.extension().is_some_and(|extension| extension == "png");
+/// assert_eq!(sam2_media::files::list(folder.path(), is_png)?, ["a.png", "b.png"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// If the folder cannot be listed.

@@ -5,6 +5,13 @@ use crate::limits::{MAX_PIXELS, MAX_SIDE};
 
 /// Refuses empty images and images above the memory limit.
 ///
+/// ```
+/// use sam2_media::size::check_size;
+///
+/// assert!(check_size(4000, 3000).is_ok());
+/// assert!(check_size(0, 3000).is_err() && check_size(100_000, 1).is_err());
+/// ```
+///
 /// # Errors
 /// [`PictureError::Empty`] or [`PictureError::TooLarge`].
 pub fn check_size(width: u32, height: u32) -> Result<(), PictureError> {
@@ -22,6 +29,13 @@ pub fn check_size(width: u32, height: u32) -> Result<(), PictureError> {
 const CLAIM: (u64, u64) = (1 << 24, 1 << 14);
 
 /// [`check_size`] of an animation's canvas; a large one also needs a file of `bytes` that could hold it.
+///
+/// ```
+/// use sam2_media::size::check_claim;
+///
+/// assert!(check_claim(10_000, 10_000, 1 << 20).is_ok());
+/// assert!(check_claim(10_000, 10_000, 99).is_err());
+/// ```
 ///
 /// # Errors
 /// As [`check_size`], and [`PictureError::Claim`].

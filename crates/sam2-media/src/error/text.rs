@@ -5,6 +5,10 @@ use std::error::Error;
 use std::fmt::Write;
 
 /// Joins a text into one line: trims its lines, drops empty ones.
+///
+/// ```
+/// assert_eq!(sam2_media::error::one_line("  broken\n\n header "), "broken header");
+/// ```
 pub fn one_line(text: &str) -> String {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
@@ -27,6 +31,12 @@ pub fn in_full(error: &(dyn Error + 'static)) -> String {
 
 /// A text that a terminal shows as it is: control characters, which files and their names may hold, and those
 /// that reorder a line are written as `\u001b`. Inside a JSON string that means the same character.
+///
+/// ```
+/// use sam2_media::error::printable;
+///
+/// assert_eq!(printable("a\u{1b}[31m.png"), "a\\u001b[31m.png");
+/// ```
 pub fn printable(text: &str) -> Cow<'_, str> {
     escaped(text, acts_on_terminal)
 }

@@ -63,6 +63,20 @@ enum Origin {
 }
 
 /// An animation; every pass decodes it again, so no frame is kept.
+///
+/// ```
+/// use sam2_media::frames::animation::Animation;
+/// # use sam2_media::frames::gif;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("clip.gif");
+/// # gif::write(std::fs::File::create(&path)?, &vec![image::RgbImage::new(4, 2); 3], 40)?;
+/// let head = std::fs::read(&path)?; // its first bytes are enough
+/// let clip = Animation::open(&path, &head, None)?.expect("it is an animation");
+/// assert_eq!((clip.size(), clip.len(), clip.frames()?.count()), ((4, 2), 3, 3));
+/// assert_eq!(clip.note(), None); // it is whole
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Animation {
     origin: Origin,

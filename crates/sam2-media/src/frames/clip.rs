@@ -21,6 +21,21 @@ use crate::error::{ClipError, MediaError, PictureError};
 const STRETCH: usize = 32;
 
 /// A source of frames.
+///
+/// ```
+/// use sam2_media::frames::{Input, RawSize};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("frames.rgb");
+/// # std::fs::write(&path, [0; 3 * 4 * 2 * 3])?;
+/// let input = Input::open(&path, Some(RawSize(4, 2)), None)?; // or a clip, or `-` for stdin
+/// assert_eq!((input.size(), input.num_frames()), ((4, 2), Some(3)));
+/// input.notes().for_each(|note| eprintln!("{note}"));
+/// if let Input::Clip(clip) = input {
+///     assert_eq!(clip.frames_from(0)?.count(), 3);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub enum Input {
     /// Files, which can be read several times.
     Clip(Clip),
@@ -89,6 +104,22 @@ fn is_pipe(_: &Path) -> bool {
 }
 
 /// A clip that can be read several times.
+///
+/// ```
+/// use sam2_media::frames::Clip;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # for name in ["0.png", "1.png", "2.png"] {
+/// #     sam2_media::pictures::png::write_rgb(&folder.path().join(name), &image::RgbImage::new(4, 2))?;
+/// # }
+/// let clip = Clip::open(folder.path(), None)?; // or a GIF, a Y4M file, a video
+/// assert_eq!((clip.size(), clip.len()), ((4, 2), 3));
+/// for item in clip.frames_from(1)? {
+///     let (frame_idx, frame) = item?;
+///     println!("frame {frame_idx}: {} bytes", frame.rgb().len());
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Clip {
     source: Source,
@@ -148,6 +179,17 @@ impl Clip {
 
     /// A GIF inside the program.
     ///
+    /// ```
+    /// use sam2_media::frames::{Clip, gif};
+    ///
+    /// # let mut file = Vec::new();
+    /// # gif::write(&mut file, &[image::RgbImage::new(4, 2)], 40)?;
+    /// # let bytes: &'static [u8] = file.leak();
+    /// let clip = Clip::embedded(bytes)?; // such as include_bytes!("clip.gif")
+    /// assert_eq!(clip.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If it is damaged, or holds no frames.
     pub fn embedded(bytes: &'static [u8]) -> Result<Self, MediaError> {
@@ -199,6 +241,18 @@ impl Clip {
     /// The frames of consecutive indices, ascending or descending. For a descending range, a clip that can
     /// only be read forwards is read again every 32 frames.
     ///
+    /// ```
+    /// # use sam2_media::frames::Clip;
+    /// # let folder = tempfile::tempdir()?;
+    /// # for name in ["0.png", "1.png", "2.png"] {
+    /// #     sam2_media::pictures::png::write_rgb(&folder.path().join(name), &image::RgbImage::new(4, 2))?;
+    /// # }
+    /// # let clip = Clip::open(folder.path(), None)?;
+    /// let indices = clip.walk(&[2, 1, 0])?.map(|item| item.map(|(frame_idx, _)| frame_idx));
+    /// assert_eq!(indices.collect::<Result<Vec<_>, _>>()?, [2, 1, 0]); // for a pass backwards
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If the clip can no longer be opened.
     pub fn walk<'a>(&'a self, indices: &'a [usize]) -> Result<Walk<'a>, MediaError> {
@@ -216,6 +270,20 @@ impl Clip {
     }
 
     /// The frames of these indices, in ascending order; reading stops after the last of them.
+    ///
+    /// ```
+    /// # use sam2_media::frames::Clip;
+    /// # let folder = tempfile::tempdir()?;
+    /// # for name in ["0.png", "1.png", "2.png"] {
+    /// #     sam2_media::pictures::png::write_rgb(&folder.path().join(name), &image::RgbImage::new(4, 2))?;
+    /// # }
+    /// # let clip = Clip::open(folder.path(), None)?;
+    /// for item in clip.select([0, 2].into())? {
+    ///     let (frame_idx, frame) = item?;
+    ///     assert!(frame_idx != 1 && frame.width() == 4);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the clip can no longer be opened.

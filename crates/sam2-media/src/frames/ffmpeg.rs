@@ -34,6 +34,21 @@ const FORMATS: &str = "\
     aac,ac3,aiff,amr,ape,ass,au,caf,dts,eac3,flac,mp3,srt,tak,truehd,tta,w64,wav,webvtt,wv";
 
 /// A video file.
+///
+/// ```no_run
+/// use sam2_media::frames::ffmpeg::Video;
+///
+/// let video = Video::open("clip.mp4".as_ref(), None)?;
+/// println!("{} frames of {:?} pixels", video.len(), video.size());
+/// if let Some(note) = video.note() {
+///     eprintln!("{note}");
+/// }
+/// for item in video.frames()? {
+///     let (frame_idx, frame) = item?;
+///     println!("frame {frame_idx}: {} bytes", frame.rgb().len());
+/// }
+/// # Ok::<(), sam2_media::MediaError>(())
+/// ```
 #[derive(Debug)]
 pub struct Video {
     path: PathBuf,

@@ -29,6 +29,21 @@ const COMPANIONS: [&str; 12] = [
 ];
 
 /// The images of a folder in natural order, all of one kind and one size.
+///
+/// ```
+/// use sam2_media::frames::folder::Folder;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # for name in ["frame10.png", "frame9.png"] {
+/// #     sam2_media::pictures::png::write_rgb(&folder.path().join(name), &image::RgbImage::new(4, 2))?;
+/// # }
+/// let frames = Folder::open(folder.path(), None)?;
+/// assert_eq!((frames.len(), frames.size()), (2, (4, 2)));
+/// assert_eq!((frames.stem(0), frames.file(1).ends_with("frame10.png")), ("frame9".as_ref(), true));
+/// assert_eq!(frames.frame(0)?.width(), 4);
+/// frames.notes().for_each(|note| eprintln!("{note}")); // files that were left out
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Folder {
     files: Vec<PathBuf>,

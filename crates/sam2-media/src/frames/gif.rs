@@ -7,6 +7,17 @@ use image::{DynamicImage, RgbImage};
 
 /// Writes an animated GIF that repeats endlessly, `milliseconds` per frame.
 ///
+/// ```
+/// use sam2_media::frames::{Clip, gif};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("clip.gif");
+/// let frames = vec![image::RgbImage::new(4, 2); 3];
+/// gif::write(std::fs::File::create(&path)?, &frames, 40)?; // 40 ms per frame
+/// assert_eq!(Clip::open(&path, None)?.len(), 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// If it cannot be written.
 pub fn write(writer: impl io::Write, frames: &[RgbImage], milliseconds: u32) -> io::Result<()> {

@@ -4,6 +4,12 @@ use std::cmp::Ordering;
 use std::ffi::OsStr;
 
 /// Compares names with digit runs as numbers of any length; equal names by bytes (`01` before `1`).
+///
+/// ```
+/// let mut names = ["frame10.png", "frame9.png"];
+/// names.sort_by(|a, b| sam2_media::frames::natural::compare(a, b));
+/// assert_eq!(names, ["frame9.png", "frame10.png"]);
+/// ```
 pub fn compare(a: impl AsRef<OsStr>, b: impl AsRef<OsStr>) -> Ordering {
     let (a, b) = (a.as_ref().as_encoded_bytes(), b.as_ref().as_encoded_bytes());
     let (mut left, mut right) = (a, b);

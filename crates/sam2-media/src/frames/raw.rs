@@ -13,6 +13,11 @@ use crate::error::{ClipError, MediaError, Y4mError};
 use crate::size::check_size;
 
 /// Width and height of raw RGB frames: `640x480`.
+///
+/// ```
+/// # use sam2_media::frames::RawSize;
+/// assert_eq!("640x480".parse(), Ok(RawSize(640, 480)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RawSize(pub u32, pub u32);
 
@@ -165,6 +170,20 @@ impl<R: BufRead> Frames<R> {
 }
 
 /// A file of frames one after the other.
+///
+/// ```
+/// use sam2_media::frames::raw::{ByteFile, Format};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("clip.y4m");
+/// let gray = b"YUV4MPEG2 W2 H1 Cmono\nFRAME\n\x00\x40FRAME\n\x80\xff";
+/// std::fs::write(&path, gray)?;
+/// assert!(ByteFile::is_y4m(gray));
+/// let clip = ByteFile::open(&path, Format::Y4m, None)?;
+/// assert_eq!((clip.size(), clip.len(), clip.frames()?.count()), ((2, 1), 2, 2));
+/// assert_eq!(clip.note(), None); // it is whole
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct ByteFile {
     path: PathBuf,

@@ -12,6 +12,23 @@ use super::raw::{Format, Frames, RawSize};
 use crate::error::{ClipError, MediaError};
 
 /// Frames that can be read once. Some can be buffered, to detect short clips.
+///
+/// ```
+/// use sam2_media::frames::{RawSize, Stream};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("pipe");
+/// # std::fs::write(&path, [0; 2 * 4 * 2 * 3])?;
+/// let mut stream = Stream::open(&path, Some(RawSize(4, 2)), None)?; // or "-".as_ref() for stdin
+/// println!("{}: {:?} pixels", stream.name(), stream.size());
+/// stream.read_ahead(8)?; // shorter clips have a known length
+/// assert_eq!(stream.num_frames(), Some(2));
+/// while let Some((frame_idx, frame)) = stream.next_frame()? {
+///     println!("frame {frame_idx}: {} bytes", frame.rgb().len());
+/// }
+/// assert_eq!(stream.note(), None); // it did not end within a frame
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Stream {
     frames: Frames<Box<dyn BufRead + Send>>,
     ahead: VecDeque<Frame>,

@@ -13,6 +13,16 @@ pub const MAGIC: &[u8] = b"YUV4MPEG2";
 const MAX_LINE: u64 = 4096;
 
 /// The first line of a stream.
+///
+/// ```
+/// use sam2_media::frames::y4m::{Header, frame_follows};
+///
+/// let mut stream = &b"YUV4MPEG2 W640 H360 F25:1 C420jpeg\nFRAME\n"[..];
+/// let header = Header::read(&mut stream)?;
+/// assert_eq!((header.size, header.subsampling), ((640, 360), Some((2, 2))));
+/// assert!(frame_follows(&mut stream)?); // its planes are next
+/// # Ok::<(), sam2_media::error::Y4mError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Header {
     /// Width and height, pixels.

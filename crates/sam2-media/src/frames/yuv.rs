@@ -13,6 +13,15 @@ pub fn len((width, height): (usize, usize), subsampling: Subsampling) -> usize {
 /// Converts planes that follow one another to RGB, row by row. In limited range black is 16, white 235 and
 /// chroma reaches from 16 to 240; in full range everything is 0 to 255. A picture without chroma is taken as
 /// it is, as ffmpeg does.
+///
+/// ```
+/// use sam2_media::frames::yuv;
+///
+/// let size = (2, 1);
+/// let planes = [16, 235, 128, 128]; // a black pixel and a white one, one sample of each chroma
+/// assert_eq!(planes.len(), yuv::len(size, Some((2, 2))));
+/// assert_eq!(yuv::to_rgb(&planes, size, Some((2, 2)), false), [0, 0, 0, 255, 255, 255]);
+/// ```
 pub fn to_rgb(planes: &[u8], size: (usize, usize), subsampling: Subsampling, full_range: bool) -> Vec<u8> {
     let (width, height) = size;
     let Some((sx, sy)) = subsampling else {

@@ -5,6 +5,14 @@ use std::path::{Component, Path, PathBuf};
 use crate::error::MediaError;
 
 /// The frame of a mask or an overlay: 7 for `00007.png`.
+///
+/// ```
+/// use sam2_media::outputs::names;
+///
+/// assert_eq!((names::frame("00007.png"), names::frame("cat.png")), (Some(7), None));
+/// assert_eq!(names::logits("00007_obj1.npy"), Some(7));
+/// assert_eq!(names::rank("007.png"), Some(7));
+/// ```
 pub fn frame(name: &str) -> Option<usize> {
     number(name.strip_suffix(".png")?, 5)
 }
@@ -31,6 +39,16 @@ fn number(digits: &str, width: usize) -> Option<usize> {
 }
 
 /// `root/name` for a name that a file gives, which must lead to a place inside `root`.
+///
+/// ```
+/// # use std::path::Path;
+/// # use sam2_media::outputs::names::inside;
+/// # let folder = tempfile::tempdir()?;
+/// # let root = folder.path();
+/// assert_eq!(inside(root, "car/00007.png")?, root.join("car/00007.png"));
+/// assert!(inside(root, "../00007.png").is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// If the name is absolute, holds `..`, or goes through a link to a place outside.

@@ -3,6 +3,12 @@
 use image::{Rgb, RgbImage};
 
 /// Blends `color` into a pixel: 0 keeps it, 1 replaces it.
+///
+/// ```
+/// let mut pixel = image::Rgb([0, 100, 200]);
+/// sam2_media::pictures::draw::blend(&mut pixel, [100, 100, 100], 0.5);
+/// assert_eq!(pixel.0, [50, 100, 150]);
+/// ```
 pub fn blend(pixel: &mut Rgb<u8>, color: [u8; 3], amount: f32) {
     for (channel, target) in pixel.0.iter_mut().zip(color) {
         *channel = (f32::from(*channel) + (f32::from(target) - f32::from(*channel)) * amount).round() as u8;
@@ -24,6 +30,17 @@ fn paint(picture: &mut RgbImage, bounds: [f32; 4], color: [u8; 3], distance: imp
 }
 
 /// A filled circle.
+///
+/// ```
+/// use sam2_media::pictures::draw;
+///
+/// let mut picture = image::RgbImage::new(32, 32);
+/// draw::disc(&mut picture, (8.0, 8.0), 3.0, [255, 0, 0]);
+/// draw::bar(&mut picture, (24.0, 8.0), (4.0, 1.0), [0, 255, 0]);
+/// draw::frame(&mut picture, [4.0, 16.0, 28.0, 28.0], 2.0, [0, 0, 255]);
+/// let colours = [(8, 8), (24, 8), (4, 20), (16, 22)].map(|(x, y)| picture.get_pixel(x, y).0);
+/// assert_eq!(colours, [[255, 0, 0], [0, 255, 0], [0, 0, 255], [0, 0, 0]]);
+/// ```
 pub fn disc(picture: &mut RgbImage, (cx, cy): (f32, f32), radius: f32, color: [u8; 3]) {
     let bounds = [cx - radius, cy - radius, cx + radius, cy + radius];
     paint(picture, bounds, color, |x, y| (x - cx).hypot(y - cy) - radius);

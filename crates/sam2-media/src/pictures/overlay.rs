@@ -36,6 +36,20 @@ pub fn colour(obj_id: u32) -> [u8; 3] {
 /// Tints a mask and draws its outline, in its colour inside the mask and in white around it, so that it shows
 /// on any background. The tint changes the colour of a pixel and keeps its brightness, so the texture of the
 /// object stays visible. `inside` is row by row, of the picture's size.
+///
+/// ```
+/// use sam2_media::pictures::overlay;
+/// use sam2_model::Frame;
+///
+/// let frame = Frame::new(64, 48, vec![90; 64 * 48 * 3])?;
+/// let inside: Vec<bool> = (0..64 * 48).map(|i| i % 64 < 32).collect(); // the left half
+/// let mut picture = overlay::picture(&frame);
+/// overlay::mask(&mut picture, &inside, overlay::colour(1));
+/// overlay::label(&mut picture, &inside, 1, overlay::colour(1));
+/// assert_ne!(picture.get_pixel(10, 40).0, [90; 3]);
+/// assert_eq!(picture.get_pixel(60, 40).0, [90; 3]);
+/// # Ok::<(), sam2_model::error::ImageError>(())
+/// ```
 pub fn mask(picture: &mut RgbImage, inside: &[bool], colour: [u8; 3]) {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let thickness = stroke(picture).round() as usize;
@@ -72,6 +86,17 @@ fn luma(rgb: [f32; 3]) -> f32 {
 }
 
 /// Draws the outline of a mask as a dashed line, one pixel wide, on its outermost pixels.
+///
+/// ```
+/// use sam2_media::pictures::overlay;
+///
+/// let mut picture = image::RgbImage::new(8, 8);
+/// let inside: Vec<bool> =
+///     (0..64).map(|i| (2..6).contains(&(i % 8)) && (2..6).contains(&(i / 8))).collect();
+/// overlay::dashes(&mut picture, &inside, [255, 255, 0]);
+/// assert_eq!(picture.get_pixel(2, 4).0, [255, 255, 0]);
+/// assert_eq!(picture.get_pixel(4, 4).0, [0; 3]); // not at the edge
+/// ```
 pub fn dashes(picture: &mut RgbImage, inside: &[bool], colour: [u8; 3]) {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let core = erode(inside, width, height);
@@ -119,6 +144,17 @@ fn erode(inside: &[bool], width: usize, height: usize) -> Vec<bool> {
 }
 
 /// Draws clicks (green with a plus: the object; red with a minus: not the object) and a box.
+///
+/// ```
+/// use sam2_media::pictures::overlay;
+/// use sam2_media::prompts::BoxPrompt;
+///
+/// let mut picture = image::RgbImage::new(64, 48);
+/// let bbox = BoxPrompt([8.0, 8.0, 56.0, 40.0]);
+/// overlay::points(&mut picture, &["32,24".parse()?, "12,12,0".parse()?], Some(bbox), overlay::colour(1));
+/// assert_eq!(picture.get_pixel(32, 24).0, [255; 3]); // the plus of a click on the object
+/// # Ok::<(), sam2_media::error::InvalidPrompt>(())
+/// ```
 pub fn points(picture: &mut RgbImage, clicks: &[Click], bbox: Option<BoxPrompt>, colour: [u8; 3]) {
     let stroke = stroke(picture);
     if let Some(BoxPrompt(corners)) = bbox {
@@ -143,6 +179,17 @@ pub fn points(picture: &mut RgbImage, clicks: &[Click], bbox: Option<BoxPrompt>,
 }
 
 /// Draws a prompt, except a mask prompt, which resembles the result.
+///
+/// ```
+/// use sam2_media::pictures::overlay;
+/// use sam2_media::prompts::Prompt;
+///
+/// let mut picture = image::RgbImage::new(64, 48);
+/// let prompt = Prompt::Points { clicks: vec!["32,24".parse()?], bbox: None };
+/// overlay::target(&mut picture, &prompt, overlay::colour(1));
+/// assert_ne!(picture.get_pixel(32, 24).0, [0; 3]);
+/// # Ok::<(), sam2_media::error::InvalidPrompt>(())
+/// ```
 pub fn target(picture: &mut RgbImage, target: &Prompt, colour: [u8; 3]) {
     if let Prompt::Points { clicks, bbox } = target {
         points(picture, clicks, *bbox, colour);

@@ -8,6 +8,18 @@ use super::text;
 const GAP: u32 = 4;
 
 /// Arranges frames of equal size in rows, on white.
+///
+/// ```
+/// use sam2_media::pictures::sheet;
+///
+/// let mut frames = vec![image::RgbImage::new(64, 48); 5];
+/// for (i, frame) in frames.iter_mut().enumerate() {
+///     sheet::number(frame, i);
+///     sheet::score(frame, 0.93);
+/// }
+/// let picture = sheet::contact_sheet(&frames, 3); // two rows, 4 pixels between and around them
+/// assert_eq!(picture.dimensions(), (3 * 68 + 4, 2 * 52 + 4));
+/// ```
 pub fn contact_sheet(frames: &[RgbImage], columns: usize) -> RgbImage {
     let Some(first) = frames.first() else { return RgbImage::new(1, 1) };
     let (width, height) = first.dimensions();

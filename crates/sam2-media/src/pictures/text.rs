@@ -30,6 +30,15 @@ pub fn size(text: &str, scale: u32) -> (u32, u32) {
 
 /// Writes a text in `ink` on a plate of `paper` whose top left corner is at `(left, top)`. A pixel of the
 /// font is `scale` × `scale` pixels; the part outside the picture is cut off.
+///
+/// ```
+/// use sam2_media::pictures::text;
+///
+/// let mut picture = image::RgbImage::new(64, 48);
+/// text::plate(&mut picture, (2, 2), "0.93", 2, ([255; 3], [30; 3]));
+/// assert_eq!(text::size("0.93", 2), (34, 14));
+/// assert_eq!(picture.get_pixel(2, 2).0, [30; 3]);
+/// ```
 pub fn plate(
     picture: &mut RgbImage,
     (left, top): (u32, u32),
