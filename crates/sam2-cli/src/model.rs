@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use sam2_model::config::Config;
+use sam2_model::models::ModelSummary;
 use sam2_model::{Frame, ImagePredictor, Model, ModelOptions};
 
 use crate::console::Console;
@@ -26,7 +27,13 @@ const NOTE: [&str; 2] = [
 /// Opens a checkpoint, or the embedded one with a note, which SAM2_NO_NOTE silences.
 pub fn open(args: &ModelArgs, console: &Console) -> Result<Arc<Model>> {
     match &args.model {
-        Some(path) => open_file(path, args.config.as_deref(), args.trade),
+        Some(path) => {
+            let model = open_file(path, args.config.as_deref(), args.trade)?;
+            if let Some(note) = copies(path, model.summary()) {
+                console.note(&note);
+            }
+            Ok(model)
+        }
         None => {
             let model = embedded::model(&with_config(None, args.trade))?;
             if !environment::is_on("SAM2_NO_NOTE") {
@@ -35,6 +42,14 @@ pub fn open(args: &ModelArgs, console: &Console) -> Result<Arc<Model>> {
             Ok(model)
         }
     }
+}
+
+/// A note about the copies of the weights that were not read.
+fn copies(path: &Path, summary: &ModelSummary) -> Option<String> {
+    let under = if summary.weights_under.is_empty() { "without a key" } else { &summary.weights_under };
+    let beside = summary.weights_beside.join(", ");
+    let note = format!("note: {}: the weights {under} are used; it also holds {beside}", path.display());
+    (!beside.is_empty()).then_some(note)
 }
 
 /// Options of the model; without `config` the configuration is found from the checkpoint.

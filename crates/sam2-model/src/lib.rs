@@ -77,7 +77,7 @@
 //! # Features
 //!
 //! `image`: conversions between [`Frame`], [`Mask`] and the types of the crate `image`.
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 #[doc(hidden)]
 pub mod atomic;

@@ -19,7 +19,7 @@ use crate::precision::Precision;
 use crate::prompt_encoder::PromptEncoder;
 use crate::tap::Tap;
 use crate::types::setters;
-use crate::weights::{Checkpoint, Loader, fingerprint, map_file};
+use crate::weights::{Checkpoint, Loader, fingerprint, open_files};
 use crate::workspace::{Run, Workspace};
 
 /// Contents of a checkpoint.
@@ -43,6 +43,11 @@ pub struct ModelSummary {
     pub dtypes: String,
     /// Size of the file, bytes.
     pub bytes: u64,
+    /// The key and prefix under which the tensors are in the file, such as `model` in Meta's; empty if there
+    /// is none.
+    pub weights_under: String,
+    /// Keys and prefixes of other copies of the weights, such as `ema`, which were not read.
+    pub weights_beside: Vec<String>,
 }
 
 /// Choices when a checkpoint is loaded. The default is the published model in single precision.
@@ -138,9 +143,14 @@ impl std::fmt::Debug for Model {
 }
 
 impl Model {
-    /// Opens a checkpoint: Meta's `.pt` as published, or a safetensors file in Meta's or in the Hugging Face
-    /// library's naming; contents tell them apart. Weights may be F32, F16 or BF16. The file is memory-mapped
-    /// while it is read and not kept open. Nothing in a `.pt` is executed.
+    /// Opens a checkpoint: a `.pt` of `torch.save` in any of its formats, or a safetensors file, in Meta's or
+    /// in the Hugging Face library's naming; contents tell them apart. `path` may also be an `.index.json` of
+    /// parts, or a folder with `model.safetensors`. Weights may be F64 (which are rounded), F32, F16 or BF16.
+    /// The file is not kept open. Nothing in a `.pt` is executed.
+    ///
+    /// The tensors may be the whole of the file or under a key (`model`, `state_dict`, …), and their names may
+    /// have a prefix (`module.`, `model.`, …). Of several copies the one that is not averaged over the training
+    /// is read; see [`ModelSummary::weights_beside`].
     ///
     /// ```no_run
     /// let model = sam2_model::Model::open("sam2.1_hiera_tiny.pt")?;
@@ -169,8 +179,8 @@ impl Model {
     /// As [`Model::open`], and if there is no model of this configuration.
     pub fn open_with(path: impl AsRef<Path>, options: &ModelOptions) -> Result<Arc<Self>, LoadError> {
         let path = path.as_ref();
-        let file = map_file(path)?;
-        Self::load(Checkpoint::of_file(&file, &path.display().to_string())?, options)
+        let files = open_files(path)?;
+        Self::load(Checkpoint::of_files(&files, &path.display().to_string())?, options)
     }
 
     /// As [`Model::open`], from memory; `origin` names the source in errors.
@@ -230,8 +240,15 @@ impl Model {
         }
         let dtypes: Vec<String> = types.iter().map(|(name, count)| format!("{name} {count}")).collect();
         let variant = config.variant.clone();
-        let summary =
-            ModelSummary { variant, tensors, parameters, dtypes: dtypes.join(", "), bytes: checkpoint.size };
+        let summary = ModelSummary {
+            variant,
+            tensors,
+            parameters,
+            dtypes: dtypes.join(", "),
+            bytes: checkpoint.size,
+            weights_under: checkpoint.under.clone(),
+            weights_beside: checkpoint.beside.clone(),
+        };
         let mut model = Self::build(&Loader::new(&checkpoint, isa, options.precision), config, summary)?;
         checkpoint.finish()?;
         // Window sizes and head counts do not appear in any tensor's shape, so they are hashed too.

@@ -166,9 +166,10 @@ fn another_model_is_refused() {
 #[test]
 fn a_missing_file_is_named() {
     let message = Model::open("/nowhere/x.safetensors").expect_err("must not load").to_string();
-    assert!(message.starts_with("/nowhere/x.safetensors: "), "{message}");
-    let folder = Model::open(std::env::temp_dir()).expect_err("must not load").to_string();
-    assert!(folder.contains("not a regular file"), "{folder}");
+    assert!(message.contains("/nowhere/x.safetensors"), "{message}");
+    let empty = tempfile::tempdir().expect("temporary folder");
+    let folder = Model::open(empty.path()).expect_err("must not load").to_string();
+    assert!(folder.contains("a folder without model.safetensors"), "{folder}");
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn checkpoint(path: &Path, config: Option<&Path>, as_json: bool, console: &Conso
         value["image_size"] = json!(model.config().image_size);
         return console.result(&value.to_string());
     }
-    let rows = [
+    let mut rows = vec![
         ("file", path.display().to_string()),
         ("model", summary.variant.clone()),
         ("input", format!("{0}x{0} pixels", model.config().image_size)),
@@ -61,6 +61,12 @@ fn checkpoint(path: &Path, config: Option<&Path>, as_json: bool, console: &Conso
         ("stored as", summary.dtypes.clone()),
         ("size", system::megabytes(summary.bytes)),
     ];
+    if !summary.weights_under.is_empty() {
+        rows.push(("weights", summary.weights_under.clone()));
+    }
+    if !summary.weights_beside.is_empty() {
+        rows.push(("not used", summary.weights_beside.join(", ")));
+    }
     table(&rows, console)
 }
 
@@ -133,6 +139,8 @@ fn summary_json(summary: &ModelSummary) -> Value {
         "parameters": summary.parameters,
         "dtypes": summary.dtypes,
         "bytes": summary.bytes,
+        "weights": summary.weights_under,
+        "weights_not_used": summary.weights_beside,
     })
 }
 

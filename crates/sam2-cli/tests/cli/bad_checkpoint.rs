@@ -1,6 +1,6 @@
 //! Damaged, foreign and missing checkpoints are refused in one line, without output.
 
-use crate::common::{Place, asset, refused, run, sam2, stderr};
+use crate::common::{Place, accepted, asset, refused, run, sam2, stderr};
 
 fn embedded() -> Vec<u8> {
     std::fs::read(asset("sam2.1_micro.safetensors")).expect("the bundled checkpoint is there")
@@ -139,6 +139,45 @@ fn files_that_are_not_checkpoints_are_refused() {
     std::fs::create_dir(place.join("folder")).expect("folder");
     refused_as_model(&place, "folder", &[]);
     refused_as_model(&place, "absent.safetensors", &[]);
+}
+
+/// Only a damaged file is to be downloaded again; of others the line says what they are.
+#[test]
+fn files_of_another_kind_are_named() {
+    let place = Place::new();
+    let sam1 = ["image_encoder.patch_embed.proj.weight", "mask_decoder.iou_token.weight"];
+    let files: [(&str, Vec<u8>, &str); 7] = [
+        (
+            "pointer.pt",
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 5\n".to_vec(),
+            "git lfs pull",
+        ),
+        ("page.pt", b"<!DOCTYPE html><html><title>Sign in</title>".to_vec(), "web page"),
+        ("model.onnx", b"\x08\x08\x12\x07pytorch\x1a\x052.1.0\"\0".to_vec(), "ONNX"),
+        ("config.safetensors", b"model:\n  image_size: 1024\n".to_vec(), "--config"),
+        ("packed.pt", b"\x1f\x8b\x08\0\0\0\0\0\0\x03\0".to_vec(), "gzip"),
+        ("sam1.safetensors", safetensors(&sam1), "SAM 1"),
+        ("lora.safetensors", safetensors(&["x.lora_A.weight", "x.lora_B.weight"]), "LoRA"),
+    ];
+    for (name, bytes, word) in files {
+        place.write(name, bytes);
+        let output = run(&["info", &place.arg(name)]);
+        refused(&output, &[name, word]);
+        assert!(!stderr(&output).contains("download it again"), "{}", stderr(&output));
+    }
+    std::fs::create_dir(place.join("empty")).expect("folder");
+    refused(&run(&["info", &place.arg("empty")]), &["a folder without model.safetensors"]);
+    place.write("cut.safetensors", &embedded()[..100_000]);
+    refused(&run(&["info", &place.arg("cut.safetensors")]), &["download it again"]);
+}
+
+#[test]
+fn a_folder_of_the_hugging_face_library_is_opened() {
+    let place = Place::new();
+    std::fs::create_dir(place.join("sam2-micro")).expect("folder");
+    place.write("sam2-micro/model.safetensors", embedded());
+    place.write("sam2-micro/config.json", "{}");
+    assert!(accepted(&run(&["info", &place.arg("sam2-micro")])).contains("SAM 2.1"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ pub enum LoadError {
     /// The weights do not fit into the memory that is left.
     #[error("{0}")]
     Memory(String),
-    /// The file cannot be opened or mapped.
+    /// The file cannot be opened or read.
     #[error("cannot read {}", path.display())]
     Io {
         /// The file.
@@ -17,18 +17,32 @@ pub enum LoadError {
         /// Cause.
         source: std::io::Error,
     },
-    /// Neither a safetensors file nor one of `torch.save`, or damaged.
-    #[error(
-        "{origin}: not a usable {kind} file ({reason}); safetensors and PyTorch .pt are read; download it \
-         again"
-    )]
+    /// Truncated or damaged.
+    #[error("{origin}: a damaged or incomplete {kind} file ({reason}); download it again")]
     Format {
         /// File name.
         origin: String,
-        /// Kind of file by its first bytes: `safetensors` or `PyTorch`.
+        /// Format by its first bytes: `safetensors`, `PyTorch`, `index`, or `checkpoint` if it has too few.
         kind: &'static str,
         /// The cause.
         reason: String,
+    },
+    /// A whole file, but without a model, or in a form that is not read.
+    #[error(
+        "{origin}: {found}; the tensors of a SAM 2 model were looked for, in a PyTorch .pt (alone, or under a \
+         key such as model or state_dict) or in a safetensors file"
+    )]
+    NotACheckpoint {
+        /// File or folder name.
+        origin: String,
+        /// What it is.
+        found: String,
+    },
+    /// Another program wrote to the file, or shortened it, while it was read.
+    #[error("{origin}: another program changed the file while it was read; try again when it is complete")]
+    Changed {
+        /// File name.
+        origin: String,
     },
     /// The tensors are not of a supported model.
     #[error("{origin}: not a SAM 2 checkpoint that this program knows ({reason})")]
@@ -86,7 +100,7 @@ pub enum LoadError {
         found: Vec<usize>,
     },
     /// A tensor is stored in a type that is not read.
-    #[error("{origin}: tensor {name} is stored as {dtype}; F32, F16 and BF16 are read")]
+    #[error("{origin}: tensor {name} is stored as {dtype}; F64, F32, F16 and BF16 are read")]
     DType {
         /// File name.
         origin: String,

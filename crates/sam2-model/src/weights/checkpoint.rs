@@ -2,15 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::contents::{CONFIG_KEY, Contents};
+use super::contents::{self, Contents};
 use super::fingerprint::fingerprint;
-use super::mmap::MappedFile;
+use super::keys::CONFIG_KEY;
 use super::names::Naming;
+use super::source::{OpenFile, Source};
 use super::stored::Stored;
-use super::{pt, safetensors};
 use crate::config::{self, Config, Family, Shapes};
 use crate::error::LoadError;
 
@@ -26,10 +25,16 @@ pub(crate) struct Checkpoint<'a> {
     pub(super) metadata: Option<HashMap<String, String>>,
     /// Naming of the file; in the program all names are Meta's.
     pub(super) naming: Naming,
-    /// Size of the file, bytes.
+    /// Size of the file or files, bytes.
     pub size: u64,
-    /// The mapped file; its pages are released after they are read.
-    file: Option<&'a MappedFile>,
+    /// The key and prefix under which the tensors are, and those of other copies of them.
+    pub under: String,
+    pub beside: Vec<String>,
+    /// What has a name of the model but is no tensor, with what it is.
+    others: BTreeMap<String, String>,
+    /// Format, for messages.
+    kind: &'static str,
+    files: &'a [OpenFile],
     record: Mutex<Record>,
 }
 
@@ -41,39 +46,38 @@ struct Record {
 }
 
 impl<'a> Checkpoint<'a> {
-    /// Parses the directory of a file, by its first bytes a `.pt` or else a safetensors file; reads no
-    /// weight.
+    /// Parses the directory of a file in memory; reads no weight.
     pub fn parse(bytes: &'a [u8], origin: &str) -> Result<Self, LoadError> {
-        let is_torch = pt::recognised(bytes);
-        let contents = if is_torch {
-            pt::read(bytes).map(|(tensors, config)| {
-                let metadata = config.map(|text| HashMap::from([(CONFIG_KEY.to_owned(), text)]));
-                Contents { tensors, metadata, naming: Naming::Meta }
-            })
-        } else {
-            safetensors::read(bytes)
-        };
-        let Contents { tensors, metadata, naming } = contents.map_err(|reason| LoadError::Format {
-            origin: origin.to_owned(),
-            kind: if is_torch { "PyTorch" } else { "safetensors" },
-            reason,
-        })?;
-        let variant = "SAM 2".to_owned();
+        Self::read_directory(&[(Source::Memory(bytes), origin.to_owned())], origin, &[])
+    }
+
+    /// As [`Self::parse`], of the files of one checkpoint.
+    pub fn of_files(files: &'a [OpenFile], origin: &str) -> Result<Self, LoadError> {
+        let sources: Vec<_> = files.iter().map(|file| (Source::File(file), file.origin())).collect();
+        Self::read_directory(&sources, origin, files)
+    }
+
+    fn read_directory(
+        sources: &[(Source<'a>, String)],
+        origin: &str,
+        files: &'a [OpenFile],
+    ) -> Result<Self, LoadError> {
+        let Contents { tensors, others, metadata, naming, kind, under, beside } =
+            contents::read(sources, origin)?;
         Ok(Self {
             origin: origin.to_owned(),
-            variant,
+            variant: "SAM 2".to_owned(),
             tensors,
             metadata,
             naming,
-            size: bytes.len() as u64,
-            file: None,
+            size: sources.iter().map(|(source, _)| source.len()).sum(),
+            under,
+            beside,
+            others,
+            kind,
+            files,
             record: Mutex::default(),
         })
-    }
-
-    /// As [`Self::parse`], for a file that is read once.
-    pub fn of_file(file: &'a MappedFile, origin: &str) -> Result<Self, LoadError> {
-        Ok(Self { file: Some(file), ..Self::parse(file, origin)? })
     }
 
     /// An entry of the header's metadata.
@@ -95,7 +99,19 @@ impl<'a> Checkpoint<'a> {
         }
     }
 
-    fn unknown(&self, reason: String) -> LoadError {
+    fn unknown(&self, mut reason: String) -> LoadError {
+        let has = |name: &str| self.tensors.contains_key(name);
+        if has("mask_decoder.iou_token.weight") || has("sam_mask_decoder.iou_token.weight") {
+            if self.names().any(|name| name.starts_with("image_encoder.patch_embed.")) {
+                reason.push_str("; it is of the first Segment Anything, SAM 1");
+            }
+        } else if self.names().any(|name| name.contains("lora_A") || name.contains("lora_B")) {
+            reason.push_str("; it is an adapter (LoRA), which has to be merged into its model");
+        }
+        if let Some((name, found)) = self.others.first_key_value().filter(|_| self.tensors.is_empty()) {
+            let name: String = name.escape_debug().take(100).collect();
+            reason.push_str(&format!("; its {name} is {found} and not a tensor"));
+        }
         LoadError::UnknownModel { origin: self.origin.clone(), reason }
     }
 
@@ -119,8 +135,9 @@ impl<'a> Checkpoint<'a> {
         (self.tensors.len(), elements, types)
     }
 
-    /// Fails if a tensor was never read.
+    /// Fails if a tensor was never read, or if another program has changed the file in the meantime.
     pub fn finish(&self) -> Result<(), LoadError> {
+        self.files.iter().try_for_each(OpenFile::check_unchanged)?;
         let record = self.record();
         let left: Vec<&str> = self.names().filter(|&name| !record.used.contains(name)).collect();
         if left.is_empty() {
@@ -153,14 +170,21 @@ impl<'a> Checkpoint<'a> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A tensor by its full name, of exactly the `expected` shape.
-    pub(super) fn read(&self, name: &str, expected: &[usize]) -> Result<Values<'_>, LoadError> {
+    /// A tensor by its full name, of exactly the `expected` shape; borrowed if it is in memory as `f32`.
+    pub(super) fn read(&self, name: &str, expected: &[usize]) -> Result<Cow<'_, [f32]>, LoadError> {
         let origin = || self.origin.clone();
-        let tensor = self.tensors.get(name).ok_or_else(|| LoadError::MissingTensor {
-            origin: origin(),
-            name: name.to_owned(),
-            variant: self.variant.clone(),
-        })?;
+        let missing = || match self.others.get(name) {
+            Some(found) => LoadError::NotACheckpoint {
+                origin: origin(),
+                found: format!("its {name} is {found} where a tensor is needed"),
+            },
+            None => LoadError::MissingTensor {
+                origin: origin(),
+                name: name.to_owned(),
+                variant: self.variant.clone(),
+            },
+        };
+        let tensor = self.tensors.get(name).ok_or_else(missing)?;
         if tensor.shape != expected {
             return Err(LoadError::ShapeMismatch {
                 origin: origin(),
@@ -170,13 +194,14 @@ impl<'a> Checkpoint<'a> {
                 found: tensor.shape.clone(),
             });
         }
-        let values = tensor.borrowed().map(Cow::Borrowed).or_else(|| tensor.values().map(Cow::Owned));
-        let values = values.ok_or_else(|| LoadError::DType {
-            origin: origin(),
-            name: name.to_owned(),
-            dtype: tensor.element.name.clone(),
-        })?;
-        let values = Values { values, bytes: tensor.bytes(), file: self.file };
+        if !tensor.element.is_float() {
+            let (name, dtype) = (name.to_owned(), tensor.element.name.clone());
+            return Err(LoadError::DType { origin: origin(), name, dtype });
+        }
+        let values = match tensor.borrowed() {
+            Some(values) => Cow::Borrowed(values),
+            None => Cow::Owned(tensor.values().map_err(|fault| fault.of(&self.origin, self.kind))?),
+        };
         // NaN is in no range. Blocks without an early exit are vectorised.
         let fits = |v: &f32| (-LARGEST..=LARGEST).contains(v);
         if !values.chunks(4096).all(|block| block.iter().fold(true, |all, v| all & fits(v))) {
@@ -193,25 +218,48 @@ impl<'a> Checkpoint<'a> {
     }
 }
 
-/// The elements of a tensor, borrowed from the file if possible. Dropping it releases their pages.
-pub(crate) struct Values<'a> {
-    pub(super) values: Cow<'a, [f32]>,
-    bytes: &'a [u8],
-    file: Option<&'a MappedFile>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weights::open_files;
 
-impl Deref for Values<'_> {
-    type Target = [f32];
-
-    fn deref(&self) -> &[f32] {
-        &self.values
+    /// A file of two tensors of which one is large.
+    fn two_tensors() -> Vec<u8> {
+        let header = r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[4096],"data_offsets":[4,16388]}}"#;
+        [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 16388]].concat()
     }
-}
 
-impl Drop for Values<'_> {
-    fn drop(&mut self) {
-        if let Some(file) = self.file {
-            file.release(self.bytes);
+    #[test]
+    fn a_file_that_is_shortened_or_rewritten_while_it_is_read_is_an_error() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("x.safetensors");
+        let write = || std::fs::write(&path, two_tensors()).expect("write");
+        let shorten = |len| {
+            let file = std::fs::OpenOptions::new().write(true).open(&path).expect("open");
+            file.set_len(len).expect("truncate");
+        };
+        for len in [0, 7, 100] {
+            write();
+            let files = open_files(&path).expect("it is a file");
+            shorten(len);
+            let error = Checkpoint::of_files(&files, "x").map(|_| ()).expect_err("cut");
+            assert!(matches!(error, LoadError::Changed { .. }), "{len}: {error}");
         }
+        write();
+        let files = open_files(&path).expect("it is a file");
+        let checkpoint = Checkpoint::of_files(&files, "x").expect("it is whole");
+        assert_eq!(checkpoint.read("a", &[1]).expect("it is there")[0], 0.0);
+        assert!(checkpoint.read("b", &[4096]).is_ok() && checkpoint.finish().is_ok());
+        shorten(1000);
+        assert!(matches!(checkpoint.read("b", &[4096]), Err(LoadError::Changed { .. })));
+        assert!(matches!(checkpoint.finish(), Err(LoadError::Changed { .. })));
+        // As long as before, but written again.
+        write();
+        let files = open_files(&path).expect("it is a file");
+        let checkpoint = Checkpoint::of_files(&files, "x").expect("it is whole");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        write();
+        assert!(checkpoint.read("b", &[4096]).is_ok());
+        assert!(matches!(checkpoint.finish(), Err(LoadError::Changed { .. })));
     }
 }

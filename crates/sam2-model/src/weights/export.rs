@@ -5,11 +5,11 @@ use std::io;
 use std::path::Path;
 
 use super::checkpoint::Checkpoint;
-use super::contents::CONFIG_KEY;
-use super::mmap::map_file;
+use super::keys::CONFIG_KEY;
 use super::names::{self, Naming};
 use super::output::{DType, Output};
-use super::{pt, safetensors};
+use super::source::OpenFile;
+use super::{locate, pt, safetensors};
 use crate::atomic;
 use crate::error::{ConvertError, LoadError};
 use crate::types::setters;
@@ -76,8 +76,13 @@ pub fn convert(
     if atomic::FileId::of(output).is_some_and(|id| atomic::FileId::of(input) == Some(id)) {
         return Err(ConvertError::SameFile(output.to_owned()));
     }
-    let file = map_file(input)?;
-    let checkpoint = Checkpoint::parse(&file, &input.display().to_string())?;
+    let files = locate::open(input)?;
+    let is_output =
+        |id: &atomic::FileId| files.iter().any(|f| atomic::FileId::of(f.path()).as_ref() == Some(id));
+    if atomic::FileId::of(output).as_ref().is_some_and(is_output) {
+        return Err(ConvertError::SameFile(output.to_owned()));
+    }
+    let checkpoint = Checkpoint::of_files(&files, &input.display().to_string())?;
     checkpoint.family()?;
     let is_torch = output.extension().is_some_and(|e| e.eq_ignore_ascii_case("pt"));
     let naming = options.naming.unwrap_or(if is_torch { Naming::Meta } else { checkpoint.naming });
@@ -98,6 +103,9 @@ pub fn convert(
         } else {
             safetensors::write(writer, &outputs, metadata(&checkpoint, naming), &mut tick)
         };
+        // A file that was rewritten while it was read may have given parts of two versions.
+        let result = result
+            .and_then(|()| files.iter().try_for_each(OpenFile::check_unchanged).map_err(ConvertError::from));
         result.map_err(|e| match e {
             ConvertError::Io(source) => source,
             other => {
@@ -128,7 +136,10 @@ fn outputs<'t, 'a>(
         variant: checkpoint.variant.clone(),
     };
     let named = names::from_meta(&checkpoint.tensors, naming).map_err(unknown)?;
-    Ok(named.into_iter().map(|(name, parts)| Output::new(name, parts, precision)).collect())
+    Ok(named
+        .into_iter()
+        .map(|(name, parts)| Output::new(name, parts, precision, &checkpoint.origin))
+        .collect())
 }
 
 /// Metadata of the new file. The Hugging Face library requires `format: pt`.

@@ -1,11 +1,16 @@
 //! Tensors by their state-dict path, with what layers need to pack them: instruction set and precision.
 
+use std::borrow::Cow;
+
 use kernels::Isa;
 
-use super::checkpoint::{Checkpoint, Values};
+use super::checkpoint::Checkpoint;
 use super::precision_plan::{Storage, storage};
 use crate::error::LoadError;
 use crate::precision::Precision;
+
+/// A weight, borrowed or read, and a bias.
+type WeightAndBias<'c> = (Cow<'c, [f32]>, Vec<f32>);
 
 /// A prefix in the tree of tensor names.
 #[derive(Clone)]
@@ -54,11 +59,11 @@ impl<'c> Loader<'c> {
 
     /// A tensor of exactly this shape, as `f32`.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
-        Ok(std::mem::take(&mut self.values(name, shape)?.values).into_owned())
+        Ok(self.values(name, shape)?.into_owned())
     }
 
-    /// As [`Self::tensor`], borrowed if it is stored as `f32`: for large tensors.
-    pub fn values(&self, name: &str, shape: &[usize]) -> Result<Values<'c>, LoadError> {
+    /// As [`Self::tensor`], borrowed if it is in memory as `f32`: for large tensors.
+    pub fn values(&self, name: &str, shape: &[usize]) -> Result<Cow<'c, [f32]>, LoadError> {
         self.checkpoint.read(&self.path_of(name), shape)
     }
 
@@ -69,12 +74,12 @@ impl<'c> Loader<'c> {
     }
 
     /// `weight` and `bias` of a linear layer, `[out, in]` and `[out]`.
-    pub fn linear(&self, out: usize, input: usize) -> Result<(Values<'c>, Vec<f32>), LoadError> {
+    pub fn linear(&self, out: usize, input: usize) -> Result<WeightAndBias<'c>, LoadError> {
         Ok((self.values("weight", &[out, input])?, self.tensor("bias", &[out])?))
     }
 
     /// `weight` and `bias` of a square convolution, `[out, in, k, k]` and `[out]`.
-    pub fn conv(&self, out: usize, input: usize, kernel: usize) -> Result<(Values<'c>, Vec<f32>), LoadError> {
+    pub fn conv(&self, out: usize, input: usize, kernel: usize) -> Result<WeightAndBias<'c>, LoadError> {
         Ok((self.values("weight", &[out, input, kernel, kernel])?, self.tensor("bias", &[out])?))
     }
 }

@@ -1,16 +1,21 @@
-//! Reading a checkpoint: a memory-mapped safetensors or PyTorch file, every tensor checked before use.
+//! Reading a checkpoint: a safetensors or PyTorch file, read piece by piece, every tensor checked before use.
 
 mod checkpoint;
 mod contents;
 mod export;
+mod fault;
 mod fingerprint;
+mod keys;
+mod kinds;
 mod loader;
-mod mmap;
+mod locate;
 mod names;
 mod output;
 mod precision_plan;
 mod pt;
 mod safetensors;
+mod select;
+mod source;
 mod stored;
 mod text;
 
@@ -18,7 +23,7 @@ pub(crate) use checkpoint::Checkpoint;
 pub use export::{ConvertOptions, ConvertReport, convert};
 pub(crate) use fingerprint::fingerprint;
 pub(crate) use loader::Loader;
-pub(crate) use mmap::map_file;
+pub(crate) use locate::open as open_files;
 pub use names::Naming;
 pub use output::DType;
 pub(crate) use precision_plan::Storage;

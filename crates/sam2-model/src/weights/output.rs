@@ -4,6 +4,7 @@ use std::io::Write;
 
 use half::{bf16, f16};
 
+use super::fault::Fault;
 use super::stored::Stored;
 use crate::error::ConvertError;
 
@@ -27,6 +28,8 @@ pub(super) struct Output<'t, 'a> {
     pub size: usize,
     parts: Vec<&'t Stored<'a>>,
     precision: Option<DType>,
+    /// Name of the old file, for messages.
+    origin: &'t str,
 }
 
 impl DType {
@@ -42,16 +45,15 @@ impl DType {
 impl<'t, 'a> Output<'t, 'a> {
     /// A tensor that consists of the rows of `parts`, which are not none; floats become `precision` if that
     /// is given.
-    pub fn new(name: String, parts: Vec<&'t Stored<'a>>, precision: Option<DType>) -> Self {
+    pub fn new(name: String, parts: Vec<&'t Stored<'a>>, precision: Option<DType>, origin: &'t str) -> Self {
         let mut shape = parts[0].shape.clone();
         if parts.len() > 1 {
             shape[0] = parts.iter().map(|part| part.shape[0]).sum();
         }
         let element = &parts[0].element;
-        let float = matches!(element.name.as_str(), "F32" | "F16" | "BF16");
-        let precision = precision.filter(|_| float);
+        let precision = precision.filter(|_| element.is_float());
         let (dtype, size) = precision.map_or((element.name.as_str(), element.size), |p| p.dtype());
-        Self { name, shape, dtype, size, parts, precision }
+        Self { name, shape, dtype, size, parts, precision, origin }
     }
 
     /// Bytes of its elements.
@@ -63,9 +65,10 @@ impl<'t, 'a> Output<'t, 'a> {
     pub fn write(&self, sink: &mut impl Write) -> Result<(), ConvertError> {
         for part in &self.parts {
             let kept = self.precision.is_none() || part.element.name == self.dtype;
-            let bytes = match (kept, part.values(), self.precision) {
-                (false, Some(values), Some(precision)) => self.rounded(&values, precision)?,
-                _ => part.raw(),
+            let read = |fault: Fault| ConvertError::Load(fault.of(self.origin, "checkpoint"));
+            let bytes = match self.precision.filter(|_| !kept) {
+                Some(precision) => self.rounded(&part.values().map_err(read)?, precision)?,
+                None => part.raw().map_err(read)?,
             };
             sink.write_all(&bytes).map_err(ConvertError::from)?;
         }

@@ -3,29 +3,61 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use ::safetensors::tensor::SafeTensors;
+use ::safetensors::tensor::Metadata;
 use serde_json::json;
 
-use super::contents::Contents;
-use super::names;
+use super::fault::Fault;
+use super::kinds;
 use super::output::Output;
+use super::select::{Group, Listing, unwrapped};
+use super::source::Source;
 use super::stored::Stored;
 use super::text::quoted;
 use crate::error::ConvertError;
 
+/// Maximum length of a header, as in the format's own library, bytes.
+const MAX_HEADER: u64 = 100_000_000;
+
 /// Tensors and metadata of a file.
-pub(super) fn read(bytes: &[u8]) -> Result<Contents<'_>, String> {
-    let format = |e: ::safetensors::SafeTensorError| e.to_string().escape_debug().to_string();
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;
+pub(super) fn read(source: Source<'_>) -> Result<Listing<'_>, Fault> {
+    let start = source.start(kinds::START)?;
+    // Its header is JSON, behind its length.
+    let is_header = matches!(start.get(8), Some(b'{'));
+    if let Some(found) = kinds::describe(&start).filter(|_| !is_header) {
+        return Err(Fault::Foreign(found));
+    }
+    let Some(length) = start.first_chunk() else {
+        return Err(format!("it has {} bytes, too few for a checkpoint", start.len()).into());
+    };
+    let length = u64::from_le_bytes(*length);
+    if !is_header && source.len() > 8 {
+        return Err(Fault::Foreign("its first bytes are of no format that is known here".to_owned()));
+    }
+    if length > MAX_HEADER {
+        return Err(format!("its header of {length} bytes is too large").into());
+    }
+    let text = source.part(8, length).ok_or("its header ends beyond the file")?.read()?;
+    let damaged = |e: String| Fault::Damaged(e.escape_debug().to_string());
+    let header: Metadata = serde_json::from_slice(&text).map_err(|e| damaged(e.to_string()))?;
+    let data = 8 + length;
+    let held = source.len() - data;
+    if header.data_len() as u64 != held {
+        let needed = header.data_len();
+        return Err(format!("its tensors need {needed} bytes and {held} are there").into());
+    }
     let mut tensors = BTreeMap::new();
-    for (name, view) in SafeTensors::deserialize(bytes).map_err(format)?.tensors() {
-        let stored = Stored::contiguous(&format!("{:?}", view.dtype()), view.shape(), view.data());
-        if tensors.insert(name.clone(), stored).is_some() {
-            return Err(format!("tensor {} is there twice", quoted(&name)));
+    for (name, info) in header.tensors() {
+        let (from, to) = info.data_offsets;
+        let bytes = to.checked_sub(from).and_then(|len| source.part(data + from as u64, len as u64));
+        let bytes = bytes.ok_or_else(|| format!("tensor {} lies outside the file", quoted(&name)))?;
+        let stored = Stored::contiguous(&format!("{:?}", info.dtype), &info.shape, bytes);
+        if tensors.insert(unwrapped(&name).into_owned(), stored).is_some() {
+            return Err(Fault::Foreign(format!("tensor {} is there under two names", quoted(&name))));
         }
     }
-    let (tensors, naming) = names::to_meta(tensors)?;
-    Ok(Contents { tensors, metadata: header.metadata().clone(), naming })
+    let about = "it holds no tensors".to_owned();
+    let group = Group { path: String::new(), tensors, others: BTreeMap::new() };
+    Ok(Listing { groups: vec![group], metadata: header.metadata().clone(), about })
 }
 
 /// Writes `outputs` in their order; `tick` is called after each.

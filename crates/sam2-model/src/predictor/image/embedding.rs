@@ -1,6 +1,8 @@
 //! One encoded image, in memory or in a file.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use safetensors::SafeTensors;
@@ -8,16 +10,19 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic;
-use crate::error::{EmbeddingError, LoadError};
+use crate::error::EmbeddingError;
 use crate::features::Features;
 use crate::model::Model;
 use crate::tap::NoTap;
 use crate::types::FrameView;
-use crate::weights::{fingerprint, map_file};
+use crate::weights::fingerprint;
 use crate::workspace::Workspace;
 
 /// The only entry of the metadata: several would be written in no fixed order.
 const HEADER: &str = "sam2.image_embedding";
+
+/// Maximum length of the header of a file, bytes.
+const MAX_HEADER: u64 = 1 << 20;
 
 /// Model and image of a file. Hashes are text, because some JSON readers round 64-bit numbers.
 #[derive(Debug, Serialize, Deserialize)]
@@ -148,10 +153,15 @@ impl ImageEmbedding {
     pub fn load(path: impl AsRef<Path>, model: &Model) -> Result<Self, EmbeddingError> {
         let path = path.as_ref();
         let format = |reason: String| EmbeddingError::Format { path: path.to_owned(), reason };
-        let file = map_file(path).map_err(|e| match e {
-            LoadError::Io { path, source } => EmbeddingError::Io { path, source },
-            other => format(other.to_string()),
-        })?;
+        let io = |source| EmbeddingError::Io { path: path.to_owned(), source };
+        let held: usize = shapes(model).iter().map(|(_, shape)| 4 * shape.iter().product::<usize>()).sum();
+        let limit = held as u64 + MAX_HEADER;
+        let mut file = Vec::new();
+        let opened = File::open(path).map_err(io)?;
+        opened.take(limit + 1).read_to_end(&mut file).map_err(io)?;
+        if file.len() as u64 > limit {
+            return Err(format(format!("it is longer than those of this model, which have {held} bytes")));
+        }
         let foreign = |e: safetensors::SafeTensorError| format(e.to_string().escape_debug().to_string());
         let (_, header) = SafeTensors::read_metadata(&file).map_err(foreign)?;
         let header = header.metadata().as_ref().and_then(|metadata| metadata.get(HEADER));

@@ -6,6 +6,7 @@ mod sam2_hf;
 
 use std::collections::BTreeMap;
 
+use super::fault::Fault;
 use super::stored::Stored;
 
 /// Names of the tensors in a file.
@@ -21,7 +22,7 @@ type Tensors<'a> = BTreeMap<String, Stored<'a>>;
 
 /// All tensors under Meta's names, and the naming of the file. Names that belong to no model stay as they
 /// are.
-pub(super) fn to_meta(tensors: Tensors<'_>) -> Result<(Tensors<'_>, Naming), String> {
+pub(super) fn to_meta(tensors: Tensors<'_>) -> Result<(Tensors<'_>, Naming), Fault> {
     if sam2_hf::recognised(&tensors) {
         return Ok((sam2_hf::to_meta(tensors)?, Naming::HuggingFace));
     }

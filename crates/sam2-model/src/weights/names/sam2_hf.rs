@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::weights::fault::Fault;
 use crate::weights::stored::Stored;
 use crate::weights::text::quoted;
 
@@ -53,13 +54,12 @@ pub(super) fn recognised(tensors: &BTreeMap<String, Stored>) -> bool {
 /// All tensors under Meta's names. Unknown names are kept, so that the audit reports them.
 pub(super) fn to_meta(
     mut tensors: BTreeMap<String, Stored<'_>>,
-) -> Result<BTreeMap<String, Stored<'_>>, String> {
+) -> Result<BTreeMap<String, Stored<'_>>, Fault> {
     if let Some(again) = tensors.remove(ENCODING_AGAIN) {
-        let bits =
-            |tensor: &Stored| tensor.values().map(|v| v.into_iter().map(f32::to_bits).collect::<Vec<_>>());
         let first = tensors.entry(ENCODING.to_owned()).or_insert_with(|| again.clone());
-        if first.shape != again.shape || first.element != again.element || bits(first) != bits(&again) {
-            return Err(format!("tensors {ENCODING} and {ENCODING_AGAIN} differ"));
+        let alike = first.shape == again.shape && first.element == again.element;
+        if !alike || first.raw()? != again.raw()? {
+            return Err(format!("tensors {ENCODING} and {ENCODING_AGAIN} differ").into());
         }
     }
     let mut named = BTreeMap::new();
@@ -70,7 +70,7 @@ pub(super) fn to_meta(
             let of_row = |(i, row)| (format!("sam_prompt_encoder.point_embeddings.{i}.weight"), row);
             named.extend(rows.into_iter().enumerate().map(of_row));
         } else if named.insert(meta_name(&name), tensor).is_some() {
-            return Err(format!("tensor {} is there under two names", quoted(&name)));
+            return Err(Fault::Foreign(format!("tensor {} is there under two names", quoted(&name))));
         }
     }
     Ok(named)
@@ -200,6 +200,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::weights::source::Source;
 
     fn inventory(file: &str) -> BTreeMap<String, Vec<usize>> {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/inventory").join(file);
@@ -215,7 +216,9 @@ mod tests {
                 let bytes =
                     vec![0; 4 * hf.values().map(|s| s.iter().product::<usize>()).max().expect("tensors")];
                 let stored = |shape: &[usize]| {
-                    Stored::contiguous("F32", shape, &bytes[..4 * shape.iter().product::<usize>()])
+                    let len = 4 * shape.iter().product::<usize>() as u64;
+                    let part = Source::Memory(&bytes).part(0, len).expect("the largest tensor fits");
+                    Stored::contiguous("F32", shape, part)
                 };
                 let count = hf.len();
                 let tensors = hf.into_iter().map(|(name, shape)| (name, stored(&shape))).collect();
@@ -245,10 +248,13 @@ mod tests {
     #[test]
     fn the_doubled_encoding_must_be_the_same_and_one_of_the_two_is_enough() {
         let bytes: Vec<u8> = (0..32_u8).collect();
-        let tensors = |names: &[(&str, usize)]| {
+        let tensors = |names: &[(&str, u64)]| {
             names
                 .iter()
-                .map(|&(name, at)| (name.to_owned(), Stored::contiguous("F32", &[2, 2], &bytes[at..at + 16])))
+                .map(|&(name, at)| {
+                    let part = Source::Memory(&bytes).part(at, 16).expect("it is inside");
+                    (name.to_owned(), Stored::contiguous("F32", &[2, 2], part))
+                })
                 .collect::<BTreeMap<_, _>>()
         };
         assert!(to_meta(tensors(&[(ENCODING, 0), (ENCODING_AGAIN, 4)])).is_err());

@@ -1,8 +1,10 @@
 //! PyTorch's `.pt` files, read without executing anything and written as `torch.save` does.
 
+mod legacy;
 mod pickle;
 mod reader;
 mod sink;
+mod values;
 mod writer;
 mod zip;
 

@@ -9,7 +9,7 @@ use ::zip::{CompressionMethod, ZipWriter};
 
 use super::sink::Sink;
 use crate::error::ConvertError;
-use crate::weights::contents::CONFIG_KEY;
+use crate::weights::keys::CONFIG_KEY;
 use crate::weights::output::Output;
 
 /// PyTorch maps files and requires storages aligned to this many bytes.
