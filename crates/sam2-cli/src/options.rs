@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use sam2_media::outputs::Plan;
 use sam2_media::prompts::{BoxPrompt, Click};
+use sam2_model::Model;
 use sam2_model::models::Precision;
 use sam2_model::video::{MemoryPolicyKind, VideoOptions};
+
+use crate::console::Console;
 
 /// Help of -m.
 pub const CHECKPOINT_HELP: &str = if cfg!(feature = "embedded") {
@@ -95,8 +98,9 @@ pub struct PointArgs {
 #[derive(Args, Clone, Copy, Debug)]
 pub struct MemoryArgs {
     /// Memory policy: sam2 as published, samurai (motion), dam4sam (look-alikes), sam2long (three hypotheses)
-    #[arg(help_heading = TRACKING, long = "memory", value_name = "POLICY", default_value = "sam2")]
-    pub policy: MemoryPolicyKind,
+    /// [default: sam2, or samurai if the configuration says samurai_mode]
+    #[arg(help_heading = TRACKING, long = "memory", value_name = "POLICY")]
+    pub policy: Option<MemoryPolicyKind>,
     /// Look at the N closest prompted frames only [default: all of them]
     #[arg(
         help_heading = TRACKING,
@@ -108,23 +112,33 @@ pub struct MemoryArgs {
     /// When a prompted frame is passed, drop what was remembered of the frames around it
     #[arg(help_heading = TRACKING, long)]
     pub clear_around_prompts: bool,
-    /// Fill holes of at most N pixels in the masks at low resolution; Meta does 8 on a GPU
-    #[arg(help_heading = TRACKING, long, value_name = "N", default_value_t = 0)]
-    pub fill_holes: usize,
+    /// Fill holes of at most N pixels in the masks at low resolution; Meta does 8 on a GPU [default: 0, or
+    /// that of the configuration]
+    #[arg(help_heading = TRACKING, long, value_name = "N")]
+    pub fill_holes: Option<usize>,
     /// Let every pixel belong to one object at most, the likeliest
     #[arg(help_heading = TRACKING, long)]
     pub non_overlap: bool,
 }
 
 impl MemoryArgs {
-    /// The options of the library.
-    pub fn options(self) -> VideoOptions {
-        VideoOptions::default()
-            .fill_hole_area(self.fill_holes)
-            .non_overlap(self.non_overlap)
-            .clear_non_cond_mem_around_input(self.clear_around_prompts)
+    /// The options of the library: those of the command line, else those of the model's configuration, which
+    /// are noted if they change the memory policy.
+    pub fn options(self, model: &Model, console: &Console) -> VideoOptions {
+        let said = VideoOptions::of(model.config());
+        if self.policy.is_none() && said.memory != MemoryPolicyKind::default() {
+            console.note(&format!(
+                "note: the configuration says samurai_mode: tracking with --memory {}",
+                said.memory.name()
+            ));
+        }
+        said.fill_hole_area(self.fill_holes.unwrap_or(said.fill_hole_area))
+            .non_overlap(self.non_overlap || said.non_overlap)
+            .clear_non_cond_mem_around_input(
+                self.clear_around_prompts || said.clear_non_cond_mem_around_input,
+            )
             .max_cond_frames_in_attn(self.max_cond_frames.map(usize::from))
-            .memory(self.policy)
+            .memory(self.policy.unwrap_or(said.memory))
     }
 }
 

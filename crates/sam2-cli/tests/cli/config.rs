@@ -1,6 +1,6 @@
 //! `--config`: a checkpoint without metadata, with its configuration in a file.
 
-use crate::common::{Place, accepted, asset, refused, run};
+use crate::common::{Place, accepted, asset, refused, run, stderr};
 use serde_json::Value;
 
 /// The embedded checkpoint without its metadata, and its configuration.
@@ -49,4 +49,42 @@ fn a_wrong_configuration_is_refused() {
     refused(&info(&config.to_string()), &["x.yaml", "num_maskmen"]);
     refused(&run(&["info", &bare, "--config", &place.arg("absent.yaml")]), &["absent.yaml"]);
     refused(&run(&["bench", "--config", &place.arg("x.yaml")]), &["--model"]);
+}
+
+/// A key of a configuration takes effect, and an option of the command line is stronger.
+#[test]
+fn samurai_mode_of_a_configuration_tracks_with_samurai() {
+    let place = Place::new();
+    let frames = place.frames("frames");
+    let (bare, mut config) = bare_checkpoint(&place);
+    let mut tracked = |samurai: Option<bool>, more: &[&str]| {
+        match samurai {
+            Some(samurai) => config["samurai_mode"] = samurai.into(),
+            None => drop(config.as_object_mut().expect("a map").remove("samurai_mode")),
+        }
+        let file = place.write("c.json", config.to_string());
+        let out = tempfile::tempdir_in(place.path()).expect("folder");
+        let out = out.path().to_str().expect("UTF-8").to_owned();
+        let common = ["track", &frames, "-m", &bare, "--config", &file, "-p", "80,64", "-o", &out, "--json"];
+        let output = run(&[&common[..], more].concat());
+        (accepted(&output), stderr(&output))
+    };
+    let (sam2, silent) = tracked(None, &[]);
+    let (samurai, noted) = tracked(Some(true), &[]);
+    assert!(noted.contains("samurai_mode") && noted.contains("--memory samurai"), "{noted}");
+    assert!(!silent.contains("samurai"), "{silent}");
+    assert_eq!(samurai, tracked(None, &["--memory", "samurai"]).0);
+    assert_eq!(sam2, tracked(Some(false), &[]).0);
+    let (chosen, silent) = tracked(Some(true), &["--memory", "sam2"]);
+    assert_eq!(sam2, chosen);
+    assert!(!silent.contains("samurai"), "{silent}");
+}
+
+#[test]
+fn keys_without_an_effect_are_refused() {
+    let place = Place::new();
+    let (bare, mut config) = bare_checkpoint(&place);
+    config["num_pathway"] = 3.into();
+    let file = place.write("c.json", config.to_string());
+    refused(&run(&["info", &bare, "--config", &file]), &["c.json", "num_pathway"]);
 }

@@ -2,6 +2,7 @@
 
 use super::samurai::SamuraiConfig;
 use super::trunk::{TrunkConfig, in_range};
+use super::video::VideoConfig;
 use crate::error::LoadError;
 
 /// A family of models: one way to name and to connect the parts of the network.
@@ -54,6 +55,8 @@ pub struct Config {
     pub proj_tpos_enc_in_obj_ptrs: bool,
     /// Constants of the SAMURAI memory policy.
     pub samurai: SamuraiConfig,
+    /// Defaults of tracking.
+    pub video: VideoConfig,
     /// Name of the variant, such as `SAM 2.1 tiny`.
     pub variant: String,
 }

@@ -3,6 +3,7 @@
 //! Constants that are equal in all of Meta's configurations are defined where they are used; a custom
 //! configuration with another value, or with an unknown key, is refused by name.
 
+mod document;
 mod families;
 mod fields;
 mod reader;
@@ -10,7 +11,10 @@ mod samurai;
 #[cfg(test)]
 mod tests;
 mod trunk;
+mod video;
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use serde_json::Value;
@@ -21,9 +25,12 @@ pub use fields::{Config, Family};
 use reader::Reader;
 pub use samurai::SamuraiConfig;
 pub use trunk::{HieraConfig, TrunkConfig};
+pub use video::VideoConfig;
 
-/// Longer texts are not configurations, bytes.
-const MAX_TEXT: u64 = 1 << 20;
+/// Longer texts are not configurations, bytes. Meta's have 4,000.
+const MAX_TEXT: usize = 128 << 10;
+/// Nodes that the aliases of a YAML text may repeat: each may be as long as the text.
+const MAX_REPEATED: usize = 1000;
 
 impl Config {
     /// A published model of SAM 2 by name and version.
@@ -57,10 +64,14 @@ impl Config {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, LoadError> {
         let path = path.as_ref();
         let io = |source| LoadError::Io { path: path.to_owned(), source };
-        if std::fs::metadata(path).map_err(io)?.len() > MAX_TEXT {
-            return Err(io(std::io::Error::other("too long for a configuration; is it the checkpoint?")));
+        let mut bytes = Vec::new();
+        // One byte more than is allowed, and no more: the file may have no end.
+        File::open(path).map_err(io)?.take(MAX_TEXT as u64 + 1).read_to_end(&mut bytes).map_err(io)?;
+        if bytes.len() > MAX_TEXT {
+            return Err(io(io::Error::other("too long for a configuration; is it the checkpoint?")));
         }
-        let text = std::fs::read_to_string(path).map_err(io)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| io(io::Error::other("not text in UTF-8, so no configuration")))?;
         Self::from_yaml(&text, &path.display().to_string())
     }
 
@@ -77,13 +88,21 @@ impl Config {
     /// # Errors
     /// As [`Self::from_json`].
     pub fn from_yaml(text: &str, origin: &str) -> Result<Self, LoadError> {
-        let root: Value = serde_saphyr::from_str(text).map_err(|e| {
+        let not_one = |reason: String| LoadError::ConfigText { origin: origin.to_owned(), reason };
+        if text.len() > MAX_TEXT {
+            return Err(not_one(format!("it has {} bytes, {MAX_TEXT} are read", text.len())));
+        }
+        let mut options = serde_saphyr::Options::default();
+        options.alias_limits.max_total_replayed_events = MAX_REPEATED;
+        // A byte order mark is what editors on Windows put first.
+        let text = text.trim_start_matches('\u{feff}');
+        let root: Value = serde_saphyr::from_str_with_options(text, options).map_err(|e| {
             let text = e.to_string();
             let line = text.lines().next().unwrap_or_default();
-            let reason = line.strip_prefix("error: ").unwrap_or(line).to_owned();
-            LoadError::ConfigText { origin: origin.to_owned(), reason }
+            let reason: String = line.strip_prefix("error: ").unwrap_or(line).chars().take(200).collect();
+            not_one(reason.escape_debug().to_string())
         })?;
-        Self::from_value(&root, origin)
+        Self::from_value(root, origin)
     }
 
     /// From the JSON form of one of Meta's YAML files, the whole of it or its `model` section. A key that is
@@ -101,21 +120,31 @@ impl Config {
     /// # Errors
     /// If a key is unknown, or its value has the wrong type or is unsupported.
     pub fn from_json(text: &str, origin: &str) -> Result<Self, LoadError> {
-        let root: Value = serde_json::from_str(text).map_err(|e| LoadError::Config {
+        let wrong = |reason: String| LoadError::Config {
             origin: origin.to_owned(),
             key: "sam2.config".to_owned(),
-            reason: e.to_string(),
-        })?;
-        Self::from_value(&root, origin)
+            reason,
+        };
+        if text.len() > MAX_TEXT {
+            return Err(wrong(format!("has {} bytes, {MAX_TEXT} are read", text.len())));
+        }
+        Self::from_value(serde_json::from_str(text).map_err(|e| wrong(e.to_string()))?, origin)
     }
 
-    fn from_value(root: &Value, origin: &str) -> Result<Self, LoadError> {
-        let section = root.get("model").unwrap_or(root);
-        if !section.is_object() || section.get("image_encoder").is_none() {
+    fn from_value(root: Value, origin: &str) -> Result<Self, LoadError> {
+        let section = document::model_section(root).map_err(|key| {
+            let key: String = key.chars().take(200).collect();
+            LoadError::Config {
+                origin: origin.to_owned(),
+                key: key.escape_debug().to_string(),
+                reason: "is not known to this program; keys of the model belong into its section".to_owned(),
+            }
+        })?;
+        let section = section.ok_or_else(|| {
             let reason = "it has no section image_encoder, alone or in a section model".to_owned();
-            return Err(LoadError::ConfigText { origin: origin.to_owned(), reason });
-        }
-        let config = families::read(&Reader::new(section, origin))?;
+            LoadError::ConfigText { origin: origin.to_owned(), reason }
+        })?;
+        let config = families::read(&Reader::new(&section, origin))?;
         config.check(origin)?;
         Ok(families::published_like(&config).unwrap_or(config))
     }

@@ -49,6 +49,13 @@ impl<'a> Reader<'a> {
         key.split('.').try_fold(self.root, |value, segment| value.get(segment))
     }
 
+    /// Counts a section as read if it is null, as if it were absent.
+    pub fn ignore_if_null(&self, key: &str) {
+        if self.root.get(key).is_some_and(Value::is_null) {
+            self.known.borrow_mut().insert(key.to_owned());
+        }
+    }
+
     /// The class of a section: the last component of its `_target_`, if it has one.
     pub fn class(&self, section: &str) -> Result<Option<&'a str>, LoadError> {
         let key = if section.is_empty() { "_target_".to_owned() } else { format!("{section}._target_") };

@@ -1,4 +1,5 @@
 use super::*;
+use crate::video::{MemoryPolicyKind, VideoOptions};
 
 /// The keys of Meta's YAML files, with what differs between the eight of them filled in.
 fn yaml(trunk: &str, width: usize, v21: bool) -> String {
@@ -150,7 +151,10 @@ fn keys_of_the_samurai_fork_are_read() {
                 stable_ious_threshold: 0.3\n  min_obj_score_logits: -1\n  memory_bank_iou_threshold: 0.5\n  \
                 memory_bank_obj_score_threshold: 0.0\n  memory_bank_kf_score_threshold: 0.0\n";
     let config = Config::from_yaml(&text(keys), "x").expect("SAMURAI's own file");
-    assert_eq!(config, Config::published("tiny", true).expect("a size"));
+    assert_eq!(config.video.samurai_mode, Some(true));
+    assert_eq!(VideoOptions::of(&config).memory, MemoryPolicyKind::Samurai);
+    let video = VideoConfig::default();
+    assert_eq!(Config { video, ..config }, Config::published("tiny", true).expect("a size"));
     let other = text("  kf_score_weight: 0.5\n  stable_frames_threshold: 3\n");
     let config = Config::from_yaml(&other, "x").expect("these are allowed");
     assert_eq!(
@@ -163,6 +167,164 @@ fn keys_of_the_samurai_fork_are_read() {
         let error = refused(&text(&format!("  {key}: {value}\n")));
         assert!(error.contains(&format!("key {key}: ")), "{error}");
     }
+}
+
+/// The file of the tiny model with these keys at its end, in the section `model`.
+fn with(keys: &str) -> String {
+    yaml(TINY, 96, true) + keys
+}
+
+#[test]
+fn keys_of_tracking_are_the_defaults_of_its_options() {
+    let options = |keys: &str| {
+        let config = Config::from_yaml(&with(keys), "x").expect("it is read");
+        assert_eq!(config.variant, "SAM 2.1 tiny", "they do not make another model");
+        VideoOptions::of(&config)
+    };
+    let default = VideoOptions::default();
+    assert_eq!(options(""), default);
+    for (keys, expected) in [
+        ("  fill_hole_area: 8", default.fill_hole_area(8)),
+        ("  non_overlap_masks: true", default.non_overlap(true)),
+        ("  non_overlap_masks: false", default),
+        ("  binarize_mask_from_pts_for_mem_enc: false", default.binarize_mask_from_pts_for_mem_enc(false)),
+        ("  clear_non_cond_mem_around_input: true", default.clear_non_cond_mem_around_input(true)),
+        ("  clear_non_cond_mem_for_multi_obj: true", default),
+        ("  clear_non_cond_mem_for_multi_obj: false", default),
+        ("  add_all_frames_to_correct_as_cond: false", default.add_all_frames_to_correct_as_cond(false)),
+        ("  samurai_mode: true", default.memory(MemoryPolicyKind::Samurai)),
+        ("  samurai_mode: false", default),
+        ("++model.fill_hole_area: 5", default.fill_hole_area(5)),
+        ("model.samurai_mode: true", default.memory(MemoryPolicyKind::Samurai)),
+        (
+            "++model.sam_mask_decoder_extra_args.dynamic_multimask_via_stability: true\n\
+             ++model.sam_mask_decoder_extra_args.dynamic_multimask_stability_delta: 0.05\n\
+             ++model.sam_mask_decoder_extra_args.dynamic_multimask_stability_thresh: 0.98\n\
+             ++model.binarize_mask_from_pts_for_mem_enc: true\n++model.fill_hole_area: 8",
+            default.fill_hole_area(8),
+        ),
+        ("  sam_mask_decoder_extra_args: null", default),
+    ] {
+        assert_eq!(options(keys), expected, "{keys}");
+    }
+}
+
+#[test]
+fn keys_without_an_effect_are_refused_by_name() {
+    for (keys, name) in [
+        ("  fill_hole_area: -1", "fill_hole_area"),
+        ("  fill_hole_area: many", "fill_hole_area"),
+        ("  samurai_mode: 1", "samurai_mode"),
+        ("  samurai_mode: null", "samurai_mode"),
+        ("  non_overlap_masks: yes please", "non_overlap_masks"),
+        ("  non_overlap_masks_for_mem_enc: true", "non_overlap_masks_for_mem_enc"),
+        (
+            "  clear_non_cond_mem_around_input: true\n  clear_non_cond_mem_for_multi_obj: false",
+            "clear_non_cond_mem_for_multi_obj",
+        ),
+        (
+            "  sam_mask_decoder_extra_args:\n    dynamic_multimask_via_stability: false",
+            "sam_mask_decoder_extra_args.dynamic_multimask_via_stability",
+        ),
+        (
+            "  sam_mask_decoder_extra_args:\n    iou_head_depth: 4",
+            "sam_mask_decoder_extra_args.iou_head_depth",
+        ),
+        ("  sam_mask_decoder_extra_args: 3", "sam_mask_decoder_extra_args"),
+        ("  num_pathway: 3", "num_pathway"),
+        ("fill_hole_area: 8", "fill_hole_area"),
+        ("samurai_mode: true", "samurai_mode"),
+        ("seed: 1", "seed"),
+        ("++model.fill_hole: 8", "fill_hole"),
+        ("++model.image_size.x: 8", "model.image_size.x"),
+    ] {
+        let error = refused(&with(keys));
+        assert!(error.contains(&format!("key {name}: ")), "{keys}: {error}");
+    }
+    let whole = yaml(TINY, 96, true);
+    for (from, to, name) in [
+        ("num_pos_feats: 256, normalize: true", "num_pos_feats: 256, normalize: false", "normalize"),
+        ("num_pos_feats: 64, ", "num_pos_feats: 128, ", "memory_encoder.position_encoding.num_pos_feats"),
+        (
+            "scale: null, temperature: 10000}\n      d_model",
+            "scale: 1.0, temperature: 10000}\n      d_model",
+            "scale",
+        ),
+        ("temperature: 10000}\n    mask", "temperature: 20}\n    mask", "temperature"),
+        ("fpn_interp_model: nearest", "fpn_interp_model: nearest\n      kernel_size: 3", "neck.kernel_size"),
+        ("  memory_encoder:\n", "  memory_encoder:\n    _target_: mine.Encoder\n", "memory_encoder._target_"),
+        ("    scalp: 1\n", "    _target_: mine.Images\n    scalp: 1\n", "image_encoder._target_"),
+    ] {
+        assert!(whole.contains(from), "{from}");
+        let error = refused(&whole.replacen(from, to, 1).replace(
+            "    _target_: sam2.modeling.backbones.image_encoder.ImageEncoder\n    _target_: mine",
+            "    _target_: mine",
+        ));
+        assert!(error.contains(name), "{to}: {error}");
+    }
+}
+
+#[test]
+fn a_training_configuration_is_read_with_its_references() {
+    let model = yaml(TINY, 96, true).replace("# @package _global_\nmodel:\n", "");
+    let model = model.replace("image_size: 1024", "image_size: ${scratch.resolution}");
+    let indented: String = model.lines().map(|line| format!("  {line}\n")).collect();
+    let text = format!(
+        "scratch:\n  resolution: 1024\n  side: ${{scratch.resolution}}\ntrainer:\n  _target_: training.Trainer\n  \
+         model:\n{indented}    prob_to_use_pt_input_for_train: 0.5\n    num_correction_pt_per_frame: 7\n\
+         launcher:\n  gpus_per_node: 8\n"
+    );
+    let tiny = Config::published("tiny", true).expect("a size");
+    assert_eq!(Config::from_yaml(&text, "x").expect("it is read"), tiny);
+    let hop = text.replace("${scratch.resolution}\n    s", "${scratch.side}\n    s");
+    assert_eq!(Config::from_yaml(&hop, "x").expect("two references"), tiny);
+    for wrong in [
+        "${scratch.absent}",
+        "${scratch}",
+        "${times:2,512}",
+        "${scratch.resolution",
+        "${trainer.model.image_size}",
+    ] {
+        let error =
+            refused(&text.replacen("image_size: ${scratch.resolution}", &format!("image_size: {wrong}"), 1));
+        assert!(error.contains("key image_size: "), "{error}");
+    }
+}
+
+/// Aliases, nesting and length do not make a small file expensive.
+#[test]
+fn the_cost_of_a_configuration_follows_its_size() {
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..12 {
+        let items = vec![format!("*a{}", level - 1); 10].join(", ");
+        bomb.push_str(&format!("a{level}: &a{level} [{items}]\n"));
+    }
+    let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), vec!["*a"; 5000].join(", "));
+    let deep = format!("{}1{}", "{\"a\":".repeat(20_000), "}".repeat(20_000));
+    for text in [bomb, long, deep, " ".repeat(MAX_TEXT + 1), "a".repeat(MAX_TEXT + 1)] {
+        let start = std::time::Instant::now();
+        refused(&text);
+        assert!(Config::from_json(&text, "x").is_err());
+        assert!(start.elapsed().as_secs() < 5);
+    }
+    // Anchors in moderation are read.
+    let text = yaml(TINY, 96, true);
+    let anchored = text.replacen("d_model: 256\n    pos_enc", "d_model: &d 256\n    pos_enc", 1);
+    let anchored = anchored.replacen(
+        "      d_model: 256\n      pos_enc_at_cross",
+        "      d_model: *d\n      pos_enc_at_cross",
+        1,
+    );
+    assert_ne!(anchored, text);
+    assert!(Config::from_yaml(&anchored, "x").is_ok());
+    #[cfg(unix)]
+    assert!(matches!(Config::open("/dev/zero"), Err(LoadError::Io { .. })));
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_line_ends_are_read() {
+    let text = format!("\u{feff}{}", yaml(TINY, 96, true)).replace('\n', "\r\n");
+    assert_eq!(Config::from_yaml(&text, "x").expect("it is read").variant, "SAM 2.1 tiny");
 }
 
 #[test]

@@ -48,17 +48,16 @@ pub fn run(args: &Track, console: &Console) -> Result<()> {
     plan.clear()?;
     let mut writer = Writer::begin(&args.output, overlay, logits)?;
     let side = model.low_res_size();
+    let options = args.memory.options(&model, console);
     let sink = |frame: &Frame, result: &FrameOutput| {
         let lines = writer.frame(frame, result, &prompts, side)?;
         if args.json { lines.iter().try_for_each(|line| console.result(line)) } else { Ok(()) }
     };
     let stats = match &mut input {
         Input::Clip(clip) => {
-            tracking::follow(model, clip, &prompts, (args.pass.span(), args.memory.options()), console, sink)?
+            tracking::follow(model, clip, &prompts, (args.pass.span(), options), console, sink)?
         }
-        Input::Stream(stream) => {
-            tracking::once::follow(model, stream, &prompts, args.memory.options(), console, sink)?
-        }
+        Input::Stream(stream) => tracking::once::follow(model, stream, &prompts, options, console, sink)?,
     };
     let lines = writer.finish()?;
     console.note(&stats.describe());

@@ -165,10 +165,14 @@ impl Video {
         let (width, height) = self.folder.size();
         let (width, height) = (width as usize, height as usize);
         let info = VideoInfo { width, height, num_frames: self.folder.len() };
-        // Overlap is resolved here, over all groups.
-        let options = VideoOptions::default()
-            .fill_hole_area(if postprocess { FILL_HOLE_AREA } else { 0 })
-            .binarize_mask_from_pts_for_mem_enc(postprocess);
+        // Meta's script overrides the configuration if it post-processes. Overlap is resolved here, over all
+        // groups.
+        let said = VideoOptions::of(model.config());
+        let binarize = model.config().video.binarize_mask_from_pts_for_mem_enc.unwrap_or(false);
+        let options = said
+            .fill_hole_area(if postprocess { FILL_HOLE_AREA } else { said.fill_hole_area })
+            .binarize_mask_from_pts_for_mem_enc(postprocess || binarize)
+            .non_overlap(false);
         let mut groups = Vec::new();
         let mut palette = Vec::new();
         let frames: BTreeSet<usize> = self.prompts.values().flatten().copied().collect();

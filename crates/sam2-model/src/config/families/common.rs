@@ -5,11 +5,23 @@ use crate::config::fields::{Config, Family};
 use crate::config::reader::Reader;
 use crate::config::samurai::SamuraiConfig;
 use crate::config::trunk::TrunkConfig;
+use crate::config::video::VideoConfig;
 use crate::error::LoadError;
 
 /// The shared keys.
 pub(super) const KEYS: KeyTable = KeyTable {
-    classes: &[("memory_attention.layer.self_attention", "RoPEAttention")],
+    classes: &[
+        ("memory_attention.layer.self_attention", "RoPEAttention"),
+        ("image_encoder", "ImageEncoder"),
+        ("image_encoder.neck.position_encoding", "PositionEmbeddingSine"),
+        ("memory_attention", "MemoryAttention"),
+        ("memory_attention.layer", "MemoryAttentionLayer"),
+        ("memory_encoder", "MemoryEncoder"),
+        ("memory_encoder.position_encoding", "PositionEmbeddingSine"),
+        ("memory_encoder.mask_downsampler", "MaskDownSampler"),
+        ("memory_encoder.fuser", "Fuser"),
+        ("memory_encoder.fuser.layer", "CXBlock"),
+    ],
     fixed: &[
         ("backbone_stride", "16"),
         ("memory_attention.layer.self_attention.num_heads", "1"),
@@ -29,6 +41,15 @@ pub(super) const KEYS: KeyTable = KeyTable {
         ("non_overlap_masks_for_mem_enc", "false"),
         ("soft_no_obj_ptr", "false"),
         ("memory_attention.batch_first", "true"),
+        ("image_encoder.neck.position_encoding.normalize", "true"),
+        ("image_encoder.neck.position_encoding.scale", "null"),
+        ("image_encoder.neck.position_encoding.temperature", "10000"),
+        ("memory_encoder.position_encoding.normalize", "true"),
+        ("memory_encoder.position_encoding.scale", "null"),
+        ("memory_encoder.position_encoding.temperature", "10000"),
+        ("sam_mask_decoder_extra_args.dynamic_multimask_via_stability", "true"),
+        ("sam_mask_decoder_extra_args.dynamic_multimask_stability_delta", "0.05"),
+        ("sam_mask_decoder_extra_args.dynamic_multimask_stability_thresh", "0.98"),
     ],
     required: &[
         ("memory_attention.pos_enc_at_input", "true"),
@@ -63,14 +84,31 @@ pub(super) const KEYS: KeyTable = KeyTable {
         "memory_attention.layer.cross_attention.feat_sizes",
         "memory_encoder.fuser.layer.drop_path",
         "memory_encoder.fuser.layer.layer_scale_init_value",
-        "binarize_mask_from_pts_for_mem_enc",
-        "fill_hole_area",
-        "non_overlap_masks",
-        "clear_non_cond_mem_around_input",
-        "add_all_frames_to_correct_as_cond",
-        "sam_mask_decoder_extra_args",
-        "samurai_mode",
-        "memory_encoder.position_encoding",
+        "image_encoder.neck.position_encoding.warmup_cache",
+        "image_encoder.neck.position_encoding.image_size",
+        "image_encoder.neck.position_encoding.strides",
+        "memory_encoder.position_encoding.warmup_cache",
+        "memory_encoder.position_encoding.image_size",
+        "memory_encoder.position_encoding.strides",
+        // Of Meta's training code: which prompts it simulates, and what it freezes.
+        "prob_to_use_pt_input_for_train",
+        "prob_to_use_pt_input_for_eval",
+        "prob_to_use_box_input_for_train",
+        "prob_to_use_box_input_for_eval",
+        "prob_to_sample_from_gt_for_train",
+        "num_frames_to_correct_for_train",
+        "num_frames_to_correct_for_eval",
+        "rand_frames_to_correct_for_train",
+        "rand_frames_to_correct_for_eval",
+        "num_init_cond_frames_for_train",
+        "num_init_cond_frames_for_eval",
+        "rand_init_cond_frames_for_train",
+        "rand_init_cond_frames_for_eval",
+        "num_correction_pt_per_frame",
+        "pt_sampling_for_eval",
+        "use_act_ckpt_iterative_pt_sampling",
+        "forward_backbone_per_frame_for_eval",
+        "freeze_image_encoder",
     ],
 };
 
@@ -95,6 +133,9 @@ pub(super) fn config(reader: &Reader, family: Family, trunk: TrunkConfig) -> Res
         reader.equal(key, 256, d_model)?;
     }
     reader.equal("memory_attention.layer.cross_attention.kv_in_dim", d_model, mem_dim)?;
+    reader.equal("image_encoder.neck.position_encoding.num_pos_feats", d_model, d_model)?;
+    reader.equal("memory_encoder.position_encoding.num_pos_feats", mem_dim, mem_dim)?;
+    reader.ignore_if_null("sam_mask_decoder_extra_args");
     let signed = reader.flag("use_signed_tpos_enc_to_obj_ptrs", false)?;
     let add_tpos = reader.flag("add_tpos_enc_to_obj_ptrs", true)?;
     let project = reader.flag("proj_tpos_enc_in_obj_ptrs", false)?;
@@ -124,6 +165,7 @@ pub(super) fn config(reader: &Reader, family: Family, trunk: TrunkConfig) -> Res
         no_obj_embed_spatial: reader.flag("no_obj_embed_spatial", false)?,
         proj_tpos_enc_in_obj_ptrs: project,
         samurai,
+        video: VideoConfig::read(reader)?,
         variant: String::new(),
     })
 }

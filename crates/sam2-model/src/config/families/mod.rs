@@ -68,13 +68,17 @@ pub(super) fn published(size: &str, v21: bool) -> Option<Config> {
     sam2::published(size, v21)
 }
 
-/// The published model that has the same fields, apart from its name.
+/// The published model that has the same fields, apart from its name and the defaults of tracking.
 pub(super) fn published_like(config: &Config) -> Option<Config> {
     let mut published = match config.family {
         Family::Sam2 => sam2::all_published(),
     }
     .into_iter();
-    published.find(|published| Config { variant: config.variant.clone(), ..published.clone() } == *config)
+    let like = |published: Config| {
+        let named = Config { video: config.video, ..published };
+        (Config { variant: config.variant.clone(), ..named.clone() } == *config).then_some(named)
+    };
+    published.find_map(like)
 }
 
 /// The family of a checkpoint with tensors of these shapes; else the reason why there is none.

@@ -6,6 +6,7 @@ use crate::config::fields::{Config, Family};
 use crate::config::reader::Reader;
 use crate::config::samurai::SamuraiConfig;
 use crate::config::trunk::{HieraConfig, TrunkConfig};
+use crate::config::video::VideoConfig;
 use crate::error::LoadError;
 
 /// A tensor of every checkpoint; Hiera's patches are 7×7 pixels.
@@ -24,6 +25,10 @@ pub(super) const KEYS: KeyTable = KeyTable {
     ],
     fixed: &[
         ("image_encoder.neck.fuse_type", "\"sum\""),
+        ("image_encoder.neck.kernel_size", "1"),
+        ("image_encoder.neck.stride", "1"),
+        ("image_encoder.neck.padding", "0"),
+        ("image_encoder.trunk.return_interm_layers", "true"),
         ("image_encoder.trunk.q_pool", "3"),
         ("image_encoder.trunk.q_stride", "[2,2]"),
         ("image_encoder.trunk.dim_mul", "2.0"),
@@ -36,13 +41,7 @@ pub(super) const KEYS: KeyTable = KeyTable {
         ("memory_attention.layer.cross_attention.rope_k_repeat", "true"),
         ("use_high_res_features_in_sam", "true"),
     ],
-    ignored: &[
-        "image_encoder.neck.kernel_size",
-        "image_encoder.trunk.drop_path_rate",
-        "image_encoder.trunk.return_interm_layers",
-        "image_encoder.trunk.weights_path",
-        "image_encoder.neck.position_encoding",
-    ],
+    ignored: &["image_encoder.trunk.drop_path_rate", "image_encoder.trunk.weights_path"],
 };
 
 /// The model that a configuration describes; a key that is absent has the default of Meta's class.
@@ -101,6 +100,7 @@ pub(super) fn published(size: &str, v21: bool) -> Option<Config> {
         only_obj_ptrs_in_the_past_for_eval: true,
         no_obj_embed_spatial: v21,
         proj_tpos_enc_in_obj_ptrs: v21,
+        video: VideoConfig::default(),
         variant: format!("SAM {} {}", if v21 { "2.1" } else { "2" }, size.replace('_', "-")),
     })
 }

@@ -22,7 +22,7 @@ pub struct VideoInfo {
     /// Pixels.
     pub height: usize,
     /// Number of frames; affects results: clips shorter than 16 frames use fewer object pointers.
-    /// [`usize::MAX`] for a stream.
+    /// [`usize::MAX`] for a stream, whose frames come once and forwards.
     pub num_frames: usize,
 }
 
@@ -39,7 +39,8 @@ impl VideoInfo {
 pub enum Retention {
     /// Data that tracking reads when it continues, when it starts at a prompted frame, in either direction,
     /// and when the last frame or a prompted one is corrected. A prompt on any other frame is a first prompt,
-    /// as if the frame had not been tracked. Memory does not grow with the length of the video.
+    /// as if the frame had not been tracked. Memory does not grow with the length of the video, and that of a
+    /// stream not with the number of prompts either; see [`VideoOptions::kept_prompted_frames`].
     #[default]
     Needed,
     /// All data, as in the reference: about 0.8 MB per frame and object.
@@ -78,8 +79,17 @@ pub struct VideoOptions {
     pub max_cond_frames_in_attn: Option<usize>,
     /// Default [`Retention::Needed`].
     pub keep: Retention,
+    /// Number of prompted frames of an object that a stream keeps and attends to, with
+    /// [`Retention::Needed`]: the first one and the last ones, at least 2. A prompted frame of a published
+    /// model takes 0.8 MB, and time. Clips keep all prompted frames. Default 64.
+    #[serde(default = "kept_prompted_frames")]
+    pub kept_prompted_frames: usize,
     /// Default [`MemoryPolicyKind::Sam2`].
     pub memory: MemoryPolicyKind,
+}
+
+fn kept_prompted_frames() -> usize {
+    64
 }
 
 impl Default for VideoOptions {
@@ -92,6 +102,7 @@ impl Default for VideoOptions {
             clear_non_cond_mem_around_input: false,
             max_cond_frames_in_attn: None,
             keep: Retention::default(),
+            kept_prompted_frames: kept_prompted_frames(),
             memory: MemoryPolicyKind::default(),
         }
     }
@@ -106,6 +117,7 @@ setters! {
         clear_non_cond_mem_around_input: bool,
         max_cond_frames_in_attn: impl Into<Option<usize>>,
         keep: Retention,
+        kept_prompted_frames: usize,
         memory: MemoryPolicyKind,
     }
 }
@@ -122,6 +134,34 @@ impl VideoOptions {
     /// ```
     pub fn reference() -> Self {
         Self { add_all_frames_to_correct_as_cond: false, keep: Retention::Everything, ..Self::default() }
+    }
+
+    /// The defaults of a model: what its configuration says, else [`Self::default`]. A configuration with
+    /// `samurai_mode` tracks with [`MemoryPolicyKind::Samurai`].
+    ///
+    /// ```
+    /// use sam2_model::video::VideoOptions;
+    ///
+    /// let model = sam2_micro::model(); // its configuration says nothing about tracking
+    /// assert_eq!(VideoOptions::of(model.config()), VideoOptions::default());
+    /// ```
+    pub fn of(config: &Config) -> Self {
+        let (default, said) = (Self::default(), &config.video);
+        Self {
+            fill_hole_area: said.fill_hole_area.unwrap_or(default.fill_hole_area),
+            non_overlap: said.non_overlap_masks.unwrap_or(default.non_overlap),
+            binarize_mask_from_pts_for_mem_enc: said
+                .binarize_mask_from_pts_for_mem_enc
+                .unwrap_or(default.binarize_mask_from_pts_for_mem_enc),
+            add_all_frames_to_correct_as_cond: said
+                .add_all_frames_to_correct_as_cond
+                .unwrap_or(default.add_all_frames_to_correct_as_cond),
+            clear_non_cond_mem_around_input: said
+                .clear_non_cond_mem_around_input
+                .unwrap_or(default.clear_non_cond_mem_around_input),
+            memory: if said.samurai_mode == Some(true) { MemoryPolicyKind::Samurai } else { default.memory },
+            ..default
+        }
     }
 
     pub(crate) fn recall_options(&self, config: &Config) -> RecallOptions {
