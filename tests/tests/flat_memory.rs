@@ -1,14 +1,18 @@
 //! Tracking uses bounded memory, independent of the length of the clip.
 
 use std::alloc::System;
+use std::sync::{Mutex, PoisonError};
 
 use sam2_model::video::{VideoInfo, VideoOptions};
-use sam2_model::{Frame, Points, VideoPredictor};
+use sam2_model::{Frame, Points, Tracker, VideoPredictor};
 use sam2_tests::{micro, seeded};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Serialises the tests, so that each counts only its own allocations.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Bytes allocated and not yet freed.
 fn live() -> usize {
@@ -19,6 +23,7 @@ fn live() -> usize {
 #[test]
 fn a_long_clip_holds_no_more_memory_than_a_short_one() {
     const FRAMES: usize = 120;
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let model = micro::model();
     let frame = |f: usize| {
         Frame::new(200, 150, seeded::photo("flat", 200, 150, f % 8)).expect("the photo fills the frame")
@@ -37,4 +42,29 @@ fn a_long_clip_holds_no_more_memory_than_a_short_one() {
     let (early, late) = (held[24], held[FRAMES - 1]);
     let empty_mask = size_of::<f32>() * 128 * 16 * 16;
     assert!(late <= early + empty_mask + 16 * 1024, "{early} bytes at frame 24, {late} at the end");
+}
+
+#[test]
+fn a_stream_with_many_corrections_holds_no_more_memory_than_one_with_some() {
+    const KEPT: usize = 4;
+    const FRAMES: usize = 100;
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let frame = |f: usize| {
+        Frame::new(120, 90, seeded::photo("flat", 120, 90, f % 8)).expect("the photo fills the frame")
+    };
+    let options = VideoOptions::default().kept_prompted_frames(KEPT);
+    let mut tracker = Tracker::new(micro::model(), 120, 90, options).expect("a size");
+    let mut held = Vec::new();
+    for f in 0..FRAMES {
+        drop(tracker.push(&frame(f)).expect("a valid frame"));
+        // Corrections further apart than memories reach, which would keep those around each of them.
+        if f % 20 == 0 {
+            drop(tracker.add_points(1, &Points::click(50.0, 40.0)).expect("a valid prompt"));
+        }
+        held.push(live());
+    }
+    // Four corrections are remembered at frame 70. A fifth one would add 180 kB.
+    let (early, late) = (held[70], held[FRAMES - 1]);
+    let empty_mask = size_of::<f32>() * 128 * 16 * 16;
+    assert!(late <= early + empty_mask + 16 * 1024, "{early} bytes at frame 70, {late} at the end");
 }

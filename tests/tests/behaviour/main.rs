@@ -9,4 +9,5 @@ mod image;
 mod int8;
 mod invariance;
 mod prompts;
+mod sessions;
 mod video_state;

@@ -1,10 +1,9 @@
 //! `sam2 stream`: one line of results for every frame that is read.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use sam2_media::files;
 use sam2_media::frames::{self, FrameIter, Input, RawSize};
@@ -116,14 +115,7 @@ pub fn run(args: &Stream, console: &Console) -> Result<()> {
         files::prepare_file(path, "safetensors")?;
     }
     let model = model::open(&args.model, console)?;
-    let resumed = match &args.resume {
-        Some(path) => {
-            let bytes =
-                fs::read(path).with_context(|| format!("cannot read the session {}", path.display()))?;
-            Some(Tracker::resume_session(model.clone(), &bytes, &path.display().to_string())?)
-        }
-        None => None,
-    };
+    let resumed = args.resume.as_ref().map(|path| Tracker::open_session(model.clone(), path)).transpose()?;
     if args.wait {
         feed.wait();
     }
@@ -137,7 +129,10 @@ pub fn run(args: &Stream, console: &Console) -> Result<()> {
     memory::check_picture(&model, (width, height))?;
     let tracker = match resumed {
         Some(tracker) => tracker,
-        None => Tracker::new(model, width, height, args.memory.options())?,
+        None => {
+            let options = args.memory.options(&model, console);
+            Tracker::new(model, width, height, options)?
+        }
     };
     let first = tracker.frame_idx().map_or(0, |last| last + 1);
     if let Some(folder) = &args.output {

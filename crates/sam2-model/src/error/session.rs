@@ -1,9 +1,19 @@
 //! Sessions that cannot be resumed.
 
+use std::path::PathBuf;
+
 /// A saved session cannot be resumed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {
+    /// The file cannot be read.
+    #[error("cannot read the session {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Cause.
+        source: std::io::Error,
+    },
     /// Not a session, or a damaged one.
     #[error("{origin}: not a usable session ({reason}); track from the beginning")]
     Damaged {

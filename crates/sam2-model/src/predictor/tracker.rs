@@ -1,8 +1,9 @@
 //! Tracking in a stream: one frame at a time, of unknown length, with prompts at any time.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use super::video::{FrameOutput, VideoInfo, VideoOptions, VideoPredictor};
+use super::video::{FrameOutput, VideoInfo, VideoOptions, VideoPredictor, read_session_file};
 use crate::error::{SessionError, VideoError};
 use crate::memory::policy::{CustomPolicies, CustomPolicy};
 use crate::model::Model;
@@ -228,6 +229,17 @@ impl Tracker {
     /// [`VideoPredictor::save_session`].
     pub fn save_session(&self) -> Vec<u8> {
         self.predictor.session(Some(self))
+    }
+
+    /// [`Self::resume_session`] from a file.
+    ///
+    /// # Errors
+    /// If the file cannot be read, and as [`Self::resume_session`].
+    pub fn open_session(model: Arc<Model>, path: impl AsRef<Path>) -> Result<Self, SessionError> {
+        let path = path.as_ref();
+        let io = |source| SessionError::Io { path: path.to_owned(), source };
+        let bytes = read_session_file(path).map_err(io)?;
+        Self::resume_session(model, &bytes, &path.display().to_string())
     }
 
     /// A tracker from the bytes of [`Self::save_session`]: its results have the same bits as those of an

@@ -5,11 +5,16 @@
 pub(crate) struct FrameSet(Vec<(usize, usize)>);
 
 impl FrameSet {
-    /// From spans in any order.
-    pub fn from_pairs(pairs: impl IntoIterator<Item = (usize, usize)>) -> Self {
+    /// From spans in any order, first frame and last one; `None` if one ends before it begins.
+    pub fn from_pairs(mut pairs: Vec<(usize, usize)>) -> Option<Self> {
+        if pairs.iter().any(|(first, last)| first > last) {
+            return None;
+        }
+        // In this order every span is added at the end, in constant time.
+        pairs.sort_unstable();
         let mut spans = Self::default();
         pairs.into_iter().for_each(|(first, last)| spans.join(first, last));
-        spans
+        Some(spans)
     }
 
     /// The spans.
@@ -17,9 +22,20 @@ impl FrameSet {
         &self.0
     }
 
+    /// The last frame.
+    pub fn last(&self) -> Option<usize> {
+        self.0.last().map(|(_, last)| *last)
+    }
+
     /// Whether `frame` is in the set.
     pub fn contains(&self, frame: usize) -> bool {
-        self.0.iter().any(|&(first, last)| (first..=last).contains(&frame))
+        self.span_of(frame).is_some()
+    }
+
+    /// Index of the span with `frame`.
+    fn span_of(&self, frame: usize) -> Option<usize> {
+        let i = self.0.partition_point(|&(_, last)| last < frame);
+        self.0.get(i).filter(|(first, _)| *first <= frame).map(|_| i)
     }
 
     /// Adds a frame.
@@ -29,9 +45,7 @@ impl FrameSet {
 
     /// Takes a frame out.
     pub fn remove(&mut self, frame: usize) {
-        let Some(i) = self.0.iter().position(|&(first, last)| (first..=last).contains(&frame)) else {
-            return;
-        };
+        let Some(i) = self.span_of(frame) else { return };
         let (first, last) = self.0.remove(i);
         if frame < last {
             self.0.insert(i, (frame + 1, last));
@@ -42,15 +56,13 @@ impl FrameSet {
     }
 
     fn join(&mut self, mut first: usize, mut last: usize) {
-        self.0.retain(|&(a, b)| {
-            let touches = a <= last.saturating_add(1) && first <= b.saturating_add(1);
-            if touches {
-                (first, last) = (first.min(a), last.max(b));
-            }
-            !touches
-        });
-        let i = self.0.partition_point(|&(a, _)| a < first);
-        self.0.insert(i, (first, last));
+        // The spans that touch the new one.
+        let from = self.0.partition_point(|&(_, b)| b.saturating_add(1) < first);
+        let to = self.0.partition_point(|&(a, _)| a <= last.saturating_add(1));
+        if from < to {
+            (first, last) = (first.min(self.0[from].0), last.max(self.0[to - 1].1));
+        }
+        self.0.splice(from..to, [(first, last)]);
     }
 }
 
@@ -79,7 +91,8 @@ mod tests {
             let pairs = spans.pairs();
             prop_assert!(pairs.iter().all(|(a, b)| a <= b));
             prop_assert!(pairs.windows(2).all(|w| w[0].1 + 1 < w[1].0));
-            prop_assert_eq!(&FrameSet::from_pairs(pairs.iter().copied().rev()), &spans);
+            let reversed = pairs.iter().copied().rev().collect();
+            prop_assert_eq!(FrameSet::from_pairs(reversed), Some(spans));
         }
     }
 
@@ -88,5 +101,12 @@ mod tests {
         let mut spans = FrameSet::default();
         (5..100).chain((0..5).rev()).for_each(|frame| spans.insert(frame));
         assert_eq!(spans.pairs(), [(0, 99)]);
+    }
+
+    #[test]
+    fn spans_that_overlap_become_one_and_impossible_ones_are_refused() {
+        let spans = FrameSet::from_pairs(vec![(7, 9), (0, 3), (2, 5), (20, usize::MAX), (6, 6)]);
+        assert_eq!(spans.expect("they are possible").pairs(), [(0, 9), (20, usize::MAX)]);
+        assert_eq!(FrameSet::from_pairs(vec![(0, 3), (5, 4)]), None);
     }
 }

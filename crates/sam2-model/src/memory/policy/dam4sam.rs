@@ -162,7 +162,15 @@ impl MemoryPolicy for Dam4sam {
     }
 
     fn resume(&mut self, state: serde_json::Value) -> Result<(), serde_json::Error> {
-        self.state = serde_json::from_value(state)?;
+        let state: State = serde_json::from_value(state)?;
+        let frames = state.recent.len().max(state.resolving.len());
+        if frames > SLOTS || state.areas.len() > AREAS {
+            return Err(serde::de::Error::custom("the memory policy has more entries than it keeps"));
+        }
+        if state.recent.iter().chain(&state.resolving).any(|&frame| i64::try_from(frame).is_err()) {
+            return Err(serde::de::Error::custom("the memory policy knows a frame that there cannot be"));
+        }
+        self.state = state;
         Ok(())
     }
 }

@@ -43,7 +43,7 @@ impl Samurai {
             Some(filter) if *stable_frames > 0 => filter,
             _ => {
                 *filter = Some(Kalman::new(candidates.bbox(best)));
-                *stable_frames += 1;
+                *stable_frames = stable_frames.saturating_add(1);
                 return Selection::single(best);
             }
         };
@@ -51,7 +51,7 @@ impl Samurai {
         if *stable_frames < self.config.stable_frames_threshold {
             if candidates.ious[best] > self.config.stable_ious_threshold {
                 filter.update(candidates.bbox(best));
-                *stable_frames += 1;
+                *stable_frames = stable_frames.saturating_add(1);
             } else {
                 *stable_frames = 0;
             }

@@ -11,6 +11,7 @@ mod objects;
 mod options;
 mod output;
 mod session;
+mod session_file;
 mod track_range;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 pub use options::{Retention, VideoInfo, VideoOptions};
 pub use output::{FrameOutput, ObjectEvent, ObjectOutput, suppress_overlap};
+pub(super) use session_file::read as read_session_file;
 pub use track_range::TrackRange;
 
 use crate::error::{PromptError, VideoError};
@@ -436,12 +438,17 @@ impl VideoPredictor {
         let setting = &self.setting;
         let at = setting.time(frame_idx, self.direction);
         let mut shared = features.as_ref().map(|features| SharedFrame::new(&features.level2));
-        let anchors: Vec<usize> = self.objects.iter().flat_map(Object::prompted_frames).collect();
+        // A pass may start at every prompted frame of a clip.
+        let anchored = self.objects.iter().filter(|_| !setting.is_stream());
+        let anchors: Vec<usize> = anchored.flat_map(Object::prompted_frames).collect();
         for object in &mut self.objects {
             let mut run = self.setting.model.run(&mut self.workspace, tap);
             object.track(setting, &mut run, features.as_deref().zip(shared.as_mut()), at);
             if self.setting.options.keep == Retention::Needed {
                 object.forget(setting, at, &anchors);
+                if setting.is_stream() {
+                    object.forget_prompts(setting, frame_idx);
+                }
             }
         }
         if let Some(shared) = shared {

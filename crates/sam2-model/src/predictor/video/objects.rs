@@ -50,6 +50,11 @@ impl Setting {
         FrameTime { frame, num_frames: self.info.num_frames, direction }
     }
 
+    /// Whether frames come once and forwards, so that no pass starts at an earlier one.
+    pub fn is_stream(&self) -> bool {
+        self.info.num_frames == usize::MAX
+    }
+
     /// Drops the memories of frames around a prompted one, if that option is set.
     fn clear_around(&self, bank: &mut MemoryBank, prompted: usize) {
         if self.options.clear_non_cond_mem_around_input {
@@ -325,6 +330,22 @@ impl Object {
             });
             if i == 0 {
                 lost.into_iter().for_each(|frame| self.lost.insert(frame));
+            }
+        }
+    }
+
+    /// Drops the prompted frames of a stream that are beyond the limit, and the clicks on frames before `last`,
+    /// on which there will be no more; see [`VideoOptions::kept_prompted_frames`].
+    pub fn forget_prompts(&mut self, setting: &Setting, last: usize) {
+        let kept = setting.options.kept_prompted_frames.max(2);
+        self.points.retain(|&frame, _| frame >= last);
+        for (i, Hypothesis { bank, .. }) in self.hypotheses.iter_mut().enumerate() {
+            // In the order in which they were prompted; the first one shows the object as it was chosen.
+            while bank.cond.len() > kept {
+                let (frame, _) = bank.cond.remove(1);
+                if i == 0 {
+                    self.lost.insert(frame);
+                }
             }
         }
     }

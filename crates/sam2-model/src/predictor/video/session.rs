@@ -47,6 +47,49 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
+/// Limits of what a session may hold: far above any use, so that its cost is that of its bytes.
+const MAX_SIDE: usize = 1 << 16;
+const MAX_PIXELS: usize = 1 << 28;
+const MAX_FRAMES: usize = 1 << 48;
+const MAX_HYPOTHESES: usize = 16;
+const MAX_POINTS: usize = 10_000;
+
+impl Header {
+    /// Fails if the header alone is impossible.
+    fn check(&self) -> Result<(), String> {
+        let VideoInfo { width, height, .. } = self.info;
+        if width.max(height) > MAX_SIDE || width.saturating_mul(height) > MAX_PIXELS {
+            return Err(format!("a video has not {width}x{height} pixels"));
+        }
+        if self.frames.is_some_and(|frames| frames > MAX_FRAMES) {
+            return Err("it is of more frames than there can be".to_owned());
+        }
+        for object in &self.objects {
+            let id = object.id;
+            if object.hypotheses.is_empty() || object.hypotheses.len() > MAX_HYPOTHESES {
+                return Err(format!("object {id} has {} hypotheses", object.hypotheses.len()));
+            }
+            if object.hypotheses.iter().any(|hypothesis| !hypothesis.score.is_finite()) {
+                return Err(format!("a hypothesis of object {id} has no score"));
+            }
+            let mut lists = vec![&object.fresh_cond, &object.fresh_non_cond];
+            lists.extend(object.hypotheses.iter().flat_map(|of| [&of.cond, &of.non_cond]));
+            if lists.into_iter().any(|frames| frames.iter().collect::<BTreeSet<_>>().len() < frames.len()) {
+                return Err(format!("object {id} has two outputs on one frame"));
+            }
+            for points in object.points.values() {
+                let is_one = |(x, y, label): &(f32, f32, i32)| {
+                    x.is_finite() && y.is_finite() && (-1..=3).contains(label)
+                };
+                if points.len() > MAX_POINTS || !points.iter().all(is_one) {
+                    return Err(format!("object {id} has impossible clicks"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Tensor with the last frame of a stream, `[h, w, 3]`.
 const LAST_FRAME: &str = "last_frame";
 
@@ -173,10 +216,10 @@ impl VideoPredictor {
         policies: Option<CustomPolicies>,
     ) -> Result<(Self, Option<(usize, Option<Frame>)>), SessionError> {
         let damaged = |reason: String| SessionError::Damaged { origin: origin.to_owned(), reason };
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(e.to_string()))?;
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(escaped(&e)))?;
         let text = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
         let text = text.ok_or_else(|| damaged(format!("it has no metadata {KEY}")))?;
-        let header: Header = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
+        let header: Header = serde_json::from_str(text).map_err(|e| damaged(escaped(&e)))?;
         if header.version != VERSION {
             return Err(SessionError::Version { origin: origin.to_owned(), found: header.version });
         }
@@ -188,7 +231,8 @@ impl VideoPredictor {
             let origin = origin.to_owned();
             return Err(SessionError::OtherPolicy { origin, custom: header.custom_policy });
         }
-        let tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(e.to_string()))?;
+        header.check().map_err(damaged)?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(escaped(&e)))?;
         let file = File { tensors, model: &model, read: Cell::new(0) };
         let mut predictor = Self::create(Arc::clone(&model), header.info, header.options, policies)
             .map_err(|e| damaged(e.to_string()))?;
@@ -212,29 +256,40 @@ impl VideoPredictor {
         if file.read.get() + usize::from(last.is_some()) != file.tensors.len() {
             return Err(damaged("some of its tensors belong to nothing".to_owned()));
         }
-        predictor.check_resumed().map_err(damaged)?;
+        if header.frames.is_some_and(|frames| (frames > 0) != last.is_some()) {
+            return Err(damaged("the last frame of the stream is missing".to_owned()));
+        }
+        predictor.check_resumed(header.frames).map_err(damaged)?;
         Ok((predictor, header.frames.map(|frames| (frames, last))))
     }
 
-    /// Checks that the parts of an undamaged file are consistent: later frames rely on it.
-    fn check_resumed(&self) -> Result<(), String> {
+    /// Checks that the parts of an undamaged file are consistent: later frames rely on it. `frames` is the
+    /// number of frames so far of a stream.
+    fn check_resumed(&self, frames: Option<usize>) -> Result<(), String> {
         let ids: BTreeSet<u32> = self.objects.iter().map(|object| object.id).collect();
         if ids.len() < self.objects.len() {
             return Err("it has an object twice".to_owned());
         }
-        let frames = self.objects.iter().flat_map(|object| {
+        let stored = self.objects.iter().flat_map(|object| {
             let banks = object.hypotheses.iter().map(|hypothesis| &hypothesis.bank);
-            let stored =
-                banks.flat_map(|bank| bank.cond.iter().map(|(frame, _)| frame).chain(bank.non_cond.keys()));
-            let fresh = object.fresh_cond.iter().chain(&object.fresh_non_cond).map(|(frame, _)| frame);
-            stored.chain(fresh).chain(object.points.keys())
+            let stored = banks.flat_map(|bank| {
+                bank.cond.iter().map(|(frame, _)| *frame).chain(bank.non_cond.keys().copied())
+            });
+            let fresh = object.fresh_cond.iter().chain(&object.fresh_non_cond).map(|(frame, _)| *frame);
+            let passed =
+                [&object.forward, &object.reverse, &object.lost].into_iter().filter_map(FrameSet::last);
+            stored.chain(fresh).chain(passed).chain(object.points.keys().copied())
         });
-        let mut frames = frames.chain(self.pending.keys()).chain(&self.next);
-        if let Some(frame) = frames.find(|frame| **frame >= self.setting.info.num_frames) {
-            return Err(format!(
-                "it knows frame {frame} of a video of {} frames",
-                self.setting.info.num_frames
-            ));
+        let known = frames.unwrap_or(self.setting.info.num_frames).min(MAX_FRAMES);
+        if let Some(frame) = stored.chain(self.pending.keys().copied()).find(|frame| *frame >= known) {
+            return Err(format!("it knows frame {frame} of {known}"));
+        }
+        let next = self.next.filter(|next| match frames {
+            Some(frames) => *next != frames,
+            None => *next >= known,
+        });
+        if let Some(next) = next {
+            return Err(format!("it goes on at frame {next}, after {known}"));
         }
         for object in &self.objects {
             let fresh = || object.fresh_cond.iter().chain(&object.fresh_non_cond);
@@ -322,6 +377,15 @@ impl Tensors {
     }
 }
 
+/// On one line: it may quote the file.
+fn escaped(error: &impl ToString) -> String {
+    error.to_string().escape_debug().take(200).collect()
+}
+
+fn not_finite(name: &str) -> String {
+    format!("tensor {name} holds values that are not numbers")
+}
+
 /// Reader of the tensors.
 struct File<'a> {
     tensors: SafeTensors<'a>,
@@ -342,6 +406,10 @@ impl File<'_> {
             return Err(format!("tensor {name} has the wrong type or size"));
         }
         self.read.set(self.read.get() + 1);
+        // A tensor that is read twice is in no session, and could be read any number of times.
+        if self.read.get() > self.tensors.len() {
+            return Err("some of its tensors belong to several outputs".to_owned());
+        }
         Ok(tensor.data())
     }
 
@@ -351,7 +419,8 @@ impl File<'_> {
 
     fn floats_of(&self, name: &str, lens: &[usize]) -> Result<Vec<f32>, String> {
         let bytes = self.bytes(name, Dtype::F32, 4, lens)?;
-        Ok(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+        let values: Vec<f32> = bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
+        if values.iter().all(|x| x.is_finite()) { Ok(values) } else { Err(not_finite(name)) }
     }
 
     fn output(&self, name: &str) -> Result<StoredOutput, String> {
@@ -361,13 +430,18 @@ impl File<'_> {
         let memory = if has("memory") {
             let len = self.model.recall.layout().spatial_len();
             let bytes = self.bytes(&format!("{name}.memory"), Dtype::BF16, 2, &[len])?;
-            Some(bytes.chunks_exact(2).map(|b| bf16::from_bits(u16::from_le_bytes([b[0], b[1]]))).collect())
+            let values: Arc<[bf16]> = bytes.as_chunks().0.iter().map(|&b| bf16::from_le_bytes(b)).collect();
+            if !values.iter().all(|x| x.is_finite()) {
+                return Err(not_finite(&format!("{name}.memory")));
+            }
+            Some(values)
         } else {
             None
         };
         let motion = if has("motion") {
             let bytes = self.bytes(&format!("{name}.motion"), Dtype::F64, 8, &[1])?;
-            bytes.try_into().ok().map(f64::from_le_bytes)
+            let motion = bytes.try_into().ok().map(f64::from_le_bytes);
+            Some(motion.filter(|x| x.is_finite()).ok_or_else(|| not_finite(&format!("{name}.motion")))?)
         } else {
             None
         };
@@ -393,15 +467,15 @@ impl File<'_> {
             let points = points.into_iter().map(|(x, y, label)| ModelPoint { x, y, label }).collect();
             object.points.insert(frame, points);
         }
-        object.forward = FrameSet::from_pairs(header.forward);
-        object.reverse = FrameSet::from_pairs(header.reverse);
-        object.lost = FrameSet::from_pairs(header.lost);
+        let spans = |pairs| {
+            FrameSet::from_pairs(pairs).ok_or_else(|| format!("{name} has a span that ends before it begins"))
+        };
+        object.forward = spans(header.forward)?;
+        object.reverse = spans(header.reverse)?;
+        object.lost = spans(header.lost)?;
         object.in_view = header.in_view;
         object.fresh_cond = self.outputs(&format!("{name}.fresh_cond"), header.fresh_cond)?;
         object.fresh_non_cond = self.outputs(&format!("{name}.fresh_non_cond"), header.fresh_non_cond)?;
-        if header.hypotheses.is_empty() {
-            return Err(format!("{name} has no hypothesis"));
-        }
         object.hypotheses.clear();
         for (i, hypothesis) in header.hypotheses.into_iter().enumerate() {
             let name = format!("{name}.hypotheses.{i}");
