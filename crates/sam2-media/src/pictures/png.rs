@@ -58,6 +58,18 @@ fn grey(inside: &[bool]) -> Vec<u8> {
 
 /// Writes a mask: white inside, black outside.
 ///
+/// ```
+/// use sam2_media::pictures::png;
+/// use sam2_model::Mask;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("mask.png");
+/// let mask = Mask::new(3, 1, vec![false, true, true])?;
+/// png::write_mask(&path, (3, 1), mask.data())?;
+/// assert_eq!(std::fs::read(&path)?, png::encode_mask((3, 1), mask.data()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// If the file cannot be written.
 pub fn write_mask(path: &Path, size: (u32, u32), inside: &[bool]) -> Result<(), MediaError> {
@@ -66,6 +78,18 @@ pub fn write_mask(path: &Path, size: (u32, u32), inside: &[bool]) -> Result<(), 
 
 /// Writes a colour picture.
 ///
+/// ```
+/// use sam2_media::frames::photo;
+/// use sam2_media::pictures::png;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("overlay.png");
+/// let picture = image::RgbImage::from_pixel(4, 2, image::Rgb([10, 20, 30]));
+/// png::write_rgb(&path, &picture)?;
+/// assert_eq!(photo::read(&path)?.rgb(), picture.as_raw().as_slice());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// If the file cannot be written.
 pub fn write_rgb(path: &Path, picture: &RgbImage) -> Result<(), MediaError> {
@@ -73,6 +97,15 @@ pub fn write_rgb(path: &Path, picture: &RgbImage) -> Result<(), MediaError> {
 }
 
 /// Writes a picture that is transparent outside the mask.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("cutout.png");
+/// let rgb = [10, 20, 30, 40, 50, 60]; // two pixels, the second outside
+/// sam2_media::pictures::png::write_cutout(&path, (2, 1), &rgb, &[true, false])?;
+/// assert_eq!(image::open(&path)?.into_rgba8().into_raw(), [10, 20, 30, 255, 40, 50, 60, 0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// If the file cannot be written.
@@ -95,6 +128,17 @@ pub fn write_indexed(path: &Path, size: (u32, u32), ids: &[u8]) -> Result<(), Me
 
 /// [`write_indexed`] with other colours, RGB triples for the first indices.
 ///
+/// ```
+/// use sam2_media::pictures::{label_map, png};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("00000.png");
+/// png::write_indexed_with(&path, (2, 1), &[0, 1], &[9, 9, 9, 0, 0, 255])?; // gray background, blue object
+/// let palette = label_map::read(&path)?.palette;
+/// assert_eq!(palette.expect("it has colours")[..6], [9, 9, 9, 0, 0, 255]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// If the file cannot be written.
 pub fn write_indexed_with(
@@ -109,6 +153,12 @@ pub fn write_indexed_with(
 }
 
 /// One label map of several masks. Where objects overlap, the lower number is kept.
+///
+/// ```
+/// let (first, second) = ([true, true, false], [false, true, true]);
+/// let labels = sam2_media::pictures::png::merge_objects(3, [(2, &second[..]), (1, &first[..])]);
+/// assert_eq!(labels, [1, 1, 2]);
+/// ```
 pub fn merge_objects<'a>(len: usize, objects: impl IntoIterator<Item = (u8, &'a [bool])>) -> Vec<u8> {
     let mut objects: Vec<_> = objects.into_iter().collect();
     objects.sort_by_key(|&(id, _)| std::cmp::Reverse(id));
@@ -122,6 +172,10 @@ pub fn merge_objects<'a>(len: usize, objects: impl IntoIterator<Item = (u8, &'a 
 }
 
 /// The colour of an object number in the palette of the DAVIS data set.
+///
+/// ```
+/// assert_eq!(sam2_media::pictures::png::colour(1), [128, 0, 0]);
+/// ```
 pub fn colour(number: u8) -> [u8; 3] {
     let palette = davis_palette();
     let at = 3 * usize::from(number);

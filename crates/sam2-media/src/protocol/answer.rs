@@ -5,6 +5,14 @@ use sam2_model::{Mask, Rle};
 use serde::{Deserialize, Serialize};
 
 /// One output line of a stream.
+///
+/// ```
+/// use sam2_media::protocol::Answer;
+///
+/// let answer: Answer = serde_json::from_str(r#"{"error":"obj_id is missing","frame":4}"#)?;
+/// assert_eq!(answer, Answer::Error { error: "obj_id is missing".to_owned(), frame: 4 });
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Answer {
@@ -38,6 +46,16 @@ pub struct ObjectAnswer {
 }
 
 /// A mask as run lengths in the text form of COCO.
+///
+/// ```
+/// use sam2_media::protocol::CocoRle;
+/// use sam2_model::Mask;
+///
+/// let mask = Mask::new(3, 2, vec![true, true, false, true, false, false])?;
+/// let rle = serde_json::to_string(&CocoRle::from(&mask.rle()))?;
+/// assert_eq!(rle, r#"{"counts":"033","size":[2,3]}"#); // for pycocotools
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct CocoRle {
     /// Column-major run lengths, starting with 0, compressed as in `pycocotools`.
@@ -84,6 +102,19 @@ pub struct ObjectLine {
 
 impl ObjectLine {
     /// Scores and box of `object`, whose mask is `mask`.
+    ///
+    /// ```
+    /// use sam2_media::protocol::{ObjectLine, TrackLine};
+    /// use sam2_model::video::FrameOutput;
+    ///
+    /// /// The lines of one frame in `tracks.jsonl`.
+    /// fn lines(output: &FrameOutput) -> serde_json::Result<Vec<String>> {
+    ///     let objects = output.objects.iter().zip(output.masks());
+    ///     let line = |object| TrackLine { frame: output.frame_idx, object };
+    ///     let lines = objects.map(|(object, mask)| line(ObjectLine::new(object, &mask)));
+    ///     lines.map(|line| serde_json::to_string(&line)).collect()
+    /// }
+    /// ```
     pub fn new(object: &ObjectOutput, mask: &Mask) -> Self {
         Self {
             obj_id: object.obj_id,
