@@ -78,6 +78,26 @@ fn names_are_only_names() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_that_is_not_utf8_is_read() {
+    use std::os::unix::ffi::OsStringExt;
+    let place = Place::new();
+    if !video(&place, "clip.mkv") {
+        return;
+    }
+    let name = std::ffi::OsString::from_vec(b"\xe9t\xe9.mkv".to_vec());
+    if std::fs::rename(place.join("clip.mkv"), place.path().join(&name)).is_err() {
+        eprintln!("skipped: this file system wants UTF-8");
+        return;
+    }
+    let out = place.arg("out");
+    let mut command = sam2();
+    command.current_dir(place.path()).arg("track").arg(name).args(["-p", "80,64", "-o", &out]);
+    accepted(&command.output().expect("sam2 starts"));
+    assert_eq!(masks(&place, "out"), 4);
+}
+
 #[test]
 fn playlists_are_refused() {
     let place = Place::new();

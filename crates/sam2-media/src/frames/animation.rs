@@ -122,8 +122,7 @@ impl Animation {
         if len == 0 {
             return Err(ClipError::NoFrames { name: animation.name() }.into());
         }
-        let cut =
-            || cut.then(|| format!("{} is cut; the {len} whole frames before are read", animation.name()));
+        let cut = || cut.then(|| format!("{} is cut; whole frames that are read: {len}", animation.name()));
         animation.note = damage.or_else(cut);
         animation.len = len;
         Ok(Some(animation))
@@ -421,7 +420,9 @@ mod tests {
                     animation.frames().expect("frames").map(|f| f.expect("frame").1).collect::<Vec<_>>();
                 assert_eq!(frames.len(), animation.len());
                 let note = animation.note().unwrap_or_default();
-                assert!(frames.len() == 3 || note.contains(&format!("the {} ", frames.len())), "{note}");
+                let count = frames.len();
+                let counted = [format!("the {count} frame"), format!("are read: {count}")];
+                assert!(count == 3 || counted.iter().any(|words| note.contains(words)), "{note}");
                 assert!(bytes.len() < whole.len() || note.is_empty(), "{note}");
                 Some(frames)
             };

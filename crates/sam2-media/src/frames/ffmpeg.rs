@@ -177,7 +177,8 @@ fn passthrough_option(path: &Path) -> Result<&'static str, MediaError> {
 /// Major and minor number out of `ffmpeg version 4.4.2-0ubuntu0.22.04.1 Copyright ...`; development builds
 /// have none.
 fn version(text: &str) -> Option<(u32, u32)> {
-    let word = text.strip_prefix("ffmpeg version ")?.split_whitespace().next()?;
+    let (_, text) = text.split_once("ffmpeg version ")?;
+    let word = text.split_whitespace().next()?;
     let mut numbers = word.trim_start_matches('n').split(|c: char| !c.is_ascii_digit());
     let major = numbers.next()?.parse().ok()?;
     Some((major, numbers.next().and_then(|minor| minor.parse().ok()).unwrap_or(0)))
@@ -281,6 +282,7 @@ mod tests {
         assert_eq!(version("ffmpeg version n7.1 Copyright"), Some((7, 1)));
         assert_eq!(version("ffmpeg version 8 Copyright"), Some((8, 0)));
         assert_eq!(version("ffmpeg version N-112345-gdeadbeef Copyright"), None);
+        assert_eq!(version("wrapped\nffmpeg version 6.1.1 Copyright"), Some((6, 1)));
         assert_eq!(version("something else"), None);
     }
 

@@ -54,7 +54,8 @@ pub(super) fn until_damage(
 
 /// The note of a clip that is cut or damaged after `len` frames.
 pub(super) fn ended_early(len: usize, cause: &(dyn Error + 'static)) -> String {
-    format!("{}; the {len} frames before it are read", in_full(cause))
+    let frames = if len == 1 { "frame before it is" } else { "frames before it are" };
+    format!("{}; the {len} {frames} read", in_full(cause))
 }
 
 /// Width and height of a frame, in pixels.

@@ -63,7 +63,7 @@ impl Pages {
         let mut clip = Self { path: path.to_owned(), layout, pages: Vec::new(), size, notes: Vec::new() };
         if found.early_end {
             clip.notes.push(format!(
-                "{} is cut or damaged; its {} whole pages are read",
+                "{} is cut or damaged; whole pages that are read: {}",
                 clip.name(),
                 pages.len()
             ));
@@ -71,9 +71,9 @@ impl Pages {
         if !others.is_empty() {
             let (width, height) = size;
             clip.notes.push(format!(
-                "{} pages of {} have another size than the first, {width}x{height} pixels, and are left out",
-                others.len(),
-                clip.name()
+                "pages of {} that have another size than the first, {width}x{height} pixels, are left out: {}",
+                clip.name(),
+                others.len()
             ));
         }
         pages.truncate(max_frames.unwrap_or(usize::MAX));
@@ -374,7 +374,7 @@ mod tests {
         let mut others = grey(&[1, 2, 3]);
         others.insert(1, RgbImage::new(3, 2));
         let (levels, notes) = open(&files::tiff(&others)).expect("a clip");
-        assert!(levels == [1, 2, 3] && notes.len() == 1 && notes[0].contains("1 pages"), "{notes:?}");
+        assert!(levels == [1, 2, 3] && notes.len() == 1 && notes[0].contains("are left out: 1"), "{notes:?}");
     }
 
     #[test]
@@ -384,7 +384,7 @@ mod tests {
         for end in 8 + 2 * page..file.len() {
             let (levels, notes) = open(&file[..end]).expect("a clip");
             assert!(
-                levels == [10, 20] && notes.len() == 1 && notes[0].contains("2 whole"),
+                levels == [10, 20] && notes.len() == 1 && notes[0].contains("are read: 2"),
                 "{end}: {notes:?}"
             );
         }
