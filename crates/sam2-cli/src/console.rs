@@ -2,6 +2,7 @@
 //! file or of a file's name acts on the terminal.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
@@ -70,6 +71,13 @@ impl Console {
     pub fn note(&self, line: &str) {
         if !self.quiet {
             stderr_line(line);
+        }
+    }
+
+    /// A note about a file, if there is one.
+    pub fn note_about(&self, path: &Path, note: Option<&str>) {
+        if let Some(note) = note {
+            self.note(&format!("note: {}: {note}", path.display()));
         }
     }
 

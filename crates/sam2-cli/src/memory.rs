@@ -42,9 +42,9 @@ pub fn check_weights(bytes: u64) -> Result<(), String> {
 /// # Errors
 /// If memory is missing.
 pub fn check_photo(path: &Path) -> Result<()> {
-    // Stdin can be read once, and what is wrong with a file is said when it is decoded.
-    let Some((width, height)) = (path != Path::new("-")).then(|| photo::dimensions(path).ok()).flatten()
-    else {
+    // Stdin and pipes can be read once, and what is wrong with a file is said when it is decoded.
+    let file = path != Path::new("-") && path.is_file();
+    let Some((width, height)) = file.then(|| photo::dimensions(path).ok()).flatten() else {
         return Ok(());
     };
     // Up to four channels of 16 bits, and three of 8.

@@ -20,6 +20,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod decode;
 pub mod error;
 pub mod files;
 pub mod frames;

@@ -6,13 +6,16 @@ pub const MAX_SIDE: u32 = 16_384;
 pub const MAX_PIXELS: u64 = 128 * 1024 * 1024;
 /// Kinds of pictures with their extensions in lower case. The frames of a folder are the files of the first
 /// kind that it holds: Meta's loader takes JPEG files only.
-pub const KINDS: [(&str, &[&str]); 6] = [
+pub const KINDS: [(&str, &[&str]); 7] = [
     ("JPEG", &["jpg", "jpeg", "jfif", "jpe"]),
     ("PNG", &["png"]),
     ("WebP", &["webp"]),
     ("BMP", &["bmp"]),
     ("TIFF", &["tif", "tiff"]),
     ("GIF", &["gif"]),
+    ("PNM", &["ppm", "pgm", "pbm", "pnm", "pam"]),
 ];
 /// How long a child process that reads a file may give nothing, in seconds.
 pub const SILENCE: u64 = 30;
+/// The largest picture file that is read into memory, in bytes.
+pub const MAX_PICTURE_BYTES: u64 = 1 << 30;

@@ -246,10 +246,8 @@ impl Session<'_> {
                 }
             }
             Command::Prompt { obj_id, prompt: Prompt::Mask(path), .. } => {
-                let (width, height) = self.tracker.size();
                 self.check_mask(&path)?;
-                let inside = mask_file::read(&path, (width as u32, height as u32))?;
-                self.tracker.add_mask(obj_id, &Mask::new(width, height, inside)?)?;
+                self.tracker.add_mask(obj_id, &mask_file::read(&path, Some(obj_id))?)?;
             }
             Command::Remove(obj_id) => {
                 if !self.tracker.remove_object(obj_id) {

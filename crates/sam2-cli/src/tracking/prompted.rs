@@ -2,14 +2,14 @@
 
 use anyhow::{Context, Result};
 use sam2_media::prompts::{Prompt, Prompts, mask_file, to_points};
-use sam2_model::{Frame, Mask, VideoPredictor};
+use sam2_model::{Frame, VideoPredictor};
 
 /// Reads every mask once, so that a bad one is reported before tracking starts.
-pub fn check_masks(prompts: &Prompts, size: (u32, u32)) -> Result<()> {
+pub fn check_masks(prompts: &Prompts) -> Result<()> {
     for (_, objects) in prompts.frames() {
-        for (target, origin) in objects.values() {
+        for (&obj_id, (target, origin)) in objects {
             if let Prompt::Mask(path) = target {
-                mask_file::read(path, size).with_context(|| origin.clone())?;
+                mask_file::read(path, Some(obj_id)).with_context(|| origin.clone())?;
             }
         }
     }
@@ -23,15 +23,13 @@ pub fn give_prompts(
     frame: &Frame,
     prompts: &Prompts,
 ) -> Result<()> {
-    let (width, height) = (frame.width(), frame.height());
     for (obj_id, target) in prompts.on(index) {
         match target {
             Prompt::Points { clicks, bbox } => {
                 predictor.add_points(index, frame, obj_id, &to_points(clicks, *bbox))?
             }
             Prompt::Mask(path) => {
-                let inside = mask_file::read(path, (width as u32, height as u32))?;
-                predictor.add_mask(index, frame, obj_id, &Mask::new(width, height, inside)?)?
+                predictor.add_mask(index, frame, obj_id, &mask_file::read(path, Some(obj_id))?)?
             }
         };
     }

@@ -18,6 +18,7 @@ mod help;
 mod kills;
 mod limits;
 mod outputs;
+mod pictures;
 mod saved;
 mod segment;
 mod stream;

@@ -2,7 +2,10 @@
 
 use std::io;
 
-use crate::limits::{MAX_PIXELS, MAX_SIDE};
+use super::text::one_line;
+use crate::limits::{MAX_PICTURE_BYTES, MAX_PIXELS, MAX_SIDE};
+
+const FORMATS: &str = "PNG, JPEG, GIF, BMP, WebP, TIFF, PPM, PGM, PBM or PAM";
 
 /// A file is no picture, or one that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -14,9 +17,46 @@ pub enum PictureError {
     /// The path is a folder.
     #[error("it is a folder")]
     Folder,
+    /// The file has no bytes.
+    #[error("it is empty (0 bytes), not a picture: copy or download it again")]
+    NoBytes,
     /// The format is unknown.
-    #[error("it is not a picture that can be read (PNG, JPEG, GIF, BMP, WebP or TIFF)")]
+    #[error("it is not a picture that can be read ({FORMATS})")]
     Format,
+    /// The format is known and not read.
+    #[error("it is not a picture that can be read, but {what}: {advice}")]
+    NotRead {
+        /// What it is.
+        what: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A TIFF of a kind that is not supported.
+    #[error(
+        "it is a TIFF with {0}, which is not supported: convert it first (gdal_translate IN.tif OUT.png)"
+    )]
+    Tiff(String),
+    /// Its end is missing.
+    #[error("it is cut short: {0}; copy or download it again")]
+    CutShort(String),
+    /// Its content contradicts itself.
+    #[error("it is damaged: {}; copy or download it again", one_line(.0))]
+    Damaged(String),
+    /// The header claims more than the file could hold.
+    #[error(
+        "it is damaged or cut short: its {bytes} bytes cannot hold the {width}x{height} pixels of its header"
+    )]
+    Claim {
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+        /// Size of the file.
+        bytes: u64,
+    },
+    /// The file is too long to be read as a picture.
+    #[error("it has more than {} MB, and a picture may have no more", MAX_PICTURE_BYTES >> 20)]
+    FileTooLarge,
     /// The decoder refuses it.
     #[error(transparent)]
     Decode(Box<dyn std::error::Error + Send + Sync>),
@@ -40,45 +80,73 @@ pub enum PictureError {
         /// Pixels.
         height: u32,
     },
-    /// A size for which the file has too few bytes.
-    #[error("it claims {width}x{height} pixels, which its {bytes} bytes cannot hold")]
-    Claim {
-        /// Pixels.
-        width: u32,
-        /// Pixels.
-        height: u32,
-        /// Size of the file.
-        bytes: u64,
-    },
     /// The decoder has panicked.
     #[error("its decoder failed")]
     Panic,
-    /// A label map with colours or more than 8 bits.
-    #[error("it has {channels} channels of {bits} bits, and object numbers are a palette or 8-bit grey")]
-    NotLabels {
-        /// Channels of a pixel.
-        channels: usize,
-        /// Bits of a channel.
-        bits: usize,
+    /// A label map whose numbers do not fit into 8 bits.
+    #[error("it has an object {0}, and objects are numbered 1 to 255 here")]
+    LargeLabel(u32),
+    /// A mask that can be read in two ways.
+    #[error("it can be read in two ways: {0}")]
+    Ambiguous(String),
+    /// A label map without the object that is asked for.
+    #[error("as a label map it holds {}, not object {object}{hint}", in_words(.held))]
+    NoObject {
+        /// The object.
+        object: u32,
+        /// The objects in the picture.
+        held: Vec<u32>,
+        /// What else can be done.
+        hint: &'static str,
     },
-    /// A mask of another size than the picture that it is for.
-    #[error(
-        "it has {}x{} pixels, but the picture it is for has {}x{}",
-        found.0, found.1, expected.0, expected.1
-    )]
-    MaskSize {
-        /// Width and height of the mask, pixels.
-        found: (u32, u32),
-        /// Width and height of the picture, pixels.
-        expected: (u32, u32),
-    },
+    /// A label map of several objects, of which none is named.
+    #[error("it is a label map with {}: name one of them (--mask-object N)", in_words(.0))]
+    SeveralObjects(Vec<u32>),
     /// A mask without a pixel inside.
     #[error("it is black everywhere: it marks no object")]
     BlackMask,
 }
 
 impl PictureError {
+    /// The error of a decoder; one that lacks bytes is told apart.
     pub(crate) fn decode(error: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Decode(Box::new(error))
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+        while let Some(inner) = cause {
+            let io = match inner.downcast_ref::<image::ImageError>() {
+                Some(image::ImageError::IoError(error)) => Some(error),
+                _ => inner.downcast_ref::<io::Error>(),
+            };
+            if io.is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof) {
+                return Self::CutShort("its data end before its last pixel".to_owned());
+            }
+            cause = inner.source();
+        }
+        let text = error.to_string();
+        if text.to_lowercase().contains("unexpected end of file") {
+            return Self::CutShort("its data end before its last pixel".to_owned());
+        }
+        let any: &dyn std::any::Any = &error;
+        match any.downcast_ref::<image::ImageError>() {
+            Some(image::ImageError::Decoding(_)) => Self::Damaged(text),
+            _ => Self::Decode(Box::new(error)),
+        }
+    }
+
+    /// A file of `found` bytes whose header states `expected`.
+    pub(crate) fn cut(found: u64, expected: u64) -> Self {
+        let missing = 100 * (expected - found) / expected.max(1);
+        Self::CutShort(format!("it has {found} of {expected} bytes ({} % are missing)", missing.max(1)))
+    }
+}
+
+/// Object numbers in words, the first few of them.
+fn in_words(numbers: &[u32]) -> String {
+    const SHOWN: usize = 8;
+    let list: Vec<String> = numbers.iter().take(SHOWN).map(u32::to_string).collect();
+    let more =
+        if numbers.len() > SHOWN { format!(" and {} more", numbers.len() - SHOWN) } else { String::new() };
+    match numbers.len() {
+        1 => format!("object {}", list[0]),
+        _ => format!("the objects {}{more}", list.join(", ")),
     }
 }

@@ -72,6 +72,7 @@ impl Folder {
                 return Err(ClipError::SizesDiffer { first, other }.into());
             }
         }
+        notes.extend(photo::note(first)?);
         Ok(Self { files, size, notes })
     }
 
@@ -86,7 +87,7 @@ impl Folder {
         self.files.len()
     }
 
-    /// What was left out, one line each.
+    /// What was left out, and what a user should know about the first picture, one line each.
     pub fn notes(&self) -> impl Iterator<Item = &str> {
         self.notes.iter().map(String::as_str)
     }

@@ -24,7 +24,6 @@ pub mod y4m;
 pub mod yuv;
 
 pub use clip::{Clip, Input};
-pub(crate) use iter::size_of;
 pub use iter::{FrameIter, Walk};
 pub use raw::RawSize;
 pub use stream::Stream;

@@ -1,28 +1,30 @@
 //! Still images: any format, upright, 8-bit RGB, with bounded memory.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
+use std::io::{BufRead, Read, Seek};
 use std::path::Path;
 
-use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+use image::{DynamicImage, ImageBuffer, Rgb};
 use sam2_model::Frame;
 
 use super::iter::frame;
+use crate::decode::{self, Content, Decoded, kind, tiff};
 use crate::error::{MediaError, PictureError};
-use crate::size::check_size;
-
-/// Memory that a decoder may allocate, in bytes: 128 megapixels of 16-bit RGBA, twice.
-const MAX_DECODER_BYTES: u64 = 2 << 30;
-/// Maximum number of bytes read from stdin.
-const MAX_STDIN: u64 = 1 << 30;
 
 /// Reads a photo, `-` from stdin: rotated upright by its EXIF data, without transparency, as 8-bit RGB.
 ///
 /// # Errors
-/// If the file cannot be read, is no picture, or is too large.
+/// If the file cannot be read, is no picture, is damaged or cut short, or is too large.
 pub fn read(path: &Path) -> Result<Frame, MediaError> {
-    open(path).and_then(upright).map_err(cannot_read(path))
+    read_with_notes(path).map(|(frame, _)| frame)
+}
+
+/// [`read`], and what a user should know about the picture: a line each, without the name of the file.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with_notes(path: &Path) -> Result<(Frame, Option<String>), MediaError> {
+    decode::read(path).and_then(upright).map_err(cannot_read(path))
 }
 
 /// [`read`] of a picture in memory or within a file.
@@ -30,73 +32,72 @@ pub fn read(path: &Path) -> Result<Frame, MediaError> {
 /// # Errors
 /// As [`read`].
 pub(super) fn decode(source: impl BufRead + Seek + 'static) -> Result<Frame, PictureError> {
-    upright(decoder(source)?)
+    upright(decode::read_from(Box::new(source))?).map(|(frame, _)| frame)
 }
 
-fn upright(mut decoder: Box<dyn ImageDecoder>) -> Result<Frame, PictureError> {
-    let orientation = decoder.orientation().map_err(PictureError::decode)?;
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(PictureError::decode)?;
-    picture.apply_orientation(orientation);
+fn upright(decoded: Decoded) -> Result<(Frame, Option<String>), PictureError> {
+    let (mut picture, note) = match decoded.content {
+        Content::Image(picture) => {
+            let note = spread(&picture);
+            (picture, note)
+        }
+        Content::Samples(samples) => {
+            let (width, height) = samples.size;
+            let buffer: Option<ImageBuffer<Rgb<u8>, Vec<u8>>> =
+                ImageBuffer::from_raw(width, height, tiff::rgb(&samples));
+            let picture = buffer.map(DynamicImage::from).ok_or(PictureError::Empty { width, height })?;
+            (picture, tiff::note(&samples))
+        }
+    };
+    picture.apply_orientation(decoded.orientation);
     let rgb = picture.into_rgb8();
-    frame(rgb.dimensions(), rgb.into_raw())
+    Ok((frame(rgb.dimensions(), rgb.into_raw())?, note))
+}
+
+/// The note of [`read_with_notes`] with the name of the file; pictures of 8 bits have none and are not decoded.
+///
+/// # Errors
+/// As [`read`].
+pub fn note(path: &Path) -> Result<Option<String>, MediaError> {
+    if !decode::is_wide(path).map_err(cannot_read(path))? {
+        return Ok(None);
+    }
+    Ok(read_with_notes(path)?.1.map(|note| format!("{}: {note}", path.display())))
 }
 
 /// Width and height of [`read`], from the header alone.
 ///
 /// # Errors
-/// As [`read`].
+/// As [`read`]; damage within the pixels is found on reading only.
 pub fn dimensions(path: &Path) -> Result<(u32, u32), MediaError> {
-    let inner = || {
-        let mut decoder = open(path)?;
-        let (width, height) = decoder.dimensions();
-        let swapped = matches!(
-            decoder.orientation().map_err(PictureError::decode)?,
-            Orientation::Rotate90
-                | Orientation::Rotate270
-                | Orientation::Rotate90FlipH
-                | Orientation::Rotate270FlipH
-        );
-        Ok(if swapped { (height, width) } else { (width, height) })
-    };
-    inner().map_err(cannot_read(path))
+    decode::size(path).map_err(cannot_read(path))
 }
 
 /// Whether the file starts like a still image of a known format.
 pub fn is_picture(path: &Path) -> bool {
     let mut head = Vec::new();
     File::open(path).and_then(|file| file.take(64).read_to_end(&mut head)).is_ok()
-        && image::guess_format(&head).is_ok()
+        && kind::read(&head).is_some()
 }
 
 fn cannot_read(path: &Path) -> impl FnOnce(PictureError) -> MediaError {
     move |source| MediaError::Picture { path: path.to_owned(), source }
 }
 
-fn open(path: &Path) -> Result<Box<dyn ImageDecoder>, PictureError> {
-    if path == Path::new("-") {
-        let mut bytes = Vec::new();
-        io::stdin().lock().take(MAX_STDIN).read_to_end(&mut bytes)?;
-        return decoder(Cursor::new(bytes));
-    }
-    let file = File::open(path)?;
-    if file.metadata()?.is_dir() {
-        return Err(PictureError::Folder);
-    }
-    decoder(BufReader::new(file))
-}
-
-fn decoder(source: impl BufRead + Seek + 'static) -> Result<Box<dyn ImageDecoder>, PictureError> {
-    let mut reader = ImageReader::new(source).with_guessed_format()?;
-    if reader.format().is_none() {
-        return Err(PictureError::Format);
-    }
-    let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(MAX_DECODER_BYTES);
-    reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(PictureError::decode)?;
-    let (width, height) = decoder.dimensions();
-    check_size(width, height)?;
-    Ok(Box::new(decoder))
+/// A note about 16-bit values that span little of their range, as cameras with 12 bits write them.
+fn spread(picture: &DynamicImage) -> Option<String> {
+    let colours = |values: &[u16], channels: usize, colours: usize| {
+        let values = values.chunks_exact(channels).flat_map(|pixel| &pixel[..colours]);
+        values.fold((u16::MAX, 0), |(low, high), &value| (low.min(value), high.max(value)))
+    };
+    let (low, high) = match picture {
+        DynamicImage::ImageLuma16(picture) => colours(picture.as_raw(), 1, 1),
+        DynamicImage::ImageLumaA16(picture) => colours(picture.as_raw(), 2, 1),
+        DynamicImage::ImageRgb16(picture) => colours(picture.as_raw(), 3, 3),
+        DynamicImage::ImageRgba16(picture) => colours(picture.as_raw(), 4, 3),
+        _ => return None,
+    };
+    tiff::narrow(low, high)
 }
 
 #[cfg(test)]

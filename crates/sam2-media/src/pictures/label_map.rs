@@ -1,13 +1,9 @@
-//! Label maps: PNG files whose pixel values are object numbers, as in DAVIS, MOSE, SA-V and YouTube-VOS.
+//! Label maps: pictures whose pixel values are object numbers, as in DAVIS, MOSE, SA-V and YouTube-VOS.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
-use png::{BitDepth, ColorType, Decoder, DecodingError};
-
+use super::mask::{self, Marks, Pixels, Stored};
 use crate::error::{MediaError, PictureError};
-use crate::size::check_size;
 
 /// The numbers of one frame, row by row, 0 = background.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,59 +16,42 @@ pub struct Labels {
     pub palette: Option<Vec<u8>>,
 }
 
-/// Reads a PNG as Pillow converts it to NumPy: the palette index, else the grey value; 1-bit images become 0
-/// and 1, 2- and 4-bit grey is scaled to 0 to 255.
+/// Reads a picture as Pillow converts it to NumPy: the palette index, else the grey value; 1-bit images become
+/// 0 and 1, 2- and 4-bit grey is scaled to 0 to 255. Colours and pictures with transparency, which have no
+/// numbers there, are read as masks are: by the colours of the DAVIS data set, or as one object, number 1.
 ///
 /// # Errors
-/// If the file cannot be read, or its pixels are colours or have more than 8 bits.
+/// If the file cannot be read, can be read in two ways, or has numbers above 255.
 pub fn read(path: &Path) -> Result<Labels, MediaError> {
     read_inner(path).map_err(|source| MediaError::LabelMap { path: path.to_owned(), source })
 }
 
 fn read_inner(path: &Path) -> Result<Labels, PictureError> {
-    let damaged = |error| match error {
-        DecodingError::IoError(error) => PictureError::Io(error),
-        error => PictureError::decode(error),
-    };
-    let mut reader = Decoder::new(BufReader::new(File::open(path)?)).read_info().map_err(damaged)?;
-    let info = reader.info();
-    let (width, height) = (info.width, info.height);
-    let (color, depth) = (info.color_type, info.bit_depth);
-    check_size(width, height)?;
-    let palette = info.palette.as_ref().filter(|_| color == ColorType::Indexed).map(|p| p.to_vec());
-    let bits = match (color, depth) {
-        (ColorType::Indexed | ColorType::Grayscale, BitDepth::One) => 1,
-        (ColorType::Indexed | ColorType::Grayscale, BitDepth::Two) => 2,
-        (ColorType::Indexed | ColorType::Grayscale, BitDepth::Four) => 4,
-        (ColorType::Indexed | ColorType::Grayscale, BitDepth::Eight) => 8,
-        _ => {
-            let (channels, bits) = (color.samples(), depth as usize);
-            return Err(PictureError::NotLabels { channels, bits });
+    let stored = mask::stored(path)?;
+    let size = stored.size;
+    let (numbers, palette) = match stored {
+        Stored { pixels: Pixels::Indexed { numbers, palette }, .. } => (numbers, Some(palette)),
+        Stored { pixels: Pixels::Grey { mut numbers, white }, alpha: None, lossy: false, .. } => {
+            if white == 3 || white == 15 {
+                numbers.iter_mut().for_each(|value| *value *= 255 / white);
+            }
+            (numbers, None)
         }
+        stored => match mask::marks(stored)? {
+            Marks::Shape(inside) => (inside.into_iter().map(u32::from).collect(), None),
+            Marks::Numbers(numbers) => (numbers, None),
+        },
     };
-    let mut packed = vec![0; reader.output_buffer_size().ok_or(PictureError::TooLarge { width, height })?];
-    let frame = reader.next_frame(&mut packed).map_err(damaged)?;
-    let spread = match (color, bits) {
-        (ColorType::Grayscale, 2) => 85,
-        (ColorType::Grayscale, 4) => 17,
-        _ => 1,
-    };
-    let mut data = Vec::with_capacity(width as usize * height as usize);
-    for row in packed.chunks_exact(frame.line_size).take(height as usize) {
-        let values = row.iter().flat_map(|byte| {
-            let mask = ((1u16 << bits) - 1) as u8;
-            (0..8 / bits).map(move |i| byte >> (8 - bits * (i + 1)) & mask)
-        });
-        data.extend(values.take(width as usize).map(|value| value * spread));
-    }
-    Ok(Labels { size: (width, height), data, palette })
+    let small = |&number: &u32| u8::try_from(number).map_err(|_| PictureError::LargeLabel(number));
+    Ok(Labels { size, data: numbers.iter().map(small).collect::<Result<_, _>>()?, palette })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::in_full;
-    use png::Encoder;
+    use png::{BitDepth, ColorType, Encoder};
+    use std::fs::File;
 
     fn written(color: ColorType, depth: BitDepth, data: &[u8]) -> Result<Labels, MediaError> {
         let dir = tempfile::tempdir().expect("temporary folder");
@@ -103,11 +82,26 @@ mod tests {
         assert_eq!(two.data, [0, 85, 170, 255, 0, 0]);
         let four = written(ColorType::Indexed, BitDepth::Four, &[0x12, 0x30, 0x45, 0x60]).expect("four bits");
         assert_eq!(four.data, [1, 2, 3, 4, 5, 6]);
+        let wide = [0, 0, 0, 1, 0, 2, 0, 255, 0, 0, 0, 9];
+        let wide = written(ColorType::Grayscale, BitDepth::Sixteen, &wide).expect("16 bits");
+        assert_eq!(wide.data, [0, 1, 2, 255, 0, 9]);
+        let davis = [[0, 0, 0], [128, 0, 0], [0, 128, 0], [0, 0, 0], [128, 128, 0], [0, 0, 0]].concat();
+        assert_eq!(
+            written(ColorType::Rgb, BitDepth::Eight, &davis).expect("colours").data,
+            [0, 1, 2, 0, 3, 0]
+        );
+        let clear = [[9, 0], [9, 255], [9, 0], [8, 255], [7, 0], [9, 0]].concat();
+        let clear = written(ColorType::GrayscaleAlpha, BitDepth::Eight, &clear).expect("alpha");
+        assert_eq!(clear.data, [0, 1, 0, 1, 0, 0]);
     }
 
     #[test]
-    fn colours_and_other_files_are_refused() {
-        let text = in_full(&written(ColorType::Rgb, BitDepth::Eight, &[0; 18]).expect_err("colours"));
+    fn large_numbers_colours_and_other_files_are_refused() {
+        let large = [0, 0, 1, 0, 0, 2, 0, 255, 0, 0, 0, 9];
+        let text = in_full(&written(ColorType::Grayscale, BitDepth::Sixteen, &large).expect_err("256"));
+        assert!(text.contains("x.png") && text.contains("object 256"), "{text}");
+        let photo: Vec<u8> = (0..18).map(|i| i * 14).collect();
+        let text = in_full(&written(ColorType::Rgb, BitDepth::Eight, &photo).expect_err("colours"));
         assert!(text.contains("x.png") && text.contains("palette"), "{text}");
         let dir = tempfile::tempdir().expect("temporary folder");
         let path = dir.path().join("notes.png");

@@ -2,6 +2,7 @@
 
 pub mod draw;
 pub mod label_map;
+pub(crate) mod mask;
 pub mod overlay;
 pub mod png;
 pub mod sheet;

@@ -2,51 +2,43 @@
 
 use std::path::Path;
 
-use crate::error::{MediaError, PictureError};
-use crate::frames::{photo, size_of};
+use sam2_model::Mask;
 
-/// Reads a mask of this width and height, row by row.
+use crate::error::{MediaError, PictureError};
+use crate::pictures::mask;
+
+/// Reads the mask of an object, of any size: the predictors resize it as Meta's code does.
 ///
-/// Pixels at least half as bright as the brightest are inside. This accepts 0/255 images, 0/1 images and the
-/// coloured masks of `sam2 track`.
+/// A label map (palette, small grey numbers, 16 bits, colours of the DAVIS data set) is read by the number of
+/// the object; without a number it must hold one object only. A black and white or soft mask is inside from half
+/// of its largest brightness on. Where the alpha channel is not opaque, it is the mask.
 ///
 /// # Errors
-/// If the picture cannot be read, has another size, or is black.
-pub fn read(path: &Path, size: (u32, u32)) -> Result<Vec<bool>, MediaError> {
-    let picture = photo::read(path)?;
-    let unusable = |source| Err(MediaError::Mask { path: path.to_owned(), source });
-    let found = size_of(&picture);
-    if found != size {
-        return unusable(PictureError::MaskSize { found, expected: size });
-    }
-    let brightness = || picture.rgb().chunks_exact(3).map(|p| u16::from(p[0].max(p[1]).max(p[2])));
-    let brightest = brightness().max().unwrap_or(0);
-    if brightest == 0 {
-        return unusable(PictureError::BlackMask);
-    }
-    Ok(brightness().map(|b| 2 * b >= brightest).collect())
+/// If the picture cannot be read, can be read in two ways, or does not mark the object.
+pub fn read(path: &Path, object: Option<u32>) -> Result<Mask, MediaError> {
+    let inner = || {
+        let (marks, (width, height)) = mask::read(path)?;
+        let inside = marks.object(object)?;
+        Mask::new(width as usize, height as usize, inside).map_err(|_| PictureError::Empty { width, height })
+    };
+    inner().map_err(|source| MediaError::Mask { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::in_full;
-    use image::{GrayImage, Luma, Rgb, RgbImage};
+    use image::{GrayImage, Luma};
 
     #[test]
-    fn usual_kinds_of_masks_are_understood() {
+    fn a_mask_keeps_its_size_and_its_file_is_named() {
         let dir = tempfile::tempdir().expect("temporary folder");
         let path = dir.path().join("mask.png");
-        for high in [1, 255] {
-            GrayImage::from_fn(3, 1, |x, _| Luma([if x == 1 { high } else { 0 }])).save(&path).expect("save");
-            assert_eq!(read(&path, (3, 1)).expect("read"), [false, true, false]);
-        }
-        RgbImage::from_fn(3, 1, |x, _| Rgb([[0, 0, 0], [128, 0, 0], [0, 64, 0]][x as usize]))
-            .save(&path)
-            .expect("save");
-        assert_eq!(read(&path, (3, 1)).expect("read"), [false, true, true]);
-        assert!(read(&path, (3, 2)).expect_err("size").to_string().contains("mask.png"));
+        GrayImage::from_fn(3, 1, |x, _| Luma([if x == 1 { 255 } else { 0 }])).save(&path).expect("save");
+        let mask = read(&path, Some(4)).expect("read");
+        assert_eq!((mask.width(), mask.height(), mask.data()), (3, 1, &[false, true, false][..]));
         GrayImage::new(3, 1).save(&path).expect("save");
-        assert!(in_full(&read(&path, (3, 1)).expect_err("black")).contains("no object"));
+        let text = in_full(&read(&path, None).expect_err("black"));
+        assert!(text.contains("mask.png") && text.contains("no object"), "{text}");
     }
 }

@@ -39,7 +39,8 @@ pub fn run(args: &Everything, console: &Console) -> Result<()> {
     }
     let options = options(args)?;
     memory::check_photo(&args.image)?;
-    let photo = photo::read(&args.image)?;
+    let (photo, note) = photo::read_with_notes(&args.image)?;
+    console.note_about(&args.image, note.as_deref());
     let model = model::open(&args.model, console)?;
     memory::check_picture(&model, (photo.width(), photo.height()))?;
     let mut generator = AutomaticMaskGenerator::new(Arc::clone(&model), options)?;

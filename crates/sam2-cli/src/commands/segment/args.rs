@@ -21,7 +21,7 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Segment {
-    /// The photo (PNG, JPEG, GIF, BMP, WebP or TIFF; turned upright if its EXIF data say so); - for stdin
+    /// The photo (PNG, JPEG, GIF, BMP, WebP, TIFF, PPM; turned upright if its EXIF data say so); - for stdin
     pub image: PathBuf,
     /// A click: x,y or x,y,label with label 1 = the object (default), 0 = not the object; may be repeated
     #[arg(
@@ -41,9 +41,12 @@ pub struct Segment {
         allow_hyphen_values = true
     )]
     pub boxes: Vec<BoxPrompt>,
-    /// A rough mask to refine: a black and white picture of the photo's size, white = the object
+    /// A rough mask to refine, of any size: white on black, opaque on transparent, or a label map
     #[arg(help_heading = PROMPTS, long, value_name = "PNG")]
     pub mask_prompt: Option<PathBuf>,
+    /// The object of the label map --mask-prompt, if it holds several
+    #[arg(help_heading = PROMPTS, long, value_name = "N", requires = "mask_prompt")]
+    pub mask_object: Option<u32>,
     /// Predict three masks; the best goes to OUT, and all of them to OUT_0, OUT_1, OUT_2
     #[arg(help_heading = MASKS, long, conflicts_with = "single_mask")]
     pub multimask: bool,

@@ -5,14 +5,13 @@ mod args;
 mod files;
 mod report;
 
-use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use sam2_media::frames::photo;
 use sam2_media::prompts::{BoxPrompt, check_points, mask_file, to_points};
+use sam2_model::ImagePredictor;
 use sam2_model::image::{ImageOptions, ImagePrompt, Multimask, Prediction};
-use sam2_model::{ImagePredictor, Mask};
 
 use crate::console::Console;
 use crate::memory;
@@ -26,7 +25,8 @@ pub fn run(args: &Segment, console: &Console) -> Result<()> {
     check(args)?;
     files::prepare(args)?;
     memory::check_photo(&args.image)?;
-    let photo = photo::read(&args.image)?;
+    let (photo, note) = photo::read_with_notes(&args.image)?;
+    console.note_about(&args.image, note.as_deref());
     let size = (photo.width() as u32, photo.height() as u32);
     if args.boxes.is_empty() && !args.points.is_empty() {
         check_points(&args.points, None, size, &args.image)?;
@@ -34,7 +34,8 @@ pub fn run(args: &Segment, console: &Console) -> Result<()> {
     for &bbox in &args.boxes {
         check_points(&args.points, Some(bbox), size, &args.image)?;
     }
-    let mask_prompt = args.mask_prompt.as_deref().map(|path| read_mask(path, size)).transpose()?;
+    let mask_prompt =
+        args.mask_prompt.as_deref().map(|path| mask_file::read(path, args.mask_object)).transpose()?;
 
     let start = Instant::now();
     let model = model::open(&args.model, console)?;
@@ -108,10 +109,4 @@ fn check(args: &Segment) -> Result<()> {
         );
     }
     Ok(())
-}
-
-fn read_mask(path: &Path, size: (u32, u32)) -> Result<Mask> {
-    let inside = mask_file::read(path, size)?;
-    Mask::new(size.0 as usize, size.1 as usize, inside)
-        .with_context(|| format!("cannot use the mask {}", path.display()))
 }

@@ -36,7 +36,7 @@ pub fn run(args: &Track, console: &Console) -> Result<()> {
     }
     let size = input.size();
     prompts.check(&args.input, input.num_frames().unwrap_or(usize::MAX), size)?;
-    tracking::check_masks(&prompts, size)?;
+    tracking::check_masks(&prompts)?;
     let count = input.num_frames().map(|len| format!("{len} ")).unwrap_or_default();
     console.detail(&format!("{}: {count}frames of {}x{} pixels", args.input.display(), size.0, size.1));
 

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use sam2_media::files::{self, list};
-use sam2_media::pictures::{label_map, png};
+use sam2_media::pictures::label_map::{self, Labels};
+use sam2_media::pictures::png;
+use sam2_model::Mask;
 
 /// The folder of masks of one video.
 #[derive(Debug)]
@@ -21,8 +23,8 @@ pub struct Layout {
 
 /// The masks of a frame.
 pub struct FrameMasks {
-    /// Row-major masks by object number.
-    pub objects: BTreeMap<u32, Vec<bool>>,
+    /// Masks by object number, of any size.
+    pub objects: BTreeMap<u32, Mask>,
     /// The colours of a file, RGB triples; empty if it has none.
     pub palette: Vec<u8>,
 }
@@ -69,29 +71,21 @@ impl Layout {
     }
 
     /// Reads the masks of a frame. An object whose folder lacks the frame is not in the result.
-    pub fn read(&self, stem: &OsStr, size: (u32, u32)) -> Result<FrameMasks> {
+    pub fn read(&self, stem: &OsStr) -> Result<FrameMasks> {
         let mut masks = FrameMasks { objects: BTreeMap::new(), palette: Vec::new() };
         let name = png_name(stem);
-        let read = |path: &Path| {
-            let found = label_map::read(path)?;
-            if found.size != size {
-                let (width, height) = found.size;
-                bail!(
-                    "{} has {width}x{height} pixels, but the video has {}x{}",
-                    path.display(),
-                    size.0,
-                    size.1
-                );
-            }
-            Ok(found)
+        let mask = |found: &Labels, inside: Vec<bool>, path: &Path| {
+            let (width, height) = (found.size.0 as usize, found.size.1 as usize);
+            Mask::new(width, height, inside).with_context(|| format!("cannot use {}", path.display()))
         };
         if !self.per_object {
-            let found = read(&self.root.join(name))?;
+            let path = self.root.join(name);
+            let found = label_map::read(&path)?;
             let mut present = [false; 256];
             found.data.iter().for_each(|&label| present[usize::from(label)] = true);
             for id in (1..=u8::MAX).filter(|&id| present[usize::from(id)]) {
                 let inside = found.data.iter().map(|&label| label == id).collect();
-                masks.objects.insert(u32::from(id), inside);
+                masks.objects.insert(u32::from(id), mask(&found, inside, &path)?);
             }
             masks.palette = found.palette.unwrap_or_default();
             return Ok(masks);
@@ -99,8 +93,9 @@ impl Layout {
         for (&id, folder) in &self.folders {
             let path = folder.join(&name);
             if path.is_file() {
-                let found = read(&path)?;
-                masks.objects.insert(id, found.data.iter().map(|&label| label > 0).collect());
+                let found = label_map::read(&path)?;
+                let inside = found.data.iter().map(|&label| label > 0).collect();
+                masks.objects.insert(id, mask(&found, inside, &path)?);
                 masks.palette = found.palette.unwrap_or_default();
             }
         }

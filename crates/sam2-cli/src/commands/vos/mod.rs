@@ -251,7 +251,7 @@ fn first_prompts(folder: &Folder, layout: &Layout, all: bool) -> Result<BTreeMap
     let mut prompts: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for (i, &frame) in frames.iter().enumerate() {
         let stem = folder.stem(frame);
-        let found = layout.read(stem, folder.size())?;
+        let found = layout.read(stem)?;
         if let Some(missing) = layout.objects().find(|id| i == 0 && !found.objects.contains_key(id)) {
             bail!(
                 "object {missing:03} has no mask {}.png in {}; {ADVICE}",
@@ -284,9 +284,9 @@ fn first_prompts(folder: &Folder, layout: &Layout, all: bool) -> Result<BTreeMap
 fn later_prompts(folder: &Folder, layout: &Layout, all: bool) -> Result<BTreeMap<u32, Vec<usize>>> {
     let mut prompts: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for frame in (0..folder.len()).filter(|&frame| layout.has_frame(folder.stem(frame))) {
-        for (id, inside) in layout.read(folder.stem(frame), folder.size())?.objects {
+        for (id, mask) in layout.read(folder.stem(frame))?.objects {
             let known = prompts.contains_key(&id);
-            if inside.contains(&true) && (all || !known) {
+            if mask.area() > 0 && (all || !known) {
                 prompts.entry(id).or_default().push(frame);
             }
         }

@@ -11,7 +11,7 @@ use sam2_media::frames::folder::Folder;
 use sam2_media::outputs::Plan;
 use sam2_media::pictures::label_map;
 use sam2_model::video::{FrameOutput, NO_OBJ_SCORE, VideoInfo, VideoOptions, suppress_overlap};
-use sam2_model::{Frame, Mask, Model, VideoPredictor};
+use sam2_model::{Frame, Model, VideoPredictor};
 
 use super::masks::Layout;
 
@@ -181,12 +181,12 @@ impl Video {
             let mut group = Group { start, predictor };
             let prompted = |frame: usize, id: &u32| self.prompts[id].contains(&frame);
             for &index in frames.iter().filter(|&&index| ids.iter().any(|id| prompted(index, id))) {
-                let mut masks = self.input.read(self.folder.stem(index), self.folder.size())?;
+                let mut masks = self.input.read(self.folder.stem(index))?;
                 let frame = self.frame(index)?;
                 for &id in ids.iter().filter(|id| prompted(index, id)) {
-                    let inside =
+                    let mask =
                         masks.objects.remove(&id).context("an input mask changed while it was read")?;
-                    group.predictor.add_mask(index, &frame, id, &Mask::new(width, height, inside)?)?;
+                    group.predictor.add_mask(index, &frame, id, &mask)?;
                 }
                 palette = masks.palette;
             }
