@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use sam2_media::frames::photo;
 use sam2_model::Model;
+use sam2_model::config::TrunkConfig;
 
 use crate::system::megabytes;
 
@@ -16,7 +17,7 @@ const BASE: u64 = 6 << 20;
 /// Stack of a thread and what the allocator keeps for it.
 const THREAD: u64 = 5 << 19;
 
-/// Whether there is memory to start: the standard library would abort in the middle of it. This needs none.
+/// Whether there is memory to start; the standard library would abort in the middle of it.
 pub fn can_start() -> bool {
     Vec::<u8>::new().try_reserve_exact(BASE as usize).is_ok()
 }
@@ -57,9 +58,14 @@ pub fn check_photo(path: &Path) -> Result<()> {
 /// If memory is missing.
 pub fn check_picture(model: &Model, (width, height): (usize, usize)) -> Result<()> {
     let config = model.config();
-    // Measured: 90 MB at 1024 pixels and 96 channels, in proportion to both.
+    // Measured for Hiera: 90 MB at 1024 pixels and 96 channels, in proportion to both. Other trunks have
+    // smaller maps, and their channels say less.
+    let width_of_map = match &config.trunk {
+        TrunkConfig::Hiera(hiera) => hiera.embed_dim,
+        other => other.width().min(96),
+    };
     let side = config.image_size as u64;
-    let buffers = side * side * config.trunk.width() as u64 * 9 / 10;
+    let buffers = side * side * width_of_map as u64 * 9 / 10;
     // Three masks as numbers, the picture, and one drawn on.
     let picture = width as u64 * height as u64 * 18;
     check(buffers + picture + (2 << 20), &format!("for pictures of {width}x{height} pixels"))

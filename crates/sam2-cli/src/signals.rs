@@ -24,6 +24,8 @@ mod imp {
     use signal_hook::flag;
     use signal_hook::iterator::Signals;
 
+    use crate::console;
+
     /// Of the thread that waits, bytes.
     const STACK: usize = 128 << 10;
 
@@ -38,6 +40,8 @@ mod imp {
         thread::Builder::new().name("signals".to_owned()).stack_size(STACK).spawn(move || {
             if let Some(signal) = signals.forever().next() {
                 files::remove_temporary();
+                let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
+                console::stderr_line(&format!("error: ended by {name}; files that were finished are whole"));
                 std::process::exit(128 + signal);
             }
         })?;

@@ -134,16 +134,22 @@ fn a_signal_ends_the_program_without_temporary_files() {
     for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let out = place.join(signal);
         let args = ["track", gif.to_str().expect("UTF-8"), "-p", "60,60", "-q", "-t", "1", "-o"];
-        let mut child = sam2().args(args).arg(&out).stdout(Stdio::null()).spawn().expect("sam2 starts");
+        let mut command = sam2();
+        command.args(args).arg(&out).stdout(Stdio::null()).stderr(Stdio::piped());
+        let child = command.spawn().expect("sam2 starts");
         let deadline = Instant::now() + Duration::from_secs(60);
         while !out.join("00001.png").exists() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(2));
         }
         let kill = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
         assert!(kill.expect("kill starts").success());
-        let status = child.wait().expect("sam2 ends");
+        let output = child.wait_with_output().expect("sam2 ends");
         // A shell without job control may have had the signal ignored.
-        assert!(status.code() == Some(code) || status.success(), "{signal}: {status}");
+        if !output.status.success() {
+            assert_eq!(output.status.code(), Some(code), "{signal}");
+            assert_eq!(stderr(&output).lines().count(), 1);
+            assert!(stderr(&output).starts_with(&format!("error: ended by SIG{signal}")));
+        }
         let hidden: Vec<_> = list(&out).into_iter().filter(|name| name.starts_with('.')).collect();
         assert!(hidden.is_empty(), "{signal}: {hidden:?}");
     }
@@ -156,7 +162,7 @@ fn a_stream_that_breaks_off_is_saved() {
     let prompts = place.write("p.jsonl", r#"{"obj_id":1,"points":[[80,64]]}"#);
     let stream = |bytes: &[u8], name: &str| {
         let session = place.arg(name);
-        let args = ["stream", "-", "--raw", "192x128", "--prompts", &prompts, "--save", &session, "-q"];
+        let args = ["stream", "-", "--raw", "192x128", "--prompts", &prompts, "--save", &session];
         let mut command = sam2();
         command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("sam2 starts");
@@ -167,6 +173,7 @@ fn a_stream_that_breaks_off_is_saved() {
     accepted(&stream(&whole, "whole.safetensors"));
     let output = stream(&[&whole[..], &part[..part.len() / 2]].concat(), "cut.safetensors");
     assert_eq!(accepted(&output).lines().count(), 3);
+    assert!(stderr(&output).contains("cut short"), "{}", stderr(&output));
     let read = |name: &str| fs::read(place.join(name)).expect("a session");
     assert!(read("whole.safetensors") == read("cut.safetensors"));
 }
