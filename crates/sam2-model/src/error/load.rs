@@ -111,8 +111,8 @@ pub enum LoadError {
     },
     /// A tensor has values that are not finite or out of range.
     #[error(
-        "{origin}: tensor {name} holds {value}, which no trained model does; the file is damaged, \
-         download it again"
+        "{origin}: tensor {name} holds {value}, which no trained model does; the file is damaged, or the \
+         training that wrote it diverged"
     )]
     BadValue {
         /// File name.
