@@ -5,6 +5,9 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
+use anyhow::Result;
+use sam2_model::published::{self, Places};
+
 use crate::commands::bench::Bench;
 use crate::commands::compare::Compare;
 use crate::commands::completions::Completions;
@@ -18,6 +21,7 @@ use crate::commands::segment::Segment;
 use crate::commands::stream::Stream;
 use crate::commands::track::Track;
 use crate::commands::vos::Vos;
+use crate::model;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -100,6 +104,23 @@ pub enum Command {
 }
 
 impl Command {
+    /// Replaces the name of a checkpoint by its path, and an absent one by that of the environment.
+    pub fn choose_checkpoint(&mut self) -> Result<()> {
+        match self {
+            Self::Segment(args) => model::choose(&mut args.model.model),
+            Self::Everything(args) => model::choose(&mut args.model.model),
+            Self::Track(args) => model::choose(&mut args.model.model),
+            Self::Stream(args) => model::choose(&mut args.model.model),
+            Self::Bench(args) => model::choose(&mut args.model.model),
+            Self::Vos(args) => model::choose(&mut args.sam2_checkpoint),
+            Self::Info(Info { checkpoint: Some(path), .. }) | Self::Convert(Convert { input: path, .. }) => {
+                *path = published::find(path.as_path(), &Places::from_env())?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Exit code of a failure. A command that answers "no" with 1 fails with 2.
     pub fn failure(&self) -> u8 {
         if matches!(self, Self::Compare(_)) { 2 } else { 1 }
@@ -190,6 +211,6 @@ mod tests {
         let cli =
             Cli::try_parse_from(["sam2", "segment", "a.png", "-p", "-5,3", "-o", "b.png"]).expect("parses");
         let Command::Segment(segment) = cli.command else { panic!("segment expected") };
-        assert_eq!((segment.points[0].x, segment.points[0].y), (-5.0, 3.0));
+        assert_eq!((segment.prompt.points[0].x, segment.prompt.points[0].y), (-5.0, 3.0));
     }
 }

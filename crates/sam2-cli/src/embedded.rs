@@ -42,7 +42,10 @@ mod files {
     use super::{Arc, Demo, Model, ModelOptions, PUBLISHED_NOTE, Result};
 
     pub fn model(_: &ModelOptions) -> Result<Arc<Model>> {
-        bail!("this build has no embedded model: give a checkpoint with -m; published ones: {PUBLISHED_NOTE}")
+        bail!(
+            "this build has no embedded model: give a checkpoint with --model or SAM2_MODEL; published ones: \
+             {PUBLISHED_NOTE}"
+        )
     }
 
     pub fn demo() -> Result<Demo> {

@@ -1,15 +1,19 @@
 //! `sam2`: segment a photo, track objects through a clip, on the CPU.
 #![forbid(unsafe_code)]
 
+mod address;
 mod cli;
 mod commands;
 mod console;
 mod embedded;
 mod environment;
+mod folder;
 mod memory;
 mod model;
+mod numbers;
 mod options;
 mod progress;
+mod prompting;
 mod signals;
 mod system;
 mod tracking;
@@ -37,12 +41,17 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     report_bugs_in_one_line();
-    let cli = match Cli::try_parse() {
+    let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => return usage(&e),
     };
+    if let Some(refusal) = std::env::args_os().skip(1).find_map(|arg| address::refusal(&arg)) {
+        console::stderr_line(&format!("error: {refusal}"));
+        return ExitCode::from(USAGE);
+    }
     let console = Console::new(cli.common.quiet, cli.common.verbose > 0);
-    match run(&cli, &console).and_then(|answer| console.finish().map(|()| answer)) {
+    let done = cli.command.choose_checkpoint().and_then(|()| run(&cli, &console));
+    match done.and_then(|answer| console.finish().map(|()| answer)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(e) => {

@@ -1,11 +1,12 @@
 //! Opening the model: that of a file, or the embedded one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use sam2_model::config::Config;
 use sam2_model::models::ModelSummary;
+use sam2_model::published::{self, Places};
 use sam2_model::{Frame, ImagePredictor, Model, ModelOptions};
 
 use crate::console::Console;
@@ -34,6 +35,7 @@ pub fn open(args: &ModelArgs, console: &Console) -> Result<Arc<Model>> {
             }
             Ok(model)
         }
+        None if args.config.is_some() => bail!("--config is of a checkpoint: give that with --model"),
         None => {
             let model = embedded::model(&with_config(None, args.trade))?;
             if !environment::is_on("SAM2_NO_NOTE") {
@@ -50,6 +52,13 @@ fn copies(path: &Path, summary: &ModelSummary) -> Option<String> {
     let beside = summary.weights_beside.join(", ");
     let note = format!("note: {}: the weights {under} are used; it also holds {beside}", path.display());
     (!beside.is_empty()).then_some(note)
+}
+
+/// Sets the checkpoint of a command: that of -m by its path or name, else that of SAM2_MODEL.
+pub fn choose(checkpoint: &mut Option<PathBuf>) -> Result<()> {
+    let named = checkpoint.take().or_else(environment::model);
+    *checkpoint = named.map(|name| published::find(name, &Places::from_env())).transpose()?;
+    Ok(())
 }
 
 /// Options of the model; without `config` the configuration is found from the checkpoint.

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use sam2_media::outputs::Plan;
-use sam2_media::prompts::{BoxPrompt, Click};
 use sam2_model::Model;
 use sam2_model::models::Precision;
 use sam2_model::video::{MemoryPolicyKind, VideoOptions};
@@ -13,9 +12,11 @@ use crate::console::Console;
 
 /// Help of -m.
 pub const CHECKPOINT_HELP: &str = if cfg!(feature = "embedded") {
-    "Checkpoint (Meta's .pt, or .safetensors) [default: a small one embedded in this program]"
+    "Checkpoint: a file (Meta's .pt, or .safetensors), or tiny, small, base+, large or another name in \
+     SAM2_MODEL_DIR or the Hugging Face cache [default: SAM2_MODEL, else a small one in this program]"
 } else {
-    "Checkpoint (Meta's .pt, or .safetensors)"
+    "Checkpoint: a file (Meta's .pt, or .safetensors), or tiny, small, base+, large or another name in \
+     SAM2_MODEL_DIR or the Hugging Face cache [default: SAM2_MODEL]"
 };
 
 /// Headings of `--help`.
@@ -33,7 +34,6 @@ pub struct ModelArgs {
         short,
         long = "model",
         value_name = "CKPT",
-        required = cfg!(not(feature = "embedded")),
         help = CHECKPOINT_HELP
     )]
     pub model: Option<PathBuf>,
@@ -42,7 +42,6 @@ pub struct ModelArgs {
         help_heading = MODEL,
         long,
         value_name = "FILE",
-        requires = "model",
         help = "Configuration of a fine-tuned or changed model: Meta's .yaml, or the same as .json [default: \
                 found from the checkpoint]"
     )]
@@ -71,29 +70,6 @@ pub struct TradeArgs {
     pub image_size: Option<usize>,
 }
 
-/// Clicks and a box.
-#[derive(Args, Clone, Debug, Default)]
-pub struct PointArgs {
-    /// A click: x,y or x,y,label with label 1 = the object (default), 0 = not the object; may be repeated
-    #[arg(
-        help_heading = PROMPTS,
-        short,
-        long = "point",
-        value_name = "X,Y[,LABEL]",
-        allow_hyphen_values = true
-    )]
-    pub points: Vec<Click>,
-    /// A box around the object
-    #[arg(
-        help_heading = PROMPTS,
-        short,
-        long = "box",
-        value_name = "X0,Y0,X1,Y1",
-        allow_hyphen_values = true
-    )]
-    pub bbox: Option<BoxPrompt>,
-}
-
 /// Memory policy and clean-up of masks.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct MemoryArgs {
@@ -116,7 +92,7 @@ pub struct MemoryArgs {
     /// that of the configuration]
     #[arg(help_heading = TRACKING, long, value_name = "N")]
     pub fill_holes: Option<usize>,
-    /// Let every pixel belong to one object at most, the likeliest
+    /// Give every pixel to one object at most, the one with the highest logit there
     #[arg(help_heading = TRACKING, long)]
     pub non_overlap: bool,
 }
@@ -144,12 +120,3 @@ impl MemoryArgs {
 
 /// Help of --overwrite.
 pub const OVERWRITE_HELP: &str = "Replace the files of an earlier run in DIR; without this they are refused";
-
-/// Parses a number of frames, at least one.
-pub fn parse_count(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("at least 1 frame is needed".to_owned()),
-        Ok(n) => Ok(n),
-        Err(_) => Err("not a whole number".to_owned()),
-    }
-}

@@ -159,7 +159,7 @@ pub fn prepare_folder(folder: &Path) -> Result<(), MediaError> {
     created.map_err(|source| MediaError::WriteFolder { folder: folder.to_owned(), source })
 }
 
-/// Checks that a file can be written, before its content is computed.
+/// Checks that a file can be written, before its content is computed; creates its folder if it is missing.
 ///
 /// ```
 /// use sam2_media::files::prepare_file;
@@ -180,7 +180,8 @@ pub fn prepare_file(path: &Path, extension: &str) -> Result<(), MediaError> {
     if !path.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension)) {
         return Err(MediaError::OutputExtension { path: path.to_owned(), extension: extension.to_owned() });
     }
-    atomic::check(atomic::folder_of(path)).map_err(cannot_write(path))
+    let folder = atomic::folder_of(path);
+    fs::create_dir_all(folder).and_then(|()| atomic::check(folder)).map_err(cannot_write(path))
 }
 
 /// `folder/name.png` → `folder/name_suffix.png`.
@@ -268,8 +269,9 @@ mod tests {
         assert!(prepare_folder(&dir.path().join("new/sub")).is_ok());
         assert!(prepare_file(&dir.path().join("a.png"), "png").is_ok());
         assert!(prepare_file(&dir.path().join("a.jpg"), "png").is_err());
-        let error = prepare_file(&dir.path().join("missing/a.png"), "png").expect_err("no folder");
-        assert!(!error.to_string().contains(".part"), "{error}");
+        assert!(prepare_file(&dir.path().join("missing/sub/a.png"), "png").is_ok());
+        assert!(dir.path().join("missing/sub").is_dir());
+        assert!(prepare_file(&file.join("a.png"), "png").is_err());
         assert!(prepare_file(dir.path(), "png").is_err());
         assert_eq!(with_suffix(Path::new("d/m.png"), "overlay"), Path::new("d/m_overlay.png"));
     }

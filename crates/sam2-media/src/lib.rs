@@ -30,6 +30,7 @@ pub mod pictures;
 pub mod prompts;
 pub mod protocol;
 pub mod size;
+pub mod text;
 
 pub use error::MediaError;
 /// Re-export: images are drawn on [`image::RgbImage`].

@@ -19,3 +19,9 @@ pub const KINDS: [(&str, &[&str]); 7] = [
 pub const SILENCE: u64 = 30;
 /// The largest picture file that is read into memory, in bytes.
 pub const MAX_PICTURE_BYTES: u64 = 1 << 30;
+/// The longest line of a prompts file or of a stream's commands, bytes.
+pub const MAX_LINE: usize = 1 << 20;
+/// The largest number of commands that wait for a later frame of a stream.
+pub const MAX_WAITING: usize = 100_000;
+/// The largest sum of their lines, bytes.
+pub const MAX_WAITING_BYTES: usize = 64 << 20;

@@ -53,7 +53,7 @@
 //! | `point_labels` 1, 0, 2, 3, −1 | [`types::Label`] |
 //! | `++model.…` overrides | [`video::VideoOptions`], [`config::Config`]; of a file [`video::VideoOptions::of`] |
 //!
-//! Memory policies other than Meta's, SAMURAI, DAM4SAM and SAM2Long, have names; one of one's own implements
+//! Memory policies besides Meta's: SAMURAI, DAM4SAM and SAM2Long have names; any other implements
 //! [`policy::MemoryPolicy`].
 //!
 //! # Threads
@@ -95,9 +95,12 @@ mod nn;
 mod precision;
 mod predictor;
 mod prompt_encoder;
+pub mod published;
 mod scores;
 mod shared_frame;
 mod tap;
+#[doc(hidden)]
+pub mod text;
 mod transforms;
 mod trunk;
 pub mod types;
@@ -139,7 +142,7 @@ pub mod video {
     };
 }
 
-/// Memory policies: names of the built-in ones, and the interface of one's own.
+/// Memory policies: names of the built-in ones, and the interface of others.
 pub mod policy {
     pub use crate::memory::policy::{
         CustomPolicy as MemoryPolicy, History, MaskCandidates, MemoryPolicyKind, TrackedFrame,

@@ -52,21 +52,28 @@ pub(crate) fn video(isa: Isa, frame: FrameView, side: usize, out: &mut [f32]) {
 }
 
 /// Checks a prompt on an image of `width` × `height` pixels and scales it to the model's input of `side`
-/// pixels: the corners of the box first, as points with labels 2 and 3, then the clicks.
+/// pixels: the corners of the box first, as points with labels 2 and 3, then the clicks. `earlier` is the
+/// number of points that they are added to.
 pub(crate) fn points(
     prompt: &Points,
+    earlier: usize,
     (width, height): (usize, usize),
     side: usize,
 ) -> Result<Vec<ModelPoint>, PromptError> {
+    let count = prompt.len() + earlier;
+    if count > Points::MAX {
+        return Err(PromptError::TooManyPoints { points: count, most: Points::MAX });
+    }
     let (w, h) = (width as f32, height as f32);
     let point = |[x, y]: [f32; 2], label: Label| {
         // A coordinate may equal the width or height, as for the end of a box. The negated test refuses NaN.
         let inside = (0.0..=w).contains(&x) && (0.0..=h).contains(&y);
         let anywhere = prompt.allows_outside() || label == Label::NotAPoint;
-        if !(inside || anywhere && x.is_finite() && y.is_finite()) {
+        let at = ModelPoint { x: x / w * side as f32, y: y / h * side as f32, label: label as i32 };
+        if !(inside || anywhere && at.x.is_finite() && at.y.is_finite()) {
             return Err(PromptError::OutsideImage { x, y, width, height });
         }
-        Ok(ModelPoint { x: x / w * side as f32, y: y / h * side as f32, label: label as i32 })
+        Ok(at)
     };
     let mut points = Vec::with_capacity(prompt.len() + 3);
     if let Some([x0, y0, x1, y1]) = prompt.corners() {
@@ -88,12 +95,12 @@ mod tests {
 
     #[test]
     fn coordinates_off_the_image_are_taken_only_where_they_are_allowed() {
-        let scaled = |prompt: Points| points(&prompt, (100, 50), 200);
+        let scaled = |prompt: Points| points(&prompt, 0, (100, 50), 200);
         let off = Points::new().on(-0.5, 75.0);
         assert!(matches!(scaled(off.clone()), Err(PromptError::OutsideImage { .. })));
         let point = ModelPoint { x: -1.0, y: 300.0, label: 1 };
         assert_eq!(scaled(off.allow_outside(true)), Ok(vec![point]));
-        for x in [f32::NAN, f32::INFINITY] {
+        for x in [f32::NAN, f32::INFINITY, f32::MAX] {
             for label in [Label::On, Label::NotAPoint] {
                 let prompt = Points::new().point(x, 1.0, label).allow_outside(true);
                 assert!(matches!(scaled(prompt), Err(PromptError::OutsideImage { .. })), "{x} {label:?}");
@@ -104,9 +111,20 @@ mod tests {
     }
 
     #[test]
+    fn the_number_of_points_is_bounded() {
+        let many = |count: usize| (0..count).fold(Points::new(), |points, _| points.on(1.0, 2.0));
+        let scaled =
+            |count, earlier| points(&many(count), earlier, (100, 50), 200).map(|points| points.len());
+        assert_eq!(scaled(Points::MAX, 0), Ok(Points::MAX));
+        let refused = |points| Err(PromptError::TooManyPoints { points, most: Points::MAX });
+        assert_eq!(scaled(Points::MAX + 1, 0), refused(Points::MAX + 1));
+        assert_eq!(scaled(2, Points::MAX - 1), refused(Points::MAX + 1));
+    }
+
+    #[test]
     fn corners_with_labels_are_a_box() {
         let corners = Points::new().point(10.0, 5.0, Label::TopLeft).point(90.0, 45.0, Label::BottomRight);
-        let scaled = |prompt: &Points| points(prompt, (100, 50), 200).expect("it is on the image");
+        let scaled = |prompt: &Points| points(prompt, 0, (100, 50), 200).expect("it is on the image");
         assert_eq!(scaled(&corners), scaled(&Points::bbox(10.0, 5.0, 90.0, 45.0)));
     }
 

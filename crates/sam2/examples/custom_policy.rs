@@ -1,4 +1,4 @@
-//! A memory policy of one's own: an object attends only to frames on which its mask was sure.
+//! A memory policy outside the library: an object attends only to frames on which its mask was sure.
 //!
 //! `cargo run -p sam2 --example custom_policy`; prints the mean IoU with the truth of the bundled clip, in
 //! which a look-alike passes in front of the object, for Meta's policy and for this one.

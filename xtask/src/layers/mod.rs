@@ -26,7 +26,7 @@ const CRATES: &[&[&str]] = &[
 const MODEL: &[&[&str]] = &[
     &["error"],
     &["types"],
-    &["config", "precision", "tap", "atomic", "components", "scores"],
+    &["config", "precision", "tap", "atomic", "components", "scores", "published", "text"],
     &["weights"],
     &["nn", "workspace", "features"],
     &["trunk", "neck", "prompt_encoder"],

@@ -27,8 +27,8 @@ pub struct Convert {
     pub input: PathBuf,
     /// The new file: .safetensors, or .pt as torch.save writes it
     pub output: PathBuf,
-    /// Whose names the tensors get [default: as they are; in a .pt Meta's]
-    #[arg(long, value_name = "WHOSE", value_enum)]
+    /// Naming scheme of the tensors [default: unchanged; Meta's in a .pt]
+    #[arg(long, value_name = "NAMES", value_enum)]
     pub to: Option<To>,
     /// Store numbers as f32
     #[arg(long, group = "precision")]
@@ -47,9 +47,9 @@ pub struct Convert {
 /// Names of tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum To {
-    /// Meta's
+    /// Names of Meta's code
     Meta,
-    /// Those of the Hugging Face library
+    /// Names of Hugging Face transformers
     Hf,
 }
 

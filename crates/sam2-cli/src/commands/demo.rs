@@ -11,7 +11,7 @@ use sam2_media::files;
 use sam2_media::frames::{Clip, gif};
 use sam2_media::outputs::Plan;
 use sam2_media::pictures::{overlay, png, sheet};
-use sam2_media::prompts::{Prompt, Prompts, jsonl, to_points};
+use sam2_media::prompts::{Convention, Prompt, Prompts, Target, jsonl, to_points};
 use sam2_model::{ImagePredictor, Model, ModelOptions};
 
 use super::eval::region::jaccard;
@@ -62,7 +62,7 @@ pub fn run(args: &Demo, console: &Console) -> Result<()> {
     plan.refuse_earlier(args.overwrite)?;
     Writer::check(folder, Overlay::Plain, None)?;
     let clip = Clip::embedded(files.clip)?;
-    let prompts = jsonl::parse(files.prompts, "the embedded prompts", Path::new(""))?;
+    let prompts = embedded_prompts(files.prompts, &clip)?;
     let truth = read_truth(files.truth, &clip)?;
     let model = embedded::model(&ModelOptions::default())?;
     let side = model.low_res_size();
@@ -113,6 +113,14 @@ pub fn run(args: &Demo, console: &Console) -> Result<()> {
         "for your own photos and clips use a published checkpoint: {}",
         embedded::PUBLISHED_NOTE
     ))
+}
+
+fn embedded_prompts(text: &str, clip: &Clip) -> Result<Prompts> {
+    let name = Path::new("the embedded clip");
+    let lines = jsonl::parse(text, "the embedded prompts", Path::new(""), Err)?;
+    let (num_frames, size) = (clip.len(), clip.size());
+    let target = Target { clip: name, num_frames, size, convention: Convention::default(), ids: 1..=255 };
+    Ok(Prompts::gather(lines, &target, Err)?)
 }
 
 /// The first prompted frame as a photo, with its first object.
@@ -222,8 +230,7 @@ mod tests {
         let files = embedded::demo().expect("the embedded clip");
         let clip = Clip::embedded(files.clip).expect("clip");
         let truth = read_truth(files.truth, &clip).expect("truth");
-        let prompts = jsonl::parse(files.prompts, "prompts", Path::new("")).expect("prompts");
-        prompts.check(Path::new("demo.gif"), clip.len(), clip.size()).expect("prompts fit the clip");
+        let prompts = embedded_prompts(files.prompts, &clip).expect("prompts fit the clip");
         for (frame, objects) in prompts.frames() {
             for (target, _) in objects.values() {
                 let Prompt::Points { clicks, .. } = target else { panic!("clicks expected") };

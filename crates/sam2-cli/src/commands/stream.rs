@@ -5,26 +5,31 @@ use std::time::Instant;
 
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
+use sam2_media::error::InvalidPrompt;
 use sam2_media::files;
 use sam2_media::frames::{self, FrameIter, Input, RawSize};
 use sam2_media::outputs::{Plan, names};
 use sam2_media::pictures::png;
-use sam2_media::prompts::{Prompt, mask_file, to_points};
+use sam2_media::prompts::{Prompt, check_points, mask_file, to_points};
 use sam2_media::protocol::{Answer, CocoRle, Command, Feed, ObjectAnswer, ObjectLine, Request};
 use sam2_model::video::{FrameOutput, ObjectEvent};
 use sam2_model::{Frame, Mask, Rle, Tracker};
 
 use crate::console::{self, Console};
+use crate::folder;
 use crate::memory;
 use crate::model;
-use crate::options::{MemoryArgs, ModelArgs, OUTPUTS, OVERWRITE_HELP, PROMPTS, TRACKING, parse_count};
+use crate::numbers;
+use crate::options::{MemoryArgs, ModelArgs, OUTPUTS, OVERWRITE_HELP, PROMPTS, TRACKING};
+use crate::prompting::{CoordinateArgs, PALETTE_IDS, PointArgs};
 use crate::tracking::Stats;
 
 const EXAMPLES: &str = "\
 Examples:
   sam2 stream clip.y4m --prompts prompts.jsonl -m sam2.1_hiera_tiny.pt
   ffmpeg -f v4l2 -i /dev/video0 -f yuv4mpegpipe - | sam2 stream - --prompts prompts.jsonl --wait
-  sam2 stream clip.gif --prompts prompts.jsonl --save session.safetensors -o masks";
+  sam2 stream clip.gif -p 120,80 --max-frames 100 --save session.safetensors -o masks
+  sam2 stream clip.gif --resume session.safetensors -o masks";
 
 /// `sam2 stream`
 #[derive(Args, Debug)]
@@ -42,11 +47,25 @@ pub struct Stream {
     /// Wait for the first line of the prompts before the first frame is read
     #[arg(help_heading = PROMPTS, long, requires = "prompts")]
     pub wait: bool,
+    #[command(flatten)]
+    pub prompt: PointArgs,
+    /// The number of the object that -p and -b select on the first frame; further boxes are the objects after
+    /// it
+    #[arg(help_heading = PROMPTS, long, value_name = "ID", default_value_t = 1)]
+    pub obj_id: u32,
+    #[command(flatten)]
+    pub coordinates: CoordinateArgs,
     /// Add every mask to the results, as COCO run lengths
     #[arg(help_heading = OUTPUTS, long)]
     pub rle: bool,
     /// Folder for the masks (00000.png ..., DAVIS palette, one colour per object)
-    #[arg(help_heading = OUTPUTS, short, long = "output", value_name = "DIR")]
+    #[arg(
+        help_heading = OUTPUTS,
+        short,
+        long = "output",
+        value_name = "DIR",
+        value_parser = folder::parser()
+    )]
     pub output: Option<PathBuf>,
     /// Replace the files of an earlier run.
     #[arg(help_heading = OUTPUTS, long, help = OVERWRITE_HELP, requires = "output")]
@@ -55,15 +74,18 @@ pub struct Stream {
     pub model: ModelArgs,
     #[command(flatten)]
     pub memory: MemoryArgs,
-    /// Go on from a session that was saved
+    /// Go on from a session that was saved; a clip continues after the frames that the session has seen
     #[arg(help_heading = TRACKING, long, value_name = "SESSION")]
     pub resume: Option<PathBuf>,
+    /// With --resume: continue with frame N of the clip [default: the first that the session has not seen]
+    #[arg(help_heading = TRACKING, long, value_name = "N", requires = "resume")]
+    pub start: Option<usize>,
     /// Save the session here when the frames end (safetensors); the line {"op":"save","path":...} saves it at
     /// any time
     #[arg(help_heading = OUTPUTS, long, value_name = "SESSION")]
     pub save: Option<PathBuf>,
     /// End after N frames
-    #[arg(help_heading = TRACKING, long, value_name = "N", value_parser = parse_count)]
+    #[arg(help_heading = TRACKING, long, value_name = "N", value_parser = numbers::count)]
     pub max_frames: Option<usize>,
 }
 
@@ -119,19 +141,41 @@ pub fn run(args: &Stream, console: &Console) -> Result<()> {
     if args.wait {
         feed.wait();
     }
-    let input = Input::open(&args.input, args.raw, args.max_frames)?;
+    let seen = resumed.as_ref().and_then(Tracker::frame_idx).map_or(0, |last| last + 1);
+    let first = args.start.unwrap_or(seen);
+    let input = Input::open(&args.input, args.raw, args.max_frames.map(|n| n.saturating_add(first)))?;
     input.notes().for_each(|note| console.note(&format!("note: {note}")));
-    let (width, height) = (input.size().0 as usize, input.size().1 as usize);
+    let size = input.size();
+    let prompts = first_prompts(args, size, console)?;
     let mut frames = match input {
-        Input::Stream(stream) => Frames::Once(stream),
-        Input::Clip(clip) => Frames::Clip(clip.frames_from(0)?),
+        Input::Stream(stream) => {
+            if args.start.is_some() {
+                bail!("{} is read only once: --start needs a file", args.input.display());
+            }
+            Frames::Once(stream)
+        }
+        Input::Clip(clip) => {
+            let name = args.input.display();
+            if first >= clip.len() {
+                bail!(
+                    "{name} has {} frames, and the next is {first}: --start N continues with another one",
+                    clip.len()
+                );
+            }
+            if seen > 0 {
+                console.note(&format!(
+                    "note: the session has seen {seen} frames; it continues with frame {first} of {name}"
+                ));
+            }
+            Frames::Clip(clip.frames_from(first)?)
+        }
     };
-    memory::check_picture(&model, (width, height))?;
+    memory::check_picture(&model, (size.0 as usize, size.1 as usize))?;
     let tracker = match resumed {
         Some(tracker) => tracker,
         None => {
             let options = args.memory.options(&model, console);
-            Tracker::new(model, width, height, options)?
+            Tracker::new(model, size.0 as usize, size.1 as usize, options)?
         }
     };
     let first = tracker.frame_idx().map_or(0, |last| last + 1);
@@ -141,7 +185,7 @@ pub fn run(args: &Stream, console: &Console) -> Result<()> {
         plan.refuse_earlier(args.overwrite)?;
         plan.clear()?;
     }
-    let mut session = Session { args, console, tracker, plan, ended: false };
+    let mut session = Session { args, console, tracker, plan, prompts, ended: false };
     let start = Instant::now();
     let mut count = 0;
     let streamed = session.frames(&mut frames, &mut feed, &mut count);
@@ -154,6 +198,9 @@ pub fn run(args: &Stream, console: &Console) -> Result<()> {
         files::sync_folder(folder)?;
     }
     streamed?;
+    if feed.waiting() > 0 && !session.ended {
+        console.note(&format!("note: {} lines of the prompts are about later frames", feed.waiting()));
+    }
     console.note(&Stats { frames: count, elapsed: start.elapsed() }.describe());
     Ok(())
 }
@@ -171,18 +218,45 @@ fn plan(args: &Stream) -> Plan {
     plan
 }
 
+/// The objects of -p and -b and their prompts in pixels, checked.
+fn first_prompts(args: &Stream, size: (u32, u32), console: &Console) -> Result<Vec<(u32, Prompt)>> {
+    let written = args.prompt.prompts()?;
+    let read = |prompt: &Prompt| args.coordinates.convention().read(prompt.clone(), size);
+    let numbers = (0..).map(|i| args.obj_id.saturating_add(i));
+    let prompts: Vec<(u32, Prompt)> = numbers.zip(written.iter().map(read)).collect();
+    for (obj_id, prompt) in &prompts {
+        check(args, *obj_id, prompt, size)?;
+    }
+    args.coordinates.note(&written, size).iter().for_each(|note| console.note(note));
+    Ok(prompts)
+}
+
+/// Checks a prompt in pixels.
+fn check(args: &Stream, obj_id: u32, prompt: &Prompt, size: (u32, u32)) -> Result<(), InvalidPrompt> {
+    if args.output.is_some() && !PALETTE_IDS.contains(&obj_id) {
+        return Err(InvalidPrompt::ObjId(obj_id));
+    }
+    match prompt {
+        Prompt::Points { clicks, bbox } => check_points(clicks, *bbox, size, &args.input),
+        Prompt::Mask(_) => Ok(()),
+    }
+}
+
 struct Session<'a> {
     args: &'a Stream,
     console: &'a Console,
     tracker: Tracker,
     plan: Plan,
+    /// Prompts for the first frame.
+    prompts: Vec<(u32, Prompt)>,
     ended: bool,
 }
 
 impl Session<'_> {
     /// Tracks until the frames end, a command ends the stream, or nobody reads the results.
     fn frames(&mut self, frames: &mut Frames, feed: &mut Feed, count: &mut usize) -> Result<()> {
-        while !self.ended && !self.console.reader_is_gone() {
+        let limit = self.args.max_frames.unwrap_or(usize::MAX);
+        while !self.ended && *count < limit && !self.console.reader_is_gone() {
             let Some(frame) = frames.next()? else { break };
             self.frame(frame, feed)?;
             *count += 1;
@@ -197,10 +271,13 @@ impl Session<'_> {
         let index = tracked.frame_idx;
         let events: Vec<(u32, Option<ObjectEvent>)> =
             tracked.objects.iter().map(|object| (object.obj_id, object.event)).collect();
-        let due = feed.due(index);
-        let mut result = if due.is_empty() {
+        let (first, due) = (std::mem::take(&mut self.prompts), feed.due(index));
+        let mut result = if first.is_empty() && due.is_empty() {
             tracked
         } else {
+            for (obj_id, prompt) in first {
+                self.prompt(obj_id, &prompt, false)?;
+            }
             for request in due {
                 let done =
                     request.map_err(anyhow::Error::from).and_then(|Request { frame, command }| match frame {
@@ -237,17 +314,12 @@ impl Session<'_> {
 
     fn execute(&mut self, command: Command) -> Result<()> {
         match command {
-            Command::Prompt { obj_id, prompt: Prompt::Points { clicks, bbox }, more } => {
-                let points = to_points(&clicks, bbox);
-                if more {
-                    self.tracker.add_more_points(obj_id, &points)?;
-                } else {
-                    self.tracker.add_points(obj_id, &points)?;
-                }
-            }
-            Command::Prompt { obj_id, prompt: Prompt::Mask(path), .. } => {
-                self.check_mask(&path)?;
-                self.tracker.add_mask(obj_id, &mask_file::read(&path, Some(obj_id))?)?;
+            Command::Prompt { obj_id, prompt, more } => {
+                let (width, height) = self.tracker.size();
+                let size = (width as u32, height as u32);
+                let prompt = self.args.coordinates.convention().read(prompt, size);
+                check(self.args, obj_id, &prompt, size)?;
+                self.prompt(obj_id, &prompt, more)?;
             }
             Command::Remove(obj_id) => {
                 if !self.tracker.remove_object(obj_id) {
@@ -273,6 +345,25 @@ impl Session<'_> {
         plan.reads(path);
         plan.writes_series(folder, move |name| names::frame(name).is_some_and(|frame| frame >= current));
         Ok(plan.check()?)
+    }
+
+    /// Gives a prompt in pixels, on the current frame.
+    fn prompt(&mut self, obj_id: u32, prompt: &Prompt, more: bool) -> Result<()> {
+        match prompt {
+            Prompt::Points { clicks, bbox } => {
+                let points = to_points(clicks, *bbox);
+                if more {
+                    self.tracker.add_more_points(obj_id, &points)?;
+                } else {
+                    self.tracker.add_points(obj_id, &points)?;
+                }
+            }
+            Prompt::Mask(path) => {
+                self.check_mask(path)?;
+                self.tracker.add_mask(obj_id, &mask_file::read(path, Some(obj_id))?)?;
+            }
+        }
+        Ok(())
     }
 
     fn save(&self, path: &Path) -> Result<()> {

@@ -7,6 +7,5 @@ pub mod stats;
 pub mod writer;
 
 pub use clip::{Span, follow};
-pub use prompted::check_masks;
 pub use stats::Stats;
 pub use writer::{Overlay, Writer, draw};

@@ -1,20 +1,8 @@
 //! Adds the prompts of a clip to a predictor.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use sam2_media::prompts::{Prompt, Prompts, mask_file, to_points};
 use sam2_model::{Frame, VideoPredictor};
-
-/// Reads every mask once, so that a bad one is reported before tracking starts.
-pub fn check_masks(prompts: &Prompts) -> Result<()> {
-    for (_, objects) in prompts.frames() {
-        for (&obj_id, (target, origin)) in objects {
-            if let Prompt::Mask(path) = target {
-                mask_file::read(path, Some(obj_id)).with_context(|| origin.clone())?;
-            }
-        }
-    }
-    Ok(())
-}
 
 /// Gives the predictor the prompts on one frame.
 pub fn give_prompts(

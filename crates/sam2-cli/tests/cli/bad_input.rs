@@ -73,16 +73,16 @@ fn prompts_outside_the_photo_are_refused() {
     let before = place.list();
     let mask = place.arg("mask.png");
     for (flag, value, words) in [
-        ("-p", "192,10", &["192,10", "photo.png", "192x128"][..]),
-        ("-p", "10,128", &["photo.png"]),
-        ("-p", "-1,10", &["-1,10", "photo.png"]),
+        ("-p", "193.5,10", &["193.5,10", "photo.png", "192x128"][..]),
+        ("-p", "10,130", &["photo.png", "swapped"]),
+        ("-p", "-1.5,10", &["-1.5,10", "photo.png"]),
         ("-p", "nan,10", &["finite"]),
         ("-p", "10,inf", &["finite"]),
         ("-p", "10,10,2", &["label"]),
         ("-p", "10", &["x,y"]),
         ("-p", "ten,10", &["not a number"]),
-        ("-b", "0,0,193,128", &["photo.png"]),
-        ("-b", "50,50,20,90", &["inverted"]),
+        ("-b", "192,0,250,90", &["photo.png", "192x128", "does not touch", "--normalized"]),
+        ("-b", "50,50,20,90", &["inverted", "--box-format xywh"]),
         ("-b", "5,5,5,5", &["empty"]),
         ("-b", "nan,0,1,1", &["finite"]),
         ("-b", "1,2,3", &["x0,y0,x1,y1"]),
@@ -102,11 +102,15 @@ fn a_wrong_prompts_file_is_refused_by_line() {
     let place = Place::new();
     let frames = place.frames("frames");
     let good = r#"{"frame":0,"obj_id":1,"points":[[80,64]]}"#;
-    place.photo("mask.png");
+    let mask = image::GrayImage::from_fn(192, 128, |x, _| image::Luma([if x < 96 { 255 } else { 0 }]));
+    mask.save(place.join("mask.png")).expect("save");
     for (bad, words) in [
-        (r#"{"frame":0,"obj_id":2,"point":[[80,64]]}"#, &["unknown field `point`"][..]),
+        (r#"{"frame":0,"obj_id":2,"pionts":[[80,64]]}"#, &["unknown field `pionts`"][..]),
         (r#"{"frame":4,"obj_id":2,"points":[[80,64]]}"#, &["no frame 4", "4 frames"]),
         (r#"{"frame":0,"obj_id":2,"points":[[200,64]]}"#, &["200,64", "192x128"]),
+        (r#"{"frame":0.5,"obj_id":2,"points":[[80,64]]}"#, &["`frame` is 0.5"]),
+        (r#"{"frame":0,"obj_id":2,"boxes":[[1,2,30,40],[5,6,70,80]]}"#, &["2 boxes"]),
+        (r#"{"frame":0,"obj_id":2,"bbox":[1,2,30,40]}"#, &["`bbox`", "width"]),
         (r#"{"frame":0,"obj_id":2,"points":[[NaN,64]]}"#, &[]),
         (r#"{"frame":0,"obj_id":2,"points":[[80,64]],"labels":[7]}"#, &["label is 7"]),
         (r#"{"frame":0,"obj_id":300,"points":[[80,64]]}"#, &["1 to 255"]),
@@ -134,7 +138,7 @@ fn unwritable_paths_are_refused_before_the_model_runs() {
     let frames = place.frames("frames");
     place.write("file", "not a folder");
     let before = place.list();
-    for out in ["file/mask.png", "absent/mask.png", "frames", "mask.jpg"] {
+    for out in ["file/mask.png", "frames", "mask.jpg"] {
         refused(&run(&["segment", &photo, "-p", "96,64", "-o", &place.arg(out)]), &[out]);
     }
     let logits = place.arg("file/logits.npy");

@@ -141,7 +141,17 @@ fn info_lists_the_environment() {
     let info: Value = serde_json::from_str(&accepted(&output)).expect("JSON");
     let environment = info["environment"].as_object().expect("an object");
     let names: Vec<&str> = environment.keys().map(String::as_str).collect();
-    assert_eq!(names, ["RUST_BACKTRACE", "SAM2_FFMPEG", "SAM2_ISA", "SAM2_NO_NOTE"]);
+    let expected = [
+        "HF_HOME",
+        "HF_HUB_CACHE",
+        "RUST_BACKTRACE",
+        "SAM2_FFMPEG",
+        "SAM2_ISA",
+        "SAM2_MODEL",
+        "SAM2_MODEL_DIR",
+        "SAM2_NO_NOTE",
+    ];
+    assert_eq!(names, expected);
     assert_eq!(environment["SAM2_NO_NOTE"], "1");
     let text = accepted(&run(&["info"]));
     assert!(names.iter().all(|name| text.contains(name)), "{text}");

@@ -289,10 +289,10 @@ fn a_stream_refuses_or_replaces_the_masks_of_another() {
     assert_eq!(list(&place.join("out")), ["00000.png", "00001.png"]);
     // A session that goes on writes the frames after its last one beside the earlier ones.
     let more = place.write("more.rgb", rgb(4..6));
-    accepted(&run(&[&["stream", &more, "--resume", &session], &common[..]].concat()));
+    accepted(&run(&[&["stream", &more, "--resume", &session, "--start", "0"], &common[..]].concat()));
     assert_eq!(list(&place.join("out")), ["00000.png", "00001.png", "00004.png", "00005.png"]);
     refused(
-        &run(&[&["stream", &more, "--resume", &session], &common[..]].concat()),
+        &run(&[&["stream", &more, "--resume", &session, "--start", "0"], &common[..]].concat()),
         &["00004.png", "1 more"],
     );
 }

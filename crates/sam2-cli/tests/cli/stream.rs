@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
-use crate::common::{Place, accepted, refused, rgb, run, sam2};
+use crate::common::{Place, accepted, refused, rgb, run, sam2, stderr};
 use serde_json::{Value, json};
 
 const RAW: [&str; 3] = ["--raw", "192x128", "-q"];
@@ -57,9 +57,23 @@ fn a_stream_continues_from_a_session_with_the_same_results() {
         let prompted = ["--prompts", &prompts, "--memory", policy];
         let whole = stream(&parts[0], &prompted);
         let first = stream(&parts[1], &[&prompted[..], &["--save", &session]].concat());
-        let rest = stream(&parts[2], &["--resume", &session]);
+        let rest = stream(&parts[2], &["--resume", &session, "--start", "0"]);
+        assert_eq!([first.clone(), rest].concat(), whole, "{policy}");
+        // The whole clip continues after the frames that the session has seen.
+        let rest = stream(&parts[0], &["--resume", &session]);
         assert_eq!([first, rest].concat(), whole, "{policy}");
     }
+    let resumed = |clip: &str, more: &[&str]| {
+        run(&[&["stream", clip, "--raw", "192x128", "--resume", &session], more].concat())
+    };
+    let part = resumed(&parts[0], &["--max-frames", "2"]);
+    assert_eq!(lines(&accepted(&part)).len(), 2);
+    assert!(stderr(&part).contains("has seen 5 frames; it continues with frame 5"), "{}", stderr(&part));
+    let part = resumed(&parts[0], &["--start", "9"]);
+    let numbers: Vec<Value> = lines(&accepted(&part)).iter().map(|line| line["frame"].clone()).collect();
+    assert_eq!(numbers, [5, 6, 7], "three frames are left from frame 9 on");
+    refused(&resumed(&parts[1], &["-q"]), &["0..5.rgb", "5 frames", "--start"]);
+    refused(&run(&["stream", &parts[0], "--raw", "192x128", "--start", "3"]), &["--resume"]);
     let damaged = place.write("d.safetensors", b"damaged");
     let clip = parts[2].as_str();
     refused(
@@ -135,4 +149,29 @@ fn prompts_may_be_added_while_the_stream_runs() {
     assert!((seen + 1..seen + 2000).any(|f| next(f.min(8)).is_empty()), "the reset is seen");
     drop(stdin);
     assert!(child.wait().expect("sam2 ends").success());
+}
+
+#[test]
+fn the_first_frame_takes_clicks_and_boxes_of_the_command_line() {
+    let place = Place::new();
+    let clip = place.write("clip.rgb", rgb(0..3));
+    let stream = |more: &[&str]| {
+        lines(&accepted(&run(&[&["stream", &clip, "--max-frames", "3"], &RAW[..], more].concat())))
+    };
+    let prompts = place.write("p.jsonl", r#"{"frame":0,"obj_id":7,"points":[[80,64]]}"#);
+    let expected = stream(&["--prompts", &prompts]);
+    assert_eq!(stream(&["-p", "80,64", "--obj-id", "7"]), expected);
+    let shares = stream(&["-p", "0.4166666667,0.5", "--normalized", "--obj-id", "7"]);
+    assert_eq!(ids(&shares[2]), [7]);
+    let both =
+        stream(&["-b", "40,20,80,80", "-b", "120,60,40,44", "--box-format", "xywh", "--obj-id", "300"]);
+    assert_eq!(ids(&both[2]), [300, 301], "numbers beyond the palette, where none is written");
+    let refuse = |more: &[&str], words: &[&str]| {
+        refused(&run(&[&["stream", &clip], &RAW[..], more].concat()), words);
+    };
+    refuse(&["-p", "80,64", "--obj-id", "300", "-o", &place.arg("out")], &["300", "1 to 255"]);
+    refuse(&["-p", "500,64"], &["500,64", "192x128"]);
+    let numbers = place.write("n.jsonl", r#"{"obj_id":300,"points":[[80,64]]}"#);
+    let refused = stream(&["--prompts", &numbers, "-o", &place.arg("out")]);
+    assert!(refused[0]["error"].as_str().is_some_and(|error| error.contains("1 to 255")), "{refused:?}");
 }

@@ -40,6 +40,26 @@ pub enum ClipError {
         .0.display()
     )]
     SinglePicture(PathBuf),
+    /// A clip in place of a still picture.
+    #[error(
+        "{} is a video or a folder: --frame N takes one of its frames, and `sam2 track` follows objects \
+         through it",
+        .0.display()
+    )]
+    WhichFrame(PathBuf),
+    /// A frame that the clip does not have.
+    #[error("there is no frame {index} in {}, which has {len} frames (0 to {})", path.display(), len - 1)]
+    NoFrame {
+        /// The clip.
+        path: PathBuf,
+        /// The frame.
+        index: usize,
+        /// Number of its frames.
+        len: usize,
+    },
+    /// A frame of what can be read only once.
+    #[error("--frame needs a file: stdin holds one picture")]
+    FrameOfStdin,
     /// The header of a clip cannot be read.
     #[error("cannot read {name}")]
     Header {

@@ -2,6 +2,7 @@
 //!
 //! A message does not hold its cause, which [`std::error::Error::source`] returns; [`in_full`] joins them.
 
+mod array;
 mod clip;
 mod picture;
 mod prompt;
@@ -10,10 +11,12 @@ mod text;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use array::ArrayError;
 pub(crate) use clip::in_brackets;
 pub use clip::{ClipError, FfmpegError, MjpegError, PpmError, Y4mError};
 pub use picture::PictureError;
 pub use prompt::{InvalidCommand, InvalidPrompt};
+pub use sam2_model::text::TextError;
 pub use text::{in_full, one_line, printable, printable_lines};
 
 /// A file of frames, pictures or prompts cannot be read or written.
@@ -131,19 +134,29 @@ pub enum MediaError {
         /// Cause.
         source: PictureError,
     },
+    /// A mask in a NumPy file cannot serve as a prompt.
+    #[error("cannot use the mask {}", path.display())]
+    MaskArray {
+        /// The file.
+        path: PathBuf,
+        /// Cause.
+        source: ArrayError,
+    },
     /// A clip or stream cannot be read.
     #[error(transparent)]
     Clip(#[from] ClipError),
     /// A video cannot be read through ffmpeg.
     #[error(transparent)]
     Ffmpeg(#[from] FfmpegError),
-    /// A prompts file cannot be read.
-    #[error("cannot read the prompts file {name}")]
-    PromptsFile {
+    /// A text file cannot be read.
+    #[error("cannot read {what} {name}")]
+    Text {
+        /// What it is, as in "the prompts file".
+        what: &'static str,
         /// The file, or `stdin`.
         name: String,
         /// Cause.
-        source: io::Error,
+        source: TextError,
     },
     /// A prompt makes no sense, or does not fit its picture or clip.
     #[error(transparent)]
@@ -155,6 +168,14 @@ pub enum MediaError {
         origin: String,
         /// Cause.
         source: InvalidPrompt,
+    },
+    /// A mask of a prompt cannot be used.
+    #[error("{origin}")]
+    MaskAt {
+        /// File and line.
+        origin: String,
+        /// Cause.
+        source: Box<MediaError>,
     },
     /// A command of a stream makes no sense.
     #[error("{origin}")]
@@ -170,7 +191,7 @@ pub enum MediaError {
         /// The file or pipe.
         name: String,
         /// Cause.
-        source: io::Error,
+        source: TextError,
     },
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::limits::{MAX_LINE, MAX_WAITING, MAX_WAITING_BYTES};
+
 /// A prompt is invalid, or does not match its image or clip.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -29,8 +31,67 @@ pub enum InvalidPrompt {
         /// Counted from 1.
         column: usize,
     },
-    /// The number of an object is not within 1 to 255.
-    #[error("obj_id is {0}, and objects are numbered 1 to 255")]
+    /// A line in another encoding.
+    #[error("it is not UTF-8 text")]
+    NotText,
+    /// A field of a line has the wrong type or value.
+    #[error("`{field}` is {found}, and {expected} is expected")]
+    Field {
+        /// Its name.
+        field: String,
+        /// What it should be.
+        expected: &'static str,
+        /// What it is, shortened.
+        found: String,
+    },
+    /// A field that has no meaning.
+    #[error("unknown field `{field}`; known are {known}")]
+    UnknownField {
+        /// Its name.
+        field: String,
+        /// Names that have a meaning.
+        known: &'static str,
+    },
+    /// Two names of one field.
+    #[error("`{first}` and `{second}` are the same field: give one")]
+    SameField {
+        /// One name.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// A box that may be corners or sides.
+    #[error(
+        "`bbox` may be x0,y0,x1,y1 or x,y,width,height: call it `box`, with --box-format xywh if it is that"
+    )]
+    AmbiguousBox,
+    /// Several boxes in one prompt.
+    #[error("`{field}` has {count} boxes, and each is an object: give each a line with an obj_id of its own")]
+    SeveralBoxes {
+        /// The field.
+        field: String,
+        /// Number of boxes.
+        count: usize,
+    },
+    /// A line that is longer than a prompt can be.
+    #[error("it is {:.1} MB long, and a prompt has at most {} MB", *bytes as f64 / 1e6, MAX_LINE >> 20)]
+    LongLine {
+        /// Its length.
+        bytes: usize,
+    },
+    /// More clicks than one prompt may have.
+    #[error("there are {count} clicks for one object on one frame, and at most {most} are taken")]
+    ManyClicks {
+        /// Their number.
+        count: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// No number of an object.
+    #[error("obj_id is missing")]
+    NoObjId,
+    /// The number of an object does not fit the palette of the masks.
+    #[error("obj_id is {0}, and masks in a palette have the objects 1 to 255")]
     ObjId(u32),
     /// A mask beside clicks or a box.
     #[error("a mask cannot be combined with points, labels or a box")]
@@ -50,7 +111,9 @@ pub enum InvalidPrompt {
     #[error("a point is not a finite number")]
     PointNotFinite,
     /// A label that is neither 1 nor 0.
-    #[error("a label is {0}: 1 means the object, 0 not the object")]
+    #[error(
+        "a label is {0}: 1 means the object, 0 not the object; the corners of a box are given as \"box\""
+    )]
     Label(i32),
     /// Two boxes for one object on one frame.
     #[error("object {obj_id} already has a box on frame {frame}")]
@@ -85,7 +148,10 @@ pub enum InvalidPrompt {
         num_frames: usize,
     },
     /// A click outside the picture.
-    #[error("the click {x},{y} is outside {}, which has {}x{} pixels", picture.display(), size.0, size.1)]
+    #[error(
+        "the click {x},{y} is outside {}, which has {}x{} pixels; {advice}",
+        picture.display(), size.0, size.1
+    )]
     ClickOutside {
         /// Pixels.
         x: f32,
@@ -95,6 +161,8 @@ pub enum InvalidPrompt {
         picture: PathBuf,
         /// Its width and height.
         size: (u32, u32),
+        /// The likely cause.
+        advice: &'static str,
     },
     /// A label that is neither 1 nor 0, with its click.
     #[error("the click {x},{y} has label {label}: 1 means the object, 0 not the object")]
@@ -106,9 +174,10 @@ pub enum InvalidPrompt {
         /// The label.
         label: i32,
     },
-    /// A box that is not inside the picture.
+    /// A box that has no pixel of the picture.
     #[error(
-        "the box {},{},{},{} is not inside {}, which has {}x{} pixels",
+        "the box {},{},{},{} does not touch {}, which has {}x{} pixels; it may be of a resized picture, or \
+         written otherwise than x0,y0,x1,y1 in pixels (--box-format, --normalized)",
         corners[0], corners[1], corners[2], corners[3], picture.display(), size.0, size.1
     )]
     BoxOutside {
@@ -121,7 +190,8 @@ pub enum InvalidPrompt {
     },
     /// A box without pixels.
     #[error(
-        "the box {},{},{},{} is empty or inverted: it is x0,y0,x1,y1 with x0 < x1 and y0 < y1",
+        "the box {},{},{},{} is empty or inverted: it is x0,y0,x1,y1 with x0 < x1 and y0 < y1; if it is \
+         x,y,width,height, add --box-format xywh",
         corners[0], corners[1], corners[2], corners[3]
     )]
     BoxEmpty {
@@ -134,6 +204,9 @@ pub enum InvalidPrompt {
     /// A file without prompts.
     #[error("the prompts file {0} holds no prompts")]
     NoPrompts(String),
+    /// Every prompt was left out.
+    #[error("none of the prompts can be used for {0}")]
+    NonLeft(String),
 }
 
 /// A command of a stream makes no sense.
@@ -146,9 +219,15 @@ pub enum InvalidCommand {
     /// A prompt in a command that takes none.
     #[error("points, labels, box and mask belong to add and more")]
     PromptNotTaken,
-    /// No `obj_id`.
-    #[error("obj_id is missing")]
-    NoObjId,
+    /// An operation that does not exist.
+    #[error("`op` is {0:?}, and it is one of add, more, remove, reset, save and quit")]
+    UnknownOp(String),
+    /// Too many commands for later frames.
+    #[error(
+        "more than {MAX_WAITING} commands, or {} MB of them, wait for later frames",
+        MAX_WAITING_BYTES >> 20
+    )]
+    TooManyWaiting,
     /// `more` with a box or a mask.
     #[error("more takes clicks only")]
     MoreThanClicks,

@@ -16,6 +16,7 @@ pub mod natural;
 pub mod pages;
 pub mod photo;
 pub mod raw;
+pub mod still;
 pub mod stream;
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,54 @@
 //! All prompts of a clip.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
-use super::prompt::{BoxPrompt, Click, Prompt};
+use sam2_model::Points;
+
+use super::check::check_points;
+use super::convention::Convention;
+use super::mask_file;
+use super::prompt::Prompt;
 use crate::error::{InvalidPrompt, MediaError};
+
+/// One prompt of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PromptLine {
+    /// The frame, counted from 0.
+    pub frame: usize,
+    /// The object.
+    pub obj_id: u32,
+    /// The prompt, as it was written.
+    pub prompt: Prompt,
+    /// Its file and line, or its options, for messages.
+    pub origin: String,
+}
+
+impl PromptLine {
+    /// The file of its mask.
+    pub fn mask(&self) -> Option<&Path> {
+        match &self.prompt {
+            Prompt::Mask(path) => Some(path),
+            Prompt::Points { .. } => None,
+        }
+    }
+}
+
+/// The clip that prompts are for.
+#[derive(Clone, Debug)]
+pub struct Target<'a> {
+    /// Its name, for messages.
+    pub clip: &'a Path,
+    /// Number of its frames; `usize::MAX` if it is unknown.
+    pub num_frames: usize,
+    /// Width and height of its frames, pixels.
+    pub size: (u32, u32),
+    /// How coordinates are written.
+    pub convention: Convention,
+    /// Numbers that objects may have.
+    pub ids: RangeInclusive<u32>,
+}
 
 /// All prompts of a clip, by frame and then by object.
 #[derive(Clone, Debug, Default)]
@@ -13,12 +57,35 @@ pub struct Prompts {
 }
 
 impl Prompts {
-    /// Adds a prompt. Clicks and boxes for one object on one frame are merged; a mask cannot be combined.
+    /// The prompts of these lines, in pixels, checked against the clip. `refuse` decides about a line that
+    /// cannot be used: its error ends the reading, else the line is left out.
+    ///
+    /// # Errors
+    /// Those of `refuse`; or if no line is left.
+    pub fn gather(
+        lines: Vec<PromptLine>,
+        target: &Target<'_>,
+        mut refuse: impl FnMut(MediaError) -> Result<(), MediaError>,
+    ) -> Result<Self, MediaError> {
+        let mut prompts = Self::default();
+        for PromptLine { frame, obj_id, prompt, origin } in lines {
+            let prompt = target.convention.read(prompt, target.size);
+            let checked = target.check(frame, obj_id, &prompt, &origin);
+            checked.and_then(|()| prompts.add(frame, obj_id, prompt, &origin)).or_else(&mut refuse)?;
+        }
+        if prompts.is_empty() {
+            return Err(InvalidPrompt::NonLeft(target.clip.display().to_string()).into());
+        }
+        Ok(prompts)
+    }
+
+    /// Adds a prompt in pixels. Clicks and boxes for one object on one frame are merged; a mask cannot be
+    /// combined.
     ///
     /// `origin` is its file and line, or its options, for messages.
     ///
     /// # Errors
-    /// If the object already has a prompt on this frame that cannot be combined.
+    /// If the object already has a prompt on this frame that cannot be combined, or too many clicks.
     pub fn add(&mut self, frame: usize, obj_id: u32, prompt: Prompt, origin: &str) -> Result<(), MediaError> {
         let refused = |source| Err(MediaError::PromptAt { origin: origin.to_owned(), source });
         let objects = self.frames.entry(frame).or_default();
@@ -30,6 +97,10 @@ impl Prompts {
             (Prompt::Points { clicks, bbox }, Prompt::Points { clicks: more, bbox: second }) => {
                 if bbox.is_some() && second.is_some() {
                     return refused(InvalidPrompt::TwoBoxes { obj_id, frame });
+                }
+                let count = clicks.len() + more.len();
+                if count > Points::MAX {
+                    return refused(InvalidPrompt::ManyClicks { count, most: Points::MAX });
                 }
                 clicks.extend(more);
                 *bbox = bbox.or(second);
@@ -54,14 +125,6 @@ impl Prompts {
         self.frames.get(&frame).into_iter().flatten().map(|(&id, (prompt, _))| (id, prompt))
     }
 
-    /// The files of masks.
-    pub fn masks(&self) -> impl Iterator<Item = &Path> {
-        self.frames.values().flat_map(BTreeMap::values).filter_map(|(prompt, _)| match prompt {
-            Prompt::Mask(path) => Some(path.as_path()),
-            Prompt::Points { .. } => None,
-        })
-    }
-
     /// Checks that the clip has every prompted frame.
     ///
     /// # Errors
@@ -76,90 +139,57 @@ impl Prompts {
         }
         Ok(())
     }
-
-    /// Checks every prompt but masks against the clip.
-    ///
-    /// # Errors
-    /// If a prompt is on a frame beyond the clip, or outside the image.
-    pub fn check(&self, clip: &Path, num_frames: usize, size: (u32, u32)) -> Result<(), MediaError> {
-        self.check_frames(clip, num_frames)?;
-        for objects in self.frames.values() {
-            for (prompt, origin) in objects.values() {
-                if let Prompt::Points { clicks, bbox } = prompt {
-                    check_points(clicks, *bbox, size, clip)
-                        .map_err(|source| MediaError::PromptAt { origin: origin.clone(), source })?;
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
-/// Checks clicks and a box against the width and height of an image; `path` is for messages.
-///
-/// # Errors
-/// If a coordinate is outside, a label is neither 1 nor 0, the box is empty, or the prompt is empty.
-pub fn check_points(
-    clicks: &[Click],
-    bbox: Option<BoxPrompt>,
-    size: (u32, u32),
-    picture: &Path,
-) -> Result<(), InvalidPrompt> {
-    let (width, height) = (size.0 as f32, size.1 as f32);
-    for &Click { x, y, label } in clicks {
-        // NaN must fail.
-        if !(x >= 0.0 && x < width && y >= 0.0 && y < height) {
-            return Err(InvalidPrompt::ClickOutside { x, y, picture: picture.to_owned(), size });
+impl Target<'_> {
+    /// Checks a prompt in pixels; reads a mask, so that a bad one is found before tracking starts.
+    fn check(&self, frame: usize, obj_id: u32, prompt: &Prompt, origin: &str) -> Result<(), MediaError> {
+        let refused = |source| Err(MediaError::PromptAt { origin: origin.to_owned(), source });
+        if frame >= self.num_frames {
+            let (clip, num_frames) = (self.clip.to_owned(), self.num_frames);
+            return refused(InvalidPrompt::NoFrame { frame, clip, num_frames });
         }
-        if !matches!(label, 0 | 1) {
-            return Err(InvalidPrompt::ClickLabel { x, y, label });
+        if !self.ids.contains(&obj_id) {
+            return refused(InvalidPrompt::ObjId(obj_id));
         }
-    }
-    if let Some(BoxPrompt(corners)) = bbox {
-        let [x0, y0, x1, y1] = corners;
-        if !(x0 >= 0.0 && y0 >= 0.0 && x1 <= width && y1 <= height) {
-            return Err(InvalidPrompt::BoxOutside { corners, picture: picture.to_owned(), size });
-        }
-        if !(x0 < x1 && y0 < y1) {
-            return Err(InvalidPrompt::BoxEmpty { corners });
+        match prompt {
+            Prompt::Points { clicks, bbox } => {
+                check_points(clicks, *bbox, self.size, self.clip).or_else(refused)
+            }
+            Prompt::Mask(path) => mask_file::read(path, Some(obj_id))
+                .map(drop)
+                .map_err(|source| MediaError::MaskAt { origin: origin.to_owned(), source: Box::new(source) }),
         }
     }
-    if clicks.is_empty() && bbox.is_none() {
-        return Err(InvalidPrompt::NoPoints);
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::prompt::{BoxPrompt, Click};
     use super::*;
     use crate::error::in_full;
 
-    #[test]
-    fn points_outside_the_picture_are_refused() {
-        let check = |clicks: &[Click], bbox| check_points(clicks, bbox, (10, 5), Path::new("a.png"));
-        let click = |x, y| [Click { x, y, label: 1 }];
-        assert!(check(&click(0.0, 0.0), None).is_ok());
-        assert!(check(&click(9.9, 4.9), None).is_ok());
-        for (x, y) in [(-0.1, 0.0), (10.0, 0.0), (0.0, 5.0), (f32::NAN, 0.0), (0.0, f32::INFINITY)] {
-            let text = check(&click(x, y), None).expect_err("outside").to_string();
-            assert!(text.contains("a.png") && text.contains("10x5"), "{text}");
+    fn points(clicks: &[(f32, f32)], bbox: Option<BoxPrompt>) -> Prompt {
+        let clicks = clicks.iter().map(|&(x, y)| Click { x, y, label: 1 }).collect();
+        Prompt::Points { clicks, bbox }
+    }
+
+    fn line(frame: usize, obj_id: u32, prompt: Prompt) -> PromptLine {
+        PromptLine { frame, obj_id, prompt, origin: format!("frame {frame} object {obj_id}") }
+    }
+
+    fn clip() -> Target<'static> {
+        Target {
+            clip: Path::new("clip"),
+            num_frames: 4,
+            size: (40, 30),
+            convention: Convention::default(),
+            ids: 1..=255,
         }
-        assert!(check(&[], Some(BoxPrompt([0.0, 0.0, 10.0, 5.0]))).is_ok());
-        for bad in
-            [[0.0, 0.0, 10.1, 5.0], [5.0, 0.0, 5.0, 5.0], [4.0, 3.0, 2.0, 1.0], [f32::NAN, 0.0, 1.0, 1.0]]
-        {
-            assert!(check(&[], Some(BoxPrompt(bad))).is_err(), "{bad:?}");
-        }
-        assert!(check(&[], None).is_err());
     }
 
     #[test]
     fn prompts_for_one_object_are_joined() {
-        let points = |clicks: &[(f32, f32)], bbox| Prompt::Points {
-            clicks: clicks.iter().map(|&(x, y)| Click { x, y, label: 1 }).collect(),
-            bbox,
-        };
         let a_box = Some(BoxPrompt([1.0, 1.0, 2.0, 2.0]));
         let mut prompts = Prompts::default();
         prompts.add(3, 1, points(&[(1.0, 1.0)], None), "line 1").expect("first");
@@ -168,8 +198,38 @@ mod tests {
         assert!(prompts.add(3, 1, points(&[], a_box), "line 3").is_err());
         assert!(prompts.add(3, 1, Prompt::Mask("m.png".into()), "line 4").is_err());
         prompts.add(0, 2, Prompt::Mask("m.png".into()), "line 5").expect("another object");
-        let text = in_full(&prompts.check(Path::new("clip"), 3, (4, 4)).expect_err("frame 3 of 3"));
+        let text = in_full(&prompts.check_frames(Path::new("clip"), 3).expect_err("frame 3 of 3"));
         assert!(text.contains("no frame 3") && text.contains("clip"), "{text}");
-        assert!(prompts.check(Path::new("clip"), 4, (4, 4)).is_ok());
+        assert!(prompts.check_frames(Path::new("clip"), 4).is_ok());
+        let most = points(&vec![(1.0, 1.0); Points::MAX], None);
+        let text = in_full(&prompts.add(3, 1, most, "line 6").expect_err("too many"));
+        assert!(text.contains("line 6") && text.contains(&(Points::MAX + 2).to_string()), "{text}");
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_used_is_named_or_left_out() {
+        let good = || line(0, 1, points(&[(5.0, 5.0)], None));
+        for bad in [
+            line(4, 1, points(&[(5.0, 5.0)], None)),
+            line(0, 0, points(&[(5.0, 5.0)], None)),
+            line(0, 256, points(&[(5.0, 5.0)], None)),
+            line(0, 1, points(&[(55.0, 5.0)], None)),
+            line(0, 1, points(&[], Some(BoxPrompt([50.0, 1.0, 60.0, 9.0])))),
+            line(0, 1, Prompt::Mask("absent.png".into())),
+        ] {
+            let lines = || vec![good(), bad.clone(), line(1, 2, points(&[(6.0, 6.0)], None))];
+            let error = in_full(&Prompts::gather(lines(), &clip(), Err).expect_err("refused"));
+            assert!(error.starts_with(&bad.origin), "{error}");
+            let mut refused = Vec::new();
+            let prompts = Prompts::gather(lines(), &clip(), |error| {
+                refused.push(in_full(&error));
+                Ok(())
+            });
+            let prompts = prompts.expect("the others");
+            assert_eq!(refused, [error]);
+            assert_eq!(prompts.on(0).collect::<Vec<_>>(), [(1, &points(&[(5.0, 5.0)], None))]);
+            assert_eq!(prompts.on(1).count(), 1);
+            assert!(Prompts::gather(vec![bad], &clip(), |_| Ok(())).is_err(), "none is left");
+        }
     }
 }

@@ -4,18 +4,24 @@ use std::path::Path;
 
 use sam2_model::Mask;
 
+use super::array_file;
+
 use crate::error::{MediaError, PictureError};
 use crate::pictures::mask;
 
 /// Reads the mask of an object, of any size: the predictors resize it as Meta's code does.
 ///
 /// A label map (palette, small grey numbers, 16 bits, colours of the DAVIS data set) is read by the number of
-/// the object; without a number it must hold one object only. A black and white or soft mask is inside from half
-/// of its largest brightness on. Where the alpha channel is not opaque, it is the mask.
+/// the object; without a number it must hold one object only. A black and white or soft mask is inside from
+/// half of its largest brightness on. Where the alpha channel is not opaque, it is the mask. NumPy files are
+/// read by [`array_file`].
 ///
 /// # Errors
 /// If the picture cannot be read, can be read in two ways, or does not mark the object.
 pub fn read(path: &Path, object: Option<u32>) -> Result<Mask, MediaError> {
+    if array_file::is_array(path) {
+        return array_file::read_mask(path);
+    }
     let inner = || {
         let (marks, (width, height)) = mask::read(path)?;
         let inside = marks.object(object)?;

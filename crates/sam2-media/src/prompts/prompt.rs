@@ -28,14 +28,18 @@ impl FromStr for Click {
     type Err = InvalidPrompt;
 
     fn from_str(text: &str) -> Result<Self, InvalidPrompt> {
-        let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+        let parts: Vec<&str> = unbracketed(text).split(',').map(str::trim).collect();
         let (x, y, label) = match parts[..] {
             [x, y] => (x, y, "1"),
             [x, y, label] => (x, y, label),
             _ => return Err(InvalidPrompt::ClickForm),
         };
-        let label = label.parse().ok().filter(|label| matches!(label, 0 | 1));
-        let label = label.ok_or(InvalidPrompt::LabelForm)?;
+        // Other programs write 1.0.
+        let label = match label.parse::<f32>() {
+            Ok(0.0) => 0,
+            Ok(1.0) => 1,
+            _ => return Err(InvalidPrompt::LabelForm),
+        };
         Ok(Self { x: number(x)?, y: number(y)?, label })
     }
 }
@@ -44,9 +48,17 @@ impl FromStr for BoxPrompt {
     type Err = InvalidPrompt;
 
     fn from_str(text: &str) -> Result<Self, InvalidPrompt> {
-        let numbers: Vec<f32> = text.split(',').map(|part| number(part.trim())).collect::<Result<_, _>>()?;
+        let parts = unbracketed(text).split(',');
+        let numbers: Vec<f32> = parts.map(|part| number(part.trim())).collect::<Result<_, _>>()?;
         numbers.try_into().map(Self).map_err(|_| InvalidPrompt::BoxForm)
     }
+}
+
+/// The text without the brackets of a list or a tuple around it.
+fn unbracketed(text: &str) -> &str {
+    let text = text.trim();
+    let inner = |open, close| text.strip_prefix(open)?.strip_suffix(close);
+    inner('[', ']').or_else(|| inner('(', ')')).unwrap_or(text)
 }
 
 fn number(text: &str) -> Result<f32, InvalidPrompt> {
@@ -68,13 +80,15 @@ pub enum Prompt {
     Mask(PathBuf),
 }
 
-/// Clicks and a box as [`sam2_model::Points`].
+/// Clicks and a box as [`sam2_model::Points`]. Coordinates off the picture are taken as they are, as in
+/// Meta's code; [`super::check_points`] refuses what is a mistake.
 pub fn to_points(clicks: &[Click], bbox: Option<BoxPrompt>) -> Points {
     let add = |points: Points, &Click { x, y, label }: &Click| match label {
         1 => points.on(x, y),
         _ => points.off(x, y),
     };
-    clicks.iter().fold(Points::new(), add).within(bbox.map(|BoxPrompt(corners)| corners))
+    let points = clicks.iter().fold(Points::new(), add).within(bbox.map(|BoxPrompt(corners)| corners));
+    points.allow_outside(true)
 }
 
 #[cfg(test)]
@@ -85,11 +99,14 @@ mod tests {
     fn clicks_and_boxes_parse() {
         assert_eq!("3,4.5".parse(), Ok(Click { x: 3.0, y: 4.5, label: 1 }));
         assert_eq!("3, 4, 0".parse(), Ok(Click { x: 3.0, y: 4.0, label: 0 }));
-        for bad in ["", "1", "1,2,3", "1,2,-1", "1,2,1,0", "a,2", "nan,1", "inf,1", "1,,2"] {
+        assert_eq!("[3, 4, 1.0]".parse(), Ok(Click { x: 3.0, y: 4.0, label: 1 }));
+        for bad in ["", "1", "1,2,3", "1,2,-1", "1,2,1,0", "a,2", "nan,1", "inf,1", "1,,2", "[1,2", "1,2,nan"]
+        {
             assert!(bad.parse::<Click>().is_err(), "{bad:?}");
         }
         assert_eq!("1,2,3,4".parse(), Ok(BoxPrompt([1.0, 2.0, 3.0, 4.0])));
-        for bad in ["1,2,3", "1,2,3,4,5", "1,2,3,nan", "1;2;3;4"] {
+        assert_eq!("(1, 2, 3, 4)".parse(), Ok(BoxPrompt([1.0, 2.0, 3.0, 4.0])));
+        for bad in ["1,2,3", "1,2,3,4,5", "[1,2],[3,4]", "1,2,3,nan", "1;2;3;4"] {
             assert!(bad.parse::<BoxPrompt>().is_err(), "{bad:?}");
         }
     }

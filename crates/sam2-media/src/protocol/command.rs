@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::error::InvalidCommand;
 use crate::error::InvalidPrompt;
+use crate::prompts::fields::{Fields, Object};
 use crate::prompts::{BoxPrompt, Prompt, jsonl};
 
 /// The kind of a command.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Op {
     /// Adds an object, or replaces its clicks on this frame.
@@ -27,17 +28,30 @@ pub enum Op {
     Quit,
 }
 
+impl Op {
+    fn parse(text: Option<String>) -> Result<Self, InvalidCommand> {
+        let Some(text) = text else { return Ok(Self::Add) };
+        Ok(match text.as_str() {
+            "add" => Self::Add,
+            "more" => Self::More,
+            "remove" => Self::Remove,
+            "reset" => Self::Reset,
+            "save" => Self::Save,
+            "quit" => Self::Quit,
+            _ => return Err(InvalidCommand::UnknownOp(text)),
+        })
+    }
+}
+
 /// A command as its JSON line has it; [`Request::new`] checks which fields belong together.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct CommandLine {
     /// The kind; [`Op::Add`] if absent.
-    #[serde(default)]
     pub op: Op,
     /// Index of the frame on which it is due; the current one if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frame: Option<usize>,
-    /// The object, 1 to 255.
+    /// The object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub obj_id: Option<u32>,
     /// `[x, y]` of every click, pixels.
@@ -55,6 +69,22 @@ pub struct CommandLine {
     /// File of a session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
+}
+
+impl CommandLine {
+    /// Reads a line, with the field names of a prompts file.
+    ///
+    /// # Errors
+    /// If it is not JSON, or a field is unknown or has the wrong type.
+    pub fn parse(line: &str) -> Result<Self, InvalidCommand> {
+        const KNOWN: &str = "op, frame, obj_id, points, labels, box, mask and path";
+        let mut object = Object::parse(line)?;
+        let op = Op::parse(object.text(&["op"], "a text such as \"remove\"")?)?;
+        let path = object.text(&["path"], "the name of a file")?.map(PathBuf::from);
+        let Fields { frame, obj_id, points, labels, bbox, mask } = Fields::take(&mut object)?;
+        object.finish(KNOWN)?;
+        Ok(Self { op, frame, obj_id, points, labels, bbox, mask, path })
+    }
 }
 
 /// A checked command.
@@ -94,7 +124,7 @@ impl Request {
     /// # Errors
     /// If it is not JSON, or its fields do not belong together.
     pub fn parse(line: &str, folder: &Path) -> Result<Self, InvalidCommand> {
-        Self::new(serde_json::from_str(line).map_err(|e| InvalidPrompt::json(&e))?, folder)
+        Self::new(CommandLine::parse(line)?, folder)
     }
 
     /// Checks a line; the path of a mask is relative to `folder`.
@@ -107,11 +137,7 @@ impl Request {
         if has_prompt && !matches!(op, Op::Add | Op::More) {
             return Err(InvalidCommand::PromptNotTaken);
         }
-        let id = || match obj_id {
-            Some(id) if (1..=255).contains(&id) => Ok(id),
-            Some(id) => Err(InvalidPrompt::ObjId(id).into()),
-            None => Err(InvalidCommand::NoObjId),
-        };
+        let id = || obj_id.ok_or(InvalidPrompt::NoObjId);
         let command = match op {
             Op::Add | Op::More => {
                 let more = op == Op::More;
@@ -169,6 +195,8 @@ mod tests {
             (r#"{"op":"reset"}"#, None, Command::Reset),
             (r#"{"op":"save","path":"s.safetensors"}"#, None, Command::Save("s.safetensors".into())),
             (r#"{"op":"quit"}"#, None, Command::Quit),
+            (r#"{"op":"remove","obj":3.0,"frame_idx":1.0}"#, Some(1), Command::Remove(3)),
+            (r#"{"op":"remove","obj_id":70000}"#, None, Command::Remove(70_000)),
         ] {
             assert_eq!(parse(line).expect(line), Request { frame, command });
         }
@@ -191,9 +219,10 @@ mod tests {
     fn bad_lines_have_a_reason() {
         for (line, reason) in [
             ("nonsense", "expected"),
-            (r#"{"op":"dance"}"#, "unknown variant"),
+            (r#"{"op":"dance"}"#, "dance"),
+            (r#"{"op":7}"#, "`op` is 7"),
+            (r#"{"obj_id":1,"pionts":[[1,2]]}"#, "unknown field `pionts`"),
             (r#"{"points":[[1,2]]}"#, "obj_id is missing"),
-            (r#"{"obj_id":0,"points":[[1,2]]}"#, "1 to 255"),
             (r#"{"obj_id":1}"#, "is needed"),
             (r#"{"op":"more","obj_id":1,"box":[1,2,3,4]}"#, "clicks only"),
             (r#"{"op":"reset","points":[[1,2]]}"#, "belong to"),

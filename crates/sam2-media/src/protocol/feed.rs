@@ -1,64 +1,99 @@
-//! Commands of a stream: JSON lines from a file, a pipe or a descriptor, read while it runs.
+//! Commands of a stream: JSON lines from a file, a pipe or a descriptor, read while it runs. A reader that is
+//! faster than the frames waits, and what waits for later frames is bounded.
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
-use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use sam2_model::text::{self, TextError};
+
 use super::command::{Command, Request};
-use crate::error::MediaError;
+use crate::error::{InvalidCommand, InvalidPrompt, MediaError};
+use crate::limits::{MAX_LINE, MAX_WAITING, MAX_WAITING_BYTES};
 use crate::prompts::Prompt;
 
 /// Polling interval for new lines of a file.
 const POLL: Duration = Duration::from_millis(20);
+/// Lines that are read ahead of the frames at most.
+const AHEAD: usize = 1024;
 
 enum Event {
     /// A request, or the reason why the line is invalid.
-    Line(Result<Request, MediaError>),
+    Line(Line),
     /// The initial lines of the file have been read.
     CaughtUp,
+}
+
+struct Line {
+    request: Result<Request, MediaError>,
+    /// Its file and line.
+    origin: String,
+    /// Its length.
+    bytes: usize,
 }
 
 /// Reader of requests.
 pub struct Feed {
     incoming: Receiver<Event>,
-    /// Requests for later frames.
-    held: Vec<Result<Request, MediaError>>,
+    /// What is due at once, each with its place in the order of arrival.
+    now: Vec<(usize, Result<Request, MediaError>)>,
+    /// Requests for later frames, by frame, each with its place and its length in bytes.
+    later: BTreeMap<usize, Vec<(usize, Request, usize)>>,
+    /// Number of lines so far.
+    arrived: usize,
+    /// Number of requests in `later`.
+    waiting: usize,
+    /// Sum of their lengths.
+    waiting_bytes: usize,
 }
 
 impl Feed {
     /// A feed without requests.
     pub fn none() -> Self {
-        Self { incoming: channel().1, held: Vec::new() }
+        Self::of(sync_channel(0).1)
+    }
+
+    fn of(incoming: Receiver<Event>) -> Self {
+        let (now, later) = (Vec::new(), BTreeMap::new());
+        Self { incoming, now, later, arrived: 0, waiting: 0, waiting_bytes: 0 }
     }
 
     /// Starts to read `path`. On return all lines of a file have been read; appended lines are read within 20
-    /// ms. Lines of a pipe are read as they arrive.
+    /// ms. Lines of a pipe are read as they arrive. A line is at most [`MAX_LINE`] long; at most
+    /// [`MAX_WAITING`] requests wait for later frames.
     ///
     /// # Errors
     /// If the file cannot be opened. Later errors are items of [`Feed::due`].
     pub fn open(path: &Path) -> Result<Self, MediaError> {
         let name = path.display().to_string();
-        let cannot = |source| MediaError::Feed { name: path.display().to_string(), source };
+        let cannot = |source: io::Error| MediaError::Feed { name: name.clone(), source: source.into() };
         let is_file = std::fs::metadata(path).map_err(cannot)?.is_file();
-        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let file = if is_file { Some(File::open(path).map_err(cannot)?) } else { None };
-        let (sender, incoming) = channel();
-        let mut feed = Self { incoming, held: Vec::new() };
+        let (sender, incoming) = sync_channel(AHEAD);
+        let mut feed = Self::of(incoming);
         let pipe = path.to_owned();
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        let source = Source { name: name.clone(), folder, is_file, sender };
         thread::Builder::new()
             .name("prompts".to_owned())
             // Opening a pipe blocks until it has a writer; frames must not wait for it.
-            .spawn(move || match file.map_or_else(|| File::open(&pipe), Ok) {
-                Ok(file) => read(BufReader::new(file), is_file, &name, &folder, &sender),
-                Err(e) => drop(sender.send(failed(&name, e))),
+            .spawn(move || {
+                let opened = file.map_or_else(|| File::open(&pipe), Ok).map_err(TextError::from);
+                if let Err(e) = opened.and_then(|file| source.read(BufReader::new(file))) {
+                    source.failed(e);
+                }
             })
             .map_err(cannot)?;
         if is_file {
-            while let Ok(Event::Line(line)) = feed.incoming.recv() {
-                feed.held.push(line);
+            // The rest of a very long file is read with the frames.
+            while feed.now.len() < MAX_WAITING
+                && let Ok(Event::Line(line)) = feed.incoming.recv()
+            {
+                feed.hold(line);
             }
         }
         Ok(feed)
@@ -66,17 +101,24 @@ impl Feed {
 
     /// The files of masks in the requests that were read so far and are not due yet.
     pub fn masks(&self) -> impl Iterator<Item = &Path> {
-        self.held.iter().flatten().filter_map(|request| match &request.command {
+        let now = self.now.iter().filter_map(|(_, request)| request.as_ref().ok());
+        let later = self.later.values().flatten().map(|(_, request, _)| request);
+        now.chain(later).filter_map(|request| match &request.command {
             Command::Prompt { prompt: Prompt::Mask(path), .. } => Some(path.as_path()),
             _ => None,
         })
     }
 
+    /// Number of requests that wait for later frames.
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
     /// Waits until there is a request, or the feed has ended.
     pub fn wait(&mut self) {
-        while self.held.is_empty() {
+        while self.now.is_empty() && self.later.is_empty() {
             match self.incoming.recv() {
-                Ok(Event::Line(line)) => self.held.push(line),
+                Ok(Event::Line(line)) => self.hold(line),
                 Ok(Event::CaughtUp) => {}
                 Err(_) => return,
             }
@@ -85,64 +127,199 @@ impl Feed {
 
     /// The requests due on `frame` and the errors of invalid lines, in order of arrival.
     pub fn due(&mut self, frame: usize) -> Vec<Result<Request, MediaError>> {
-        loop {
+        // Bounded, so that a writer without pauses does not keep the frames waiting.
+        for _ in 0..MAX_WAITING {
             match self.incoming.try_recv() {
-                Ok(Event::Line(line)) => self.held.push(line),
+                Ok(Event::Line(line)) => self.hold(line),
                 Ok(Event::CaughtUp) => {}
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
             }
         }
-        let is_due = |line: &Result<Request, MediaError>| match line {
-            Ok(request) => request.frame.is_none_or(|wanted| wanted <= frame),
-            Err(_) => true,
-        };
-        let (due, later) = std::mem::take(&mut self.held).into_iter().partition(is_due);
-        self.held = later;
-        due
+        let mut due = std::mem::take(&mut self.now);
+        let still_later = self.later.split_off(&frame.saturating_add(1));
+        for (place, request, bytes) in std::mem::replace(&mut self.later, still_later).into_values().flatten()
+        {
+            self.waiting -= 1;
+            self.waiting_bytes -= bytes;
+            due.push((place, Ok(request)));
+        }
+        due.sort_by_key(|(place, _)| *place);
+        due.into_iter().map(|(_, request)| request).collect()
+    }
+
+    /// Keeps a line until it is due.
+    fn hold(&mut self, Line { request, origin, bytes }: Line) {
+        let place = self.arrived;
+        self.arrived += 1;
+        match request {
+            Ok(request @ Request { frame: Some(frame), .. }) => {
+                if self.waiting == MAX_WAITING || self.waiting_bytes + bytes > MAX_WAITING_BYTES {
+                    let source = InvalidCommand::TooManyWaiting;
+                    return self.now.push((place, Err(MediaError::Command { origin, source })));
+                }
+                self.waiting += 1;
+                self.waiting_bytes += bytes;
+                self.later.entry(frame).or_default().push((place, request, bytes));
+            }
+            request => self.now.push((place, request)),
+        }
     }
 }
 
-fn failed(name: &str, source: io::Error) -> Event {
-    Event::Line(Err(MediaError::Feed { name: name.to_owned(), source }))
+/// What the thread of a feed reads.
+struct Source {
+    name: String,
+    /// Paths of masks are relative to it.
+    folder: PathBuf,
+    is_file: bool,
+    sender: SyncSender<Event>,
 }
 
-fn read(mut reader: impl BufRead, is_file: bool, name: &str, folder: &Path, sender: &Sender<Event>) {
-    let (mut number, mut caught_up, mut text) = (0, false, Vec::new());
-    loop {
-        let read = match reader.read_until(b'\n', &mut text) {
-            Ok(read) => read,
-            Err(e) => return drop(sender.send(failed(name, e))),
-        };
-        let ended = !text.ends_with(b"\n");
-        if ended && is_file && caught_up {
-            // The rest of the line, or another line, may follow.
-            thread::sleep(POLL);
-            continue;
-        }
-        number += 1;
-        let line = String::from_utf8_lossy(&text).trim().trim_start_matches('\u{feff}').to_owned();
-        text.clear();
-        if !line.is_empty() {
-            let request = Request::parse(&line, folder)
-                .map_err(|source| MediaError::Command { origin: format!("{name} line {number}"), source });
-            if sender.send(Event::Line(request)).is_err() {
-                return;
+impl Source {
+    fn failed(&self, source: TextError) {
+        let error = MediaError::Feed { name: self.name.clone(), source };
+        let _ = self.send(Err(error), String::new(), 0);
+    }
+
+    /// Whether the feed is still there.
+    fn send(&self, request: Result<Request, MediaError>, origin: String, bytes: usize) -> bool {
+        self.sender.send(Event::Line(Line { request, origin, bytes })).is_ok()
+    }
+
+    fn read(&self, mut reader: impl BufRead) -> Result<(), TextError> {
+        let (mut number, mut caught_up, mut text) = (0, false, Vec::new());
+        // Bytes of the line that were dropped, because it is longer than `MAX_LINE`.
+        let mut dropped = 0;
+        loop {
+            let room = (MAX_LINE + 1).saturating_sub(text.len());
+            let read = reader.by_ref().take(room as u64).read_until(b'\n', &mut text)?;
+            let ended = !text.ends_with(b"\n");
+            if ended && text.len() > MAX_LINE {
+                dropped += text.len();
+                text.clear();
+                continue;
+            }
+            if ended && self.is_file && caught_up {
+                // The rest of the line, or another line, may follow.
+                thread::sleep(POLL);
+                continue;
+            }
+            number += 1;
+            let bytes = dropped + text.len();
+            let request = self.request(std::mem::take(&mut text), std::mem::take(&mut dropped), number);
+            if let Some((request, origin)) = request?
+                && !self.send(request, origin, bytes)
+            {
+                return Ok(());
+            }
+            if ended && self.is_file {
+                (number, caught_up) = (number - usize::from(bytes == 0), true);
+                if self.sender.send(Event::CaughtUp).is_err() {
+                    return Ok(());
+                }
+            } else if read == 0 {
+                return Ok(());
             }
         }
-        if ended && is_file {
-            (number, caught_up) = (number - usize::from(read == 0), true);
-            drop(sender.send(Event::CaughtUp));
-        } else if read == 0 {
-            return;
-        }
+    }
+
+    /// The request of a line and its origin; `None` for an empty line.
+    #[expect(clippy::type_complexity, reason = "a request, or why the line is none, and where it is from")]
+    fn request(
+        &self,
+        text: Vec<u8>,
+        dropped: usize,
+        number: usize,
+    ) -> Result<Option<(Result<Request, MediaError>, String)>, TextError> {
+        let origin = format!("{} line {number}", self.name);
+        let request = if dropped > 0 {
+            Err(InvalidPrompt::LongLine { bytes: dropped + text.len() }.into())
+        } else {
+            match text::decode(text) {
+                Ok(text) if text.trim().is_empty() => return Ok(None),
+                Ok(text) => Request::parse(text.trim(), &self.folder),
+                Err(TextError::NotText) => Err(InvalidPrompt::NotText.into()),
+                Err(error) => return Err(error),
+            }
+        };
+        let request = request.map_err(|source| MediaError::Command { origin: origin.clone(), source });
+        Ok(Some((request, origin)))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::command::Command;
     use super::*;
+    use crate::error::in_full;
     use std::io::Write;
+
+    fn opened(text: &str) -> Feed {
+        let mut file = tempfile::NamedTempFile::new().expect("temporary file");
+        file.write_all(text.as_bytes()).expect("write");
+        Feed::open(file.path()).expect("open")
+    }
+
+    fn removed(feed: &mut Feed, frame: usize) -> Vec<u32> {
+        let id = |request: Result<Request, MediaError>| match request.expect("valid").command {
+            Command::Remove(id) => id,
+            other => panic!("{other:?}"),
+        };
+        feed.due(frame).into_iter().map(id).collect()
+    }
+
+    #[test]
+    fn requests_are_due_in_the_order_in_which_they_came() {
+        let line = |id: u32, frame: Option<usize>| {
+            let frame = frame.map(|frame| format!(",\"frame\":{frame}")).unwrap_or_default();
+            format!("{{\"op\":\"remove\",\"obj_id\":{id}{frame}}}\r\n")
+        };
+        let lines = [line(1, Some(3)), line(2, Some(1)), line(3, None), line(4, Some(3)), line(5, Some(0))];
+        let mut feed = opened(&format!("\u{feff}{}", lines.concat()));
+        assert_eq!(removed(&mut feed, 0), [3, 5]);
+        assert_eq!(removed(&mut feed, 0), [0_u32; 0]);
+        assert_eq!(removed(&mut feed, 5), [1, 2, 4]);
+    }
+
+    #[test]
+    fn what_waits_for_later_frames_is_bounded() {
+        let text = "{\"op\":\"remove\",\"obj_id\":1,\"frame\":9}\n".repeat(MAX_WAITING + 2);
+        let mut feed = opened(&text);
+        let refused = feed.due(0);
+        assert_eq!(refused.len(), 2);
+        for refused in refused {
+            let error = in_full(&refused.expect_err("one too many"));
+            assert!(error.contains("100000") && error.contains(" line 10000"), "{error}");
+        }
+        assert_eq!(removed(&mut feed, 9).len(), MAX_WAITING);
+        assert_eq!((feed.waiting, feed.waiting_bytes), (0, 0));
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_refused_and_passed_over() {
+        let good = "{\"op\":\"remove\",\"obj_id\":7}";
+        for long in [MAX_LINE + 1, 3 * MAX_LINE, 5 * MAX_LINE + 77] {
+            let mut feed = opened(&format!("{}\n{good}\n", "x".repeat(long)));
+            let mut due = feed.due(0);
+            assert_eq!(due.len(), 2, "{long}");
+            let last = due.pop().expect("two").expect("the next line is read");
+            assert_eq!(last.command, Command::Remove(7));
+            let error = in_full(&due.pop().expect("one").expect_err("too long"));
+            assert!(error.contains("line 1") && error.contains("at most 1 MB"), "{error}");
+        }
+        let exact = format!("{good}{}", " ".repeat(MAX_LINE - good.len()));
+        assert_eq!(removed(&mut opened(&exact), 0), [7]);
+        assert_eq!(removed(&mut opened(&format!("{exact}\n")), 0), [7]);
+    }
+
+    #[test]
+    fn utf16_is_named() {
+        let mut file = tempfile::NamedTempFile::new().expect("temporary file");
+        let text = "\u{feff}{\"op\":\"quit\"}\n".encode_utf16();
+        file.write_all(&text.flat_map(u16::to_le_bytes).collect::<Vec<u8>>()).expect("write");
+        let mut feed = Feed::open(file.path()).expect("open");
+        let error = in_full(&feed.due(0).pop().expect("an item").expect_err("UTF-16"));
+        assert!(error.contains("UTF-16"), "{error}");
+    }
 
     #[test]
     fn a_file_is_read_at_once_and_then_followed() {

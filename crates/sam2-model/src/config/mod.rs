@@ -13,13 +13,13 @@ mod tests;
 mod trunk;
 mod video;
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use serde_json::Value;
 
 use crate::error::LoadError;
+use crate::text::{self, TextError};
 pub(crate) use families::{Shapes, identify, recognise};
 pub use fields::{Config, Family};
 use reader::Reader;
@@ -64,14 +64,13 @@ impl Config {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, LoadError> {
         let path = path.as_ref();
         let io = |source| LoadError::Io { path: path.to_owned(), source };
-        let mut bytes = Vec::new();
-        // One byte more than is allowed, and no more: the file may have no end.
-        File::open(path).map_err(io)?.take(MAX_TEXT as u64 + 1).read_to_end(&mut bytes).map_err(io)?;
-        if bytes.len() > MAX_TEXT {
-            return Err(io(io::Error::other("too long for a configuration; is it the checkpoint?")));
-        }
-        let text = String::from_utf8(bytes)
-            .map_err(|_| io(io::Error::other("not text in UTF-8, so no configuration")))?;
+        let text = text::read(path, MAX_TEXT as u64).map_err(|error| match error {
+            TextError::Io(source) => io(source),
+            TextError::TooLong(_) => {
+                io(io::Error::other("too long for a configuration; is it the checkpoint?"))
+            }
+            other => io(io::Error::other(format!("{other}, so no configuration"))),
+        })?;
         Self::from_yaml(&text, &path.display().to_string())
     }
 

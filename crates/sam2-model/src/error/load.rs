@@ -17,6 +17,14 @@ pub enum LoadError {
         /// Cause.
         source: std::io::Error,
     },
+    /// No checkpoint has this name.
+    #[error("there is no checkpoint {name}: {advice}")]
+    NotFound {
+        /// The name or path.
+        name: String,
+        /// Where it was looked for, and where to get it.
+        advice: String,
+    },
     /// Truncated or damaged.
     #[error("{origin}: a damaged or incomplete {kind} file ({reason}); download it again")]
     Format {

@@ -30,6 +30,14 @@ pub enum PromptError {
         /// Labels.
         labels: usize,
     },
+    /// More points than a prompt may have.
+    #[error("{points} points for one object on one image; at most {most} are taken")]
+    TooManyPoints {
+        /// Points, with earlier ones that they are added to.
+        points: usize,
+        /// [`Points::MAX`](crate::types::Points::MAX).
+        most: usize,
+    },
     /// A prompt without a point, box or mask.
     #[error("no point, box or mask given")]
     Empty,

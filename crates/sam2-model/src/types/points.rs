@@ -61,6 +61,9 @@ pub struct Points {
 }
 
 impl Points {
+    /// The largest number of points for one object on one image: time grows with its square.
+    pub const MAX: usize = 4096;
+
     /// No click and no box, for [`Self::on`], [`Self::off`] and [`Self::within`].
     #[must_use]
     pub fn new() -> Self {

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::numbers::not_negative;
 use crate::options::ModelArgs;
 
 const SHAPES_HELP: &str = "Shapes for gemm, attention and conv, in place of the model's: a JSON file";
 const EXAMPLES: &str = "\
-Kernels (gemm, attention, conv) are timed by themselves on random operands: at the shapes of the layers of -m
+Kernels (gemm, attention, conv) are timed alone, on random operands: at the shapes of the layers of -m
 (SAM 2.1 tiny if absent), for each of --thread-counts, with the instruction set that SAM2_ISA names (default:
 the fastest). A multiply-add counts as two operations; the peak is measured before and after each run. The
 crate matrixmultiply computes the same f32 products on one thread, as a baseline. With --precision int8, gemm
@@ -52,7 +53,8 @@ pub struct Bench {
         value_name = "PERCENT",
         requires = "compare",
         default_value_t = 10.0,
-        value_parser = parse_percent
+        value_parser = not_negative::<f64>,
+        allow_hyphen_values = true
     )]
     pub threshold: f64,
     /// What is timed, besides loading: parts of the model, or kernels.
@@ -95,7 +97,7 @@ pub enum Part {
     Encode,
     /// A click on it: three masks at its size
     Click,
-    /// Memory attention by itself, over a full bank
+    /// Memory attention alone, over a full bank
     MemoryAttention,
     /// A tracked frame with full banks, and its stages
     Track,
@@ -136,12 +138,4 @@ impl Bench {
         counts.dedup();
         counts
     }
-}
-
-/// A percentage that is not negative.
-fn parse_percent(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|percent| (0.0..=1e6).contains(percent))
-        .ok_or_else(|| "not a percentage".to_owned())
 }

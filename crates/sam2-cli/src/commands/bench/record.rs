@@ -1,10 +1,10 @@
 //! The times of a run: as text, as JSON, and compared with an earlier run.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use sam2_media::text;
 use serde::{Deserialize, Serialize};
 
 /// Times and their circumstances; `--json` prints this as JSON and `--compare` reads it.
@@ -61,7 +61,7 @@ impl Record {
 
     /// Reads the output of `--json`.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
+        let text = text::read(path, "the earlier result")?;
         serde_json::from_str(&text).with_context(|| {
             format!("{}: not a record of sam2 bench --json (of this version)", path.display())
         })

@@ -13,6 +13,7 @@ use tensor::npy::NpyArray;
 use tensor::{Elementwise, compare::shortest};
 
 use crate::console::Console;
+use crate::numbers::not_negative;
 use read::Arrays;
 
 const EXAMPLES: &str = "\
@@ -36,8 +37,8 @@ pub struct Compare {
         long,
         value_name = "R",
         default_value = "1e-5",
-        allow_negative_numbers = true,
-        value_parser = tolerance
+        allow_hyphen_values = true,
+        value_parser = not_negative::<f64>
     )]
     pub rtol: f64,
     /// Absolute tolerance
@@ -45,8 +46,8 @@ pub struct Compare {
         long,
         value_name = "A",
         default_value = "1e-8",
-        allow_negative_numbers = true,
-        value_parser = tolerance
+        allow_hyphen_values = true,
+        value_parser = not_negative::<f64>
     )]
     pub atol: f64,
     /// Print one JSON object
@@ -65,12 +66,6 @@ pub fn run(args: &Compare, console: &Console) -> Result<bool> {
         report.lines().iter().try_for_each(|line| console.result(line))?;
     }
     Ok(report.equal)
-}
-
-/// Parses a tolerance.
-fn tolerance(text: &str) -> Result<f64, String> {
-    let value = text.parse().ok().filter(|value| (0.0..=f64::MAX).contains(value));
-    value.ok_or_else(|| "not a number that is zero or greater".to_owned())
 }
 
 /// The result, in the form that `--json` prints.

@@ -14,10 +14,11 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use sam2_media::files::list;
 use sam2_media::pictures::label_map;
+use sam2_media::text;
 use serde_json::json;
 
 use super::report::Table;
@@ -113,9 +114,8 @@ pub fn evaluate(args: &Davis, console: &Console) -> Result<Report> {
 fn sequences(args: &Davis) -> Result<Vec<Sequence>> {
     let listed = args.gt.join("ImageSets/2017").join(format!("{}.txt", args.set));
     let (root, names) = if args.gt.join("ImageSets").is_dir() {
-        let text = std::fs::read_to_string(&listed)
-            .with_context(|| format!("cannot read the list of sequences {}", listed.display()))?;
-        let names = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(OsString::from).collect();
+        let names =
+            text::read_names(&listed, "the list of sequences")?.into_iter().map(OsString::from).collect();
         (args.gt.join("Annotations").join(&args.resolution), names)
     } else {
         (args.gt.clone(), list(&args.gt, Path::is_dir)?)

@@ -16,8 +16,8 @@
 //!
 //! Overall: means over sequences, in percent.
 
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -25,6 +25,7 @@ use clap::Args;
 use sam2_media::files::list;
 use sam2_media::frames::natural;
 use sam2_media::pictures::label_map;
+use sam2_media::text;
 use serde_json::json;
 
 use super::report::Table;
@@ -139,13 +140,17 @@ fn sequences(args: &Lasot, console: &Console) -> Result<Vec<Sequence>> {
         bail!("no groundtruth.txt in the folders of {}", args.gt.display());
     }
     if let Some(path) = &args.list {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the list {}", path.display()))?;
-        let names: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        if let Some(name) = names.iter().find(|name| !truths.contains_key(OsStr::new(name))) {
-            bail!("{} names the sequence {name}, which is not in {}", path.display(), args.gt.display());
+        let names = text::read_names(path, "the list")?;
+        let names: BTreeSet<OsString> = names.into_iter().map(OsString::from).collect();
+        if let Some(name) = names.iter().find(|name| !truths.contains_key(*name)) {
+            bail!(
+                "{} names the sequence {}, which is not in {}",
+                path.display(),
+                name.display(),
+                args.gt.display()
+            );
         }
-        truths.retain(|name: &OsString, _| names.iter().any(|wanted| *wanted == name.as_os_str()));
+        truths.retain(|name, _| names.contains(name));
     }
     let mut sequences = Vec::new();
     for (name, truth) in truths {
@@ -223,7 +228,7 @@ fn boxes(path: &Path) -> Result<Vec<Rect>> {
 
 /// Lines of numbers with commas, tabs or spaces between them.
 fn numbers(path: &Path) -> Result<Vec<Vec<f64>>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = text::read(path, "the table")?;
     let line = |(i, line): (usize, &str)| {
         let words = line.split([',', '\t', ' ']).map(str::trim).filter(|word| !word.is_empty());
         words

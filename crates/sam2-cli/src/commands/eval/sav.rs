@@ -46,7 +46,7 @@ pub struct Sav {
     /// Measure the first and the last annotated frame too
     #[arg(long, aliases = ["do_not_skip_first_and_last_frame", "do-not-skip-first-and-last-frame"])]
     all_frames: bool,
-    /// Leave the first and the last annotated frame out (the default, said aloud)
+    /// Leave the first and the last annotated frame out (the default)
     #[arg(long, alias = "skip_first_and_last", conflicts_with = "all_frames")]
     skip_first_and_last: bool,
     #[command(flatten)]

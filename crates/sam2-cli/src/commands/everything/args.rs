@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::folder;
+use crate::numbers::finite;
 use crate::options::{MODEL, ModelArgs, OUTPUTS, OVERWRITE_HELP};
 
 const SEARCH: &str = "Search";
@@ -23,14 +25,18 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Everything {
-    /// The photo (PNG, JPEG, GIF, BMP, WebP or TIFF; turned upright if its EXIF data say so); - for stdin
+    /// The photo (PNG, JPEG, GIF, BMP, WebP or TIFF; its EXIF orientation is applied); - for stdin
     pub image: PathBuf,
+    /// Take this frame of a clip, counted from 0, as the photo
+    #[arg(long, value_name = "N")]
+    pub frame: Option<usize>,
     /// Folder for the masks (000.png ..., best first), overlay.png and masks.json
     #[arg(
         help_heading = OUTPUTS,
         short,
         long = "output",
         value_name = "DIR",
+        value_parser = folder::parser(),
         required_unless_present = "json"
     )]
     pub output: Option<PathBuf>,
@@ -76,28 +82,77 @@ pub struct Everything {
     )]
     pub point_grids: Option<PathBuf>,
     /// Keep masks with a predicted IoU above this
-    #[arg(help_heading = SEARCH, long, value_name = "X", default_value_t = 0.8)]
+    #[arg(
+        help_heading = SEARCH,
+        long,
+        value_name = "X",
+        default_value_t = 0.8,
+        value_parser = finite::<f32>,
+        allow_hyphen_values = true
+    )]
     pub pred_iou_thresh: f32,
     /// Keep masks with at least this stability
-    #[arg(help_heading = SEARCH, long, value_name = "X", default_value_t = 0.95)]
+    #[arg(
+        help_heading = SEARCH,
+        long,
+        value_name = "X",
+        default_value_t = 0.95,
+        value_parser = finite::<f32>,
+        allow_hyphen_values = true
+    )]
     pub stability_score_thresh: f32,
     /// How far the threshold is moved to measure the stability
-    #[arg(help_heading = SEARCH, long, value_name = "X", default_value_t = 1.0)]
+    #[arg(
+        help_heading = SEARCH,
+        long,
+        value_name = "X",
+        default_value_t = 1.0,
+        value_parser = finite::<f32>,
+        allow_hyphen_values = true
+    )]
     pub stability_score_offset: f32,
     /// Logits above this are inside a mask
-    #[arg(help_heading = SEARCH, long, value_name = "X", default_value_t = 0.0, allow_hyphen_values = true)]
+    #[arg(
+        help_heading = SEARCH,
+        long,
+        value_name = "X",
+        default_value_t = 0.0,
+        value_parser = finite::<f32>,
+        allow_hyphen_values = true
+    )]
     pub mask_threshold: f32,
     /// Of two masks whose boxes overlap more than this IoU, keep the better
-    #[arg(help_heading = SEARCH, long, value_name = "X", default_value_t = 0.7)]
+    #[arg(
+        help_heading = SEARCH,
+        long,
+        value_name = "X",
+        default_value_t = 0.7,
+        value_parser = finite::<f64>,
+        allow_hyphen_values = true
+    )]
     pub box_nms_thresh: f64,
     /// Search crops too: layer 1 has 4, layer 2 has 16
     #[arg(help_heading = SEARCH, long, value_name = "N", default_value_t = 0)]
     pub crop_n_layers: usize,
     /// As --box-nms-thresh, between crops
-    #[arg(help_heading = SEARCH, long, value_name = "X", default_value_t = 0.7)]
+    #[arg(
+        help_heading = SEARCH,
+        long,
+        value_name = "X",
+        default_value_t = 0.7,
+        value_parser = finite::<f64>,
+        allow_hyphen_values = true
+    )]
     pub crop_nms_thresh: f64,
     /// Overlap of the crops of layer 1, as a share of the shorter side
-    #[arg(help_heading = SEARCH, long, value_name = "X", default_value_t = 512.0 / 1500.0)]
+    #[arg(
+        help_heading = SEARCH,
+        long,
+        value_name = "X",
+        default_value_t = 512.0 / 1500.0,
+        value_parser = finite::<f64>,
+        allow_hyphen_values = true
+    )]
     pub crop_overlap_ratio: f64,
     /// Clicks per side are divided by this from layer to layer
     #[arg(help_heading = SEARCH, long, value_name = "N", default_value_t = 1)]

@@ -8,9 +8,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use sam2_media::files;
-use sam2_media::frames::photo;
+use sam2_media::frames::still;
 use sam2_media::outputs::{Plan, names};
 use sam2_media::pictures::{overlay, png};
+use sam2_media::text;
 use sam2_model::automatic::{AutomaticMaskGenerator, AutomaticOptions, MaskRecord};
 use sam2_model::{Frame, ImagePredictor};
 use serde_json::{Value, json};
@@ -39,7 +40,7 @@ pub fn run(args: &Everything, console: &Console) -> Result<()> {
     }
     let options = options(args)?;
     memory::check_photo(&args.image)?;
-    let (photo, note) = photo::read_with_notes(&args.image)?;
+    let (photo, note) = still::read(&args.image, args.frame)?;
     console.note_about(&args.image, note.as_deref());
     let model = model::open(&args.model, console)?;
     memory::check_picture(&model, (photo.width(), photo.height()))?;
@@ -103,14 +104,11 @@ fn plan(args: &Everything) -> Plan {
 
 fn options(args: &Everything) -> Result<AutomaticOptions> {
     let grids = |path: &PathBuf| {
-        let text = std::fs::read_to_string(path)?;
-        anyhow::Ok(serde_json::from_str::<Vec<Vec<[f64; 2]>>>(&text)?)
+        let text = text::read(path, "the clicks in")?;
+        serde_json::from_str::<Vec<Vec<[f64; 2]>>>(&text)
+            .with_context(|| format!("cannot read the clicks in {}", path.display()))
     };
-    let point_grids = args
-        .point_grids
-        .as_ref()
-        .map(|path| grids(path).with_context(|| format!("cannot read the clicks in {}", path.display())))
-        .transpose()?;
+    let point_grids = args.point_grids.as_ref().map(grids).transpose()?;
     Ok(AutomaticOptions::default()
         .points_per_side(args.points_per_side)
         .point_grids(point_grids)

@@ -1,11 +1,12 @@
 //! Arguments of `sam2 segment`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use sam2_media::prompts::{BoxPrompt, Click};
 
+use crate::numbers::finite;
 use crate::options::{MODEL, ModelArgs, OUTPUTS, PROMPTS};
+use crate::prompting::{CoordinateArgs, PointArgs};
 
 const MASKS: &str = "Masks";
 
@@ -15,34 +16,25 @@ Examples:
   sam2 segment photo.jpg -p 320,240 -p 50,60,0 --cutout -o mask.png -m sam2.1_hiera_tiny.pt
   sam2 segment photo.jpg -b 40,30,200,160 -b 220,40,300,180 --overlay --labels -o mask.png
   sam2 segment photo.jpg -p 320,240 --json
+  sam2 segment clip.mp4 --frame 30 -p 320,240 --overlay
   curl -s https://example.org/photo.jpg | sam2 segment - -p 320,240 -o - > mask.png";
 
 /// `sam2 segment`
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Segment {
-    /// The photo (PNG, JPEG, GIF, BMP, WebP, TIFF, PPM; turned upright if its EXIF data say so); - for stdin
+    /// The photo (PNG, JPEG, GIF, BMP, WebP, TIFF, PPM; its EXIF orientation is applied); - for stdin
     pub image: PathBuf,
-    /// A click: x,y or x,y,label with label 1 = the object (default), 0 = not the object; may be repeated
-    #[arg(
-        help_heading = PROMPTS,
-        short,
-        long = "point",
-        value_name = "X,Y[,LABEL]",
-        allow_hyphen_values = true
-    )]
-    pub points: Vec<Click>,
-    /// A box around the object; several boxes are several objects
-    #[arg(
-        help_heading = PROMPTS,
-        short,
-        long = "box",
-        value_name = "X0,Y0,X1,Y1",
-        allow_hyphen_values = true
-    )]
-    pub boxes: Vec<BoxPrompt>,
-    /// A rough mask to refine, of any size: white on black, opaque on transparent, or a label map
-    #[arg(help_heading = PROMPTS, long, value_name = "PNG")]
+    /// Take this frame of a clip, counted from 0, as the photo
+    #[arg(help_heading = PROMPTS, long, value_name = "N")]
+    pub frame: Option<usize>,
+    #[command(flatten)]
+    pub prompt: PointArgs,
+    #[command(flatten)]
+    pub coordinates: CoordinateArgs,
+    /// A rough mask to refine, of any size: white on black, opaque on transparent, or a label map; or a .npy
+    /// of --save-logits
+    #[arg(help_heading = PROMPTS, long, value_name = "FILE")]
     pub mask_prompt: Option<PathBuf>,
     /// The object of the label map --mask-prompt, if it holds several
     #[arg(help_heading = PROMPTS, long, value_name = "N", requires = "mask_prompt")]
@@ -63,22 +55,29 @@ pub struct Segment {
         short,
         long = "output",
         value_name = "OUT.png",
-        required_unless_present_any = ["json", "save_logits"],
         help = "Where the mask goes: a black and white PNG of the photo's size, - for stdout; with several \
-                boxes, all masks in one, and each in OUT_0, OUT_1, ..."
+                boxes, all masks in one, and each in OUT_0, OUT_1, ... [default: only the scores are printed]"
     )]
     pub output: Option<PathBuf>,
-    /// Also write OUT_overlay.png: the photo with the mask and the prompts drawn on it
-    #[arg(help_heading = OUTPUTS, long, requires = "output")]
+    /// Write OUT_overlay.png, without -o IMAGE_overlay.png: the photo with the mask and the prompts drawn on
+    /// it
+    #[arg(help_heading = OUTPUTS, long)]
     pub overlay: bool,
     /// With --overlay: write the number of every object beside its mask
     #[arg(help_heading = OUTPUTS, long, requires = "overlay")]
     pub labels: bool,
-    /// Also write OUT_cutout.png: the photo, transparent outside the mask
-    #[arg(help_heading = OUTPUTS, long, requires = "output")]
+    /// Write OUT_cutout.png, without -o IMAGE_cutout.png: the photo, transparent outside the mask
+    #[arg(help_heading = OUTPUTS, long)]
     pub cutout: bool,
     /// Logits above this are inside a mask
-    #[arg(help_heading = MASKS, long, value_name = "X", default_value_t = 0.0, allow_hyphen_values = true)]
+    #[arg(
+        help_heading = MASKS,
+        long,
+        value_name = "X",
+        default_value_t = 0.0,
+        value_parser = finite::<f32>,
+        allow_hyphen_values = true
+    )]
     pub mask_threshold: f32,
     /// Fill holes of at most N pixels of the low-resolution logits (the model's input has 4 by 4 of its
     /// pixels to one)
@@ -99,4 +98,11 @@ pub struct Segment {
     pub json: bool,
     #[command(flatten)]
     pub model: ModelArgs,
+}
+
+impl Segment {
+    /// The file whose name the overlay and the cut-out have, with a suffix.
+    pub fn base(&self) -> &Path {
+        self.output.as_deref().unwrap_or(&self.image)
+    }
 }

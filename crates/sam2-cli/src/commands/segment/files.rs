@@ -40,6 +40,17 @@ pub fn prepare(args: &Segment) -> Result<()> {
         suffixes(args).iter().for_each(|suffix| plan.writes(files::with_suffix(path, suffix)));
         files::prepare_file(path, "png")?;
     }
+    for (wanted, suffix) in [(args.overlay, "overlay"), (args.cutout, "cutout")] {
+        if !wanted {
+            continue;
+        }
+        if args.output.is_none() && is_stream(&args.image) {
+            bail!("a photo from stdin has no name: give a file name with -o for --{suffix}");
+        }
+        let file = files::with_suffix(args.base(), suffix);
+        files::prepare_file(&file, "png")?;
+        plan.writes(file);
+    }
     if let Some(path) = &args.save_logits {
         plan.writes(path);
         files::prepare_file(path, "npy")?;
@@ -60,20 +71,18 @@ pub fn prepare(args: &Segment) -> Result<()> {
     Ok(plan.check()?)
 }
 
-/// Suffixes of the files beside the one of -o.
+/// Suffixes of the masks beside the one of -o.
 fn suffixes(args: &Segment) -> Vec<String> {
     let mut suffixes = Vec::new();
-    let several = args.boxes.len() > 1;
+    let several = args.prompt.boxes.len() > 1;
     if several {
-        suffixes.extend((0..args.boxes.len()).map(|i| i.to_string()));
+        suffixes.extend((0..args.prompt.boxes.len()).map(|i| i.to_string()));
     }
     if args.multimask {
-        for i in 0..args.boxes.len().max(1) {
+        for i in 0..args.prompt.boxes.len().max(1) {
             suffixes.extend((0..3).map(|k| if several { format!("{i}_{k}") } else { k.to_string() }));
         }
     }
-    let drawn = [(args.overlay, "overlay"), (args.cutout, "cutout")];
-    suffixes.extend(drawn.into_iter().filter(|(wanted, _)| *wanted).map(|(_, suffix)| suffix.to_owned()));
     suffixes
 }
 
@@ -86,19 +95,14 @@ pub fn write(args: &Segment, photo: &Frame, answers: &[Answer], console: &Consol
         files::sync_folder(files::folder_of(path))?;
         written.push(path.clone());
     }
-    let Some(path) = &args.output else { return Ok(written) };
     let all = union(answers);
-    if is_stream(path) {
-        console.stream(&png::encode_mask(size, &all))?;
-        return Ok(written);
-    }
     if args.overlay {
-        let file = files::with_suffix(path, "overlay");
+        let file = files::with_suffix(args.base(), "overlay");
         let mut drawn = overlay::picture(photo);
         for (answer, id) in answers.iter().zip(1..) {
             let colour = overlay::colour(id);
             overlay::mask(&mut drawn, answer.best().data(), colour);
-            overlay::points(&mut drawn, &args.points, answer.bbox, colour);
+            overlay::points(&mut drawn, &answer.clicks, answer.bbox, colour);
         }
         if args.labels {
             for (answer, id) in answers.iter().zip(1..) {
@@ -109,11 +113,16 @@ pub fn write(args: &Segment, photo: &Frame, answers: &[Answer], console: &Consol
         written.push(file);
     }
     if args.cutout {
-        let file = files::with_suffix(path, "cutout");
+        let file = files::with_suffix(args.base(), "cutout");
         png::write_cutout(&file, size, photo.rgb(), &all)?;
         written.push(file);
     }
-    let several = args.boxes.len() > 1;
+    let Some(path) = &args.output else { return Ok(written) };
+    if is_stream(path) {
+        console.stream(&png::encode_mask(size, &all))?;
+        return Ok(written);
+    }
+    let several = args.prompt.boxes.len() > 1;
     for (i, answer) in answers.iter().enumerate() {
         if several {
             let file = of_box(path, i);

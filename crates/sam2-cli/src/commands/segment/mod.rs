@@ -3,13 +3,14 @@
 mod answer;
 mod args;
 mod files;
+mod mask_prompt;
 mod report;
 
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use sam2_media::frames::photo;
-use sam2_media::prompts::{BoxPrompt, check_points, mask_file, to_points};
+use sam2_media::frames::still;
+use sam2_media::prompts::{BoxPrompt, Click, Prompt, check_points, to_points};
 use sam2_model::ImagePredictor;
 use sam2_model::image::{ImageOptions, ImagePrompt, Multimask, Prediction};
 
@@ -18,6 +19,7 @@ use crate::memory;
 use crate::model;
 use answer::Answer;
 pub use args::Segment;
+use mask_prompt::MaskPrompt;
 use report::{Report, Timing};
 
 /// Runs the command.
@@ -25,35 +27,31 @@ pub fn run(args: &Segment, console: &Console) -> Result<()> {
     check(args)?;
     files::prepare(args)?;
     memory::check_photo(&args.image)?;
-    let (photo, note) = photo::read_with_notes(&args.image)?;
+    let (photo, note) = still::read(&args.image, args.frame)?;
     console.note_about(&args.image, note.as_deref());
     let size = (photo.width() as u32, photo.height() as u32);
-    if args.boxes.is_empty() && !args.points.is_empty() {
-        check_points(&args.points, None, size, &args.image)?;
-    }
-    for &bbox in &args.boxes {
-        check_points(&args.points, Some(bbox), size, &args.image)?;
-    }
-    let mask_prompt =
-        args.mask_prompt.as_deref().map(|path| mask_file::read(path, args.mask_object)).transpose()?;
+    let points = points(args, size, console)?;
+    let mask_prompt = args
+        .mask_prompt
+        .as_deref()
+        .map(|path| MaskPrompt::read(path, args.mask_object, console))
+        .transpose()?;
 
     let start = Instant::now();
     let model = model::open(&args.model, console)?;
     let load = start.elapsed();
     memory::check_picture(&model, (photo.width(), photo.height()))?;
-    let mask_logits = mask_prompt.map(|mask| model.mask_logits(&mask));
+    let mask_logits = mask_prompt.map(|mask| mask.logits(&model)).transpose()?;
     let multimask = match (args.multimask, args.single_mask) {
         (true, _) => Multimask::Three,
         (_, true) => Multimask::One,
         _ => Multimask::Auto,
     };
-    let boxes: Vec<Option<BoxPrompt>> =
-        if args.boxes.is_empty() { vec![None] } else { args.boxes.iter().copied().map(Some).collect() };
-    let prompt = |&bbox: &Option<BoxPrompt>| {
-        let prompt = ImagePrompt::from(to_points(&args.points, bbox));
+    let prompt = |(clicks, bbox): &PointPrompt| {
+        let prompt = ImagePrompt::from(to_points(clicks, *bbox));
         prompt.mask_logits(mask_logits.clone()).multimask(multimask)
     };
-    let prompts: Vec<ImagePrompt> = boxes.iter().map(prompt).collect();
+    let prompts: Vec<ImagePrompt> = points.iter().map(prompt).collect();
 
     let options = ImageOptions::default()
         .mask_threshold(args.mask_threshold)
@@ -67,11 +65,11 @@ pub fn run(args: &Segment, console: &Console) -> Result<()> {
     let predictions = predictor.predict_batch(&prompts)?;
     let decode = start.elapsed();
 
-    let answer = |(prediction, bbox): (Prediction, Option<BoxPrompt>)| {
+    let answer = |(prediction, (clicks, bbox)): (Prediction, PointPrompt)| {
         let masks = (0..prediction.len()).map(|k| prediction.mask(k)).collect();
-        Answer { bbox, prediction, masks }
+        Answer { clicks, bbox, prediction, masks }
     };
-    let answers: Vec<Answer> = predictions.into_iter().zip(boxes).map(answer).collect();
+    let answers: Vec<Answer> = predictions.into_iter().zip(points).map(answer).collect();
     let written = files::write(args, &photo, &answers, console)?;
     let several = answers.len() > 1;
     let report = Report::new(&answers, several, Timing::new([load, encode, decode], embeddings));
@@ -89,24 +87,43 @@ pub fn run(args: &Segment, console: &Console) -> Result<()> {
         }
     }
     for path in written {
-        console.detail(&format!("wrote {}", path.display()));
+        let line = format!("wrote {}", path.display());
+        // Without -o no line of the results names the file.
+        if args.output.is_none() { console.note(&line) } else { console.detail(&line) }
     }
     console.detail(&report.timing_ms.describe());
     Ok(())
 }
 
+/// Clicks and a box of one object, in pixels.
+type PointPrompt = (Vec<Click>, Option<BoxPrompt>);
+
 fn check(args: &Segment) -> Result<()> {
-    if args.points.is_empty() && args.boxes.is_empty() && args.mask_prompt.is_none() {
+    if args.prompt.is_empty() && args.mask_prompt.is_none() {
         bail!(
             "nothing points at the object: give a click (-p x,y), a box (-b x0,y0,x1,y1) or --mask-prompt \
              FILE.png"
         );
     }
-    if args.boxes.len() > 1 && (!args.points.is_empty() || args.mask_prompt.is_some()) {
-        bail!(
-            "several boxes are several objects, and a click or a mask would belong to one of them: give one \
-             box"
-        );
+    if args.prompt.boxes.len() > 1 && args.mask_prompt.is_some() {
+        bail!("several boxes are several objects, and a mask would belong to one of them: give one box");
     }
-    Ok(())
+    args.prompt.prompts().map(drop)
+}
+
+/// Clicks and box of every object, checked; of one object without either if there is a mask only.
+fn points(args: &Segment, size: (u32, u32), console: &Console) -> Result<Vec<PointPrompt>> {
+    let written = args.prompt.prompts()?;
+    let mut points = Vec::new();
+    for prompt in written.iter().cloned() {
+        if let Prompt::Points { clicks, bbox } = args.coordinates.convention().read(prompt, size) {
+            check_points(&clicks, bbox, size, &args.image)?;
+            points.push((clicks, bbox));
+        }
+    }
+    args.coordinates.note(&written, size).iter().for_each(|note| console.note(note));
+    if points.is_empty() {
+        points.push((Vec::new(), None));
+    }
+    Ok(points)
 }

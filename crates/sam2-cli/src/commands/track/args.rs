@@ -5,19 +5,20 @@ use std::path::PathBuf;
 use clap::Args;
 use sam2_media::frames::RawSize;
 
-use crate::options::{
-    MemoryArgs, ModelArgs, OUTPUTS, OVERWRITE_HELP, PROMPTS, PointArgs, TRACKING, parse_count,
-};
+use crate::folder;
+use crate::numbers;
+use crate::options::{MemoryArgs, ModelArgs, OUTPUTS, OVERWRITE_HELP, PROMPTS, TRACKING};
+use crate::prompting::{CoordinateArgs, PointArgs};
 use crate::tracking::Span;
 
 const PROMPTS_HELP: &str = "Prompts in a file, or - for stdin, one JSON object per line: \
     {\"frame\":0,\"obj_id\":1,\"points\":[[x,y]],\"labels\":[1]}, \
-    or with \"box\":[x0,y0,x1,y1] or \"mask\":\"FILE.png\" instead of points";
+    or with \"box\":[x0,y0,x1,y1] or \"mask\":\"FILE.png\" instead of points; or one JSON list of them";
 
 const EXAMPLES: &str = "\
 Examples:
   sam2 track clip.gif -p 120,80 -o masks
-  sam2 track frames/ -b 40,30,200,160 --obj-id 2 --overlay --labels -o masks -m sam2.1_hiera_tiny.pt
+  sam2 track frames/ -b 40,30,200,160 -b 220,40,300,180 --overlay --labels -o masks -m sam2.1_hiera_tiny.pt
   sam2 track clip.mp4 --prompts prompts.jsonl --memory samurai --json -o masks -m sam2.1_hiera_tiny.pt
   ffmpeg -i clip.mp4 -f yuv4mpegpipe - | sam2 track - -p 120,80 -o masks";
 
@@ -37,15 +38,20 @@ pub struct Track {
         long,
         help = PROMPTS_HELP,
         value_name = "FILE.jsonl",
-        conflicts_with_all = ["points", "bbox", "frame", "obj_id"]
+        conflicts_with_all = ["points", "boxes", "frame", "obj_id"]
     )]
     pub prompts: Option<PathBuf>,
+    /// Leave out prompts of the file that cannot be used, with a note for each, instead of refusing the file
+    #[arg(help_heading = PROMPTS, long, requires = "prompts")]
+    pub skip_bad_prompts: bool,
     #[command(flatten)]
     pub prompt: PointArgs,
+    #[command(flatten)]
+    pub coordinates: CoordinateArgs,
     /// The frame that -p and -b are about, counted from 0
     #[arg(help_heading = PROMPTS, long, value_name = "N", default_value_t = 0)]
     pub frame: usize,
-    /// The number of the object that -p and -b are about (1 to 255)
+    /// The number of the object that -p and -b are about (1 to 255); further boxes are the objects after it
     #[arg(
         help_heading = PROMPTS,
         long,
@@ -55,7 +61,13 @@ pub struct Track {
     )]
     pub obj_id: u32,
     /// Folder for the masks (00000.png ..., DAVIS palette, one colour per object) and tracks.jsonl
-    #[arg(help_heading = OUTPUTS, short, long = "output", value_name = "DIR")]
+    #[arg(
+        help_heading = OUTPUTS,
+        short,
+        long = "output",
+        value_name = "DIR",
+        value_parser = folder::parser()
+    )]
     pub output: PathBuf,
     /// Also write DIR/overlay/00000.png ...: the frames with masks and prompts drawn on them
     #[arg(help_heading = OUTPUTS, long)]
@@ -64,7 +76,7 @@ pub struct Track {
     #[arg(help_heading = OUTPUTS, long, requires = "overlay")]
     pub labels: bool,
     /// Also write the low-resolution logits of every frame and object, 00000_obj1.npy ..., into this folder
-    #[arg(help_heading = OUTPUTS, long, value_name = "DIR")]
+    #[arg(help_heading = OUTPUTS, long, value_name = "DIR", value_parser = folder::parser())]
     pub save_logits: Option<PathBuf>,
     /// Replace the files of an earlier run.
     #[arg(help_heading = OUTPUTS, long, help = OVERWRITE_HELP)]
@@ -76,7 +88,7 @@ pub struct Track {
     #[command(flatten)]
     pub memory: MemoryArgs,
     /// Treat the clip as if it ended after N frames
-    #[arg(help_heading = TRACKING, long, value_name = "N", value_parser = parse_count)]
+    #[arg(help_heading = TRACKING, long, value_name = "N", value_parser = numbers::count)]
     pub max_frames: Option<usize>,
     /// Print the lines of tracks.jsonl on stdout too
     #[arg(help_heading = OUTPUTS, long)]
@@ -96,7 +108,7 @@ pub struct PassArgs {
     #[arg(help_heading = TRACKING, long, value_name = "N")]
     pub start: Option<usize>,
     /// Track this many frames in each direction, the first one included
-    #[arg(help_heading = TRACKING, long, value_name = "N", value_parser = parse_count)]
+    #[arg(help_heading = TRACKING, long, value_name = "N", value_parser = numbers::count)]
     pub length: Option<usize>,
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use sam2_media::frames::Input;
 use sam2_media::outputs::Plan;
-use sam2_media::prompts::{Prompt, Prompts, jsonl};
+use sam2_media::prompts::{PromptLine, Prompts, Target, jsonl};
 use sam2_model::Frame;
 use sam2_model::video::FrameOutput;
 
@@ -17,12 +17,14 @@ pub use args::Track;
 use crate::console::Console;
 use crate::memory;
 use crate::model;
+use crate::prompting::{PALETTE_IDS, Refusals};
 use crate::tracking::{self, Overlay, Writer};
 
 /// Runs the command.
 pub fn run(args: &Track, console: &Console) -> Result<()> {
-    let prompts = read_prompts(args)?;
-    let plan = plan(args, &prompts);
+    let mut refusals = Refusals::new(args.skip_bad_prompts, console);
+    let lines = read_prompts(args, &mut refusals)?;
+    let plan = plan(args, &lines);
     plan.check()?;
     plan.refuse_earlier(args.overwrite)?;
     let PassArgs { reverse, both, start, length } = args.pass;
@@ -35,8 +37,17 @@ pub fn run(args: &Track, console: &Console) -> Result<()> {
         );
     }
     let size = input.size();
-    prompts.check(&args.input, input.num_frames().unwrap_or(usize::MAX), size)?;
-    tracking::check_masks(&prompts)?;
+    let target = Target {
+        clip: &args.input,
+        num_frames: input.num_frames().unwrap_or(usize::MAX),
+        size,
+        convention: args.coordinates.convention(),
+        ids: PALETTE_IDS,
+    };
+    let note = args.coordinates.note(lines.iter().map(|line| &line.prompt), size);
+    let prompts = Prompts::gather(lines, &target, |error| refusals.decide(error))?;
+    refusals.finish();
+    note.iter().for_each(|note| console.note(note));
     let count = input.num_frames().map(|len| format!("{len} ")).unwrap_or_default();
     console.detail(&format!("{}: {count}frames of {}x{} pixels", args.input.display(), size.0, size.1));
 
@@ -74,31 +85,30 @@ pub fn run(args: &Track, console: &Console) -> Result<()> {
 }
 
 /// The files that are read, and those that may be written.
-fn plan(args: &Track, prompts: &Prompts) -> Plan {
+fn plan(args: &Track, prompts: &[PromptLine]) -> Plan {
     let mut plan = Plan::default();
     plan.reads_frames(&args.input);
     args.model.plan(&mut plan);
     args.prompts.iter().for_each(|path| plan.reads(path));
-    prompts.masks().for_each(|path| plan.reads(path));
+    prompts.iter().filter_map(PromptLine::mask).for_each(|path| plan.reads(path));
     Writer::plan(&mut plan, &args.output, args.save_logits.as_deref());
     plan
 }
 
-fn read_prompts(args: &Track) -> Result<Prompts> {
+fn read_prompts(args: &Track, refusals: &mut Refusals) -> Result<Vec<PromptLine>> {
     if let Some(path) = &args.prompts {
         if path == Path::new("-") && &args.input == path {
             bail!("the clip and the prompts cannot both come from stdin");
         }
-        return Ok(jsonl::read(path)?);
+        return Ok(jsonl::read(path, |error| refusals.decide(error))?);
     }
-    let (clicks, bbox) = (args.prompt.points.clone(), args.prompt.bbox);
-    if clicks.is_empty() && bbox.is_none() {
+    if args.prompt.is_empty() {
         bail!(
             "nothing points at an object: give a click (-p x,y), a box (-b x0,y0,x1,y1) or --prompts \
              FILE.jsonl"
         );
     }
-    let mut prompts = Prompts::default();
-    prompts.add(args.frame, args.obj_id, Prompt::Points { clicks, bbox }, "-p/-b")?;
-    Ok(prompts)
+    let line =
+        |(prompt, obj_id)| PromptLine { frame: args.frame, obj_id, prompt, origin: "-p/-b".to_owned() };
+    Ok(args.prompt.prompts()?.into_iter().zip(args.obj_id..).map(line).collect())
 }

@@ -16,11 +16,13 @@ use sam2_media::error::printable;
 use sam2_media::files::{self, list};
 use sam2_media::frames::folder::Folder;
 use sam2_media::outputs::{Plan, names};
+use sam2_media::text;
 use sam2_model::Model;
 use sam2_model::config::Config;
 use serde_json::json;
 
 use crate::console::Console;
+use crate::numbers::finite;
 use crate::options::{CHECKPOINT_HELP, ModelArgs, TradeArgs};
 use crate::{memory, model, progress};
 use masks::Layout;
@@ -37,7 +39,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct Vos {
     /// Configuration: a file, or one of Meta's names [default: found from the checkpoint]
-    #[arg(long = "sam2_cfg", alias = "sam2-cfg", value_name = "CFG", requires = "sam2_checkpoint")]
+    #[arg(long = "sam2_cfg", alias = "sam2-cfg", value_name = "CFG")]
     sam2_cfg: Option<String>,
     /// The checkpoint.
     #[arg(
@@ -45,10 +47,9 @@ pub struct Vos {
         long = "sam2_checkpoint",
         aliases = ["sam2-checkpoint", "model"],
         value_name = "CKPT",
-        required = cfg!(not(feature = "embedded")),
         help = CHECKPOINT_HELP
     )]
-    sam2_checkpoint: Option<PathBuf>,
+    pub sam2_checkpoint: Option<PathBuf>,
     #[command(flatten)]
     trade: TradeArgs,
     /// Videos: one folder of pictures each
@@ -69,6 +70,7 @@ pub struct Vos {
         alias = "score-thresh",
         value_name = "X",
         default_value_t = 0.0,
+        value_parser = finite::<f32>,
         allow_hyphen_values = true
     )]
     score_thresh: f32,
@@ -174,11 +176,7 @@ fn describe(video: &Video, seconds: Option<f64>) -> String {
 
 fn names(args: &Vos) -> Result<Vec<OsString>> {
     let names: Vec<OsString> = match &args.video_list_file {
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read the list of videos {}", path.display()))?;
-            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(OsString::from).collect()
-        }
+        Some(path) => text::read_names(path, "the list of videos")?.into_iter().map(OsString::from).collect(),
         None => list(&args.base_video_dir, Path::is_dir)?,
     };
     if names.is_empty() {
@@ -296,6 +294,9 @@ fn later_prompts(folder: &Folder, layout: &Layout, all: bool) -> Result<BTreeMap
 
 /// The checkpoint, with the configuration of `--sam2_cfg`, which must match the tensors.
 fn open_model(args: &Vos, console: &Console) -> Result<Arc<Model>> {
+    if args.sam2_cfg.is_some() && args.sam2_checkpoint.is_none() {
+        bail!("--sam2_cfg is of a checkpoint: give that with --sam2_checkpoint");
+    }
     let (Some(cfg), Some(checkpoint)) = (&args.sam2_cfg, &args.sam2_checkpoint) else {
         let model = args.sam2_checkpoint.clone();
         return model::open(&ModelArgs { model, config: None, trade: args.trade }, console);

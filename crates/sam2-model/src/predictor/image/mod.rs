@@ -304,7 +304,7 @@ impl ImagePredictor {
             }
         }
         let mut points =
-            transforms::points(&prompt.points, (image.width, image.height), self.model.config.image_size)?;
+            transforms::points(&prompt.points, 0, (image.width, image.height), self.model.config.image_size)?;
         if !points.is_empty() {
             points.push(ModelPoint::PADDING);
         }

@@ -186,7 +186,7 @@ impl VideoPredictor {
         points: &Points,
     ) -> Result<FrameOutput, VideoError> {
         let frame = frame.into();
-        let points = self.check_points(frame_idx, frame, points)?;
+        let points = self.check_points(frame_idx, frame, points, 0)?;
         Ok(self.add(frame_idx, frame, obj_id, &Prompt::Points(points)))
     }
 
@@ -217,10 +217,9 @@ impl VideoPredictor {
         if points.corners().is_some() {
             return Err(VideoError::LateBox);
         }
-        let more = self.check_points(frame_idx, frame, points)?;
         let object = self.objects.iter().find(|object| object.id == obj_id);
         let mut all = object.and_then(|object| object.points.get(&frame_idx)).cloned().unwrap_or_default();
-        all.extend(more);
+        all.extend(self.check_points(frame_idx, frame, points, all.len())?);
         Ok(self.add(frame_idx, frame, obj_id, &Prompt::Points(all)))
     }
 
@@ -534,13 +533,14 @@ impl VideoPredictor {
         frame_idx: usize,
         frame: FrameView,
         points: &Points,
+        earlier: usize,
     ) -> Result<Vec<ModelPoint>, VideoError> {
         self.check(frame_idx, frame)?;
         if points.is_empty() {
             return Err(PromptError::Empty.into());
         }
         let size = (self.setting.info.width, self.setting.info.height);
-        Ok(transforms::points(points, size, self.setting.model.config.image_size)?)
+        Ok(transforms::points(points, earlier, size, self.setting.model.config.image_size)?)
     }
 
     /// Features of `frame_idx`, from a cache of the last `kept` frames.

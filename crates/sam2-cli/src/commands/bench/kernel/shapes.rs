@@ -1,9 +1,9 @@
 //! The shapes that kernels are timed at: those of a model, or the user's.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use sam2_media::text;
 use sam2_model::config::{Config, TrunkConfig};
 use serde::Deserialize;
 
@@ -128,8 +128,7 @@ impl Shapes {
     /// # Errors
     /// If it is not one, or if a shape cannot be run.
     pub fn read(path: &Path) -> Result<Self> {
-        let text =
-            fs::read_to_string(path).with_context(|| format!("cannot read the shapes {}", path.display()))?;
+        let text = text::read(path, "the shapes")?;
         let shapes: Self = serde_json::from_str(&text)
             .with_context(|| format!("{}: not a file of shapes", path.display()))?;
         shapes.check().with_context(|| path.display().to_string())?;

@@ -1,0 +1,35 @@
+//! Errors of masks in NumPy files.
+
+use tensor::npy::NpyError;
+
+/// An array cannot serve as a mask.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArrayError {
+    /// The file cannot be read.
+    #[error("{}", .0.root())]
+    Npy(#[source] NpyError),
+    /// Neither a mask nor logits.
+    #[error("its shape is {0:?}, and a mask is [height, width], logits are [side, side], or several of them")]
+    Shape(Vec<usize>),
+    /// An archive without one array that is meant.
+    #[error("it holds the arrays {0}: name one of them `logits` or `mask`, or save it alone")]
+    Names(String),
+    /// Several masks.
+    #[error("it holds {0} masks: choose one by its number, FILE:0 to FILE:{last}", last = .0 - 1)]
+    Several(usize),
+    /// A number of a mask beyond the last.
+    #[error("it has no mask {index}: it holds {count}, counted from 0")]
+    NoMask {
+        /// The number.
+        index: usize,
+        /// Number of masks.
+        count: usize,
+    },
+    /// A value that is infinite or not a number.
+    #[error("not all of its values are finite numbers")]
+    NotFinite,
+    /// No pixel is inside.
+    #[error("it has no pixel inside: it marks no object")]
+    Empty,
+}
