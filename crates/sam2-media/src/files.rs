@@ -80,7 +80,7 @@ pub fn write(
     atomic::write(path, fill).map_err(cannot_write(path))
 }
 
-/// [`write`] for one of many files of a folder; [`sync_folder`] must follow the last of them.
+/// [`write()`] for one of many files of a folder; [`sync_folder`] must follow the last of them.
 ///
 /// ```
 /// use std::io::Write;
@@ -98,7 +98,7 @@ pub fn write(
 /// ```
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_in_series(
     path: &Path,
     fill: impl FnOnce(&mut atomic::Writer) -> io::Result<()>,
