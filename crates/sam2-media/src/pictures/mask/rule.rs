@@ -72,13 +72,14 @@ pub(super) fn marks(stored: Stored) -> Result<Marks, PictureError> {
 }
 
 fn by_alpha(inside: Vec<bool>, pixels: Pixels) -> Result<Marks, PictureError> {
-    if let Pixels::Indexed { numbers, .. } = &pixels
-        && numbers.iter().zip(&inside).all(|(&number, &inside)| (number > 0) == inside)
-    {
+    let is_inside = |(&number, &inside): (&u32, &bool)| (number > 0) == inside;
+    let pixels = match pixels {
         // The background of a label map is transparent.
-        let Pixels::Indexed { numbers, .. } = pixels else { unreachable!("checked above") };
-        return Ok(Marks::Numbers(numbers));
-    }
+        Pixels::Indexed { numbers, .. } if numbers.iter().zip(&inside).all(is_inside) => {
+            return Ok(Marks::Numbers(numbers));
+        }
+        other => other,
+    };
     let colours: Vec<[u8; 3]> = match &pixels {
         Pixels::Indexed { numbers, palette } => numbers.iter().map(|&i| palette_colour(palette, i)).collect(),
         Pixels::Grey { numbers, white } => numbers.iter().map(|&value| [level(value, *white); 3]).collect(),
