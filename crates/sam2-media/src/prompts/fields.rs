@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::prompt::BoxPrompt;
-use crate::error::InvalidPrompt;
+use crate::error::{InvalidPrompt, printable};
 use crate::limits::MAX_LINE;
 
 /// A JSON object, its fields in order, each name once.
@@ -27,7 +27,7 @@ impl<'de> Deserialize<'de> for Object {
                 let mut fields: Vec<(String, Value)> = Vec::new();
                 while let Some((name, value)) = map.next_entry::<String, Value>()? {
                     if fields.iter().any(|(known, _)| *known == name) {
-                        return Err(A::Error::custom(format!("field `{name}` appears twice")));
+                        return Err(A::Error::custom(format!("field `{}` appears twice", shown(&name))));
                     }
                     // A hostile line could have very many.
                     if fields.len() == MAX_FIELDS {
@@ -44,6 +44,13 @@ impl<'de> Deserialize<'de> for Object {
 
 /// More than any prompt or command has.
 const MAX_FIELDS: usize = 32;
+/// Characters of an unknown name in a message.
+const MAX_SHOWN: usize = 60;
+
+/// The name of a field, for messages.
+fn shown(name: &str) -> String {
+    printable(name).chars().take(MAX_SHOWN).collect()
+}
 
 /// A field that was taken: the name that it had, and its value.
 type Taken = Option<(String, Value)>;
@@ -88,7 +95,7 @@ impl Object {
     pub fn finish(self, known: &'static str) -> Result<(), InvalidPrompt> {
         match self.0.into_iter().next() {
             Some((field, _)) if field == "bbox" => Err(InvalidPrompt::AmbiguousBox),
-            Some((field, _)) => Err(InvalidPrompt::UnknownField { field, known }),
+            Some((field, _)) => Err(InvalidPrompt::UnknownField { field: shown(&field), known }),
             None => Ok(()),
         }
     }
@@ -288,13 +295,17 @@ mod tests {
             (r#"{"mask":[[0.5]]}"#, &["`mask`", "file"]),
             (r#"{"frame":0,"frame_idx":0}"#, &["`frame`", "`frame_idx`"]),
             (r#"{"frame":0,"frame":0}"#, &["`frame`", "twice"]),
-            (r#"{"pionts":[[1,2]]}"#, &["unknown field `pionts`", "points"]),
+            (r#"{"a\nb":1,"a\nb":2}"#, &[r"`a\u000ab`", "twice"]),
+            (r#"{"pts":[[1,2]]}"#, &["unknown field `pts`", "points"]),
+            (r#"{"a\nb":1}"#, &[r"unknown field `a\u000ab`"]),
+            (format!("{{\"{}\":1}}", "long".repeat(999)).as_str(), &["unknown field `longlong"]),
             (r#"[1]"#, &["object"]),
             ("12", &["object"]),
         ] {
             let message = parse(text).expect_err(text).to_string();
             assert!(words.iter().all(|word| message.contains(word)), "{text}: {message}");
-            assert!(!message.contains("usize") && message.len() < 250, "{text}: {message}");
+            assert!(!message.contains(['\n', '\x1b']) && !message.contains("usize"), "{text}: {message}");
+            assert!(message.len() < 250, "{text}: {message}");
         }
         let long = format!("{{\"points\":[{}]}}", "[1,2],".repeat(MAX_LINE / 6));
         assert!(matches!(parse(&long), Err(InvalidPrompt::LongLine { .. })));
