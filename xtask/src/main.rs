@@ -3,6 +3,7 @@
 //! A step that finds nothing to check fails. After a failure the other steps still run.
 
 mod dependencies;
+mod fuzz;
 mod layers;
 mod shell;
 mod steps;
@@ -35,16 +36,21 @@ const STEPS: &[(&str, &str, Step)] = &[
     ("bare", "the release binary without the embedded model: size", steps::bare),
 ];
 
+/// Steps that `ci` leaves out.
+const ALONE: &[(&str, &str, Step)] = &[("fuzz", "every reader on damaged files, for seconds", fuzz::run)];
+
 fn usage() -> String {
-    let lines = STEPS.iter().map(|(name, about, _)| format!("  {name:10}{about}\n"));
-    format!("usage: cargo xtask STEP…\n\n{}  ci        all of them\n", lines.collect::<String>())
+    let lines = |steps: &[(&str, &str, Step)]| {
+        steps.iter().map(|(name, about, _)| format!("  {name:10}{about}\n")).collect::<String>()
+    };
+    format!("usage: cargo xtask STEP…\n\n{}  ci        all of these\n{}", lines(STEPS), lines(ALONE))
 }
 
 fn main() -> ExitCode {
     let names: Vec<String> = std::env::args().skip(1).collect();
     let mut chosen = Vec::new();
     for name in &names {
-        match STEPS.iter().find(|(step, ..)| step == name) {
+        match STEPS.iter().chain(ALONE).find(|(step, ..)| step == name) {
             Some(step) => chosen.push(step),
             None if name == "ci" => chosen.extend(STEPS),
             None => {

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::fuzz;
 use crate::shell::{self, cargo, program};
 
 /// The commands at the top of the README, which `ci` runs as they stand there.
@@ -24,7 +25,8 @@ const ARM: &str = "aarch64-unknown-linux-musl";
 const WASM: &str = "wasm32-unknown-unknown";
 
 pub fn fmt() -> Result<(), String> {
-    shell::run(cargo().args(["fmt", "--all", "--check"]))
+    shell::run(cargo().args(["fmt", "--all", "--check"]))?;
+    shell::run(fuzz::cargo_there().args(["fmt", "--check"]))
 }
 
 pub fn clippy() -> Result<(), String> {

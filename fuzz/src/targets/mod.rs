@@ -1,0 +1,78 @@
+//! The targets: a reader each, with what its callers do with the result.
+
+mod checkpoints;
+mod media;
+mod states;
+mod texts;
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use crate::seeds;
+
+pub use states::{embedding_parts, session_parts};
+
+/// A reader, and valid inputs.
+pub struct Target {
+    pub name: &'static str,
+    /// Reads arbitrary bytes. A panic, a hang or too much memory is a fault.
+    pub run: fn(&[u8]),
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+pub const TARGETS: &[Target] = &[
+    Target { name: "pickle", run: checkpoints::pickle, seeds: seeds::checkpoints::pickles },
+    Target { name: "pt", run: checkpoints::pt, seeds: seeds::checkpoints::archives },
+    Target { name: "safetensors", run: checkpoints::safetensors, seeds: seeds::checkpoints::safetensors },
+    Target { name: "index", run: checkpoints::index, seeds: seeds::checkpoints::indices },
+    Target { name: "config", run: checkpoints::config, seeds: seeds::checkpoints::configs },
+    Target { name: "session", run: states::session, seeds: seeds::states::session_texts },
+    Target { name: "session_file", run: states::session_file, seeds: seeds::states::session_headers },
+    Target { name: "embedding", run: states::embedding, seeds: seeds::states::embedding_headers },
+    Target { name: "npy", run: texts::npy, seeds: seeds::arrays::npys },
+    Target { name: "npz", run: texts::npz, seeds: seeds::arrays::npzs },
+    Target { name: "prompts", run: texts::prompts, seeds: seeds::texts::prompts },
+    Target { name: "command", run: texts::command, seeds: seeds::texts::commands },
+    Target { name: "rle", run: texts::rle, seeds: seeds::texts::rles },
+    Target { name: "y4m", run: media::clip, seeds: seeds::clips::y4ms },
+    Target { name: "raw", run: media::raw, seeds: seeds::clips::raws },
+    Target { name: "png", run: media::picture, seeds: seeds::pictures::pngs },
+    Target { name: "jpeg", run: media::picture, seeds: seeds::pictures::jpegs },
+    Target { name: "tiff", run: media::picture, seeds: seeds::pictures::tiffs },
+    Target { name: "webp", run: media::picture, seeds: seeds::pictures::webps },
+    Target { name: "bmp", run: media::picture, seeds: seeds::pictures::bmps },
+    Target { name: "gif", run: media::picture, seeds: seeds::pictures::gifs },
+    Target { name: "pnm", run: media::picture, seeds: seeds::pictures::pnms },
+    Target { name: "gif_clip", run: media::clip, seeds: seeds::pictures::gifs },
+    Target { name: "apng_clip", run: media::clip, seeds: seeds::clips::apngs },
+    Target { name: "webp_clip", run: media::clip, seeds: seeds::clips::webps },
+    Target { name: "tiff_clip", run: media::clip, seeds: seeds::clips::tiffs },
+    Target { name: "mjpeg_clip", run: media::clip, seeds: seeds::clips::mjpegs },
+    Target { name: "labels", run: media::labels, seeds: seeds::pictures::masks },
+    Target { name: "mask", run: media::mask, seeds: seeds::pictures::masks },
+];
+
+/// A folder in memory for the readers that take a path.
+static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+    let shared = PathBuf::from("/dev/shm");
+    let parent = if shared.is_dir() { shared } else { std::env::temp_dir() };
+    let folder = parent.join(format!("sam2-fuzz-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder for the inputs");
+    folder
+});
+
+/// A file of this name with these bytes.
+fn file(name: &str, bytes: &[u8]) -> PathBuf {
+    let path = FOLDER.join(name);
+    std::fs::write(&path, bytes).expect("the input can be written");
+    path
+}
+
+/// Errors are one line, and not as long as the input. (Control characters are escaped by the program.)
+fn check(result: Result<(), impl std::fmt::Display>) {
+    if let Err(error) = result {
+        let message = error.to_string();
+        assert!(!message.contains('\n'), "several lines: {message:?}");
+        assert!(message.len() < 2000, "{} bytes: {message:?}", message.len());
+    }
+}

@@ -1,0 +1,60 @@
+//! Prompts, commands, masks as text, and arrays.
+
+use std::path::Path;
+
+use sam2_media::prompts::{jsonl, mask_file};
+use sam2_media::protocol::Request;
+use sam2_model::Rle;
+
+use super::{check, file};
+
+/// The reader of `sam2 compare`. A program cannot be linked, so its source is compiled here.
+#[path = "../../../crates/sam2-cli/src/commands/compare/read.rs"]
+#[allow(dead_code)]
+mod compare;
+
+/// Reads arrays of a file whose extension tells the format.
+pub fn arrays(name: &str, data: &[u8]) {
+    check(compare::open(&file(name, data)).map(|_| ()));
+}
+
+/// An array, also as a mask prompt.
+pub fn npy(data: &[u8]) {
+    arrays("x.npy", data);
+    check(mask_file::read(&file("x.npy", data), None).map(|_| ()));
+}
+
+/// Several, also as a mask prompt.
+pub fn npz(data: &[u8]) {
+    arrays("x.npz", data);
+    check(mask_file::read(&file("x.npz", data), None).map(|_| ()));
+}
+
+/// A prompts file, whose first bad line ends the reading, or is left out.
+pub fn prompts(data: &[u8]) {
+    let path = file("prompts.jsonl", data);
+    check(jsonl::read(&path, Err).map(|_| ()));
+    check(jsonl::read(&path, |_| Ok(())).map(|_| ()));
+}
+
+/// A line of a stream's commands.
+pub fn command(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    check(Request::parse(&text, Path::new("folder")).map(|_| ()));
+}
+
+/// A size and a string of COCO's run lengths; what is read is written again as it was.
+pub fn rle(data: &[u8]) {
+    let [width, height, text @ ..] = data else { return };
+    let (width, height) = (usize::from(*width), usize::from(*height));
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    match Rle::from_coco_string(width, height, text) {
+        Ok(rle) => {
+            let mask = rle.mask();
+            assert_eq!(mask.area() as u64, rle.area());
+            let written = rle.to_coco_string();
+            assert_eq!(Rle::from_coco_string(width, height, &written).as_ref(), Ok(&rle));
+        }
+        Err(error) => check(Err(error)),
+    }
+}
