@@ -8,7 +8,7 @@ use tensor::npy::NpyError;
 pub enum ArrayError {
     /// The file cannot be read.
     #[error("{}", .0.root())]
-    Npy(#[source] NpyError),
+    Npy(NpyError),
     /// Neither a mask nor logits.
     #[error("its shape is {0:?}, and a mask is [height, width], logits are [side, side], or several of them")]
     Shape(Vec<usize>),
