@@ -70,6 +70,12 @@ def image(model_name: str) -> Probes:
         double = image_case(oracle.build_float64(model_name), photos)
     probes = Probes()
     probes.add_all("", single, double)
+    add_facts(probes, single, photos)
+    return probes
+
+
+def add_facts(probes: Probes, single: dict, photos: list) -> None:
+    """Sizes, prompts and decision margins."""
     for photo in photos:
         probes.fact(photo + "#size", PHOTOS[photo], np.int64)
         for case in PROMPTS:
@@ -83,7 +89,6 @@ def image(model_name: str) -> Probes:
         ):
             if name in prompt:
                 probes.fact(f"{case}#{name}", prompt[name], dtype)
-    return probes
 
 
 # (width, height): below 1024, above it, equal to it, and mixed.

@@ -30,27 +30,31 @@ def fnv_bytes(array: np.ndarray) -> int:
     return h
 
 
+def checkpoint_facts(model, golden: pathlib.Path, inventory: str | None) -> dict:
+    """Counts and checksum of a model's weights; writes their names and shapes as the named inventory."""
+    state = {k: v.numpy() for k, v in sorted(model.state_dict().items())}
+    if inventory:
+        lines = ",\n".join(
+            f"{json.dumps(k)}:{json.dumps(list(v.shape), separators=(',', ':'))}" for k, v in state.items()
+        )
+        (golden / "inventory" / f"{inventory}.json").write_text("{\n" + lines + "\n}\n")
+    total = 0
+    for k, v in state.items():
+        total = (total + seeded.fnv1a64(k) * checksum(v)) & seeded.MASK64
+    return {
+        "tensors": len(state),
+        "parameters": int(sum(v.size for v in state.values())),
+        "checksum": f"{total:016x}",
+    }
+
+
 def write(golden: pathlib.Path) -> None:
     """Writes checksums as hexadecimal strings, inventories with one tensor per line."""
     (golden / "inventory").mkdir(parents=True, exist_ok=True)
     facts = {"checkpoints": {}}
     for name in oracle.CONFIGS:
-        model = oracle.build(name)
-        state = {k: v.numpy() for k, v in sorted(model.state_dict().items())}
-        if not name.endswith("_absent"):
-            lines = ",\n".join(
-                f"{json.dumps(k)}:{json.dumps(list(v.shape), separators=(',', ':'))}"
-                for k, v in state.items()
-            )
-            (golden / "inventory" / f"{name}.json").write_text("{\n" + lines + "\n}\n")
-        total = 0
-        for k, v in state.items():
-            total = (total + seeded.fnv1a64(k) * checksum(v)) & seeded.MASK64
-        facts["checkpoints"][name] = {
-            "tensors": len(state),
-            "parameters": int(sum(v.size for v in state.values())),
-            "checksum": f"{total:016x}",
-        }
+        inventory = None if name.endswith("_absent") else name
+        facts["checkpoints"][name] = checkpoint_facts(oracle.build(name), golden, inventory)
     tensor = seeded.draw("input.check", (3, 5, 7), 0.25, 2.0)
     facts["draw"] = {"checksum": f"{checksum(tensor):016x}", "first": tensor.ravel()[:4].tolist()}
     field = seeded.smooth("input.check", 64, 128, 16, -0.5, 3.0)

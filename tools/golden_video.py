@@ -46,8 +46,13 @@ def state_taps(state, obj: int, frame: int) -> dict:
         "low_res": out["pred_masks"][0, 0],
         "object_score": out["object_score_logits"][0],
         "obj_ptr": out["obj_ptr"][0],
-        "memory": t.hwc(out["maskmem_features"].to(torch.get_default_dtype())),
+        "memory": rows_of(out["maskmem_features"].to(torch.get_default_dtype())),
     }
+
+
+def rows_of(memory: torch.Tensor) -> torch.Tensor:
+    """A memory as [H, W, C], or, of EdgeTAM, as its tokens [N, C]."""
+    return t.hwc(memory) if memory.ndim == 4 else memory[0]
 
 
 def near_decisions(taps: dict) -> list:
@@ -56,6 +61,14 @@ def near_decisions(taps: dict) -> list:
     return [float((low.abs() < 1e-3).double().mean()), float((low > 0).double().mean())]
 
 
+# Long enough that every slot and all 16 pointers are in use.
+LONG = (
+    18,
+    [
+        (0, 1, {"points": [(140.0, 90.0)], "labels": [1]}),
+        (0, 2, {"box": (220.0, 60.0, 400.0, 220.0)}),
+    ],
+)
 # name -> (frames, prompts in order). A prompt is (frame, object, {points, labels | box | mask}).
 CLIPS = {
     "clip": (
@@ -140,10 +153,14 @@ def video(clip: str) -> Probes:
     single = clip_case(oracle.build(MODEL, video=True), clip)
     with oracle.float64():
         double = clip_case(oracle.build_float64(MODEL, video=True), clip)
+    return clip_probes(clip, single, double, {"low_res": 2048, "memory": 1024, "": 512})
+
+
+def clip_probes(clip: str, single: dict, double: dict | None, samples: dict) -> Probes:
+    """Probes of a clip; `samples` maps the last part of a name, or "" for the others, to a number."""
     probes = Probes()
     for name, tap in single.items():
-        samples = {"low_res": 2048, "memory": 1024}.get(name.split("/")[-1], 512)
-        probes.add(name, tap, double[name], samples)
+        probes.add(name, tap, double and double[name], samples.get(name.split("/")[-1], samples[""]))
     for prefix in sorted({name.rsplit("/", 1)[0] for name in single}):
         iou = np.sort(single[prefix + "/iou"].numpy())[::-1]
         gap = float(iou[0] - iou[1]) if len(iou) > 1 else 1.0

@@ -46,15 +46,6 @@ GROUPS = {
 }
 
 
-def report(probes) -> None:
-    """Prints the distance of float32 from float64 per tensor, and the decision margins."""
-    for name, distance in probes.calibration.items():
-        print(f"  {distance:.1e}  {name}")
-    for name, value in probes.tensors.items():
-        if name.endswith("#margins"):
-            print("  ", name, value.tolist())
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=", ".join(["seeded", *GROUPS]))
@@ -72,7 +63,7 @@ def main() -> None:
         path = GOLDEN / f"{group}.safetensors"
         probes.save(path)
         print(f"{path.name}: {path.stat().st_size} bytes, {time.time() - start:.0f} s")
-        report(probes)
+        probes.report()
 
 
 if __name__ == "__main__":

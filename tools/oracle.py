@@ -15,7 +15,6 @@ import sam2.sam2_video_predictor
 import sam2.utils.misc
 import torch
 from sam2.build_sam import build_sam2, build_sam2_video_predictor
-from sam2.modeling.sam.transformer import RoPEAttention
 
 import seeded
 
@@ -33,11 +32,12 @@ CONFIGS = {
 
 
 def seeded_state_dict(model_name: str, model: torch.nn.Module) -> dict:
-    """Every tensor of `model` by Meta's name, float32."""
+    """Every tensor of `model` by Meta's name, float32; counters are integers."""
     out = {}
     for name, tensor in model.state_dict().items():
         shape = tuple(tensor.shape)
-        out[name] = torch.from_numpy(seeded.draw(name, shape, *seeded.rule(model_name, name, shape)))
+        drawn = seeded.draw(name, shape, *seeded.rule(model_name, name, shape))
+        out[name] = torch.from_numpy(drawn).to(tensor.dtype)
     return out
 
 
@@ -62,7 +62,8 @@ class _DoubleTorch(types.ModuleType):
         return getattr(torch, name)
 
 
-PATCHED = (
+# The scripts of other families append the modules of their packages.
+PATCHED = [
     sam2.modeling.backbones.image_encoder,
     sam2.modeling.position_encoding,
     sam2.modeling.sam2_base,
@@ -70,7 +71,7 @@ PATCHED = (
     sam2.sam2_image_predictor,
     sam2.sam2_video_predictor,
     sam2.utils.misc,
-)
+]
 
 
 @contextlib.contextmanager
@@ -105,7 +106,7 @@ def build_float64(model_name: str, video: bool = False) -> torch.nn.Module:
 def rebuild_rope(model: torch.nn.Module) -> None:
     """Recomputes the rotary tables in the current default dtype."""
     for module in model.modules():
-        if isinstance(module, RoPEAttention):
+        if hasattr(module, "freqs_cis"):
             side = math.isqrt(module.freqs_cis.shape[0])
             module.freqs_cis = module.compute_cis(end_x=side, end_y=side)
 

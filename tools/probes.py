@@ -61,8 +61,16 @@ class Probes:
         for name, value in values.items():
             self.add(prefix + name, value, truths[name] if truths else None, samples)
 
-    def save(self, path: str) -> None:
+    def report(self) -> None:
+        """Prints the distance of float32 from float64 per tensor, and the decision margins."""
+        for name, distance in self.calibration.items():
+            print(f"  {distance:.1e}  {name}")
+        for name, value in self.tensors.items():
+            if name.endswith("#margins"):
+                print("  ", name, value.tolist())
+
+    def save(self, path: str, packages=("sam2", "torch", "torchvision")) -> None:
         # A single entry: safetensors writes several in no fixed order, and the file must be reproducible.
-        made_with = ", ".join(f"{package} {version(package)}" for package in ("sam2", "torch", "torchvision"))
+        made_with = ", ".join(f"{package} {version(package)}" for package in packages)
         tensors = {k: np.ascontiguousarray(v) for k, v in sorted(self.tensors.items())}
         save_file(tensors, path, metadata={"made_with": made_with})

@@ -135,6 +135,22 @@ GAINS = (
     (("iou_prediction_head.layers.2.",), 4.0),
     (("pred_obj_score_head.layers.2.",), 4.0),
 )
+# Tensors that only EdgeTAM has: (parts of the name, mean, std); the first match wins. Batch norms whose
+# statistics are near (0, 1) do not normalise, and every mixer adds three branches, so their weights are small:
+# the maps then stay near a standard deviation of 1 in all stages.
+EDGETAM = (
+    (("running_var",), 1.0, 0.25),
+    (("running_mean",), 0.0, 0.2),
+    (("num_batches_tracked",), 0.0, 0.0),
+    ((".token_mixer.conv1.c.weight",), 0.0, 0.3),
+    ((".token_mixer.", ".bn.weight"), 0.5, 0.1),
+    ((".channel_mixer.conv2.bn.weight",), 0.4, 0.1),
+    ((".ffn.conv2.bn.weight",), 0.4, 0.1),
+    ((".se.fc2.bias",), 0.5, 0.5),
+    (("spatial_perceiver.latents",), 0.0, 1.0),
+    (("spatial_perceiver.", ".to_q."), 0.0, 0.25),
+    (("spatial_perceiver.", ".to_kv."), 0.0, 0.1875),
+)
 OBJECT_SCORE_BIAS = "sam_mask_decoder.pred_obj_score_head.layers.2.bias"
 SINGLE_MASK_HEAD = "sam_mask_decoder.output_hypernetworks_mlps.0.layers.2.weight"
 # (model, tensor, mean, std): overrides of the table below.
@@ -159,6 +175,9 @@ def rule(model: str, name: str, shape) -> tuple[float, float]:
     """(mean, std) of a checkpoint tensor; the last matching override, else the first match below."""
     for of, tensor, mean, std in reversed(OVERRIDES):
         if of in ("", model) and tensor == name:
+            return mean, std
+    for parts, mean, std in EDGETAM:
+        if all(part in name for part in parts):
             return mean, std
     if name.endswith("positional_encoding_gaussian_matrix"):
         return 0.0, 1.0

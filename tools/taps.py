@@ -5,6 +5,7 @@ forward pass is repeated here on Meta's submodules and its result compared with 
 """
 
 import contextlib
+import math
 
 import torch
 import torch.nn.functional as F
@@ -169,9 +170,11 @@ def memory_attention_recorder(model, taps: dict):
             (layer.norm3, lambda m, i, o, name=name: taps.update({name + ".cross_attn": i[0][0]})),
             (layer, lambda m, i, o, name=name: taps.update({name + ".ffn": o[0]})),
         ]
-    wanted.append(
-        (attention, lambda m, i, o: taps.update({"memory_attention.out": o[:, 0].unflatten(0, (64, 64))}))
-    )
+    def output(module, args, out):
+        side = math.isqrt(out.shape[0])
+        taps["memory_attention.out"] = out[:, 0].unflatten(0, (side, side))
+
+    wanted.append((attention, output))
     # Rotated q and k are available only as arguments of scaled_dot_product_attention.
     plain, seen = F.scaled_dot_product_attention, []
 

@@ -155,6 +155,20 @@ pub const MODELS: [&str; 6] = [
     "sam2.1_hiera_large",
     "sam2_hiera_tiny",
 ];
+/// EfficientTAM. The variants of one size have the same tensors, hence the same seeded weights.
+pub const EFFICIENTTAM: [&str; 8] = [
+    "efficienttam_s",
+    "efficienttam_s_1",
+    "efficienttam_s_2",
+    "efficienttam_s_512x512",
+    "efficienttam_ti",
+    "efficienttam_ti_1",
+    "efficienttam_ti_2",
+    "efficienttam_ti_512x512",
+];
+
+/// EdgeTAM.
+pub const EDGETAM: &str = "edgetam";
 
 const EMBEDDINGS: [&str; 11] = [
     "maskmem_tpos_enc",
@@ -182,6 +196,22 @@ const GAINS: [(&[&str], f64); 9] = [
     (&["iou_prediction_head.layers.2."], 4.0),
     (&["pred_obj_score_head.layers.2."], 4.0),
 ];
+/// Tensors that only EdgeTAM has: (parts of the name, mean, std); the first match wins.
+const OF_EDGETAM: [(&[&str], f64, f64); 11] = [
+    (&["running_var"], 1.0, 0.25),
+    (&["running_mean"], 0.0, 0.2),
+    (&[COUNTER], 0.0, 0.0),
+    (&[".token_mixer.conv1.c.weight"], 0.0, 0.3),
+    (&[".token_mixer.", ".bn.weight"], 0.5, 0.1),
+    (&[".channel_mixer.conv2.bn.weight"], 0.4, 0.1),
+    (&[".ffn.conv2.bn.weight"], 0.4, 0.1),
+    (&[".se.fc2.bias"], 0.5, 0.5),
+    (&["spatial_perceiver.latents"], 0.0, 1.0),
+    (&["spatial_perceiver.", ".to_q."], 0.0, 0.25),
+    (&["spatial_perceiver.", ".to_kv."], 0.0, 0.1875),
+];
+/// Counters of a batch norm: 64-bit integers, all zero.
+const COUNTER: &str = "num_batches_tracked";
 /// The bias of the object score.
 pub const OBJECT_SCORE_BIAS: &str = "sam_mask_decoder.pred_obj_score_head.layers.2.bias";
 const SINGLE_MASK_HEAD: &str = "sam_mask_decoder.output_hypernetworks_mlps.0.layers.2.weight";
@@ -201,6 +231,10 @@ const OVERRIDES: [(&str, &str, f64, f64); 8] = [
 fn rule(model: &str, name: &str, shape: &[usize]) -> (f64, f64) {
     let special = OVERRIDES.iter().rev().find(|o| (o.0.is_empty() || o.0 == model) && o.1 == name);
     if let Some(&(_, _, mean, std)) = special {
+        return (mean, std);
+    }
+    let of_edgetam = OF_EDGETAM.iter().find(|(parts, ..)| parts.iter().all(|part| name.contains(part)));
+    if let Some(&(_, mean, std)) = of_edgetam {
         return (mean, std);
     }
     if name.ends_with("positional_encoding_gaussian_matrix") {
@@ -227,11 +261,17 @@ fn rule(model: &str, name: &str, shape: &[usize]) -> (f64, f64) {
 /// Names and shapes of a model's tensors, sorted by name.
 ///
 /// # Panics
-/// If `model` is not in [`MODELS`] or its inventory cannot be read.
+/// If `model` is not in [`MODELS`] or [`EFFICIENTTAM`] and not [`EDGETAM`], or its inventory cannot be read.
 #[must_use]
 pub fn inventory(model: &str) -> Vec<(String, Vec<usize>)> {
-    assert!(MODELS.contains(&model), "no seeded model is called {model}");
-    let file = golden(&format!("inventory/{}.json", model.trim_end_matches("_absent")));
+    let variants = EFFICIENTTAM.contains(&model);
+    assert!(variants || model == EDGETAM || MODELS.contains(&model), "no seeded model is called {model}");
+    let name = if variants {
+        model.split('_').take(2).collect::<Vec<_>>().join("_")
+    } else {
+        model.trim_end_matches("_absent").to_owned()
+    };
+    let file = golden(&format!("inventory/{name}.json"));
     let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
     let map: BTreeMap<String, Vec<usize>> = serde_json::from_str(&text).expect("inventory is name -> shape");
     map.into_iter().collect()
@@ -244,10 +284,10 @@ pub fn tensor(model: &str, name: &str, shape: &[usize]) -> Vec<f32> {
     draw(name, shape.iter().product(), mean, std)
 }
 
-/// A whole checkpoint as a safetensors file in memory: Meta's names, f32, no metadata.
+/// A whole checkpoint as a safetensors file in memory: Meta's names, f32 (counters I64), no metadata.
 ///
 /// # Panics
-/// If `model` is not in [`MODELS`].
+/// As [`inventory`].
 #[must_use]
 pub fn checkpoint(model: &str) -> Vec<u8> {
     checkpoint_with(model, None)
@@ -256,7 +296,7 @@ pub fn checkpoint(model: &str) -> Vec<u8> {
 /// [`checkpoint`] with a configuration, as the JSON form of Meta's YAML, in its metadata.
 ///
 /// # Panics
-/// If `model` is not in [`MODELS`].
+/// As [`inventory`].
 #[must_use]
 pub fn checkpoint_with(model: &str, config: Option<&str>) -> Vec<u8> {
     let inventory = inventory(model);
@@ -267,8 +307,9 @@ pub fn checkpoint_with(model: &str, config: Option<&str>) -> Vec<u8> {
     let mut end = 0;
     for (name, shape) in &inventory {
         let start = end;
-        end += 4 * shape.iter().product::<usize>();
-        let entry = serde_json::json!({"dtype": "F32", "shape": shape, "data_offsets": [start, end]});
+        let (dtype, size) = if name.ends_with(COUNTER) { ("I64", 8) } else { ("F32", 4) };
+        end += size * shape.iter().product::<usize>();
+        let entry = serde_json::json!({"dtype": dtype, "shape": shape, "data_offsets": [start, end]});
         header.insert(name.clone(), entry);
     }
     let mut text = serde_json::to_string(&header).expect("a map of plain values");
@@ -278,6 +319,10 @@ pub fn checkpoint_with(model: &str, config: Option<&str>) -> Vec<u8> {
     file.extend_from_slice(&(text.len() as u64).to_le_bytes());
     file.extend_from_slice(text.as_bytes());
     for (name, shape) in &inventory {
+        if name.ends_with(COUNTER) {
+            file.extend_from_slice(&0_i64.to_le_bytes());
+            continue;
+        }
         let (mean, std) = rule(model, name, shape);
         let values = draws(name, shape.iter().product(), mean, std);
         values.for_each(|v| file.extend_from_slice(&v.to_le_bytes()));
@@ -299,8 +344,8 @@ mod tests {
         })
     }
 
-    fn facts() -> Value {
-        serde_json::from_str(&std::fs::read_to_string(golden("seeded.json")).unwrap()).unwrap()
+    fn facts(file: &str) -> Value {
+        serde_json::from_str(&std::fs::read_to_string(golden(file)).unwrap()).unwrap()
     }
 
     fn hex(value: &Value) -> u64 {
@@ -309,7 +354,7 @@ mod tests {
 
     #[test]
     fn inputs_equal_those_of_python() {
-        let facts = facts();
+        let facts = facts("seeded.json");
         let tensor = draw("input.check", 3 * 5 * 7, 0.25, 2.0);
         assert_eq!(facts["draw"]["first"][1].as_f64().unwrap(), f64::from(tensor[1]));
         assert_eq!(checksum(tensor.into_iter()), hex(&facts["draw"]["checksum"]));
@@ -321,20 +366,36 @@ mod tests {
 
     #[test]
     fn checkpoints_equal_those_of_python() {
-        let facts = facts();
-        for model in MODELS {
-            let file = checkpoint(model);
-            let parsed = SafeTensors::deserialize(&file).unwrap();
-            let expected = &facts["checkpoints"][model];
-            assert_eq!(parsed.len() as u64, expected["tensors"].as_u64().unwrap(), "{model}");
-            let (mut sum, mut parameters) = (0u64, 0);
-            for (name, tensor) in parsed.tensors() {
-                parameters += tensor.data().len() as u64 / 4;
-                let values = tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
-                sum = sum.wrapping_add(fnv1a64(name.as_bytes()).wrapping_mul(checksum(values)));
-            }
-            assert_eq!(parameters, expected["parameters"].as_u64().unwrap(), "{model}");
-            assert_eq!(sum, hex(&expected["checksum"]), "{model}");
+        let facts = facts("seeded.json");
+        MODELS.iter().for_each(|model| check(model, &facts));
+    }
+
+    #[test]
+    fn checkpoints_of_efficienttam_equal_those_of_python() {
+        let facts = facts("seeded_efficienttam.json");
+        EFFICIENTTAM
+            .iter()
+            .filter(|model| model.ends_with("_512x512"))
+            .for_each(|model| check(model, &facts));
+    }
+
+    #[test]
+    fn the_checkpoint_of_edgetam_equals_that_of_python() {
+        check(EDGETAM, &facts("seeded_edgetam.json"));
+    }
+
+    fn check(model: &str, facts: &Value) {
+        let file = checkpoint(model);
+        let parsed = SafeTensors::deserialize(&file).unwrap();
+        let expected = &facts["checkpoints"][model];
+        assert_eq!(parsed.len() as u64, expected["tensors"].as_u64().unwrap(), "{model}");
+        let (mut sum, mut parameters) = (0u64, 0);
+        for (name, tensor) in parsed.tensors() {
+            parameters += tensor.shape().iter().product::<usize>() as u64;
+            let values = tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
+            sum = sum.wrapping_add(fnv1a64(name.as_bytes()).wrapping_mul(checksum(values)));
         }
+        assert_eq!(parameters, expected["parameters"].as_u64().unwrap(), "{model}");
+        assert_eq!(sum, hex(&expected["checksum"]), "{model}");
     }
 }

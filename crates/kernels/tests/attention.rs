@@ -6,7 +6,8 @@ mod common;
 use common::grids::Grids;
 use common::{assert_near, assert_thread_invariant, attention_operands, for_all, noise};
 use kernels::attention::{
-    GridKeys, GridTokens, KEYS, QUERY_STEP, SCORE_SCALE, Shape, attention, attention_block, pool,
+    GridKeys, GridTokens, KEYS, QUERY_STEP, Repeated, SCORE_SCALE, Shape, attention, attention_block,
+    attention_repeated, pool,
 };
 use kernels::gemm::{KC, Rows};
 use kernels::rope::Rope;
@@ -16,6 +17,7 @@ use proptest::prelude::*;
 on_every_isa! {
     attention_matches_reference,
     the_last_key_has_a_multiplicity,
+    the_first_keys_have_a_multiplicity,
     the_widest_head_matches_reference,
     interleaved_heads_are_read_in_place,
     rising_scores_rescale_earlier_blocks,
@@ -71,6 +73,27 @@ fn the_last_key_has_a_multiplicity(isa: Isa) {
         let operands = (Rows::new(&q, qk), Rows::new(&k, qk), Rows::new(&v, vo));
         attention_block(isa, shape, 0.3, operands, times, &mut actual);
         assert_near(&format!("{shape:?} {times} times"), &actual, &expected, 4e-6, 0.0);
+    });
+}
+
+fn the_first_keys_have_a_multiplicity(isa: Isa) {
+    let cases =
+        (1usize..120, (0usize..2 * KEYS + 3, prop_oneof![Just(0usize), 1usize..70]), 1usize..5, any::<u64>());
+    for_all(200, cases, |(nq, (first, rest), times, seed)| {
+        let nk = (first + rest).max(1);
+        let shape = Shape { batch: 1, heads: 1, nq, nk, d: 16, dv: 8 };
+        let [q, k, v] = attention_operands(shape, seed);
+        let first = first.min(nk);
+        let repeat = |rows: &[f32], width: usize| {
+            [&rows[..first * width].repeat(times), &rows[first * width..]].concat()
+        };
+        let whole = Shape { nk: nk + first * (times - 1), ..shape };
+        let expected = reference::attention(whole, 0.3, &q, &repeat(&k, 16), &repeat(&v, 8));
+        let mut actual = vec![f32::NAN; nq * 8];
+        let operands = (Rows::new(&q, 16), Rows::new(&k, 16), Rows::new(&v, 8));
+        let repeated = Repeated { keys: 0..first, times };
+        attention_repeated(isa, shape, 0.3, operands, &repeated, &mut actual);
+        assert_near(&format!("{shape:?}, {first} keys {times} times"), &actual, &expected, 4e-6, 0.0);
     });
 }
 

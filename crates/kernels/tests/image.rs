@@ -98,6 +98,8 @@ fn nearest_and_pooling_equal_reference(isa: Isa) {
         upsample_nearest_2x_add(isa, &src, (h, w), c, &mut sum);
         assert_eq!(sum, expected);
         assert_eq!(pool(isa, &src, (h, w), c), reference::max_pool_2x2(&src, (h, w), c));
+        let averages = reference::average_pool_2x2(&src, (h, w), c);
+        assert_eq!(average(isa, &src, (h, w), c), averages);
     });
 }
 
@@ -125,6 +127,7 @@ fn threads_change_no_bit(isa: Isa) {
         fine
     });
     assert_thread_invariant("max_pool_2x2", || pool(isa, &rgb, (h, w), 3));
+    assert_thread_invariant("average_pool_2x2", || average(isa, &rgb, (h, w), 3));
     let pixels = bytes(3, h * w * 3);
     assert_thread_invariant("resize_pil_bicubic_u8", || {
         resize_pil_bicubic_u8(isa, &pixels, (h, w), 3, (99, 400)).into_iter().map(f32::from).collect()
@@ -134,6 +137,12 @@ fn threads_change_no_bit(isa: Isa) {
 fn pool(isa: Isa, src: &[f32], (h, w): (usize, usize), c: usize) -> Vec<f32> {
     let mut out = vec![f32::NAN; h / 2 * (w / 2) * c];
     max_pool_2x2(isa, src, (h, w), c, &mut out);
+    out
+}
+
+fn average(isa: Isa, src: &[f32], (h, w): (usize, usize), c: usize) -> Vec<f32> {
+    let mut out = vec![f32::NAN; h / 2 * (w / 2) * c];
+    average_pool_2x2(isa, src, (h, w), c, &mut out);
     out
 }
 

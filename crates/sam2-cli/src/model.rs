@@ -29,7 +29,7 @@ const NOTE: [&str; 2] = [
 pub fn open(args: &ModelArgs, console: &Console) -> Result<Arc<Model>> {
     match &args.model {
         Some(path) => {
-            let model = open_file(path, args.config.as_deref(), args.trade)?;
+            let model = open_file(path, args.config()?, args.trade)?;
             if let Some(note) = copies(path, model.summary()) {
                 console.note(&note);
             }
@@ -70,9 +70,8 @@ pub fn with_config(config: Option<Config>, trade: TradeArgs) -> ModelOptions {
         .admit(memory::check_weights)
 }
 
-/// Opens a checkpoint with the configuration in a file, or with its own.
-pub fn open_file(path: &Path, config: Option<&Path>, trade: TradeArgs) -> Result<Arc<Model>> {
-    let config = config.map(Config::open).transpose()?;
+/// Opens a checkpoint with this configuration, or with its own.
+pub fn open_file(path: &Path, config: Option<Config>, trade: TradeArgs) -> Result<Arc<Model>> {
     Ok(Model::open_with(path, &with_config(config, trade))?)
 }
 

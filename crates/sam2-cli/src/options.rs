@@ -1,10 +1,12 @@
 //! Options that several commands share, and their parsers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sam2_media::outputs::Plan;
 use sam2_model::Model;
+use sam2_model::config::Config;
+use sam2_model::error::LoadError;
 use sam2_model::models::Precision;
 use sam2_model::video::{MemoryPolicyKind, VideoOptions};
 
@@ -18,6 +20,10 @@ pub const CHECKPOINT_HELP: &str = if cfg!(feature = "embedded") {
     "Checkpoint: a file (Meta's .pt, or .safetensors), or tiny, small, base+, large or another name in \
      SAM2_MODEL_DIR or the Hugging Face cache [default: SAM2_MODEL]"
 };
+
+/// Help of --variant.
+pub const VARIANT_HELP: &str = "Published model, such as efficienttam_ti_512x512, where several have the \
+                                same tensors [default: the checkpoint's file name]";
 
 /// Headings of `--help`.
 pub const PROMPTS: &str = "Prompts";
@@ -46,6 +52,17 @@ pub struct ModelArgs {
                 found from the checkpoint]"
     )]
     pub config: Option<PathBuf>,
+    /// The published model, where the tensors do not show it.
+    #[arg(
+        help_heading = MODEL,
+        long,
+        value_name = "NAME",
+        requires = "model",
+        conflicts_with = "config",
+        value_parser = parse_variant,
+        help = VARIANT_HELP
+    )]
+    pub variant: Option<String>,
     #[command(flatten)]
     pub trade: TradeArgs,
 }
@@ -56,6 +73,27 @@ impl ModelArgs {
         self.model.iter().for_each(|path| plan.reads_checkpoint(path));
         self.config.iter().for_each(|path| plan.reads(path));
     }
+
+    /// The configuration of `--config` or of `--variant`.
+    pub fn config(&self) -> Result<Option<Config>, LoadError> {
+        config(self.config.as_deref(), self.variant.as_deref())
+    }
+}
+
+/// The configuration in a file, or that of a published model by its name.
+pub fn config(file: Option<&Path>, variant: Option<&str>) -> Result<Option<Config>, LoadError> {
+    match file {
+        Some(file) => Config::open(file).map(Some),
+        None => Ok(variant.and_then(Config::named)),
+    }
+}
+
+/// Parses the name of a published model.
+pub fn parse_variant(text: &str) -> Result<String, String> {
+    if Config::named(text).is_some() {
+        return Ok(text.to_owned());
+    }
+    Err(format!("it is none of {}", Config::names().join(", ")))
 }
 
 /// Speed for accuracy.
@@ -65,7 +103,7 @@ pub struct TradeArgs {
     #[arg(help_heading = MODEL, long, value_name = "f32|int8", default_value_t)]
     pub precision: Precision,
     /// Side to which images are resized, a multiple of 64: smaller is faster and less accurate [default: the
-    /// model's own, 1024 for the published ones]
+    /// model's own, 1024 for most]
     #[arg(help_heading = MODEL, long, value_name = "N")]
     pub image_size: Option<usize>,
 }

@@ -32,6 +32,11 @@ impl Features {
         Self { level2, high_res: Some(HighRes { s0: high_res0, s1: high_res1 }) }
     }
 
+    /// From the one map of a family without high-resolution maps, `[g, g, D]`.
+    pub fn from_level2(level2: Vec<f32>) -> Self {
+        Self { level2, high_res: None }
+    }
+
     /// The raw map of stride 16.
     pub fn level2(&self) -> &[f32] {
         &self.level2

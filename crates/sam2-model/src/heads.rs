@@ -156,7 +156,8 @@ impl Model {
         }
     }
 
-    /// The spatial memory, `[grid, grid, mem_dim]`, of `low_res` logits on a frame.
+    /// The spatial memory of `low_res` logits on a frame: `[grid, grid, mem_dim]`, or the tokens of the
+    /// perceiver.
     pub(crate) fn encode_memory(
         &self,
         run: &mut Run,
@@ -177,6 +178,9 @@ impl Model {
         };
         if let Some(embed) = self.no_obj_embed_spatial.as_ref().filter(|_| object_score <= 0.0) {
             kernels::rows::add_scaled(run.isa, &mut memory, embed, 1.0);
+        }
+        if let Some(perceiver) = &self.perceiver {
+            memory = perceiver.forward(run, &memory);
         }
         memory
     }

@@ -1,9 +1,5 @@
 //! Access to single modules, for golden tests and benchmarks. Not part of the stable interface.
 
-use half::bf16;
-use kernels::Isa;
-
-use crate::error::LoadError;
 use crate::features::Features;
 use crate::heads::{HeadOutput, HeadPrompt};
 use crate::mask_decoder::Gate;
@@ -12,16 +8,14 @@ use crate::memory::encoder::MaskInput;
 use crate::memory::policy::{Kalman, MemoryPolicyKind};
 use crate::memory::tokens::{MemoryTokens, Place};
 use crate::model::Model;
-use crate::nn::{SqueezeExcite, load_conv_bn};
-use crate::precision::Precision;
 use crate::predictor::video::{VideoOptions, VideoPredictor};
 use crate::prompt_encoder::ModelPoint;
 use crate::scores::argmax;
 use crate::shared_frame::SharedFrame;
 use crate::tap::{NoTap, Tap};
 use crate::types::Frame;
-use crate::weights::{Checkpoint, Loader};
 use crate::workspace::{Run, Workspace};
+use half::bf16;
 
 /// A stored output of one frame, for [`memory_tokens`] and [`track`].
 #[derive(Clone, Debug)]
@@ -74,7 +68,10 @@ pub fn image_input(model: &Model, frame: &Frame) -> Vec<f32> {
     pixels
 }
 
-/// Block `index` of the trunk on `x`, `[h, w, Cin]`.
+/// Transformer block `index` of the trunk on `x`, `[h, w, Cin]`.
+///
+/// # Panics
+/// If the trunk has none.
 pub fn trunk_block(
     model: &Model,
     tap: &mut dyn Tap,
@@ -84,28 +81,18 @@ pub fn trunk_block(
 ) -> Vec<f32> {
     let mut workspace = Workspace::default();
     let mut run = model.run(&mut workspace, tap);
-    model.image_encoder.trunk.block(index).forward(&mut run, x.into(), size, index).0.to_vec()
+    let block = model.image_encoder.trunk.block(index).expect("a transformer has this block");
+    block.forward(&mut run, x.into(), size, index).0.to_vec()
 }
 
-/// A convolution and its batch norm, the tensors `c` and `bn` of a safetensors file, as one: weight and bias.
+/// The spatial perceiver of EdgeTAM on a memory, `[g, g, mem_dim]`.
 ///
-/// # Errors
-/// If a tensor is absent or has another shape than `shape`, `[out, in, k, k]`, requires.
-pub fn conv_bn(bytes: &[u8], shape: [usize; 4]) -> Result<(Vec<f32>, Vec<f32>), LoadError> {
-    let checkpoint = Checkpoint::parse(bytes, "conv_bn")?;
-    load_conv_bn(&Loader::new(&checkpoint, Isa::best(), Precision::F32), shape)
-}
-
-/// Squeeze and excitation of `x`, `(N, channels)`, in place, with the tensors `fc1` and `fc2` of a
-/// safetensors file.
-///
-/// # Errors
-/// If a tensor is absent or has another shape.
-pub fn squeeze_excite(bytes: &[u8], reduced: usize, channels: usize, x: &mut [f32]) -> Result<(), LoadError> {
-    let checkpoint = Checkpoint::parse(bytes, "squeeze_excite")?;
-    let loader = Loader::new(&checkpoint, Isa::best(), Precision::F32);
-    SqueezeExcite::load(&loader, channels, reduced)?.forward(Isa::best(), x);
-    Ok(())
+/// # Panics
+/// If the model has none.
+pub fn perceiver(model: &Model, tap: &mut dyn Tap, memory: &[f32]) -> Vec<f32> {
+    let mut workspace = Workspace::default();
+    let perceiver = model.perceiver.as_ref().expect("the model has a perceiver");
+    perceiver.forward(&mut model.run(&mut workspace, tap), memory)
 }
 
 fn model_points(points: &[(f32, f32, i32)]) -> Vec<ModelPoint> {

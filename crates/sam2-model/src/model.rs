@@ -6,13 +6,14 @@ use std::sync::Arc;
 use kernels::conv::Conv2d;
 use kernels::{Isa, parallel};
 
-use crate::config::Config;
+use crate::config::{Config, Family};
 use crate::error::LoadError;
 use crate::features::Features;
 use crate::image_encoder::ImageEncoder;
 use crate::mask_decoder::MaskDecoder;
 use crate::memory::attention::MemoryAttention;
 use crate::memory::encoder::MemoryEncoder;
+use crate::memory::perceiver::Perceiver;
 use crate::memory::recall::Recall;
 use crate::nn::Mlp;
 use crate::precision::Precision;
@@ -124,6 +125,8 @@ pub struct Model {
     pub(crate) mask_decoder: MaskDecoder,
     pub(crate) memory_attention: MemoryAttention,
     pub(crate) memory_encoder: MemoryEncoder,
+    /// EdgeTAM: reduces a spatial memory to a few tokens.
+    pub(crate) perceiver: Option<Perceiver>,
     /// Learned 4×4/4 convolution of a 0/1 mask prompt.
     pub(crate) mask_downsample: Conv2d,
     /// `[D]`: added to the features of a frame that attends to no memory.
@@ -284,6 +287,9 @@ impl Model {
             mask_decoder,
             memory_attention,
             memory_encoder,
+            perceiver: (config.family == Family::EdgeTam)
+                .then(|| Perceiver::load(&root.at("spatial_perceiver"), &config))
+                .transpose()?,
             mask_downsample: Conv2d::new(root.isa(), &weight, &bias, 1, 4, 4, 0),
             no_mem_embed: root.tensor("no_mem_embed", &[1, 1, d])?,
             no_obj_ptr: root.tensor("no_obj_ptr", &[1, d])?,

@@ -118,12 +118,12 @@ fn impossible_conversions_are_refused_and_leave_no_file() {
     #[cfg(unix)]
     {
         std::os::unix::fs::symlink(&copy, &linked).expect("link");
-        assert!(matches!(go(&copy, &linked, plain), ConvertError::SameFile(_)));
+        assert!(matches!(go(&copy, &linked, plain.clone()), ConvertError::SameFile(_)));
     }
-    assert!(matches!(go(&copy, &copy, plain), ConvertError::SameFile(_)));
+    assert!(matches!(go(&copy, &copy, plain.clone()), ConvertError::SameFile(_)));
     let hf = options(Some(Naming::HuggingFace), None);
-    assert!(matches!(go(&copy, &at("x.pt"), hf), ConvertError::TorchNaming(_)));
-    assert!(matches!(go(&at("absent.pt"), &at("x.pt"), plain), ConvertError::Load(_)));
+    assert!(matches!(go(&copy, &at("x.pt"), hf.clone()), ConvertError::TorchNaming(_)));
+    assert!(matches!(go(&at("absent.pt"), &at("x.pt"), plain.clone()), ConvertError::Load(_)));
     assert!(matches!(go(&copy, &at("absent/x.pt"), plain), ConvertError::Write { .. }));
 
     let edited = |name: &str, tensor: &str, values: [f32; 1]| {

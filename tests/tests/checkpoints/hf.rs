@@ -148,7 +148,7 @@ fn a_seeded_model_has_the_published_names_and_loads() {
 }
 
 /// Sum of `bits[i] · (2 i + 1)` over the values of a tensor, as in `tools/golden_hf.py`.
-fn checksum(bytes: &[u8]) -> u64 {
+pub fn checksum(bytes: &[u8]) -> u64 {
     let bits = bytes.as_chunks().0.iter().map(|&b| u64::from(u32::from_le_bytes(b)));
     bits.zip(0_u64..).fold(0, |sum, (bits, i)| sum.wrapping_add(bits.wrapping_mul(2 * i + 1)))
 }

@@ -1,7 +1,9 @@
 //! Checkpoints of every naming and format: read, converted, refused.
 
 mod convert;
+mod edgetam;
 mod fingerprint;
 mod hf;
 mod loader;
 mod pt;
+mod variants;

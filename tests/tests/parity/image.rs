@@ -19,7 +19,7 @@ fn budget(name: &str) -> Budget {
     }
 }
 
-fn check(model_name: &str, file: &str, photos: &[&str]) {
+pub fn check(model_name: &str, file: &str, photos: &[&str]) {
     let probes = Probes::open(file);
     let model =
         Model::from_bytes(&seeded::checkpoint(model_name), model_name).expect("the seeded checkpoint loads");

@@ -3,6 +3,8 @@
 
 mod decoder;
 mod demo_clip;
+mod edgetam;
+mod efficienttam;
 mod encoder;
 mod everything;
 mod image;

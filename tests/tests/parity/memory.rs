@@ -72,12 +72,13 @@ fn memory_encoder_matches_meta() {
     }
 }
 
-fn bank(probes: &Probes, case: &str, file_case: &str) -> Vec<inspect::Stored> {
+/// The seeded bank of a case; a memory has `cells` tokens.
+pub fn bank(probes: &Probes, case: &str, file_case: &str, cells: usize) -> Vec<inspect::Stored> {
     let frames = |key: &str| probes.i64s(&format!("{case}#{key}")).into_iter().map(|f| f as usize);
     let stored = |frame: usize, cond: bool| inspect::Stored {
         frame,
         cond,
-        memory: seeded::draw(&format!("{file_case}.memory{frame}"), 4096 * 64, 0.0, 1.0),
+        memory: seeded::draw(&format!("{file_case}.memory{frame}"), cells * 64, 0.0, 1.0),
         obj_ptr: seeded::draw(&format!("{file_case}.pointer{frame}"), 256, 0.0, 1.0),
     };
     frames("cond").map(|f| stored(f, true)).chain(frames("recent").map(|f| stored(f, false))).collect()
@@ -93,7 +94,7 @@ fn memory_attention_matches_meta() {
         let [frame, num_frames, reverse] = probes.i64s(&format!("{case}#frame"))[..] else {
             panic!("{case}#frame")
         };
-        let stored = bank(&probes, case, &format!("bank.{case}"));
+        let stored = bank(&probes, case, &format!("bank.{case}"), 4096);
         let mut golden = Golden::new(&probes, format!("{case}/"), budget);
         inspect::memory_attention(
             &model,
@@ -118,7 +119,7 @@ fn a_tracked_frame_over_given_memories_matches_meta() {
         let model = Model::from_bytes(&seeded::checkpoint(name), name).expect("the seeded checkpoint loads");
         let input = inspect::video_input(&model, &frame);
         let features = model.encode(&mut workspace, &mut sam2_model::advanced::NoTap, &input);
-        let stored = bank(&probes, case, &format!("forced.{case}"));
+        let stored = bank(&probes, case, &format!("forced.{case}"), 4096);
         let mut golden = Golden::new(&probes, format!("{case}/"), |name| match name {
             "sam_mask_decoder.iou" => Budget::absolute(1e-4),
             "sam_mask_decoder.object_score" => Budget::absolute(1e-3),

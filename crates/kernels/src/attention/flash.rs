@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::thread::LocalKey;
 
-use super::shape::{KEYS, Shape};
+use super::shape::{KEYS, Repeated, Shape};
 use crate::gemm::{KBlock, KC, PackedB, Rows, Tiles, cover, tile};
 use crate::parallel;
 use crate::rows;
@@ -91,14 +91,14 @@ impl<K: Keys> KeyValues<K> {
     }
 }
 
-/// Some queries of one head; `out` has all heads of these rows. The last key has multiplicity `times_last`.
+/// Some queries of one head; `out` has all heads of these rows.
 pub(super) fn block<K: Keys>(
     isa: Isa,
     shape: Shape,
     scale: f32,
     head: usize,
     q: Rows,
-    (kv, times_last): (&KeyValues<K>, usize),
+    (kv, repeated): (&KeyValues<K>, &Repeated),
     out: &mut [f32],
 ) {
     let Shape { heads, nk, d, dv, .. } = shape;
@@ -117,8 +117,8 @@ pub(super) fn block<K: Keys>(
                 total.fill(0.0);
                 let running =
                     Running { sums: &mut *sums, stride: dv_padded, max: &mut *max, total: &mut *total };
-                let bias_of_last = (times_last as f32).log2();
-                isa.dispatch_tiled(Flash { isa, nk, bias_of_last, queries, scores, running, kv });
+                let bias = (repeated.keys.clone(), (repeated.times as f32).log2());
+                isa.dispatch_tiled(Flash { isa, nk, bias, queries, scores, running, kv });
                 for (r, row) in out.chunks_exact_mut(width).enumerate() {
                     let inverse = 1.0 / total[r];
                     for (x, &sum) in row[head * dv..(head + 1) * dv].iter_mut().zip(&sums[r * dv_padded..]) {
@@ -133,8 +133,8 @@ pub(super) fn block<K: Keys>(
 struct Flash<'a, 'q, K: Keys> {
     isa: Isa,
     nk: usize,
-    /// Added to the scores of the last key: the base-2 logarithm of its multiplicity.
-    bias_of_last: f32,
+    /// Added to the scores of these keys: the base-2 logarithm of how many each stands for.
+    bias: (Range<usize>, f32),
     queries: &'a K::Queries<'q>,
     /// Rows with stride [`KC`].
     scores: &'a mut [f32],
@@ -150,9 +150,12 @@ impl<K: Keys> TileOp for Flash<'_, '_, K> {
         for first in (0..self.nk).step_by(KEYS) {
             let keys = first..self.nk.min(first + KEYS);
             self.kv.keys.scores::<S, MR, NV>(s, self.queries, m, keys.clone(), self.scores);
-            if keys.end == self.nk && self.bias_of_last > 0.0 {
-                let last = self.scores[keys.len() - 1..].iter_mut().step_by(KC);
-                last.take(m).for_each(|score| *score += self.bias_of_last);
+            let (biased, bias) = &self.bias;
+            let (from, to) = (biased.start.max(keys.start), biased.end.min(keys.end));
+            if *bias > 0.0 && from < to {
+                for row in self.scores.chunks_exact_mut(KC).take(m) {
+                    row[from - keys.start..to - keys.start].iter_mut().for_each(|score| *score += bias);
+                }
             }
             let values = &self.kv.values;
             values.accumulate::<S, MR, NV>(s, self.isa, keys, self.scores, &mut self.running);

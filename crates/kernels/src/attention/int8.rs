@@ -17,7 +17,7 @@ use std::thread::LocalKey;
 
 use super::flash::{Keys, Pool, QUERIES};
 use super::schedule::{attend, attend_block};
-use super::shape::Shape;
+use super::shape::{Repeated, Shape};
 use super::values_i16::{ValuesI16, fold_columns};
 use crate::gemm::int8::{PackedB8, RowGroups, RowScale};
 use crate::gemm::{KC, Rows, Tiles, cover};
@@ -42,7 +42,24 @@ use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa, Simd};
 /// As [`super::attention`].
 #[track_caller]
 pub fn attention(isa: Isa, shape: Shape, scale: f32, q: Rows, k: Rows, v: Rows, out: &mut [f32]) {
-    attend::<KeysI8>(isa, shape, scale, (q, k, v), out);
+    attend::<KeysI8>(isa, shape, scale, (q, k, v), &Repeated::none(), out);
+}
+
+/// As [`super::attention_repeated`].
+///
+/// # Panics
+/// As [`super::attention_repeated`].
+#[track_caller]
+pub fn attention_repeated(
+    isa: Isa,
+    shape: Shape,
+    scale: f32,
+    operands: (Rows, Rows, Rows),
+    repeated: &Repeated,
+    out: &mut [f32],
+) {
+    assert_eq!(shape.batch, 1, "attention_repeated: {shape:?}");
+    attend::<KeysI8>(isa, shape, scale, operands, repeated, out);
 }
 
 /// As [`super::attention_block`].
@@ -51,7 +68,7 @@ pub fn attention(isa: Isa, shape: Shape, scale: f32, q: Rows, k: Rows, v: Rows, 
 /// As [`super::attention`].
 #[track_caller]
 pub fn attention_block(isa: Isa, shape: Shape, scale: f32, q: Rows, k: Rows, v: Rows, out: &mut [f32]) {
-    attend_block::<KeysI8>(isa, shape, scale, (q, k, v), 1, out);
+    attend_block::<KeysI8>(isa, shape, scale, (q, k, v), &Repeated::none(), out);
 }
 
 #[derive(Debug, Default)]

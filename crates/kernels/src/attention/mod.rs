@@ -30,7 +30,7 @@ mod values_i16;
 
 pub use grid::{GridKeys, GridTokens};
 pub use pooled::{QUERY_STEP, SCORE_SCALE, merge_shares, pool, pool_block, share_len};
-pub use shape::{KEYS, Shape};
+pub use shape::{KEYS, Repeated, Shape};
 
 use schedule::{attend, attend_block};
 
@@ -56,7 +56,24 @@ use crate::simd::Isa;
 /// If `out` has another size, there are no keys, or `d` exceeds [`KC`](crate::gemm::KC).
 #[track_caller]
 pub fn attention(isa: Isa, shape: Shape, scale: f32, q: Rows, k: Rows, v: Rows, out: &mut [f32]) {
-    attend::<PackedB>(isa, shape, scale, (q, k, v), out);
+    attend::<PackedB>(isa, shape, scale, (q, k, v), &Repeated::none(), out);
+}
+
+/// [`attention`] with some keys, and their values, that stand for several each; one problem.
+///
+/// # Panics
+/// As [`attention`], and if there is more than one problem.
+#[track_caller]
+pub fn attention_repeated(
+    isa: Isa,
+    shape: Shape,
+    scale: f32,
+    operands: (Rows, Rows, Rows),
+    repeated: &Repeated,
+    out: &mut [f32],
+) {
+    assert_eq!(shape.batch, 1, "attention_repeated: {shape:?}");
+    attend::<PackedB>(isa, shape, scale, operands, repeated, out);
 }
 
 /// [`attention`] on the calling thread: for work that is already parallel outside. The last key and its value
@@ -73,5 +90,6 @@ pub fn attention_block(
     times_last: usize,
     out: &mut [f32],
 ) {
-    attend_block::<PackedB>(isa, shape, scale, (q, k, v), times_last, out);
+    let last = Repeated { keys: shape.nk.saturating_sub(1)..shape.nk, times: times_last };
+    attend_block::<PackedB>(isa, shape, scale, (q, k, v), &last, out);
 }

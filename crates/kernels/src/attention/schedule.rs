@@ -1,7 +1,7 @@
 //! Divides an attention among threads, heads and blocks of queries.
 
 use super::flash::{KeyValues, Keys, QUERIES, block};
-use super::shape::Shape;
+use super::shape::{Repeated, Shape};
 use crate::gemm::{KC, Rows};
 use crate::parallel;
 use crate::simd::Isa;
@@ -19,6 +19,7 @@ pub(super) fn attend<K: Keys>(
     shape: Shape,
     scale: f32,
     (q, k, v): (Rows, Rows, Rows),
+    repeated: &Repeated,
     out: &mut [f32],
 ) {
     check(shape, out);
@@ -32,7 +33,7 @@ pub(super) fn attend<K: Keys>(
         let one = Shape { batch: 1, ..shape };
         parallel::for_each_chunk_mut(out, nq * width, |i, out| {
             let operands = (q.skip(i * nq), k.skip(i * nk), v.skip(i * nk));
-            attend_block::<K>(isa, one, scale, operands, 1, out);
+            attend_block::<K>(isa, one, scale, operands, repeated, out);
         });
         return;
     }
@@ -41,7 +42,7 @@ pub(super) fn attend<K: Keys>(
         for h in 0..heads {
             kv.pack(isa, shape, h, k, v);
             parallel::for_each_chunk_mut(out, rows * width, |i, out| {
-                block(isa, shape, scale, h, q.skip(i * rows), (kv, 1), out);
+                block(isa, shape, scale, h, q.skip(i * rows), (kv, repeated), out);
             });
         }
     });
@@ -53,7 +54,7 @@ pub(super) fn attend_block<K: Keys>(
     shape: Shape,
     scale: f32,
     (q, k, v): (Rows, Rows, Rows),
-    times_last: usize,
+    repeated: &Repeated,
     out: &mut [f32],
 ) {
     check(shape, out);
@@ -63,7 +64,7 @@ pub(super) fn attend_block<K: Keys>(
             let (q, k, v) = (q.skip(i * nq), k.skip(i * nk), v.skip(i * nk));
             for h in 0..heads {
                 kv.pack(isa, shape, h, k, v);
-                block(isa, shape, scale, h, q, (kv, times_last), out);
+                block(isa, shape, scale, h, q, (kv, repeated), out);
             }
         }
     });

@@ -1,5 +1,7 @@
 //! Sizes of an attention and of its blocks.
 
+use std::ops::Range;
+
 /// Sizes of a multi-head attention. Head `h` of a query or key row is its elements `h·d .. (h+1)·d`, of a
 /// value or output row its elements `h·dv .. (h+1)·dv`.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +18,22 @@ pub struct Shape {
     pub d: usize,
     /// Width of a head's values.
     pub dv: usize,
+}
+
+/// Keys that stand for several equal ones each, with their values.
+#[derive(Clone, Debug)]
+pub struct Repeated {
+    /// The keys.
+    pub keys: Range<usize>,
+    /// How many each of them stands for.
+    pub times: usize,
+}
+
+impl Repeated {
+    /// Every key stands for itself.
+    pub(super) fn none() -> Self {
+        Self { keys: 0..0, times: 1 }
+    }
 }
 
 /// Keys per block: whole panels of every instruction set, at most [`KC`](crate::gemm::KC), and few enough

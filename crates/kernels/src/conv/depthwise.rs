@@ -92,6 +92,25 @@ impl Depthwise {
     }
 }
 
+impl Depthwise {
+    /// Row `y` of the output alone, on the calling thread: `x_hwc`, `(h, w, C)`, to `out`, `(w', C)`.
+    ///
+    /// # Panics
+    /// If the sizes do not agree.
+    #[track_caller]
+    pub fn row_block(&self, isa: Isa, x_hwc: &[f32], (h, w): Size, y: usize, out: &mut [f32]) {
+        let c = self.channels();
+        let (out_h, out_w) = self.output_size((h, w));
+        assert_eq!(x_hwc.len(), h * w * c, "Depthwise::row_block: x is not {h}×{w}×{c}");
+        assert!(
+            y < out_h && out.len() == out_w * c,
+            "Depthwise::row_block: row {y} of {out_h}, {} elements of {out_w}×{c}",
+            out.len()
+        );
+        isa.dispatch(Row { conv: self, x: x_hwc, h, w, y, out });
+    }
+}
+
 /// One output row.
 struct Row<'a> {
     conv: &'a Depthwise,

@@ -1,4 +1,4 @@
-//! Max pooling.
+//! Max and average pooling.
 
 use crate::parallel;
 use crate::simd::{F32s, Isa, Simd, SimdOp};
@@ -24,20 +24,39 @@ pub fn max_pool_2x2(isa: Isa, src_hwc: &[f32], (h, w): (usize, usize), c: usize,
     if !out.is_empty() {
         parallel::for_each_chunk_mut(out, out_w * c, |y, out| {
             let (top, bottom) = src_hwc[2 * y * w * c..][..2 * w * c].split_at(w * c);
-            isa.dispatch(PoolRow { top, bottom, c, out });
+            isa.dispatch(PoolRow::<false> { top, bottom, c, out });
         });
     }
 }
 
-/// One output row from two input rows; an odd last column is dropped.
-struct PoolRow<'a> {
+/// 2×2 average pooling with stride 2: `(h, w, c)` → `out`, `(⌊h/2⌋, ⌊w/2⌋, c)`.
+///
+/// `F.avg_pool2d(x, 2)`.
+///
+/// # Panics
+/// If `src_hwc` does not have `h·w·c` elements or `out` has another size.
+#[track_caller]
+pub fn average_pool_2x2(isa: Isa, src_hwc: &[f32], (h, w): (usize, usize), c: usize, out: &mut [f32]) {
+    assert_eq!(src_hwc.len(), h * w * c, "average_pool_2x2: src is not {h}×{w}×{c}");
+    let (out_h, out_w) = (h / 2, w / 2);
+    assert_eq!(out.len(), out_h * out_w * c, "average_pool_2x2: out is not {out_h}×{out_w}×{c}");
+    if !out.is_empty() {
+        parallel::for_each_chunk_mut(out, out_w * c, |y, out| {
+            let (top, bottom) = src_hwc[2 * y * w * c..][..2 * w * c].split_at(w * c);
+            isa.dispatch(PoolRow::<true> { top, bottom, c, out });
+        });
+    }
+}
+
+/// One output row from two input rows, of averages or of maxima; an odd last column is dropped.
+struct PoolRow<'a, const AVERAGE: bool> {
     top: &'a [f32],
     bottom: &'a [f32],
     c: usize,
     out: &'a mut [f32],
 }
 
-impl SimdOp for PoolRow<'_> {
+impl<const AVERAGE: bool> SimdOp for PoolRow<'_, AVERAGE> {
     type Output = ();
 
     #[inline(always)]
@@ -48,15 +67,16 @@ impl SimdOp for PoolRow<'_> {
             for (block, out) in out.chunks_mut(S::F32::LANES).enumerate() {
                 let at = block * S::F32::LANES;
                 let end = at + out.len();
-                let left = max(s, &top[at..end], &bottom[at..end]);
-                let right = max(s, &top[c + at..c + end], &bottom[c + at..c + end]);
-                left.max(right).store_partial(out);
+                let load = |x: &[f32]| S::F32::load_partial(s, x);
+                let left = [load(&top[at..end]), load(&bottom[at..end])];
+                let right = [load(&top[c + at..c + end]), load(&bottom[c + at..c + end])];
+                let pooled = if AVERAGE {
+                    left[0].add(left[1]).add(right[0].add(right[1])).mul(S::F32::splat(s, 0.25))
+                } else {
+                    left[0].max(left[1]).max(right[0].max(right[1]))
+                };
+                pooled.store_partial(out);
             }
         }
     }
-}
-
-#[inline(always)]
-fn max<S: Simd>(s: S, a: &[f32], b: &[f32]) -> S::F32 {
-    S::F32::load_partial(s, a).max(S::F32::load_partial(s, b))
 }

@@ -76,6 +76,20 @@ pub fn max_pool_2x2(src: &[f32], (h, w): (usize, usize), c: usize) -> Vec<f32> {
     out
 }
 
+/// Average of 2×2 pixels, columns first; an odd last row or column is dropped.
+pub fn average_pool_2x2(src: &[f32], (h, w): (usize, usize), c: usize) -> Vec<f32> {
+    let mut out = Vec::new();
+    for y in 0..h / 2 {
+        for x in 0..w / 2 {
+            for k in 0..c {
+                let at = |dy: usize, dx: usize| src[((2 * y + dy) * w + 2 * x + dx) * c + k];
+                out.push(0.25 * ((at(0, 0) + at(1, 0)) + (at(0, 1) + at(1, 1))));
+            }
+        }
+    }
+    out
+}
+
 fn resize(
     axis: Axis,
     src: &[f32],

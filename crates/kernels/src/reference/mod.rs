@@ -14,5 +14,7 @@ mod rows;
 pub use attention::{attention, attention_int8, attention_over_grids_int16, rope};
 pub use conv::{conv_transpose_2x2, conv2d, depthwise};
 pub use gemm::{gemm, linear, linear_int8};
-pub use image::{bicubic, bilinear, bilinear_antialias, max_pool_2x2, nearest_2x, pil_bicubic_u8};
+pub use image::{
+    average_pool_2x2, bicubic, bilinear, bilinear_antialias, max_pool_2x2, nearest_2x, pil_bicubic_u8,
+};
 pub use rows::{erf, gelu, layer_norm, layer_norm_2d, relu, sigmoid, softmax, softmax2};

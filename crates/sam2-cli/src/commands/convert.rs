@@ -10,6 +10,7 @@ use sam2_model::convert::{ConvertOptions, DType, Naming, convert};
 use serde_json::json;
 
 use crate::console::Console;
+use crate::options::{self, VARIANT_HELP, parse_variant};
 use crate::progress;
 use crate::system::megabytes;
 
@@ -39,6 +40,19 @@ pub struct Convert {
     /// Store numbers as bf16, rounded to the nearest
     #[arg(long, group = "precision")]
     pub bf16: bool,
+    /// Configuration to store in the new file: the published .yaml, or the same as .json [default: that of
+    /// the checkpoint]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The published model, where the tensors do not show it.
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with = "config",
+        value_parser = parse_variant,
+        help = VARIANT_HELP
+    )]
+    pub variant: Option<String>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -70,7 +84,8 @@ pub fn run(args: &Convert, console: &Console) -> Result<()> {
             [(args.f32, DType::F32), (args.f16, DType::F16), (args.bf16, DType::BF16)]
                 .into_iter()
                 .find_map(|(chosen, precision)| chosen.then_some(precision)),
-        );
+        )
+        .config(options::config(args.config.as_deref(), args.variant.as_deref())?);
     let bar = progress::bar(console, None, "{bar:30} {bytes} of {total_bytes}, {eta} left");
     let converted = convert(&args.input, &args.output, options, |done, total| {
         bar.set_length(total);

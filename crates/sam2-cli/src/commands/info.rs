@@ -6,14 +6,15 @@ use anyhow::Result;
 use clap::Args;
 use kernels::Isa;
 use sam2_model::ModelOptions;
+use sam2_model::config::Config;
 use sam2_model::models::ModelSummary;
 use serde_json::{Value, json};
 
 use crate::console::Console;
 use crate::embedded;
 use crate::environment::VARIABLES;
-use crate::options::TradeArgs;
-use crate::{model, system};
+use crate::options::{TradeArgs, VARIANT_HELP, parse_variant};
+use crate::{model, options, system};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,6 +31,16 @@ pub struct Info {
     /// Its configuration, if it is not a published model: Meta's .yaml, or the same as .json
     #[arg(long, value_name = "FILE", requires = "checkpoint")]
     pub config: Option<PathBuf>,
+    /// The published model, where the tensors do not show it.
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "checkpoint",
+        conflicts_with = "config",
+        value_parser = parse_variant,
+        help = VARIANT_HELP
+    )]
+    pub variant: Option<String>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -38,12 +49,15 @@ pub struct Info {
 /// Runs the command.
 pub fn run(args: &Info, console: &Console) -> Result<()> {
     match &args.checkpoint {
-        Some(path) => checkpoint(path, args.config.as_deref(), args.json, console),
+        Some(path) => {
+            let config = options::config(args.config.as_deref(), args.variant.as_deref())?;
+            checkpoint(path, config, args.json, console)
+        }
         None => machine(args.json, console),
     }
 }
 
-fn checkpoint(path: &Path, config: Option<&Path>, as_json: bool, console: &Console) -> Result<()> {
+fn checkpoint(path: &Path, config: Option<Config>, as_json: bool, console: &Console) -> Result<()> {
     let model = model::open_file(path, config, TradeArgs::default())?;
     let summary = model.summary();
     if as_json {

@@ -88,3 +88,19 @@ fn keys_without_an_effect_are_refused() {
     let file = place.write("c.json", config.to_string());
     refused(&run(&["info", &bare, "--config", &file]), &["c.json", "num_pathway"]);
 }
+
+#[test]
+fn a_variant_is_a_published_name_and_must_fit_the_tensors() {
+    let place = Place::new();
+    let micro = asset("sam2.1_micro.safetensors").to_str().expect("UTF-8").to_owned();
+    let info = |variant: &str| run(&["info", &micro, "--variant", variant]);
+    let text = info("efficienttam");
+    let text = String::from_utf8_lossy(&text.stderr);
+    assert!(text.contains("efficienttam_ti_512x512") && text.contains("sam2.1_hiera_tiny"), "{text}");
+    refused(&info("efficienttam_ti_512x512"), &["sam2.1_micro.safetensors", "EfficientTAM Ti_512x512"]);
+    refused(&info("sam2.1_hiera_tiny"), &["sam2.1_micro.safetensors", "SAM 2.1 tiny"]);
+    let new = place.arg("new.safetensors");
+    let both = ["convert", &micro, &new, "--variant", "efficienttam_s", "--config", "x.yaml"];
+    assert!(!run(&both).status.success());
+    assert!(place.list().is_empty());
+}

@@ -11,6 +11,23 @@ use crate::error::LoadError;
 pub enum Family {
     /// SAM 2 and SAM 2.1.
     Sam2,
+    /// EdgeTAM.
+    EdgeTam,
+    /// EfficientTAM.
+    EfficientTam,
+}
+
+/// How a frame attends to its memories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CrossAttention {
+    /// To every token of them.
+    Full,
+    /// EfficientTAM's variants `_1`: from two spatial memories on, keys and values of these are averaged over
+    /// 2×2 cells, and each counts for four.
+    PooledRepeated,
+    /// EfficientTAM's variants `_2`: the same, but a constant is added to the averaged keys instead.
+    PooledShifted,
 }
 
 /// One model. Field names are those of Meta's YAML files.
@@ -36,6 +53,8 @@ pub struct Config {
     pub mem_dim: usize,
     /// Layers of the memory attention.
     pub memory_attention_layers: usize,
+    /// How the memory attention attends to the memories.
+    pub cross_attention: CrossAttention,
     /// Hidden width of the memory attention's MLPs.
     pub dim_feedforward: usize,
     /// Spatial memories per object, the conditioning one included.
@@ -61,6 +80,8 @@ pub struct Config {
     pub variant: String,
 }
 
+/// Side of the grid of EdgeTAM's second latents; of the first, which have no place, there are as many.
+pub(crate) const PERCEIVER_SIDE: usize = 16;
 /// Ratio of the input to the feature map that memory and decoder work on.
 const BACKBONE_STRIDE: usize = 16;
 
@@ -70,14 +91,34 @@ impl Config {
         self.image_size / BACKBONE_STRIDE
     }
 
+    /// Tokens of one spatial memory.
+    pub fn memory_tokens(&self) -> usize {
+        match self.family {
+            Family::Sam2 | Family::EfficientTam => self.grid().pow(2),
+            Family::EdgeTam => 2 * PERCEIVER_SIDE.pow(2),
+        }
+    }
+
     /// Side of the decoder's mask logits.
     pub fn low_res_size(&self) -> usize {
         4 * self.grid()
     }
 
+    /// Whether the decoder adds high-resolution maps of the image encoder.
+    pub(crate) fn has_high_res(&self) -> bool {
+        match self.family {
+            Family::Sam2 | Family::EdgeTam => true,
+            Family::EfficientTam => false,
+        }
+    }
+
     /// Text of the parts of the configuration that no tensor's shape shows; see [`TrunkConfig::layout_text`].
     pub(crate) fn layout_text(&self) -> String {
-        format!("{} {}", self.image_size, self.trunk.layout_text())
+        let layout = format!("{} {}", self.image_size, self.trunk.layout_text());
+        match self.cross_attention {
+            CrossAttention::Full => layout,
+            pooled => format!("{layout} {pooled:?}"),
+        }
     }
 
     /// Fails, with Meta's name of the key, if a field is out of its range or does not fit the others.

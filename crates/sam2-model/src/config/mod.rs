@@ -20,11 +20,12 @@ use serde_json::Value;
 
 use crate::error::LoadError;
 use crate::text::{self, TextError};
-pub(crate) use families::{Shapes, identify, recognise};
-pub use fields::{Config, Family};
+pub(crate) use families::{Shapes, Unidentified, identify, recognise};
+pub(crate) use fields::PERCEIVER_SIDE;
+pub use fields::{Config, CrossAttention, Family};
 use reader::Reader;
 pub use samurai::SamuraiConfig;
-pub use trunk::{HieraConfig, TrunkConfig};
+pub use trunk::{HieraConfig, TrunkConfig, VitConfig};
 pub use video::VideoConfig;
 
 /// Longer texts are not configurations, bytes. Meta's have 4,000.
@@ -45,6 +46,23 @@ impl Config {
     /// ```
     pub fn published(size: &str, v21: bool) -> Option<Self> {
         families::published(size, v21)
+    }
+
+    /// A published model of any family by the name of its checkpoint, without extension, such as
+    /// `sam2.1_hiera_tiny` or `efficienttam_ti_512x512`.
+    pub fn named(name: &str) -> Option<Self> {
+        let mut published = families::all_published().into_iter();
+        published.find(|(of, _)| of.eq_ignore_ascii_case(name)).map(|(_, config)| config)
+    }
+
+    /// The names that [`Self::named`] knows.
+    pub fn names() -> Vec<String> {
+        families::all_published().into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// The JSON form that [`Self::from_json`] reads as the same model.
+    pub fn to_json(&self) -> String {
+        families::write(self).to_string()
     }
 
     /// From a file: one of Meta's YAML files, or its JSON form; the whole of it or its `model` section.

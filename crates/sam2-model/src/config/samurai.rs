@@ -1,5 +1,7 @@
 //! The constants of the SAMURAI memory policy.
 
+use serde_json::{Value, json};
+
 use super::reader::Reader;
 use crate::error::LoadError;
 
@@ -37,6 +39,23 @@ impl SamuraiConfig {
             memory_bank_obj_score_threshold: 0.0,
             memory_bank_kf_score_threshold: 0.0,
         }
+    }
+
+    /// The keys, unless all values are those published for a trunk of this width; the inverse of
+    /// [`Self::read`].
+    pub(super) fn write(&self, embed_dim: usize) -> Vec<(&'static str, Value)> {
+        if *self == Self::published(embed_dim) {
+            return Vec::new();
+        }
+        vec![
+            ("stable_frames_threshold", json!(self.stable_frames_threshold)),
+            ("stable_ious_threshold", json!(self.stable_ious_threshold)),
+            ("min_obj_score_logits", json!(self.min_obj_score_logits)),
+            ("kf_score_weight", json!(self.kf_score_weight)),
+            ("memory_bank_iou_threshold", json!(self.memory_bank_iou_threshold)),
+            ("memory_bank_obj_score_threshold", json!(self.memory_bank_obj_score_threshold)),
+            ("memory_bank_kf_score_threshold", json!(self.memory_bank_kf_score_threshold)),
+        ]
     }
 
     /// From a configuration; every key is optional.

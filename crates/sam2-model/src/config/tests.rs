@@ -368,7 +368,7 @@ fn the_family_is_that_of_the_classes_and_unknown_classes_are_refused_by_name() {
 fn a_configuration_made_by_hand_is_checked_like_one_that_was_read() {
     let tiny = Config::published("tiny", true).expect("it is published");
     assert!(tiny.check("here").is_ok());
-    let TrunkConfig::Hiera(hiera) = &tiny.trunk;
+    let TrunkConfig::Hiera(hiera) = &tiny.trunk else { panic!("tiny has another trunk") };
     let with_trunk = |hiera| Config { trunk: TrunkConfig::Hiera(hiera), ..tiny.clone() };
     for wrong in [
         Config { image_size: 100, ..tiny.clone() },

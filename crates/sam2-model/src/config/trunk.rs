@@ -16,6 +16,10 @@
 pub enum TrunkConfig {
     /// SAM 2 and SAM 2.1.
     Hiera(HieraConfig),
+    /// EdgeTAM: RepViT-M1, which has no sizes of its own.
+    RepVitM1,
+    /// EfficientTAM.
+    Vit(VitConfig),
 }
 
 /// A Hiera trunk. Meta: `sam2/modeling/backbones/hieradet.py`, class `Hiera`.
@@ -35,11 +39,28 @@ pub struct HieraConfig {
     pub window_spec: [usize; 4],
 }
 
+/// A plain vision transformer. EfficientTAM: `modeling/backbones/vitdet.py`, class `ViT`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VitConfig {
+    /// Channels.
+    pub embed_dim: usize,
+    /// Blocks.
+    pub depth: usize,
+    /// Heads of a block.
+    pub num_heads: usize,
+    /// Window side.
+    pub window_size: usize,
+    /// Blocks that attend within windows; the others attend over the whole map.
+    pub window_block_indexes: Vec<usize>,
+}
+
 impl TrunkConfig {
     /// Channels of the first map: the width by which models are named.
     pub fn width(&self) -> usize {
         match self {
             Self::Hiera(hiera) => hiera.embed_dim,
+            Self::RepVitM1 => 48,
+            Self::Vit(vit) => vit.embed_dim,
         }
     }
 
@@ -48,6 +69,8 @@ impl TrunkConfig {
     pub(crate) fn layout_text(&self) -> String {
         match self {
             Self::Hiera(hiera) => hiera.layout_text(),
+            Self::RepVitM1 => "RepVitM1".to_owned(),
+            Self::Vit(vit) => vit.layout_text(),
         }
     }
 
@@ -55,6 +78,12 @@ impl TrunkConfig {
     pub(super) fn validate(&self, image_size: usize) -> Result<(), (&'static str, String)> {
         match self {
             Self::Hiera(hiera) => hiera.validate(image_size),
+            // The squares of the spatial perceiver are whole cells of the grid.
+            Self::RepVitM1 if !image_size.is_multiple_of(256) => {
+                Err(("image_size", format!("{image_size} is not a multiple of 256")))
+            }
+            Self::RepVitM1 => Ok(()),
+            Self::Vit(vit) => vit.validate(),
         }
     }
 }
@@ -67,10 +96,6 @@ impl HieraConfig {
 
     /// The `Debug` text of the first release's struct `TrunkConfig`.
     fn layout_text(&self) -> String {
-        let list = |numbers: &[usize]| {
-            let numbers: Vec<String> = numbers.iter().map(usize::to_string).collect();
-            format!("[{}]", numbers.join(", "))
-        };
         format!(
             "TrunkConfig {{ embed_dim: {}, num_heads: {}, stages: {}, global_att_blocks: {}, \
              window_pos_embed_bkg_spatial_size: {}, window_spec: {} }}",
@@ -97,11 +122,7 @@ impl HieraConfig {
             ),
             ("image_encoder.trunk.window_spec", 1, 64, &self.window_spec),
         ])?;
-        let (width, heads) = (self.embed_dim, self.num_heads);
-        if !width.is_multiple_of(heads) || width / heads > kernels::gemm::KC {
-            let reason = format!("{heads} heads do not fit a width of {width}");
-            return Err(("image_encoder.trunk.num_heads", reason));
-        }
+        heads_fit(self.embed_dim, self.num_heads)?;
         let [first, second, third, _] = self.stages;
         let pooling = [first, first + second, first + second + third];
         if let Some(block) = self.global_att_blocks.iter().find(|block| pooling.contains(block)) {
@@ -119,6 +140,51 @@ impl HieraConfig {
         }
         Ok(())
     }
+}
+
+impl VitConfig {
+    fn layout_text(&self) -> String {
+        format!(
+            "VitConfig {{ num_heads: {}, window_size: {}, window_block_indexes: {} }}",
+            self.num_heads,
+            self.window_size,
+            list(&self.window_block_indexes),
+        )
+    }
+
+    fn validate(&self) -> Result<(), (&'static str, String)> {
+        in_range(&[
+            ("image_encoder.trunk.embed_dim", 8, 2048, &[self.embed_dim]),
+            ("image_encoder.trunk.depth", 1, 64, &[self.depth]),
+            ("image_encoder.trunk.num_heads", 1, 64, &[self.num_heads]),
+            ("image_encoder.trunk.window_size", 1, 64, &[self.window_size]),
+            (
+                "image_encoder.trunk.window_block_indexes",
+                0,
+                self.depth.max(1) - 1,
+                &self.window_block_indexes,
+            ),
+        ])?;
+        // The reference's trunk returns the map after its last global block.
+        if self.window_block_indexes.contains(&(self.depth - 1)) {
+            let reason = format!("the last block, {}, must be global", self.depth - 1);
+            return Err(("image_encoder.trunk.window_block_indexes", reason));
+        }
+        heads_fit(self.embed_dim, self.num_heads)
+    }
+}
+
+fn list(numbers: &[usize]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(usize::to_string).collect();
+    format!("[{}]", numbers.join(", "))
+}
+
+/// Fails if heads of a transformer do not divide its width, or are wider than the kernels allow.
+fn heads_fit(width: usize, heads: usize) -> Result<(), (&'static str, String)> {
+    if width.is_multiple_of(heads) && width / heads <= kernels::gemm::KC {
+        return Ok(());
+    }
+    Err(("image_encoder.trunk.num_heads", format!("{heads} heads do not fit a width of {width}")))
 }
 
 /// Fails for the first of `(key, least, most, values)` with a value outside `least ..= most`.

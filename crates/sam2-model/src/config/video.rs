@@ -1,5 +1,7 @@
 //! What a configuration says about tracking.
 
+use serde_json::{Value, json};
+
 use super::reader::Reader;
 use crate::error::LoadError;
 
@@ -23,6 +25,21 @@ pub struct VideoConfig {
 }
 
 impl VideoConfig {
+    /// The keys that are not absent; the inverse of [`Self::read`].
+    pub(super) fn write(&self) -> Vec<(&'static str, Value)> {
+        let flags = [
+            ("non_overlap_masks", self.non_overlap_masks),
+            ("binarize_mask_from_pts_for_mem_enc", self.binarize_mask_from_pts_for_mem_enc),
+            ("clear_non_cond_mem_around_input", self.clear_non_cond_mem_around_input),
+            ("add_all_frames_to_correct_as_cond", self.add_all_frames_to_correct_as_cond),
+            ("samurai_mode", self.samurai_mode),
+        ];
+        let area = self.fill_hole_area.map(|area| ("fill_hole_area", json!(area)));
+        area.into_iter()
+            .chain(flags.into_iter().filter_map(|(key, flag)| Some((key, json!(flag?)))))
+            .collect()
+    }
+
     /// From a configuration.
     pub(super) fn read(reader: &Reader) -> Result<Self, LoadError> {
         let flag = |key: &str| reader.get(key).map(|_| reader.flag(key, false)).transpose();

@@ -28,6 +28,14 @@ pub enum ConvertError {
     /// A `.pt` with the names of Hugging Face, which no program reads.
     #[error("{}: a .pt has Meta's names; for those of Hugging Face write a .safetensors", .0.display())]
     TorchNaming(PathBuf),
+    /// A family whose tensors have no names in the Hugging Face library.
+    #[error("{}: the Hugging Face library has no {family}, hence no names for it: keep its own", path.display())]
+    NoNames {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The family.
+        family: &'static str,
+    },
     /// A value beyond the range of the new type.
     #[error("tensor {name} holds {value}, which is too large for F16; BF16 can hold it")]
     TooLarge {

@@ -60,6 +60,18 @@ pub enum LoadError {
         /// Cause.
         reason: String,
     },
+    /// Several published models have the tensors of this file, and neither its name nor its metadata says
+    /// which of them it is.
+    #[error(
+        "{origin}: its tensors are those of each of {names}, and its name is none of these: name the right \
+         one with --variant NAME, or give its --config"
+    )]
+    Variant {
+        /// File name.
+        origin: String,
+        /// Names of the models, see [`Config::named`](crate::config::Config::named).
+        names: String,
+    },
     /// A text that is not a configuration.
     #[error(
         "{origin}: not a configuration ({reason}); one of Meta's YAML files, or the same as JSON, is needed"

@@ -3,6 +3,7 @@
 //! ```text
 //! [S, S, 3] → Hiera → [S/4, S/4, E] [S/8, S/8, 2E] [S/16, S/16, 4E] [S/32, S/32, 8E] → neck
 //!           → level2 [S/16, S/16, D], high-resolution maps [S/4, S/4, D/8] and [S/8, S/8, D/4]
+//! [S, S, 3] → ViT → [S/16, S/16, C] → neck → level2 [S/16, S/16, D]
 //! ```
 
 use crate::config::Config;
@@ -25,7 +26,7 @@ impl ImageEncoder {
         let loader = root.at("image_encoder");
         let trunk = Trunk::load(&loader.at("trunk"), config)?;
         let decoder = root.at("sam_mask_decoder");
-        let neck = Neck::load(&loader.at("neck"), &decoder, &trunk.channels(), config.d_model)?;
+        let neck = Neck::load(&loader.at("neck"), &decoder, &trunk.channels(), config)?;
         Ok(Self { trunk, neck })
     }
 

@@ -4,6 +4,7 @@
 pub(crate) mod attention;
 pub(crate) mod bank;
 pub(crate) mod encoder;
+pub(crate) mod perceiver;
 pub(crate) mod policy;
 pub(crate) mod recall;
 pub(crate) mod tokens;

@@ -1,6 +1,6 @@
 //! Layout of a memory: spans of tokens, on a grid or without a position.
 
-use crate::config::Config;
+use crate::config::{Config, Family, PERCEIVER_SIDE as SIDE};
 use crate::nn::position::sine_2d;
 use crate::workspace::Buffer;
 
@@ -35,8 +35,15 @@ impl MemoryLayout {
     /// Layout of the memories of a model.
     pub fn new(config: &Config) -> Self {
         let (grid, m) = (config.grid(), config.mem_dim);
+        let on_grid = |side| Span { tokens: side * side, place: Place::Grid(side) };
         Self {
-            spatial: vec![Span { tokens: grid * grid, place: Place::Grid(grid) }],
+            spatial: match config.family {
+                Family::Sam2 | Family::EfficientTam => vec![on_grid(grid)],
+                // The tokens of the perceiver.
+                Family::EdgeTam => {
+                    vec![Span { place: Place::Unplaced, ..on_grid(SIDE) }, on_grid(SIDE)]
+                }
+            },
             pointer: Span { tokens: config.d_model / m, place: Place::Unplaced },
             width: m,
         }

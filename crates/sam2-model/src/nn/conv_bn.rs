@@ -1,5 +1,5 @@
 //! A convolution with batch norm as one convolution: trunks of convolutional families (RepViT) are stored
-//! in pairs. No trunk uses it yet.
+//! in pairs.
 //!
 //! timm: `repvit.py`, class `ConvNorm`. With `s = γ / √(σ² + ε)`: `W' = s·W` per output channel,
 //! `b' = β − μ·s`.
@@ -17,6 +17,9 @@ pub(crate) fn load_conv_bn(loader: &Loader, shape: [usize; 4]) -> Result<(Vec<f3
     let bn = loader.at("bn");
     let (gamma, beta) = (bn.tensor("weight", &[out])?, bn.tensor("bias", &[out])?);
     let (mean, variance) = (bn.tensor("running_mean", &[out])?, bn.tensor("running_var", &[out])?);
+    if let Some(&negative) = variance.iter().find(|variance| **variance < 0.0) {
+        return Err(bn.bad_value("running_var", negative));
+    }
     // A counter of training steps.
     bn.ignore("num_batches_tracked");
     let mut bias = Vec::with_capacity(out);

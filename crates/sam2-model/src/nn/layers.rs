@@ -27,6 +27,11 @@ impl Linear {
         Ok(Self::pack(loader, &weight, bias, input))
     }
 
+    /// As [`Self::load`], of a layer without a bias.
+    pub fn load_unbiased(loader: &Loader, out: usize, input: usize) -> Result<Self, LoadError> {
+        Ok(Self::pack(loader, &loader.values("weight", &[out, input])?, vec![0.0; out], input))
+    }
+
     /// As [`Self::load`], from a 1×1 convolution, `[out, in, 1, 1]`.
     pub fn load_conv1x1(loader: &Loader, out: usize, input: usize) -> Result<Self, LoadError> {
         let (weight, bias) = loader.conv(out, input, 1)?;

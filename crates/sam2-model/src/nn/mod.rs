@@ -2,21 +2,17 @@
 
 mod attention;
 mod compose;
-#[cfg(any(test, feature = "inspect"))]
 mod conv_bn;
 mod layers;
 mod mlp;
 pub(crate) mod position;
-#[cfg(any(test, feature = "inspect"))]
 mod squeeze_excite;
 #[cfg(test)]
 mod test_checkpoint;
 
 pub(crate) use attention::Attention;
 pub(crate) use compose::{compose, fold_values};
-#[cfg(feature = "inspect")]
 pub(crate) use conv_bn::load_conv_bn;
 pub(crate) use layers::{LayerNorm, Linear};
 pub(crate) use mlp::{FeedForward, Mlp};
-#[cfg(feature = "inspect")]
 pub(crate) use squeeze_excite::SqueezeExcite;

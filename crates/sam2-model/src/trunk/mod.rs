@@ -1,20 +1,28 @@
 //! Trunks: backbones that compute feature maps of decreasing resolution.
 
+mod block;
 mod hiera;
+mod repvit;
+mod vit;
+mod windows;
 
 #[cfg(feature = "inspect")]
-pub(crate) use hiera::Block;
+pub(crate) use block::Block;
 use hiera::Hiera;
+use repvit::RepVit;
+use vit::Vit;
 
 use crate::config::{Config, TrunkConfig};
 use crate::error::LoadError;
 use crate::weights::Loader;
 use crate::workspace::{Buffer, Run};
 
-/// A trunk. A new kind adds its folder, a variant here and one of [`TrunkConfig`].
+/// A trunk. A new kind adds its file or folder, a variant here and one of [`TrunkConfig`].
 #[derive(Clone, Debug)]
 pub(crate) enum Trunk {
     Hiera(Hiera),
+    RepVit(RepVit),
+    Vit(Vit),
 }
 
 impl Trunk {
@@ -22,6 +30,8 @@ impl Trunk {
     pub fn load(loader: &Loader, config: &Config) -> Result<Self, LoadError> {
         Ok(match &config.trunk {
             TrunkConfig::Hiera(hiera) => Self::Hiera(Hiera::load(loader, hiera, config.image_size)?),
+            TrunkConfig::RepVitM1 => Self::RepVit(RepVit::load(loader, config.image_size)?),
+            TrunkConfig::Vit(vit) => Self::Vit(Vit::load(loader, vit, config.image_size)?),
         })
     }
 
@@ -29,6 +39,8 @@ impl Trunk {
     pub fn channels(&self) -> Vec<usize> {
         match self {
             Self::Hiera(hiera) => hiera.channels().to_vec(),
+            Self::RepVit(repvit) => repvit.channels().to_vec(),
+            Self::Vit(vit) => vec![vit.channels()],
         }
     }
 
@@ -42,14 +54,18 @@ impl Trunk {
     ) {
         match self {
             Self::Hiera(hiera) => hiera.forward(run, image, emit),
+            Self::RepVit(repvit) => repvit.forward(run, image, emit),
+            Self::Vit(vit) => vit.forward(run, image, emit),
         }
     }
 
-    /// Block `index`, for tests.
+    /// Transformer block `index`, for tests.
     #[cfg(feature = "inspect")]
-    pub fn block(&self, index: usize) -> &Block {
+    pub fn block(&self, index: usize) -> Option<&Block> {
         match self {
-            Self::Hiera(hiera) => &hiera.blocks[index],
+            Self::Hiera(hiera) => hiera.blocks.get(index),
+            Self::RepVit(_) => None,
+            Self::Vit(vit) => vit.blocks.get(index),
         }
     }
 }

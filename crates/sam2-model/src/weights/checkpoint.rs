@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::contents::{self, Contents};
@@ -10,7 +11,7 @@ use super::keys::CONFIG_KEY;
 use super::names::Naming;
 use super::source::{OpenFile, Source};
 use super::stored::Stored;
-use crate::config::{self, Config, Family, Shapes};
+use crate::config::{self, Config, Family, Shapes, Unidentified};
 use crate::error::LoadError;
 
 /// Largest magnitude of a weight. Trained weights are far below; a flipped exponent bit is above.
@@ -91,12 +92,18 @@ impl<'a> Checkpoint<'a> {
     }
 
     /// Its configuration: that of its metadata if there is one, else that of the published model with the
-    /// same tensors.
+    /// same tensors. Where several have the same, the name of the file decides.
     pub fn config(&self) -> Result<Config, LoadError> {
-        match self.metadata(CONFIG_KEY) {
-            Some(text) => Config::from_json(text, &self.origin),
-            None => config::identify(&self.shapes()).map_err(|reason| self.unknown(reason)),
+        if let Some(text) = self.metadata(CONFIG_KEY) {
+            return Config::from_json(text, &self.origin);
         }
+        let stem = Path::new(&self.origin).file_stem().unwrap_or_default();
+        config::identify(&self.shapes(), &stem.to_string_lossy()).map_err(|reason| match reason {
+            Unidentified::Unknown(reason) => self.unknown(reason),
+            Unidentified::OneOf(names) => {
+                LoadError::Variant { origin: self.origin.clone(), names: names.join(", ") }
+            }
+        })
     }
 
     fn unknown(&self, mut reason: String) -> LoadError {
@@ -161,7 +168,6 @@ impl<'a> Checkpoint<'a> {
     }
 
     /// Counts a tensor as read, if it is there.
-    #[cfg(any(test, feature = "inspect"))]
     pub(super) fn ignore(&self, name: &str) {
         self.record().used.insert(name.to_owned());
     }

@@ -11,6 +11,7 @@ use super::output::{DType, Output};
 use super::source::OpenFile;
 use super::{locate, pt, safetensors};
 use crate::atomic;
+use crate::config::{Config, Family};
 use crate::error::{ConvertError, LoadError};
 use crate::types::setters;
 
@@ -22,17 +23,24 @@ use crate::types::setters;
 /// let options = ConvertOptions::default().naming(Naming::HuggingFace).precision(DType::BF16);
 /// assert_eq!(options.precision, Some(DType::BF16));
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ConvertOptions {
     /// `None` keeps the names.
     pub naming: Option<Naming>,
     /// `None` keeps the types; else values are rounded to nearest, ties to even.
     pub precision: Option<DType>,
+    /// Configuration that the new file states, in place of the one that the checkpoint states or, where
+    /// several published models have its tensors, that its name determines.
+    pub config: Option<Config>,
 }
 
 setters! {
-    ConvertOptions { naming: impl Into<Option<Naming>>, precision: impl Into<Option<DType>> }
+    ConvertOptions {
+        naming: impl Into<Option<Naming>>,
+        precision: impl Into<Option<DType>>,
+        config: impl Into<Option<Config>>,
+    }
 }
 
 /// Contents of the file that was written.
@@ -83,11 +91,14 @@ pub fn convert(
         return Err(ConvertError::SameFile(output.to_owned()));
     }
     let checkpoint = Checkpoint::of_files(&files, &input.display().to_string())?;
-    checkpoint.family()?;
+    let config = stated_config(&checkpoint, options.config.as_ref())?;
     let is_torch = output.extension().is_some_and(|e| e.eq_ignore_ascii_case("pt"));
     let naming = options.naming.unwrap_or(if is_torch { Naming::Meta } else { checkpoint.naming });
     if is_torch && naming == Naming::HuggingFace {
         return Err(ConvertError::TorchNaming(output.to_owned()));
+    }
+    if naming == Naming::HuggingFace && checkpoint.family()? == Family::EfficientTam {
+        return Err(ConvertError::NoNames { path: input.to_owned(), family: "EfficientTAM" });
     }
     let outputs = outputs(&checkpoint, naming, options.precision)?;
     let total: u64 = outputs.iter().map(|tensor| tensor.len() as u64).sum();
@@ -99,9 +110,9 @@ pub fn convert(
     let mut failure = None;
     let written = atomic::write(output, |writer| {
         let result = if is_torch {
-            pt::write(writer, output, &outputs, checkpoint.metadata(CONFIG_KEY), &mut tick)
+            pt::write(writer, output, &outputs, config.as_deref(), &mut tick)
         } else {
-            safetensors::write(writer, &outputs, metadata(&checkpoint, naming), &mut tick)
+            safetensors::write(writer, &outputs, metadata(&checkpoint, naming, config.clone()), &mut tick)
         };
         // A file that was rewritten while it was read may have given parts of two versions.
         let result = result
@@ -142,10 +153,27 @@ fn outputs<'t, 'a>(
         .collect())
 }
 
+/// The configuration that the new file states, if any: its tensors alone may not determine the model, and its
+/// name may be any.
+fn stated_config(checkpoint: &Checkpoint, given: Option<&Config>) -> Result<Option<String>, LoadError> {
+    let family = checkpoint.family()?;
+    if let Some(config) = given {
+        return Ok(Some(config.to_json()));
+    }
+    if let Some(text) = checkpoint.metadata(CONFIG_KEY) {
+        return Ok(Some(text.to_owned()));
+    }
+    Ok(match family {
+        Family::Sam2 | Family::EdgeTam => None,
+        Family::EfficientTam => Some(checkpoint.config()?.to_json()),
+    })
+}
+
 /// Metadata of the new file. The Hugging Face library requires `format: pt`.
-fn metadata(checkpoint: &Checkpoint, naming: Naming) -> BTreeMap<String, String> {
+fn metadata(checkpoint: &Checkpoint, naming: Naming, config: Option<String>) -> BTreeMap<String, String> {
     let mut metadata: BTreeMap<String, String> =
         checkpoint.metadata.iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+    metadata.extend(config.map(|text| (CONFIG_KEY.to_owned(), text)));
     if naming == Naming::HuggingFace {
         metadata.insert("format".to_owned(), "pt".to_owned());
     }

@@ -67,8 +67,13 @@ impl<'c> Loader<'c> {
         self.checkpoint.read(&self.path_of(name), shape)
     }
 
+    /// The error for a tensor with a value that no trained model has.
+    pub fn bad_value(&self, name: &str, value: f32) -> LoadError {
+        let (origin, name) = (self.checkpoint.origin.clone(), self.path_of(name));
+        LoadError::BadValue { origin, name, value }
+    }
+
     /// Counts a tensor as read that no forward pass uses.
-    #[cfg(any(test, feature = "inspect"))]
     pub fn ignore(&self, name: &str) {
         self.checkpoint.ignore(&self.path_of(name));
     }

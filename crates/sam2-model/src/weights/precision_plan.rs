@@ -18,12 +18,16 @@ pub(crate) enum Storage {
 ///
 /// The path of an attention is that of its scores and, in the memory attention, of its value and output
 /// projections, which are one matrix.
-const QUANTIZED: [&str; 18] = [
+const QUANTIZED: [&str; 22] = [
     "image_encoder.trunk.blocks.*.attn",
     "image_encoder.trunk.blocks.*.attn.qkv",
     "image_encoder.trunk.blocks.*.attn.proj",
     "image_encoder.trunk.blocks.*.proj",
     "image_encoder.trunk.blocks.*.mlp.layers.*",
+    "image_encoder.trunk.body.*.blocks.*.channel_mixer.*",
+    "image_encoder.trunk.body.*.downsample.channel_downsample",
+    "image_encoder.trunk.body.*.downsample.ffn.*",
+    "image_encoder.trunk.body.*.downsample.pre_block.channel_mixer.*",
     "memory_attention.layers.*.self_attn",
     "memory_attention.layers.*.self_attn.q_proj",
     "memory_attention.layers.*.self_attn.k_proj",
@@ -67,13 +71,14 @@ mod tests {
 
     #[test]
     fn every_row_of_the_table_is_a_layer_of_the_published_models() {
-        let path =
-            concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/inventory/sam2.1_hiera_tiny.json");
-        let text = std::fs::read_to_string(path).expect("the inventory");
-        let names: BTreeMap<String, Vec<usize>> = serde_json::from_str(&text).expect("name -> shape");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/inventory");
         let mut layers = BTreeSet::new();
-        for name in names.keys() {
-            layers.extend(name.match_indices('.').map(|(at, _)| &name[..at]));
+        for model in ["sam2.1_hiera_tiny", "edgetam"] {
+            let text = std::fs::read_to_string(format!("{folder}/{model}.json")).expect("the inventory");
+            let names: BTreeMap<String, Vec<usize>> = serde_json::from_str(&text).expect("name -> shape");
+            for name in names.keys() {
+                layers.extend(name.match_indices('.').map(|(at, _)| name[..at].to_owned()));
+            }
         }
         for pattern in QUANTIZED {
             assert!(layers.iter().any(|layer| matches(pattern, layer)), "{pattern}");

@@ -100,6 +100,19 @@ impl<'a> Stored<'a> {
         (0..count).map(row).collect()
     }
 
+    /// Some of the slices along the first axis, which must exist.
+    pub fn rows_of(&self, rows: std::ops::Range<usize>) -> Self {
+        let mut part = self.clone();
+        part.shape[0] = rows.len();
+        if part.count() > 0 {
+            let reach: usize =
+                part.shape.iter().zip(&part.strides).map(|(side, stride)| (side - 1) * stride).sum();
+            let size = self.element.size;
+            part.bytes = self.bytes.sub(rows.start * self.strides[0] * size, (reach + 1) * size);
+        }
+        part
+    }
+
     /// Number of elements.
     pub fn count(&self) -> usize {
         self.shape.iter().product()

@@ -299,22 +299,22 @@ fn open_model(args: &Vos, console: &Console) -> Result<Arc<Model>> {
     }
     let (Some(cfg), Some(checkpoint)) = (&args.sam2_cfg, &args.sam2_checkpoint) else {
         let model = args.sam2_checkpoint.clone();
-        return model::open(&ModelArgs { model, config: None, trade: args.trade }, console);
+        return model::open(&ModelArgs { model, config: None, variant: None, trade: args.trade }, console);
     };
     if Path::new(cfg).is_file() {
-        return model::open_file(checkpoint, Some(Path::new(cfg)), args.trade);
+        return model::open_file(checkpoint, Some(Config::open(cfg)?), args.trade);
     }
     let config = published(cfg).with_context(|| {
-        format!("--sam2_cfg {cfg} is neither a file nor the name of one of Meta's configurations")
+        format!("--sam2_cfg {cfg} is neither a file nor the name of a published configuration")
     })?;
     let options = model::with_config(Some(config), args.trade);
     Model::open_with(checkpoint, &options).with_context(|| format!("with --sam2_cfg {cfg}"))
 }
 
-/// The configuration with a name of Meta's, such as `configs/sam2.1/sam2.1_hiera_b+.yaml`.
+/// The configuration with a published name, such as `configs/sam2.1/sam2.1_hiera_b+.yaml`.
 fn published(cfg: &str) -> Option<Config> {
     let name = Path::new(cfg).file_name()?.to_str()?.strip_suffix(".yaml")?;
-    let (version, size) = name.split_once("_hiera_")?;
+    let Some((version, size)) = name.split_once("_hiera_") else { return Config::named(name) };
     let size = match size {
         "t" => "tiny",
         "s" => "small",

@@ -1,7 +1,9 @@
 //! Keys that SAM 2 and the families derived from it share: prompt encoder, mask decoder, memory and video.
 
+use serde_json::{Value, json};
+
 use super::table::KeyTable;
-use crate::config::fields::{Config, Family};
+use crate::config::fields::{Config, CrossAttention, Family};
 use crate::config::reader::Reader;
 use crate::config::samurai::SamuraiConfig;
 use crate::config::trunk::TrunkConfig;
@@ -11,16 +13,16 @@ use crate::error::LoadError;
 /// The shared keys.
 pub(super) const KEYS: KeyTable = KeyTable {
     classes: &[
-        ("memory_attention.layer.self_attention", "RoPEAttention"),
-        ("image_encoder", "ImageEncoder"),
-        ("image_encoder.neck.position_encoding", "PositionEmbeddingSine"),
-        ("memory_attention", "MemoryAttention"),
-        ("memory_attention.layer", "MemoryAttentionLayer"),
-        ("memory_encoder", "MemoryEncoder"),
-        ("memory_encoder.position_encoding", "PositionEmbeddingSine"),
-        ("memory_encoder.mask_downsampler", "MaskDownSampler"),
-        ("memory_encoder.fuser", "Fuser"),
-        ("memory_encoder.fuser.layer", "CXBlock"),
+        ("memory_attention.layer.self_attention", &["RoPEAttention"]),
+        ("image_encoder", &["ImageEncoder"]),
+        ("image_encoder.neck.position_encoding", &["PositionEmbeddingSine"]),
+        ("memory_attention", &["MemoryAttention"]),
+        ("memory_attention.layer", &["MemoryAttentionLayer"]),
+        ("memory_encoder", &["MemoryEncoder"]),
+        ("memory_encoder.position_encoding", &["PositionEmbeddingSine"]),
+        ("memory_encoder.mask_downsampler", &["MaskDownSampler"]),
+        ("memory_encoder.fuser", &["Fuser"]),
+        ("memory_encoder.fuser.layer", &["CXBlock"]),
     ],
     fixed: &[
         ("backbone_stride", "16"),
@@ -156,6 +158,7 @@ pub(super) fn config(reader: &Reader, family: Family, trunk: TrunkConfig) -> Res
         d_model,
         mem_dim,
         memory_attention_layers: reader.number("memory_attention.num_layers", 4)?,
+        cross_attention: CrossAttention::Full,
         dim_feedforward: reader.number("memory_attention.layer.dim_feedforward", 2048)?,
         num_maskmem: reader.number("num_maskmem", 7)?,
         max_obj_ptrs_in_encoder: reader.number("max_obj_ptrs_in_encoder", 16)?,
@@ -168,4 +171,37 @@ pub(super) fn config(reader: &Reader, family: Family, trunk: TrunkConfig) -> Res
         video: VideoConfig::read(reader)?,
         variant: String::new(),
     })
+}
+
+/// The shared keys with a value of their own, by their paths; the inverse of [`config`].
+pub(super) fn write(config: &Config) -> Vec<(&'static str, Value)> {
+    let (d, project) = (json!(config.d_model), json!(config.proj_tpos_enc_in_obj_ptrs));
+    let limit = config.max_cond_frames_in_attn.map_or(json!(-1), |limit| json!(limit));
+    let mut keys = vec![
+        ("image_size", json!(config.image_size)),
+        ("image_encoder.neck.d_model", d.clone()),
+        ("memory_attention.d_model", d.clone()),
+        ("memory_attention.num_layers", json!(config.memory_attention_layers)),
+        ("memory_attention.layer.d_model", d.clone()),
+        ("memory_attention.layer.dim_feedforward", json!(config.dim_feedforward)),
+        ("memory_attention.layer.self_attention.embedding_dim", d.clone()),
+        ("memory_attention.layer.cross_attention.embedding_dim", d.clone()),
+        ("memory_attention.layer.cross_attention.kv_in_dim", json!(config.mem_dim)),
+        ("memory_encoder.in_dim", d.clone()),
+        ("memory_encoder.out_dim", json!(config.mem_dim)),
+        ("memory_encoder.mask_downsampler.embed_dim", d.clone()),
+        ("memory_encoder.fuser.layer.dim", d),
+        ("num_maskmem", json!(config.num_maskmem)),
+        ("max_obj_ptrs_in_encoder", json!(config.max_obj_ptrs_in_encoder)),
+        ("max_cond_frames_in_attn", limit),
+        ("memory_temporal_stride_for_eval", json!(config.memory_temporal_stride_for_eval)),
+        ("only_obj_ptrs_in_the_past_for_eval", json!(config.only_obj_ptrs_in_the_past_for_eval)),
+        ("no_obj_embed_spatial", json!(config.no_obj_embed_spatial)),
+        ("use_signed_tpos_enc_to_obj_ptrs", project.clone()),
+        ("add_tpos_enc_to_obj_ptrs", project.clone()),
+        ("proj_tpos_enc_in_obj_ptrs", project),
+    ];
+    keys.extend(config.samurai.write(config.trunk.width()));
+    keys.extend(config.video.write());
+    keys
 }

@@ -1,8 +1,11 @@
 //! SAM 2 and SAM 2.1. Meta: `sam2/configs/sam2/*.yaml`, `sam2/configs/sam2.1/*.yaml`.
 
+use serde_json::{Value, json};
+
 use super::common;
 use super::table::{KeyTable, Shapes};
-use crate::config::fields::{Config, Family};
+use super::unidentified::Unidentified;
+use crate::config::fields::{Config, CrossAttention, Family};
 use crate::config::reader::Reader;
 use crate::config::samurai::SamuraiConfig;
 use crate::config::trunk::{HieraConfig, TrunkConfig};
@@ -19,9 +22,9 @@ const SIZES: [&str; 4] = ["tiny", "small", "base_plus", "large"];
 /// Keys besides [`common::KEYS`].
 pub(super) const KEYS: KeyTable = KeyTable {
     classes: &[
-        ("image_encoder.trunk", "Hiera"),
-        ("image_encoder.neck", "FpnNeck"),
-        ("memory_attention.layer.cross_attention", "RoPEAttention"),
+        ("image_encoder.trunk", &["Hiera"]),
+        ("image_encoder.neck", &["FpnNeck"]),
+        ("memory_attention.layer.cross_attention", &["RoPEAttention"]),
     ],
     fixed: &[
         ("image_encoder.neck.fuse_type", "\"sum\""),
@@ -67,6 +70,22 @@ pub(super) fn read(reader: &Reader) -> Result<Config, LoadError> {
     Ok(config)
 }
 
+/// The keys of the trunk and the neck, by their paths; the inverse of [`read`].
+pub(super) fn write(config: &Config) -> Vec<(&'static str, Value)> {
+    let TrunkConfig::Hiera(hiera) = &config.trunk else { return Vec::new() };
+    let background = hiera.window_pos_embed_bkg_spatial_size;
+    let [c1, c2, c4, c8] = hiera.channels();
+    vec![
+        ("image_encoder.trunk.embed_dim", json!(hiera.embed_dim)),
+        ("image_encoder.trunk.num_heads", json!(hiera.num_heads)),
+        ("image_encoder.trunk.stages", json!(hiera.stages)),
+        ("image_encoder.trunk.global_att_blocks", json!(hiera.global_att_blocks)),
+        ("image_encoder.trunk.window_pos_embed_bkg_spatial_size", json!(background)),
+        ("image_encoder.trunk.window_spec", json!(hiera.window_spec)),
+        ("image_encoder.neck.backbone_channel_list", json!([c8, c4, c2, c1])),
+    ]
+}
+
 /// A published model; `size` is one of [`SIZES`].
 pub(super) fn published(size: &str, v21: bool) -> Option<Config> {
     let hiera = |embed_dim, num_heads, stages, global: [usize; 3], bkg, window_spec| HieraConfig {
@@ -92,6 +111,7 @@ pub(super) fn published(size: &str, v21: bool) -> Option<Config> {
         d_model: 256,
         mem_dim: 64,
         memory_attention_layers: 4,
+        cross_attention: CrossAttention::Full,
         dim_feedforward: 2048,
         num_maskmem: 7,
         max_obj_ptrs_in_encoder: 16,
@@ -105,9 +125,14 @@ pub(super) fn published(size: &str, v21: bool) -> Option<Config> {
     })
 }
 
-/// All published models.
-pub(super) fn all_published() -> Vec<Config> {
-    SIZES.iter().flat_map(|size| [true, false].into_iter().filter_map(|v21| published(size, v21))).collect()
+/// All published models, by the stems of their checkpoints in this program's spelling.
+pub(super) fn all_published() -> Vec<(String, Config)> {
+    let of_size = |size: &&'static str| {
+        let size = *size;
+        let named = move |(version, v21)| Some((format!("{version}_hiera_{size}"), published(size, v21)?));
+        [("sam2.1", true), ("sam2", false)].into_iter().filter_map(named)
+    };
+    SIZES.iter().flat_map(of_size).collect()
 }
 
 /// Whether tensors of these shapes are a checkpoint of this family.
@@ -117,18 +142,20 @@ pub(super) fn has_marker(shapes: &Shapes) -> bool {
 
 /// The published model of a checkpoint without a configuration: that whose trunk has the same width and
 /// depth. Version 2.1 is the one with `no_obj_embed_spatial`.
-pub(super) fn identify(shapes: &Shapes) -> Result<Config, String> {
+pub(super) fn identify(shapes: &Shapes) -> Result<Config, Unidentified> {
     let width = shapes.get(MARKER).and_then(|shape| shape.first().copied()).unwrap_or(0);
     let is_block =
         |name: &&String| name.starts_with("image_encoder.trunk.blocks.") && name.ends_with(".norm1.weight");
     let depth = shapes.keys().filter(is_block).count();
     let v21 = shapes.contains_key("no_obj_embed_spatial");
     let fits = |config: &Config| {
-        let TrunkConfig::Hiera(hiera) = &config.trunk;
-        hiera.embed_dim == width && hiera.stages.iter().sum::<usize>() == depth
+        let TrunkConfig::Hiera(hiera) = &config.trunk else { return false };
+        config.no_obj_embed_spatial == v21
+            && hiera.embed_dim == width
+            && hiera.stages.iter().sum::<usize>() == depth
     };
-    let mut published = all_published().into_iter().filter(|config| config.no_obj_embed_spatial == v21);
-    published
-        .find(fits)
-        .ok_or_else(|| format!("no published model has a trunk of width {width} and depth {depth}"))
+    all_published().into_iter().map(|(_, config)| config).find(fits).ok_or_else(|| {
+        let reason = format!("no published model has a trunk of width {width} and depth {depth}");
+        Unidentified::Unknown(reason)
+    })
 }

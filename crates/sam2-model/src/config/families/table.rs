@@ -10,9 +10,9 @@ pub(crate) type Shapes = BTreeMap<String, Vec<usize>>;
 
 /// Keys by their permitted values.
 pub(super) struct KeyTable {
-    /// Sections with the class that they must be of, if they have a `_target_`. The package does not matter:
-    /// forks move classes.
-    pub classes: &'static [(&'static str, &'static str)],
+    /// Sections with the classes that they may be of, if they have a `_target_`, the usual one first. The
+    /// package does not matter: forks move classes.
+    pub classes: &'static [(&'static str, &'static [&'static str])],
     /// Keys whose value is built into the code, with that value, which is also the default of Meta's classes.
     pub fixed: &'static [(&'static str, &'static str)],
     /// As `fixed`, but Meta's classes have another default or none, so that the key must be there.
@@ -25,9 +25,9 @@ pub(super) struct KeyTable {
 impl KeyTable {
     /// Index and class of the first of `classes` for which the configuration names another class.
     pub fn other_class<'a>(&self, reader: &Reader<'a>) -> Result<Option<(usize, &'a str)>, LoadError> {
-        for (i, (section, class)) in self.classes.iter().enumerate() {
+        for (i, (section, classes)) in self.classes.iter().enumerate() {
             match reader.class(section)? {
-                Some(found) if found != *class => return Ok(Some((i, found))),
+                Some(found) if !classes.contains(&found) => return Ok(Some((i, found))),
                 _ => {}
             }
         }

@@ -4,12 +4,12 @@
 //! themselves are averaged, at their own small width, and projected afterwards:
 //! `Σ pᵢ (Wv mᵢ + bv) = Wv (Σ pᵢ mᵢ) + bv`.
 
-use kernels::Isa;
-use kernels::attention::{self, GridKeys, Shape};
+use kernels::attention::{self, GridKeys, Repeated, Shape};
 use kernels::gemm::Rows;
 use kernels::rope::Rope;
+use kernels::{Isa, image};
 
-use super::memory::{Memory, MemoryCrossAttention};
+use super::memory::{Memory, MemoryCrossAttention, Pooled};
 use crate::config::Config;
 use crate::error::LoadError;
 use crate::memory::tokens::Place;
@@ -84,6 +84,37 @@ impl CrossAttention {
         keys
     }
 
+    /// The averaged keys of the spatial memories, then the keys of the unplaced tokens, `(M', D)`. One memory
+    /// at a time is projected and rotated before it is averaged.
+    fn pooled_keys(
+        &self,
+        run: &mut Run,
+        memory: &Memory,
+        pooled: &Pooled,
+        rope: &Rope,
+        index: usize,
+    ) -> Buffer {
+        let (isa, d, m) = (run.isa, self.k_proj.bias.len(), self.memory_width());
+        let cells = pooled.side * pooled.side;
+        let (grids, unplaced) = memory.keys_in.split_at(pooled.memories * cells * m);
+        let mut keys = run.take((pooled.memories * (cells / 4) + unplaced.len() / m) * d);
+        let (averages, others) = keys.split_at_mut(pooled.memories * (cells / 4) * d);
+        let mut whole = run.take(cells * d);
+        for (grid, out) in grids.chunks_exact(cells * m).zip(averages.chunks_exact_mut(cells / 4 * d)) {
+            self.k_proj.forward(isa, grid, cells, &mut whole);
+            rope.rotate_keys(isa, &mut whole);
+            image::average_pool_2x2(isa, &whole, (pooled.side, pooled.side), d, out);
+        }
+        run.give(whole);
+        self.k_proj.forward(isa, unplaced, unplaced.len() / m, others);
+        if pooled.shift != 0.0 {
+            averages.iter_mut().for_each(|x| *x += pooled.shift);
+        }
+        let tokens = keys.len() / d;
+        run.tap.tap(|| format!("memory_attention.layers.{index}.cross_attn.k_pooled"), &[tokens, d], &keys);
+        keys
+    }
+
     /// Writes `x` plus the attention of the queries `q` over `memory`, all `(N, D)`, to `out`.
     pub fn forward_add(
         &self,
@@ -107,6 +138,19 @@ impl CrossAttention {
                 let mut keys = run.take(unplaced.len() / m * d);
                 self.k_proj.forward(isa, unplaced, unplaced.len() / m, &mut keys);
                 self.grid_keys.attend(isa, q, grids, &keys, &mut mixed);
+                run.give(keys);
+            }
+            MemoryCrossAttention::Pooled(pooled) => {
+                let keys = self.pooled_keys(run, memory, pooled, rope, index);
+                let shape = Shape { batch: 1, heads: 1, nq: n, nk: keys.len() / d, d, dv: m };
+                let operands = (Rows::new(q, d), Rows::new(&keys, d), Rows::new(&pooled.values, m));
+                let averaged = pooled.memories * (pooled.side * pooled.side / 4);
+                let repeated = Repeated { keys: 0..averaged, times: pooled.times };
+                let attend = match self.precision {
+                    Precision::F32 => attention::attention_repeated,
+                    Precision::Int8 => attention::int8::attention_repeated,
+                };
+                attend(isa, shape, scale(d), operands, &repeated, &mut mixed);
                 run.give(keys);
             }
             MemoryCrossAttention::Full => {

@@ -1,8 +1,9 @@
 //! Memory tokens prepared for all layers, and the form in which the layers attend to them.
 
 use kernels::attention::GridTokens;
-use kernels::rows;
+use kernels::{image, rows};
 
+use crate::config::CrossAttention as Kind;
 use crate::memory::tokens::{MemoryTokens, Place, Span};
 use crate::precision::Precision;
 use crate::workspace::Run;
@@ -18,6 +19,44 @@ pub(super) enum MemoryCrossAttention {
     /// The keys of spatial memories are neither projected nor rotated: their projection is applied to the
     /// queries, see [`kernels::attention::GridKeys`]. The keys of unplaced tokens are projected.
     UnprojectedKeys(GridTokens),
+    /// Keys and values of spatial memories are averaged over 2×2 cells.
+    Pooled(Pooled),
+}
+
+/// Averaged values, and what else the averages of EfficientTAM need.
+pub(super) struct Pooled {
+    /// Number of spatial memories.
+    pub memories: usize,
+    /// Side of their grid.
+    pub side: usize,
+    /// `(memories · side² / 4 + unplaced, width)`: the averages, then the values of the unplaced tokens.
+    pub values: Vec<f32>,
+    /// How many keys an averaged one stands for.
+    pub times: usize,
+    /// Added to every channel of an averaged key.
+    pub shift: f32,
+}
+
+impl Pooled {
+    fn new(
+        run: &Run,
+        kind: Kind,
+        (memories, side): (usize, usize),
+        (values, width): (&[f32], usize),
+    ) -> Self {
+        let one = side * side * width;
+        let (grids, unplaced) = values.split_at(memories * one);
+        let mut pooled = vec![0.0; grids.len() / 4];
+        for (grid, out) in grids.chunks_exact(one).zip(pooled.chunks_exact_mut(one / 4)) {
+            image::average_pool_2x2(run.isa, grid, (side, side), width, out);
+        }
+        pooled.extend_from_slice(unplaced);
+        // An averaged key stands for four: as its multiplicity, which is ln 4 on the score, or, in the `_2`
+        // variants, as 2 ln 2 on every channel of the key.
+        let (times, shift) =
+            if kind == Kind::PooledShifted { (1, 2.0 * std::f32::consts::LN_2) } else { (4, 0.0) };
+        Self { memories, side, values: pooled, times, shift }
+    }
 }
 
 impl MemoryCrossAttention {
@@ -30,11 +69,15 @@ impl MemoryCrossAttention {
         side: usize,
         (keys, values, width): (&[f32], &[f32], usize),
         precision: Precision,
+        kind: Kind,
     ) -> (Self, usize) {
         let placed = spans.iter().take_while(|span| span.place == Place::Grid(side)).count();
         let grids_first = spans[placed..].iter().all(|span| span.place == Place::Unplaced);
         if placed < UNPROJECTED_FROM || !grids_first {
             return (Self::Full, 0);
+        }
+        if kind != Kind::Full {
+            return (Self::Pooled(Pooled::new(run, kind, (placed, side), (values, width))), 0);
         }
         let arrange = match precision {
             Precision::F32 => GridTokens::new,
@@ -60,11 +103,17 @@ pub(super) struct Memory {
 
 impl Memory {
     /// From tokens of `width` channels whose grids have this `side`.
-    pub fn new(run: &mut Run, tokens: MemoryTokens, width: usize, side: usize, precision: Precision) -> Self {
+    pub fn new(
+        run: &mut Run,
+        tokens: MemoryTokens,
+        (width, side): (usize, usize),
+        precision: Precision,
+        kind: Kind,
+    ) -> Self {
         let MemoryTokens { values, positions: mut keys_in, spans } = tokens;
         rows::add(run.isa, &mut keys_in, &values);
         let all = (&keys_in[..], &values[..], width);
-        let (attention, arranged) = MemoryCrossAttention::new(run, &spans, side, all, precision);
+        let (attention, arranged) = MemoryCrossAttention::new(run, &spans, side, all, precision, kind);
         // The copies are small then, and the layers need the large buffers.
         let first = if run.tap.enabled() { 0 } else { arranged * width };
         let rest = |all: &[f32]| all[first..].to_vec();

@@ -10,7 +10,7 @@ mod memory;
 use kernels::rope::Rope;
 use kernels::{Isa, parallel, rows};
 
-use crate::config::Config;
+use crate::config::{Config, CrossAttention};
 use crate::error::LoadError;
 use crate::memory::tokens::{MemoryLayout, MemoryTokens};
 use crate::nn::LayerNorm;
@@ -31,6 +31,7 @@ pub(crate) struct MemoryAttention {
     rope: Rope,
     /// Side of the grid of a spatial memory.
     memory_side: usize,
+    cross_attention: CrossAttention,
     /// `[grid, D/2]`: the encoding of a row or a column of the grid.
     axis: Vec<f32>,
 }
@@ -61,6 +62,7 @@ impl MemoryAttention {
             norm: LayerNorm::load(&loader.at("norm"), config.d_model, EPS)?,
             rope,
             memory_side,
+            cross_attention: config.cross_attention,
             axis: sine_axis(config.grid(), config.d_model / 2),
         })
     }
@@ -106,7 +108,10 @@ impl MemoryAttention {
         let tokens = memory.values.len() / width;
         run.tap.tap(|| "memory_attention.memory".into(), &[tokens, width], &memory.values);
         run.tap.tap(|| "memory_attention.memory_pos".into(), &[tokens, width], &memory.positions);
-        let memory = Memory::new(run, memory, width, self.memory_side, self.layers[0].memory_precision());
+        let memory = {
+            let precision = self.layers[0].memory_precision();
+            Memory::new(run, memory, (width, self.memory_side), precision, self.cross_attention)
+        };
         let len = shared.both.len() / 2;
         let mut buffer = run.take(3 * len);
         let (x, rest) = buffer.split_at_mut(len);

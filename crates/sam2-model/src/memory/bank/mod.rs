@@ -18,7 +18,8 @@ pub(crate) use time::FrameTime;
 /// outputs.
 #[derive(Clone)]
 pub(crate) struct StoredOutput {
-    /// `[grid, grid, mem_dim]`, rounded to bf16 as the reference stores it, also in single precision runs.
+    /// The tokens of a spatial memory, `[grid, grid, mem_dim]` or those of the perceiver, rounded to bf16 as the
+    /// reference stores it, also in single precision runs.
     /// `None` until it is encoded, and again when no later frame can read it.
     pub memory: Option<Arc<[bf16]>>,
     /// `[s, s]` logits; empty when only the pointer is still kept.

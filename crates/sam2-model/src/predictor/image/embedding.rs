@@ -96,7 +96,8 @@ impl ImageEmbedding {
 
     /// Writes a safetensors file: `level2`, `[grid, grid, D]`, `high_res0`, `[4·grid, 4·grid, D/8]`,
     /// `high_res1`, `[2·grid, 2·grid, D/4]`, all F32 and channels last, and in the metadata the size and a
-    /// hash of the image and the fingerprint of the model. The file is complete or absent.
+    /// hash of the image and the fingerprint of the model. A model without high-resolution maps has `level2`
+    /// alone. The file is complete or absent.
     ///
     /// ```
     /// use sam2_model::image::ImageEmbedding;
@@ -200,11 +201,12 @@ impl ImageEmbedding {
     }
 }
 
-fn shapes(model: &Model) -> [(&'static str, [usize; 3]); 3] {
+fn shapes(model: &Model) -> Vec<(&'static str, [usize; 3])> {
     let (grid, d) = (model.config.grid(), model.config.d_model);
-    [
-        ("level2", [grid, grid, d]),
-        ("high_res0", [4 * grid, 4 * grid, d / 8]),
-        ("high_res1", [2 * grid, 2 * grid, d / 4]),
-    ]
+    let mut shapes = vec![("level2", [grid, grid, d])];
+    if model.config.has_high_res() {
+        shapes.push(("high_res0", [4 * grid, 4 * grid, d / 8]));
+        shapes.push(("high_res1", [2 * grid, 2 * grid, d / 4]));
+    }
+    shapes
 }

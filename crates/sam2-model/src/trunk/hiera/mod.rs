@@ -1,20 +1,16 @@
 //! The trunk. Meta: `sam2/modeling/backbones/hieradet.py`, class `Hiera`; paper: arXiv 2306.00989.
 
-mod block;
 mod pos_embed;
-mod windows;
-
-pub(crate) use block::Block;
 
 use kernels::conv::Conv2d;
 use kernels::gemm::Activation;
 use kernels::parallel;
 
+use super::block::{Block, Kind};
 use crate::config::HieraConfig;
 use crate::error::LoadError;
 use crate::weights::Loader;
 use crate::workspace::{Buffer, Run};
-use block::Kind;
 use pos_embed::PosEmbed;
 
 #[derive(Clone, Debug)]

@@ -51,9 +51,11 @@ pub(super) fn recognised(tensors: &BTreeMap<String, Stored>) -> bool {
     tensors.contains_key(FIRST)
 }
 
-/// All tensors under Meta's names. Unknown names are kept, so that the audit reports them.
+/// All tensors under Meta's names, which `meta_name` finds. Unknown names are kept, so that the audit reports
+/// them.
 pub(super) fn to_meta(
     mut tensors: BTreeMap<String, Stored<'_>>,
+    meta_name: fn(&str) -> String,
 ) -> Result<BTreeMap<String, Stored<'_>>, Fault> {
     if let Some(again) = tensors.remove(ENCODING_AGAIN) {
         let first = tensors.entry(ENCODING.to_owned()).or_insert_with(|| again.clone());
@@ -77,7 +79,7 @@ pub(super) fn to_meta(
 }
 
 /// Meta's name of one tensor.
-fn meta_name(name: &str) -> String {
+pub(super) fn meta_name(name: &str) -> String {
     let Some((hf, meta)) = BEGINNINGS.iter().find(|(hf, _)| name.starts_with(hf)) else {
         return name.to_owned();
     };
@@ -123,7 +125,7 @@ fn meta_name(name: &str) -> String {
 }
 
 /// The name of one tensor in the Hugging Face library, from Meta's.
-fn hf_name(name: &str) -> String {
+pub(super) fn hf_name(name: &str) -> String {
     let Some((hf, meta)) = BEGINNINGS.iter().find(|(_, meta)| name.starts_with(meta)) else {
         return name.to_owned();
     };
@@ -158,9 +160,11 @@ fn hf_name(name: &str) -> String {
 }
 
 /// The tensors of a file with Hugging Face names: every name with Meta's tensors whose rows it consists of.
-/// Fails with a name that has no equivalent.
+/// Fails with a name that has no equivalent; `meta_name` and `hf_name` convert one.
 pub(super) fn from_meta<'t, 'a>(
     tensors: &'t BTreeMap<String, Stored<'a>>,
+    meta_name: fn(&str) -> String,
+    hf_name: fn(&str) -> String,
 ) -> Result<BTreeMap<String, Vec<&'t Stored<'a>>>, String> {
     let mut named = BTreeMap::new();
     let mut rows: Vec<&Stored> = Vec::new();
@@ -223,13 +227,13 @@ mod tests {
                 let count = hf.len();
                 let tensors = hf.into_iter().map(|(name, shape)| (name, stored(&shape))).collect();
                 assert!(recognised(&tensors));
-                let meta = to_meta(tensors).expect("it maps");
+                let meta = to_meta(tensors, meta_name).expect("it maps");
                 let found: BTreeMap<String, Vec<usize>> =
                     meta.iter().map(|(name, t)| (name.clone(), t.shape.clone())).collect();
                 assert_eq!(found, inventory(&format!("{version}_hiera_{size}.json")), "{version} {size}");
                 assert_eq!(count + 2, found.len());
                 // The inverse.
-                let back: BTreeMap<String, Vec<usize>> = from_meta(&meta)
+                let back: BTreeMap<String, Vec<usize>> = from_meta(&meta, meta_name, hf_name)
                     .expect("every name has one")
                     .into_iter()
                     .map(|(name, parts)| {
@@ -257,9 +261,10 @@ mod tests {
                 })
                 .collect::<BTreeMap<_, _>>()
         };
-        assert!(to_meta(tensors(&[(ENCODING, 0), (ENCODING_AGAIN, 4)])).is_err());
+        assert!(to_meta(tensors(&[(ENCODING, 0), (ENCODING_AGAIN, 4)]), meta_name).is_err());
         for names in [&[(ENCODING, 0), (ENCODING_AGAIN, 0)][..], &[(ENCODING, 0)], &[(ENCODING_AGAIN, 0)]] {
-            let found: BTreeSet<String> = to_meta(tensors(names)).expect("it maps").into_keys().collect();
+            let found: BTreeSet<String> =
+                to_meta(tensors(names), meta_name).expect("it maps").into_keys().collect();
             assert_eq!(
                 found,
                 ["sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix".to_owned()].into()

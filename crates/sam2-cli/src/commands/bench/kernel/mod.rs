@@ -1,6 +1,7 @@
 //! `sam2 bench --parts gemm,attention,conv`: kernels by themselves, at a model's shapes or the user's.
 
 mod cases;
+mod of_model;
 mod shapes;
 mod timing;
 
@@ -122,11 +123,11 @@ fn shapes(args: &Bench) -> Result<(Shapes, String)> {
         }
     };
     let origin = format!("{}, images {}", config.variant, config.image_size);
-    Ok((Shapes::of(&config)?, origin))
+    Ok((of_model::shapes(&config), origin))
 }
 
 fn model_config(path: &Path, args: &Bench) -> Result<Config> {
-    let model = model::open_file(path, args.model.config.as_deref(), args.model.trade)?;
+    let model = model::open_file(path, args.model.config()?, args.model.trade)?;
     Ok(model.config().clone())
 }
 

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use sam2_media::text;
-use sam2_model::config::{Config, TrunkConfig};
 use serde::Deserialize;
 
 /// Elements of one buffer at most: 2 GiB of floats.
@@ -135,7 +134,8 @@ impl Shapes {
         Ok(shapes)
     }
 
-    fn check(&self) -> Result<()> {
+    /// Fails if a shape cannot be run.
+    pub fn check(&self) -> Result<()> {
         for (i, s) in self.gemm.iter().enumerate() {
             check(
                 "gemm",
@@ -209,108 +209,6 @@ impl Shapes {
         }
         Ok(())
     }
-
-    /// The shapes of a model's layers. Rows of windowed layers include the padding that is computed; the
-    /// cross-attention to the memories runs an eighth of its queries, to keep a run short.
-    ///
-    /// # Errors
-    /// If the kind of trunk is another one than Hiera.
-    pub fn of(config: &Config) -> Result<Self> {
-        let TrunkConfig::Hiera(trunk) = &config.trunk else {
-            bail!(
-                "the layers of the trunk of {} are not known here: give --shapes FILE.json",
-                config.variant
-            );
-        };
-        let (grid, d, m) = (config.grid(), config.d_model, config.mem_dim);
-        let cells = grid * grid;
-        let tokens = config.num_maskmem * cells + config.max_obj_ptrs_in_encoder * (d / m);
-        let mut shapes = Self::default();
-        let mut gemm = |name: String, (m, k, n): (usize, usize, usize)| {
-            shapes.gemm.push(Gemm { name, m, k, n });
-        };
-        let mut first_block = 0;
-        for stage in 0..4 {
-            let (side, c) = ((config.image_size / 4) >> stage, trunk.embed_dim << stage);
-            let (heads, window) = (trunk.num_heads << stage, trunk.window_spec[stage]);
-            let windows = side.div_ceil(window).pow(2);
-            let name = |layer: &str| format!("stage{}.{layer}", stage + 1);
-            let rows = side * side;
-            gemm(name("qkv"), (windows * window * window, c, 3 * c));
-            gemm(name("proj"), (rows, c, c));
-            gemm(name("mlp.0"), (rows, c, 4 * c));
-            gemm(name("mlp.1"), (rows, 4 * c, c));
-            let mut attention = |name: String, batch: usize, rows: usize| {
-                let dv = None;
-                shapes.attention.push(Attention {
-                    name,
-                    batch,
-                    heads,
-                    queries: rows,
-                    keys: rows,
-                    d: c / heads,
-                    dv,
-                });
-            };
-            attention(name(&format!("window{window}")), windows, window * window);
-            let blocks = first_block..first_block + trunk.stages[stage];
-            first_block = blocks.end;
-            if trunk.global_att_blocks.iter().any(|block| blocks.contains(block)) {
-                attention(name("global"), 1, rows);
-            }
-        }
-        let wide = trunk.embed_dim << 2;
-        gemm("neck.high_res0".to_owned(), (16 * cells, trunk.embed_dim, d / 8));
-        gemm("neck.high_res1".to_owned(), (4 * cells, 2 * trunk.embed_dim, d / 4));
-        gemm("neck.level2".to_owned(), (cells, wide, d));
-        gemm("memory_attention.q_proj".to_owned(), (cells, d, d));
-        gemm("memory_attention.ffn.0".to_owned(), (cells, d, config.dim_feedforward));
-        gemm("memory_attention.ffn.1".to_owned(), (cells, config.dim_feedforward, d));
-        gemm("memory_attention.cross.k_proj".to_owned(), (tokens, m, d));
-        gemm("memory_encoder.fuser.pwconv1".to_owned(), (cells, d, 4 * d));
-        gemm("memory_encoder.fuser.pwconv2".to_owned(), (cells, 4 * d, d));
-        gemm("mask_decoder.token.q_proj".to_owned(), (8, d, d / 2));
-
-        let mut attention = |name: &str, heads: usize, (queries, keys): (usize, usize), d: usize| {
-            let name = name.to_owned();
-            shapes.attention.push(Attention { name, batch: 1, heads, queries, keys, d, dv: None });
-        };
-        attention("mask_decoder.token_to_image", 8, (8, cells), d / 16);
-        attention("mask_decoder.image_to_token", 8, (cells, 8), d / 16);
-        attention("memory_attention.self", 1, (cells, cells), d);
-        attention("memory_attention.cross.eighth", 1, (cells.div_ceil(8), tokens), d);
-        let name = "memory_attention.cross.unprojected.eighth".to_owned();
-        let copies = config.num_maskmem;
-        shapes.grid_attention.push(GridAttention {
-            name,
-            queries: cells.div_ceil(8),
-            copies,
-            side: grid,
-            d,
-            m,
-        });
-
-        let mut conv =
-            |name: &str, side: usize, (inputs, outputs): (usize, usize), (kernel, stride, padding)| {
-                let (name, height, width) = (name.to_owned(), side, side);
-                shapes.conv.push(Conv { name, height, width, inputs, outputs, kernel, stride, padding });
-            };
-        conv("patch_embed", config.image_size, (3, trunk.embed_dim), (7, 4, 3));
-        // Every layer halves the side and quadruples the channels.
-        for layer in 0..4 {
-            let name = format!("mask_downsampler.{}", 3 * layer);
-            let inputs = 1 << (2 * layer);
-            conv(&name, config.image_size >> layer, (inputs, 4 * inputs), (3, 2, 1));
-        }
-        for (layer, side, inputs) in [(0, grid, d), (3, 2 * grid, d / 4)] {
-            let name = format!("mask_decoder.upscaling.{layer}");
-            let outputs = if layer == 0 { d / 4 } else { d / 8 };
-            shapes.conv_transpose.push(ConvTranspose { name, height: side, width: side, inputs, outputs });
-        }
-        let name = "memory_encoder.fuser.dwconv".to_owned();
-        shapes.depthwise.push(Depthwise { name, height: grid, width: grid, channels: d, kernel: 7 });
-        Ok(shapes)
-    }
 }
 
 /// Refuses a size of zero and a buffer that is too large.
@@ -330,34 +228,6 @@ fn check(kernel: &str, i: usize, sizes: &[(&str, usize)], buffers: &[&[usize]]) 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn shapes_of_tiny_are_those_of_its_layers() {
-        let tiny = Shapes::of(&Config::published("tiny", true).expect("published")).expect("Hiera");
-        let gemm = |name: &str| {
-            let s = tiny.gemm.iter().find(|s| s.name == name).expect(name);
-            (s.m, s.k, s.n)
-        };
-        assert_eq!(gemm("stage1.qkv"), (65_536, 96, 288));
-        assert_eq!(gemm("stage3.qkv"), (4_900, 384, 1_152));
-        assert_eq!(gemm("stage4.qkv"), (1_225, 768, 2_304));
-        assert_eq!(gemm("stage4.mlp.0"), (1_024, 768, 3_072));
-        assert_eq!(gemm("neck.level2"), (4_096, 384, 256));
-        assert_eq!(gemm("memory_attention.cross.k_proj"), (28_736, 64, 256));
-        let attention = |name: &str| {
-            let s = tiny.attention.iter().find(|s| s.name == name).expect(name);
-            (s.batch, s.heads, s.queries, s.keys, s.d, s.dv())
-        };
-        assert_eq!(attention("stage1.window8"), (1_024, 1, 64, 64, 96, 96));
-        assert_eq!(attention("stage2.window4"), (1_024, 2, 16, 16, 96, 96));
-        assert_eq!(attention("stage3.window14"), (25, 4, 196, 196, 96, 96));
-        assert_eq!(attention("stage3.global"), (1, 4, 4_096, 4_096, 96, 96));
-        assert_eq!(attention("memory_attention.cross.eighth"), (1, 1, 512, 28_736, 256, 256));
-        assert_eq!(tiny.attention.iter().filter(|s| s.name.ends_with("global")).count(), 1);
-        assert_eq!(tiny.conv[4].output(), (64, 64));
-        assert_eq!((tiny.conv[4].inputs, tiny.conv[4].outputs), (64, 256));
-        assert!(tiny.check().is_ok());
-    }
 
     #[test]
     fn what_cannot_be_run_is_refused() {

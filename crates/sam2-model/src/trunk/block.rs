@@ -1,5 +1,6 @@
-//! One transformer block of the trunk. Meta: `sam2/modeling/backbones/hieradet.py`, classes
-//! `MultiScaleBlock` and `MultiScaleAttention`.
+//! One transformer block of a trunk. Meta: `sam2/modeling/backbones/hieradet.py`, classes
+//! `MultiScaleBlock` and `MultiScaleAttention`; without pooling it is also the block of ViTDet (EfficientTAM:
+//! `vitdet.py`, class `Block`).
 //!
 //! H, W map · w window side · C channels · N = H·W tokens.
 //!
