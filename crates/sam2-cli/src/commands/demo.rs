@@ -18,7 +18,7 @@ use super::eval::region::jaccard;
 use crate::console::Console;
 use crate::embedded;
 use crate::model;
-use crate::tracking::{self, Overlay, Writer};
+use crate::tracking::{self, FrameNames, Overlay, Writer};
 
 /// Time between frames of the animated overlay, milliseconds.
 const DELAY: u32 = 100;
@@ -56,7 +56,7 @@ pub fn run(args: &Demo, console: &Console) -> Result<()> {
     let folder = &args.output;
     let start = Instant::now();
     let mut plan = Plan::default();
-    Writer::plan(&mut plan, folder, None);
+    Writer::plan(&mut plan, folder, None, &FrameNames::default());
     [SHEET_FILE, ANIMATION].iter().for_each(|name| plan.writes_list(folder.join(name)));
     plan.writes_series(folder, |name| [MASK, MASK_OVERLAY].contains(&name));
     plan.refuse_earlier(args.overwrite)?;
@@ -80,7 +80,7 @@ pub fn run(args: &Demo, console: &Console) -> Result<()> {
     segment(&model, &clip, &prompts, &truth, folder, console)?;
     let segmented = start.elapsed();
 
-    let mut writer = Writer::begin(folder, Overlay::Plain, None)?;
+    let mut writer = Writer::begin(folder, Overlay::Plain, None, FrameNames::default())?;
     let mut pictures = Vec::with_capacity(clip.len());
     let mut scores = Vec::with_capacity(clip.len());
     let stats = tracking::follow(model, &clip, &prompts, Default::default(), console, |frame, result| {

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use image::RgbImage;
 use sam2_media::files::{self, LinesFile};
-use sam2_media::outputs::{Plan, names};
+use sam2_media::outputs::Plan;
 use sam2_media::pictures::{overlay, png};
 use sam2_media::prompts::Prompts;
 use sam2_media::protocol::{ObjectLine, TrackLine};
 use sam2_model::video::FrameOutput;
 use sam2_model::{Frame, Mask};
+
+use super::frame_names::FrameNames;
 
 /// Name of the list of masks in the output folder.
 const LIST: &str = "tracks.jsonl";
@@ -70,6 +72,7 @@ pub struct Writer {
     overlay: Option<PathBuf>,
     labels: bool,
     logits: Option<PathBuf>,
+    names: FrameNames,
     tracks: LinesFile,
     lines: usize,
 }
@@ -84,24 +87,27 @@ impl Writer {
 
     /// Adds the files of a run to a plan, overlays included: without --overlay those of an earlier run would
     /// lie beside other masks.
-    pub fn plan(plan: &mut Plan, folder: &Path, logits: Option<&Path>) {
+    pub fn plan(plan: &mut Plan, folder: &Path, logits: Option<&Path>, names: &FrameNames) {
         plan.writes_list(folder.join(LIST));
         for folder in [folder.to_owned(), folder.join(OVERLAY)] {
-            plan.writes_series(folder, |name| names::frame(name).is_some());
+            let names = names.clone();
+            plan.writes_series(folder, move |name| names.is_picture(name));
         }
         if let Some(folder) = logits {
-            plan.writes_series(folder, |name| names::logits(name).is_some());
+            let names = names.clone();
+            plan.writes_series(folder, move |name| names.is_logits(name));
         }
     }
 
     /// Starts a run in checked folders. `tracks.jsonl` is created when all frames are done, so a folder
     /// without it has an unfinished run.
-    pub fn begin(folder: &Path, overlay: Overlay, logits: Option<&Path>) -> Result<Self> {
+    pub fn begin(folder: &Path, overlay: Overlay, logits: Option<&Path>, names: FrameNames) -> Result<Self> {
         Ok(Self {
             folder: folder.to_owned(),
             overlay: (overlay != Overlay::Off).then(|| folder.join(OVERLAY)),
             labels: overlay == Overlay::Labelled,
             logits: logits.map(Path::to_owned),
+            names,
             tracks: LinesFile::create(&folder.join(LIST))?,
             lines: 0,
         })
@@ -117,11 +123,12 @@ impl Writer {
     ) -> Result<Vec<String>> {
         let (width, height) = (frame.width(), frame.height());
         let index = result.frame_idx;
+        let name = self.names.get(index);
         let masks = result.masks();
         let mut lines = Vec::with_capacity(masks.len());
         for (object, mask) in result.objects.iter().zip(&masks) {
             if let Some(folder) = &self.logits {
-                let file = folder.join(format!("{index:05}_obj{}.npy", object.obj_id));
+                let file = folder.join(format!("{name}_obj{}.npy", object.obj_id));
                 files::write_npy(&file, &tensor::TensorRef::new(&[side, side], &object.low_res))?;
             }
             let object = ObjectLine::new(object, mask);
@@ -129,18 +136,14 @@ impl Writer {
         }
         if let Some(folder) = &self.overlay {
             png::write_rgb(
-                &folder.join(format!("{index:05}.png")),
+                &folder.join(format!("{name}.png")),
                 &draw(frame, result, &masks, prompts, self.labels)?,
             )?;
         }
         let named = result.objects.iter().zip(&masks);
         let named = named.map(|(object, mask)| (u8::try_from(object.obj_id).unwrap_or(u8::MAX), mask.data()));
         let ids = png::merge_objects(width * height, named);
-        png::write_indexed(
-            &self.folder.join(format!("{index:05}.png")),
-            (width as u32, height as u32),
-            &ids,
-        )?;
+        png::write_indexed(&self.folder.join(format!("{name}.png")), (width as u32, height as u32), &ids)?;
         lines.iter().try_for_each(|line| self.tracks.line(line))?;
         self.lines += lines.len();
         Ok(lines)

@@ -304,3 +304,23 @@ fn the_demo_measures_itself() {
     let mean: f64 = after.split_whitespace().next().and_then(|word| word.parse().ok()).expect("number");
     assert!(mean > 0.8, "{text}");
 }
+
+#[test]
+fn masks_may_have_the_names_of_the_frames() {
+    let place = Place::new();
+    let frames = place.frames("frames");
+    let track = |more: &[&str]| {
+        let (out, logits) = (place.arg("out"), place.arg("logits"));
+        let common = ["track", &frames, "-p", "80,64", "-q", "-o", &out, "--save-logits", &logits];
+        run(&[&common[..], &["--names-from-input", "--overlay"], more].concat())
+    };
+    accepted(&track(&[]));
+    let names = ["f10.png", "f11.png", "f8.png", "f9.png"];
+    assert_eq!(list(&place.join("out")), [&names[..], &["overlay", "tracks.jsonl"]].concat());
+    assert_eq!(list(&place.join("out/overlay")), names);
+    let logits = ["f10_obj1.npy", "f11_obj1.npy", "f8_obj1.npy", "f9_obj1.npy"];
+    assert_eq!(list(&place.join("logits")), logits);
+    crate::common::refused(&track(&[]), &["earlier run", "--overwrite"]);
+    accepted(&track(&["--overwrite", "--max-frames", "1"]));
+    assert_eq!(list(&place.join("out")), ["f8.png", "overlay", "tracks.jsonl"]);
+}

@@ -1,6 +1,7 @@
 //! Clips that can be read several times, and the inputs of tracking.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -204,6 +205,14 @@ impl Clip {
             Source::Animation(animation) => animation.size(),
             Source::Bytes(file) => file.size(),
             Source::Video(video) => video.size(),
+        }
+    }
+
+    /// Names of the frames' files without extensions, if the clip is a folder.
+    pub fn stems(&self) -> Option<Vec<&OsStr>> {
+        match &self.source {
+            Source::Folder(folder) => Some((0..folder.len()).map(|index| folder.stem(index)).collect()),
+            _ => None,
         }
     }
 

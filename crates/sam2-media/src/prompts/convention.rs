@@ -104,16 +104,16 @@ mod tests {
         ] {
             let corners = points(None, Some([10.0, 20.0, 50.0, 100.0]));
             let convention = Convention { boxes, normalized: false };
-            assert_eq!(convention.read(points(None, Some(numbers)), (200, 400)), corners, "{boxes}");
-            let shares = [0, 1, 2, 3].map(|i| numbers[i] / [200.0, 400.0][i % 2]);
+            assert_eq!(convention.read(points(None, Some(numbers)), (256, 512)), corners, "{boxes}");
+            let shares = [0, 1, 2, 3].map(|i| numbers[i] / [256.0, 512.0][i % 2]);
             let convention = Convention { boxes, normalized: true };
-            assert_eq!(convention.read(points(None, Some(shares)), (200, 400)), corners, "{boxes}");
+            assert_eq!(convention.read(points(None, Some(shares)), (256, 512)), corners, "{boxes}");
             assert_eq!(boxes.to_string().parse(), Ok(boxes));
         }
         let click = points(Some((0.25, 0.5)), None);
         let convention = Convention { normalized: true, ..Convention::default() };
-        assert_eq!(convention.read(click.clone(), (200, 400)), points(Some((50.0, 200.0)), None));
-        assert_eq!(Convention::default().read(click.clone(), (200, 400)), click);
+        assert_eq!(convention.read(click.clone(), (256, 512)), points(Some((64.0, 256.0)), None));
+        assert_eq!(Convention::default().read(click.clone(), (256, 512)), click);
         assert!("xyzw".parse::<BoxFormat>().is_err());
     }
 

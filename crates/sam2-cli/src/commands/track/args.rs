@@ -75,6 +75,9 @@ pub struct Track {
     /// With --overlay: write the number of every object beside its mask
     #[arg(help_heading = OUTPUTS, long, requires = "overlay")]
     pub labels: bool,
+    /// Name the files of every frame as its picture in the folder, not by its number
+    #[arg(help_heading = OUTPUTS, long)]
+    pub names_from_input: bool,
     /// Also write the low-resolution logits of every frame and object, 00000_obj1.npy ..., into this folder
     #[arg(help_heading = OUTPUTS, long, value_name = "DIR", value_parser = folder::parser())]
     pub save_logits: Option<PathBuf>,

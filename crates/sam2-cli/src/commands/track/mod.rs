@@ -5,7 +5,7 @@ mod args;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use sam2_media::frames::Input;
+use sam2_media::frames::{Clip, Input};
 use sam2_media::outputs::Plan;
 use sam2_media::prompts::{PromptLine, Prompts, Target, jsonl};
 use sam2_model::Frame;
@@ -18,13 +18,14 @@ use crate::console::Console;
 use crate::memory;
 use crate::model;
 use crate::prompting::{PALETTE_IDS, Refusals};
-use crate::tracking::{self, Overlay, Writer};
+use crate::tracking::{self, FrameNames, Overlay, Writer};
 
 /// Runs the command.
 pub fn run(args: &Track, console: &Console) -> Result<()> {
     let mut refusals = Refusals::new(args.skip_bad_prompts, console);
     let lines = read_prompts(args, &mut refusals)?;
-    let plan = plan(args, &lines);
+    let mut names = FrameNames::default();
+    let mut plan = plan(args, &lines, &names);
     plan.check()?;
     plan.refuse_earlier(args.overwrite)?;
     let PassArgs { reverse, both, start, length } = args.pass;
@@ -35,6 +36,19 @@ pub fn run(args: &Track, console: &Console) -> Result<()> {
             "{} is read only once: --reverse, --both, --start and --length need a file",
             args.input.display()
         );
+    }
+    if args.names_from_input {
+        let Input::Clip(clip) = &input else {
+            bail!("{} is read only once: --names-from-input needs a folder", args.input.display());
+        };
+        // Of all frames, also with --max-frames: an earlier run may have had more.
+        names = match clip.stems() {
+            Some(_) => FrameNames::of(&Clip::open(&args.input, None)?, &args.input)?,
+            None => FrameNames::of(clip, &args.input)?,
+        };
+        plan = self::plan(args, &lines, &names);
+        plan.check()?;
+        plan.refuse_earlier(args.overwrite)?;
     }
     let size = input.size();
     let target = Target {
@@ -57,7 +71,7 @@ pub fn run(args: &Track, console: &Console) -> Result<()> {
     let model = model::open(&args.model, console)?;
     memory::check_picture(&model, (size.0 as usize, size.1 as usize))?;
     plan.clear()?;
-    let mut writer = Writer::begin(&args.output, overlay, logits)?;
+    let mut writer = Writer::begin(&args.output, overlay, logits, names)?;
     let side = model.low_res_size();
     let options = args.memory.options(&model, console);
     let sink = |frame: &Frame, result: &FrameOutput| {
@@ -85,13 +99,13 @@ pub fn run(args: &Track, console: &Console) -> Result<()> {
 }
 
 /// The files that are read, and those that may be written.
-fn plan(args: &Track, prompts: &[PromptLine]) -> Plan {
+fn plan(args: &Track, prompts: &[PromptLine], names: &FrameNames) -> Plan {
     let mut plan = Plan::default();
     plan.reads_frames(&args.input);
     args.model.plan(&mut plan);
     args.prompts.iter().for_each(|path| plan.reads(path));
     prompts.iter().filter_map(PromptLine::mask).for_each(|path| plan.reads(path));
-    Writer::plan(&mut plan, &args.output, args.save_logits.as_deref());
+    Writer::plan(&mut plan, &args.output, args.save_logits.as_deref(), names);
     plan
 }
 
