@@ -404,6 +404,7 @@ GROUPS = {
     "video_ti_512": lambda: video(TINY, "long"),
     "memory_1": lambda: pooled("efficienttam_ti_1"),
     "memory_2": lambda: pooled("efficienttam_ti_2"),
+    "video_ti_2": lambda: video("efficienttam_ti_2", "short"),
 }
 
 

@@ -148,48 +148,6 @@ fn memory_attention_at_512_pixels_matches() {
     }
 }
 
-/// Pooled keys and values. With one spatial memory nothing is pooled.
-fn check_pooled(name: &str, file: &str) {
-    let (probes, model) = (Probes::open(file), model(name));
-    for case in ["one", "two", "two_cond", "full"] {
-        let mut golden = Golden::new(&probes, format!("{case}/"), budget);
-        attend(&model, &probes, case, &mut golden);
-        golden.finish(|_| false);
-    }
-}
-
-#[test]
-fn memory_attention_over_repeated_averages_matches() {
-    check_pooled("efficienttam_ti_1", "efficienttam_memory_1.safetensors");
-}
-
-#[test]
-fn memory_attention_over_shifted_averages_matches() {
-    check_pooled("efficienttam_ti_2", "efficienttam_memory_2.safetensors");
-}
-
-/// The three variants at 1024 pixels attend differently from two spatial memories on.
-#[test]
-fn variants_of_the_memory_attention_differ() {
-    let probes = Probes::open("efficienttam_memory_1.safetensors");
-    let checkpoint = seeded::checkpoint("efficienttam_ti");
-    let result = |name: &str, case: &str| {
-        let options = ModelOptions::default().config(Config::named(name));
-        let model = Model::from_bytes_with(&checkpoint, "weights", &options).expect("the shapes fit");
-        let mut nothing = Golden::new(&probes, "nothing/", budget);
-        attend(&model, &probes, case, &mut nothing)
-    };
-    let of = |case: &str| {
-        ["efficienttam_ti", "efficienttam_ti_1", "efficienttam_ti_2"].map(|name| result(name, case))
-    };
-    let [full, repeated, shifted] = of("one");
-    assert!(full == repeated && full == shifted, "one memory is not pooled");
-    let [full, repeated, shifted] = of("two");
-    for (a, b) in [(&full, &repeated), (&full, &shifted), (&repeated, &shifted)] {
-        assert!(rel_l2(a, b) > 0.05, "{}", rel_l2(a, b));
-    }
-}
-
 fn check_image(name: &str, file: &str) {
     let (probes, model) = (Probes::open(file), model(name));
     let low = model.low_res_size();

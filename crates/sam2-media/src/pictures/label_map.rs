@@ -20,6 +20,17 @@ pub struct Labels {
 /// 0 and 1, 2- and 4-bit grey is scaled to 0 to 255. Colours and pictures with transparency, which have no
 /// numbers there, are read as masks are: by the colours of the DAVIS data set, or as one object, number 1.
 ///
+/// ```
+/// use sam2_media::pictures::{label_map, png};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("00000.png");
+/// png::write_indexed(&path, (3, 1), &[0, 2, 1])?;
+/// let labels = label_map::read(&path)?;
+/// assert_eq!((labels.size, labels.data), ((3, 1), vec![0, 2, 1]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// If the file cannot be read, can be read in two ways, or has numbers above 255.
 pub fn read(path: &Path) -> Result<Labels, MediaError> {

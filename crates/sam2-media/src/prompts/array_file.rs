@@ -55,6 +55,18 @@ pub fn read(path: &Path) -> Result<(MaskArray, Option<usize>), MediaError> {
 
 /// The mask at the size that it has in the file; of logits, where they are above 0.
 ///
+/// ```
+/// use sam2_media::prompts::array_file;
+/// use tensor::{Tensor, npy};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("mask.npy");
+/// npy::write(&path, &Tensor::from_vec(&[2, 2], vec![0_u8, 1, 1, 0]).view())?;
+/// assert!(array_file::is_array(&path));
+/// assert_eq!(array_file::read_mask(&path)?.data(), [false, true, true, false]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// As [`read`], and if no pixel is inside.
 pub fn read_mask(path: &Path) -> Result<Mask, MediaError> {

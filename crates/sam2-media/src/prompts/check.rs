@@ -11,6 +11,15 @@ const MARGIN: f32 = 1.0;
 /// Checks clicks and a box against the width and height of a picture; `picture` is for messages. Meta's code
 /// takes any coordinate; what lies clearly off the picture is a mistake.
 ///
+/// ```
+/// use sam2_media::prompts::{BoxPrompt, check_points};
+///
+/// let bbox = Some(BoxPrompt([10.0, 10.0, 50.0, 40.0]));
+/// assert!(check_points(&[], bbox, (64, 48), "photo.jpg".as_ref()).is_ok());
+/// assert!(check_points(&["70,12".parse()?], bbox, (64, 48), "photo.jpg".as_ref()).is_err());
+/// # Ok::<(), sam2_media::error::InvalidPrompt>(())
+/// ```
+///
 /// # Errors
 /// If a click is more than a pixel off the picture, a label is neither 1 nor 0, the box is empty or does not
 /// touch the picture, or the prompt is empty.

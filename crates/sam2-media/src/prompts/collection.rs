@@ -51,6 +51,16 @@ pub struct Target<'a> {
 }
 
 /// All prompts of a clip, by frame and then by object.
+///
+/// ```
+/// use sam2_media::prompts::{Prompt, Prompts};
+///
+/// let mut prompts = Prompts::default();
+/// prompts.add(0, 1, Prompt::Points { clicks: vec!["120,80".parse()?], bbox: None }, "line 1")?;
+/// prompts.add(0, 1, Prompt::Points { clicks: vec!["30,75,0".parse()?], bbox: None }, "line 2")?; // merged
+/// assert_eq!((prompts.is_empty(), prompts.frames().count(), prompts.on(0).count()), (false, 1, 1));
+/// # Ok::<(), sam2_media::MediaError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Prompts {
     frames: BTreeMap<usize, BTreeMap<u32, (Prompt, String)>>,
@@ -59,6 +69,18 @@ pub struct Prompts {
 impl Prompts {
     /// The prompts of these lines, in pixels, checked against the clip. `refuse` decides about a line that
     /// cannot be used: its error ends the reading, else the line is left out.
+    ///
+    /// ```
+    /// use sam2_media::prompts::{Convention, Prompts, Target, jsonl};
+    ///
+    /// let text = r#"{"frame":0,"obj_id":1,"box":[10,10,50,40]}"#;
+    /// let lines = jsonl::parse(text, "prompts.jsonl", "".as_ref(), Err)?; // no line may be invalid
+    /// let (clip, convention) = ("clip.mp4".as_ref(), Convention::default());
+    /// let target = Target { clip, num_frames: 24, size: (64, 48), convention, ids: 1..=255 };
+    /// let prompts = Prompts::gather(lines, &target, Err)?;
+    /// assert_eq!(prompts.on(0).count(), 1);
+    /// # Ok::<(), sam2_media::MediaError>(())
+    /// ```
     ///
     /// # Errors
     /// Those of `refuse`; or if no line is left.

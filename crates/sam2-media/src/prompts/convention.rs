@@ -51,6 +51,15 @@ pub struct Convention {
 
 impl Convention {
     /// A prompt in pixels, with the corners of its box, for a picture of this width and height.
+    ///
+    /// ```
+    /// use sam2_media::prompts::{BoxFormat, BoxPrompt, Convention, Prompt};
+    ///
+    /// let coco = Convention { boxes: BoxFormat::Xywh, normalized: false };
+    /// let prompt = Prompt::Points { clicks: Vec::new(), bbox: Some(BoxPrompt([10.0, 20.0, 30.0, 5.0])) };
+    /// let corners = Some(BoxPrompt([10.0, 20.0, 40.0, 25.0]));
+    /// assert_eq!(coco.read(prompt, (64, 48)), Prompt::Points { clicks: Vec::new(), bbox: corners });
+    /// ```
     #[must_use]
     pub fn read(self, prompt: Prompt, (width, height): (u32, u32)) -> Prompt {
         let Prompt::Points { mut clicks, bbox } = prompt else { return prompt };

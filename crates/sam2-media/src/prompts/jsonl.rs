@@ -16,6 +16,18 @@ const WHAT: &str = "the prompts file";
 /// Reads a prompts file, or stdin if the path is `-`. Paths of masks are relative to the file. `refuse`
 /// decides about an invalid line: its error ends the reading, else the line is left out.
 ///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("prompts.jsonl");
+/// # std::fs::write(&path, "{\"frame\":0,\"obj_id\":1,\"points\":[[109.5,90.5]]}\nnot JSON\n")?;
+/// let lines = sam2_media::prompts::jsonl::read(&path, |error| {
+///     eprintln!("{error}"); // and the line is left out
+///     Ok(())
+/// })?;
+/// assert_eq!(lines.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// If it cannot be read or has no prompts, and those of `refuse`.
 pub fn read(
@@ -30,6 +42,14 @@ pub fn read(
 }
 
 /// Parses the text of a prompts file; `name` is for messages, paths of masks are relative to `folder`.
+///
+/// ```
+/// let text = r#"{"frame":0,"obj_id":1,"points":[[109.5,90.5]]}
+///     {"frame":8,"obj_id":2,"box":[10,10,50,40]}"#;
+/// let lines = sam2_media::prompts::jsonl::parse(text, "prompts.jsonl", "".as_ref(), Err)?;
+/// assert_eq!((lines[1].frame, lines[1].obj_id, lines[1].mask()), (8, 2, None));
+/// # Ok::<(), sam2_media::MediaError>(())
+/// ```
 ///
 /// # Errors
 /// As [`read`].

@@ -16,6 +16,17 @@ use crate::pictures::mask;
 /// half of its largest brightness on. Where the alpha channel is not opaque, it is the mask. NumPy files are
 /// read by [`array_file`].
 ///
+/// ```
+/// use sam2_media::pictures::png;
+/// use sam2_media::prompts::mask_file;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("mask.png");
+/// png::write_indexed(&path, (3, 1), &[0, 2, 1])?; // a label map of two objects
+/// assert_eq!(mask_file::read(&path, Some(2))?.data(), [false, true, false]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// If the picture cannot be read, can be read in two ways, or does not mark the object.
 pub fn read(path: &Path, object: Option<u32>) -> Result<Mask, MediaError> {

@@ -9,6 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::error::InvalidPrompt;
 
 /// A click, in pixels of the original picture.
+///
+/// ```
+/// # use sam2_media::prompts::Click;
+/// assert_eq!("120,80".parse(), Ok(Click { x: 120.0, y: 80.0, label: 1 }));
+/// assert_eq!("30,75.5,0".parse(), Ok(Click { x: 30.0, y: 75.5, label: 0 }));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Click {
     /// From the left edge.
@@ -20,6 +26,11 @@ pub struct Click {
 }
 
 /// A box `x0,y0,x1,y1` in pixels of the original picture.
+///
+/// ```
+/// # use sam2_media::prompts::BoxPrompt;
+/// assert_eq!("90,40,200,160".parse(), Ok(BoxPrompt([90.0, 40.0, 200.0, 160.0])));
+/// ```
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct BoxPrompt(pub [f32; 4]);
@@ -82,6 +93,15 @@ pub enum Prompt {
 
 /// Clicks and a box as [`sam2_model::Points`]. Coordinates off the picture are taken as they are, as in
 /// Meta's code; [`super::check_points`] refuses what is a mistake.
+///
+/// ```
+/// use sam2_media::prompts::to_points;
+/// use sam2_model::Points;
+///
+/// let points = to_points(&["120,80".parse()?, "30,75,0".parse()?], None);
+/// assert_eq!(points.points(), Points::new().on(120.0, 80.0).off(30.0, 75.0).points());
+/// # Ok::<(), sam2_media::error::InvalidPrompt>(())
+/// ```
 pub fn to_points(clicks: &[Click], bbox: Option<BoxPrompt>) -> Points {
     let add = |points: Points, &Click { x, y, label }: &Click| match label {
         1 => points.on(x, y),

@@ -74,6 +74,13 @@ pub struct CommandLine {
 impl CommandLine {
     /// Reads a line, with the field names of a prompts file.
     ///
+    /// ```
+    /// use sam2_media::protocol::{CommandLine, Op};
+    ///
+    /// assert_eq!(CommandLine::parse(r#"{"op":"reset"}"#)?.op, Op::Reset);
+    /// # Ok::<(), sam2_media::error::InvalidCommand>(())
+    /// ```
+    ///
     /// # Errors
     /// If it is not JSON, or a field is unknown or has the wrong type.
     pub fn parse(line: &str) -> Result<Self, InvalidCommand> {
@@ -121,6 +128,14 @@ pub struct Request {
 impl Request {
     /// Parses and checks a line; the path of a mask is relative to `folder`.
     ///
+    /// ```
+    /// use sam2_media::protocol::{Command, Request};
+    ///
+    /// let request = Request::parse(r#"{"op":"remove","obj_id":3,"frame":12}"#, "".as_ref())?;
+    /// assert_eq!((request.frame, request.command), (Some(12), Command::Remove(3)));
+    /// # Ok::<(), sam2_media::error::InvalidCommand>(())
+    /// ```
+    ///
     /// # Errors
     /// If it is not JSON, or its fields do not belong together.
     pub fn parse(line: &str, folder: &Path) -> Result<Self, InvalidCommand> {
@@ -128,6 +143,15 @@ impl Request {
     }
 
     /// Checks a line; the path of a mask is relative to `folder`.
+    ///
+    /// ```
+    /// use sam2_media::protocol::{Command, CommandLine, Op, Request};
+    ///
+    /// let line = CommandLine { op: Op::Quit, ..CommandLine::default() };
+    /// assert_eq!(serde_json::to_string(&line)?, r#"{"op":"quit"}"#); // for another program
+    /// assert_eq!(Request::new(line, "".as_ref())?.command, Command::Quit);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If its fields do not belong together.

@@ -37,6 +37,19 @@ struct Line {
 }
 
 /// Reader of requests.
+///
+/// ```
+/// use sam2_media::protocol::{Command, Feed};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("prompts.jsonl");
+/// std::fs::write(&path, "{\"op\":\"reset\",\"frame\":2}\n{\"op\":\"quit\",\"frame\":9}\n")?;
+/// let mut feed = Feed::open(&path)?; // or a pipe
+/// assert!(feed.due(0).is_empty());
+/// let request = feed.due(2).remove(0)?;
+/// assert_eq!(request.command, Command::Reset);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Feed {
     incoming: Receiver<Event>,
     /// What is due at once, each with its place in the order of arrival.

@@ -233,6 +233,19 @@ impl Tracker {
 
     /// [`Self::resume_session`] from a file.
     ///
+    /// ```
+    /// # use sam2_model::{Frame, Points, Tracker, video::VideoOptions};
+    /// # let picture = Frame::new(96, 64, vec![90; 96 * 64 * 3])?;
+    /// # let mut tracker = Tracker::new(sam2_micro::model(), 96, 64, VideoOptions::default())?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("session.safetensors");
+    /// tracker.push(&picture)?;
+    /// tracker.add_points(1, &Points::click(48.0, 32.0))?;
+    /// std::fs::write(&path, tracker.save_session())?;
+    /// assert_eq!(Tracker::open_session(sam2_micro::model(), &path)?.object_ids(), [1]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If the file cannot be read, and as [`Self::resume_session`].
     pub fn open_session(model: Arc<Model>, path: impl AsRef<Path>) -> Result<Self, SessionError> {
