@@ -81,7 +81,8 @@ def main() -> None:
     facts = {k: f"{golden_seeded.checksum(t):016x}" for k, t in sorted(tensors.items())}
     path = GOLDEN / "edgetam_hf_saved.json"
     path.write_text(json.dumps({"edgetam": {"tensors": facts}}, indent=0) + "\n")
-    print(path.name, path.stat().st_size, "bytes,", len(facts), "tensors, transformers", transformers.__version__)
+    print(path.name, path.stat().st_size, "bytes,", len(facts), "tensors, transformers", end=" ")
+    print(transformers.__version__)
 
 
 if __name__ == "__main__":

@@ -136,8 +136,8 @@ GAINS = (
     (("pred_obj_score_head.layers.2.",), 4.0),
 )
 # Tensors that only EdgeTAM has: (parts of the name, mean, std); the first match wins. Batch norms whose
-# statistics are near (0, 1) do not normalise, and every mixer adds three branches, so their weights are small:
-# the maps then stay near a standard deviation of 1 in all stages.
+# statistics are near (0, 1) do not normalise, and every mixer adds three branches, so their weights are
+# small: the maps then stay near a standard deviation of 1 in all stages.
 EDGETAM = (
     (("running_var",), 1.0, 0.25),
     (("running_mean",), 0.0, 0.2),

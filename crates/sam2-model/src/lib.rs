@@ -51,7 +51,7 @@
 //! | `.remove_object(…)`, `.reset_state(…)` | [`VideoPredictor::remove_object`], [`VideoPredictor::reset`] |
 //! | `SAM2AutomaticMaskGenerator.generate` | [`automatic::AutomaticMaskGenerator::generate`] |
 //! | `point_labels` 1, 0, 2, 3, −1 | [`types::Label`] |
-//! | `++model.…` overrides | [`video::VideoOptions`], [`config::Config`]; of a file [`video::VideoOptions::of`] |
+//! | `++model.…` overrides | [`config::Config`], [`video::VideoOptions`] and its `of` |
 //!
 //! Memory policies besides Meta's: SAMURAI, DAM4SAM and SAM2Long have names; any other implements
 //! [`policy::MemoryPolicy`].

@@ -151,9 +151,9 @@ impl Model {
     /// parts, or a folder with `model.safetensors`. Weights may be F64 (which are rounded), F32, F16 or BF16.
     /// The file is not kept open. Nothing in a `.pt` is executed.
     ///
-    /// The tensors may be the whole of the file or under a key (`model`, `state_dict`, …), and their names may
-    /// have a prefix (`module.`, `model.`, …). Of several copies the one that is not averaged over the training
-    /// is read; see [`ModelSummary::weights_beside`].
+    /// The tensors may be the whole of the file or under a key (`model`, `state_dict`, …), and their names
+    /// may have a prefix (`module.`, `model.`, …). Of several copies the one that is not averaged over the
+    /// training is read; see [`ModelSummary::weights_beside`].
     ///
     /// ```no_run
     /// let model = sam2_model::Model::open("sam2.1_hiera_tiny.pt")?;

@@ -8,9 +8,10 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use super::bound;
+use super::content::{Content, Decoded};
 use super::kind::Kind;
 use super::source::Source;
-use super::{Content, Decoded, bound};
 use crate::error::PictureError;
 
 type Decoder<'a> = zune_jpeg::JpegDecoder<ZCursor<&'a [u8]>>;

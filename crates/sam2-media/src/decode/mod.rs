@@ -2,6 +2,7 @@
 //! cut short are refused alike in all formats; memory follows the size of the file.
 
 pub(crate) mod bound;
+pub(crate) mod content;
 pub(crate) mod jpeg;
 pub(crate) mod kind;
 pub(crate) mod plain;
@@ -10,31 +11,12 @@ pub(crate) mod tiff;
 
 use std::path::Path;
 
-use image::DynamicImage;
 use image::metadata::Orientation;
 
 use crate::error::PictureError;
+use content::Decoded;
 use kind::Kind;
 use source::{ReadSeek, Source};
-use tiff::samples::Samples;
-
-/// A decoded picture, as it is stored.
-pub(crate) struct Decoded {
-    /// The pixels.
-    pub content: Content,
-    /// How it is turned for display.
-    pub orientation: Orientation,
-    /// Whether its format changes values on writing: JPEG and lossy WebP.
-    pub lossy: bool,
-}
-
-/// The pixels of a picture.
-pub(crate) enum Content {
-    /// Of 8 or 16 bits, grey or colour, with or without alpha.
-    Image(DynamicImage),
-    /// Those of a TIFF.
-    Samples(Samples),
-}
 
 /// Decodes a picture; `-` is stdin.
 ///

@@ -6,9 +6,10 @@ use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, pnm::PnmD
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, Limits};
 
+use super::bound;
+use super::content::{Content, Decoded};
 use super::kind::Kind;
 use super::source::Source;
-use super::{Content, Decoded, bound};
 use crate::error::PictureError;
 
 /// Bytes that a decoder may reserve for what is no pixel, such as colour profiles and metadata.

@@ -322,8 +322,8 @@ impl Clip {
     }
 }
 
-/// Whether ffmpeg finds further pictures in a file that begins like one, such as PPM or PNG pictures one after
-/// the other. JPEG is not asked about: pictures that belong to a photo lie behind it.
+/// Whether ffmpeg finds further pictures in a file that begins like one, such as PPM or PNG pictures one
+/// after the other. JPEG is not asked about: pictures that belong to a photo lie behind it.
 fn are_several(path: &Path, head: &[u8]) -> bool {
     !mjpeg::Pictures::may_begin(head) && Video::open(path, Some(2)).is_ok_and(|video| video.len() > 1)
 }

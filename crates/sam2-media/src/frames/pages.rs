@@ -71,7 +71,7 @@ impl Pages {
         if !others.is_empty() {
             let (width, height) = size;
             clip.notes.push(format!(
-                "pages of {} that have another size than the first, {width}x{height} pixels, are left out: {}",
+                "pages of {} that are not {width}x{height} pixels, as the first is, are left out: {}",
                 clip.name(),
                 others.len()
             ));

@@ -8,7 +8,8 @@ use image::{DynamicImage, ImageBuffer, Rgb};
 use sam2_model::Frame;
 
 use super::iter::frame;
-use crate::decode::{self, Content, Decoded, kind, tiff};
+use crate::decode::content::{Content, Decoded};
+use crate::decode::{self, kind, tiff};
 use crate::error::{MediaError, PictureError};
 
 /// Reads a photo, `-` from stdin: rotated upright by its EXIF data, without transparency, as 8-bit RGB.
@@ -54,7 +55,8 @@ fn upright(decoded: Decoded) -> Result<(Frame, Option<String>), PictureError> {
     Ok((frame(rgb.dimensions(), rgb.into_raw())?, note))
 }
 
-/// The note of [`read_with_notes`] with the name of the file; pictures of 8 bits have none and are not decoded.
+/// The note of [`read_with_notes`] with the name of the file; pictures of 8 bits have none and are not
+/// decoded.
 ///
 /// # Errors
 /// As [`read`].

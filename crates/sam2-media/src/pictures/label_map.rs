@@ -16,9 +16,10 @@ pub struct Labels {
     pub palette: Option<Vec<u8>>,
 }
 
-/// Reads a picture as Pillow converts it to NumPy: the palette index, else the grey value; 1-bit images become
-/// 0 and 1, 2- and 4-bit grey is scaled to 0 to 255. Colours and pictures with transparency, which have no
-/// numbers there, are read as masks are: by the colours of the DAVIS data set, or as one object, number 1.
+/// Reads a picture as Pillow converts it to NumPy: the palette index, else the grey value; 1-bit images
+/// become 0 and 1, 2- and 4-bit grey is scaled to 0 to 255. Colours and pictures with transparency, which
+/// have no numbers there, are read as masks are: by the colours of the DAVIS data set, or as one object,
+/// number 1.
 ///
 /// ```
 /// use sam2_media::pictures::{label_map, png};

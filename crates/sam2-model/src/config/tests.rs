@@ -270,8 +270,9 @@ fn a_training_configuration_is_read_with_its_references() {
     let model = model.replace("image_size: 1024", "image_size: ${scratch.resolution}");
     let indented: String = model.lines().map(|line| format!("  {line}\n")).collect();
     let text = format!(
-        "scratch:\n  resolution: 1024\n  side: ${{scratch.resolution}}\ntrainer:\n  _target_: training.Trainer\n  \
-         model:\n{indented}    prob_to_use_pt_input_for_train: 0.5\n    num_correction_pt_per_frame: 7\n\
+        "scratch:\n  resolution: 1024\n  side: ${{scratch.resolution}}\ntrainer:\n  \
+         _target_: training.Trainer\n  model:\n{indented}    prob_to_use_pt_input_for_train: 0.5\n\
+         \x20   num_correction_pt_per_frame: 7\n\
          launcher:\n  gpus_per_node: 8\n"
     );
     let tiny = Config::published("tiny", true).expect("a size");

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::reader::Reader;
 use crate::error::LoadError;
 
-/// Keys of Meta's video predictor, under their names in the YAML files; `None` for those that are absent. They
-/// are the defaults of [`crate::video::VideoOptions::of`].
+/// Keys of Meta's video predictor, under their names in the YAML files; `None` for those that are absent.
+/// They are the defaults of [`crate::video::VideoOptions::of`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VideoConfig {

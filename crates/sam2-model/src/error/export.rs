@@ -29,7 +29,7 @@ pub enum ConvertError {
     #[error("{}: a .pt has Meta's names; for those of Hugging Face write a .safetensors", .0.display())]
     TorchNaming(PathBuf),
     /// A family whose tensors have no names in the Hugging Face library.
-    #[error("{}: the Hugging Face library has no {family}, hence no names for it: keep its own", path.display())]
+    #[error("{}: the Hugging Face library has no names for {family}: keep its own", path.display())]
     NoNames {
         /// The checkpoint.
         path: PathBuf,

@@ -37,8 +37,8 @@ pub enum LoadError {
     },
     /// A whole file, but without a model, or in a form that is not read.
     #[error(
-        "{origin}: {found}; the tensors of a SAM 2 model were looked for, in a PyTorch .pt (alone, or under a \
-         key such as model or state_dict) or in a safetensors file"
+        "{origin}: {found}; the tensors of a SAM 2 model were looked for, in a PyTorch .pt (alone, or under \
+         a key such as model or state_dict) or in a safetensors file"
     )]
     NotACheckpoint {
         /// File or folder name.

@@ -231,7 +231,10 @@ mod tests {
 
     /// A file of two tensors of which one is large.
     fn two_tensors() -> Vec<u8> {
-        let header = r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[4096],"data_offsets":[4,16388]}}"#;
+        let header = concat!(
+            r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"#,
+            r#""b":{"dtype":"F32","shape":[4096],"data_offsets":[4,16388]}}"#
+        );
         [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 16388]].concat()
     }
 

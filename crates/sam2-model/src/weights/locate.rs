@@ -62,8 +62,8 @@ fn in_folder(folder: &Path) -> Result<PathBuf, LoadError> {
     match &found[..] {
         [one] => Ok(one.clone()),
         [] if folder.join(".metadata").is_file() => Err(foreign(
-            "it is a distributed checkpoint; torch.distributed.checkpoint.format_utils.dcp_to_torch_save makes \
-             one file of it"
+            "it is a distributed checkpoint; torch.distributed.checkpoint.format_utils.dcp_to_torch_save \
+             makes one file of it"
                 .to_owned(),
         )),
         [] => Err(foreign(format!(

@@ -5,7 +5,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use tiff::decoder::{Decoder, Limits};
 
-use super::layout::{Format, Layout, unreadable};
+use super::layout::{Layout, unreadable};
+use super::values::Format;
 use crate::decode::source::ReadSeek;
 use crate::error::PictureError;
 
@@ -16,8 +17,8 @@ const LONG: u16 = 4;
 const LONG8: u16 = 16;
 const UNDEFINED: u16 = 7;
 
-/// A decoder of all bands, or of band `plane` alone if each is stored by itself. `more` follows the `len` bytes of
-/// the file.
+/// A decoder of all bands, or of band `plane` alone if each is stored by itself. `more` follows the `len`
+/// bytes of the file.
 ///
 /// # Errors
 /// If the parts do not fit the size.

@@ -8,6 +8,7 @@ use tiff::decoder::Decoder;
 use tiff::decoder::ifd::Value;
 use tiff::tags::{ByteOrder, Tag};
 
+use super::values::{Format, Meaning};
 use crate::decode::source::{ReadSeek, Source};
 use crate::decode::{bound, jpeg};
 use crate::error::PictureError;
@@ -23,31 +24,6 @@ pub(super) const ZSTD: u16 = 50_000;
 const MAX_TILE: u32 = 32_768;
 /// Bytes of a JPEG part that hold its header.
 const JPEG_HEADER: u64 = 65_536;
-
-/// What the first bands mean.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Meaning {
-    Grey,
-    /// Grey, of which 0 is white.
-    WhiteIsZero,
-    /// An index of RGB triples.
-    Palette(Vec<u8>),
-    Rgb,
-    Cmyk,
-    /// The weights of red, green and blue in the luma, and the values of black and white of all three bands.
-    YCbCr {
-        luma: [f32; 3],
-        range: [f32; 6],
-    },
-}
-
-/// How a number is stored.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Format {
-    Unsigned,
-    Signed,
-    Float,
-}
 
 /// The tags of a picture.
 #[derive(Debug)]

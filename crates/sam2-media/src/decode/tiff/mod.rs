@@ -1,19 +1,20 @@
 //! TIFF as cameras, microscopes and GDAL write it: classic and BigTIFF, strips and tiles, 1 to 64 bits, whole
 //! numbers and floating point, any number of bands, palettes, CMYK and YCbCr.
 //!
-//! The crate `tiff` reads the tags and the compressed parts. It interprets few kinds of pixels, so it is given
-//! every picture as bands of numbers ([`directory`]), which are interpreted here ([`show`]).
+//! The crate `tiff` reads the tags and the compressed parts. It interprets few kinds of pixels, so it is
+//! given every picture as bands of numbers ([`directory`]), which are interpreted here ([`show`]).
 
 mod directory;
-pub(crate) mod layout;
-pub(crate) mod samples;
+mod layout;
+mod samples;
 mod show;
+pub(crate) mod values;
 mod zstd;
 
 use image::metadata::Orientation;
 
+use super::content::{Content, Decoded};
 use super::source::Source;
-use super::{Content, Decoded};
 use crate::error::PictureError;
 pub(crate) use show::{narrow, note, rgb};
 

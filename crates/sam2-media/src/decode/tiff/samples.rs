@@ -1,46 +1,15 @@
-//! The numbers of a picture.
+//! The numbers of a picture, read.
 
 use half::f16;
 
-use super::layout::{Format, Layout, Meaning, unreadable};
+use super::layout::{Layout, unreadable};
+use super::values::{Format, Meaning, Samples, Values};
 use super::{directory, zstd};
 use crate::decode::source::Source;
 use crate::error::PictureError;
 
 /// Bytes that the numbers may take: 128 megapixels of one 64-bit band.
 const MAX_BYTES: u64 = 1 << 30;
-
-/// The numbers of the bands that are shown, pixel by pixel.
-pub(crate) struct Samples {
-    /// Width and height as stored.
-    pub size: (u32, u32),
-    /// What the bands mean.
-    pub meaning: Meaning,
-    /// How the numbers were stored.
-    pub format: Format,
-    /// Bits that a number had in the file.
-    pub bits: u16,
-    /// Bands here: one, or three or four of colours, and one of opacity.
-    pub bands: usize,
-    /// Bands in the file.
-    pub stored_bands: u16,
-    /// Whether the last band is the opacity.
-    pub alpha: bool,
-    /// The value that means "no data".
-    pub no_data: Option<f64>,
-    /// The numbers.
-    pub values: Values,
-}
-
-/// Numbers, `bands` a pixel.
-pub(crate) enum Values {
-    /// Of at most 8 bits, unsigned.
-    U8(Vec<u8>),
-    /// Of 9 to 16 bits, unsigned.
-    U16(Vec<u16>),
-    /// Signed, of more bits, or floating point.
-    Wide(Vec<f64>),
-}
 
 /// Reads the numbers.
 ///

@@ -1,10 +1,9 @@
 //! Bands of numbers as 8-bit RGB.
 
-use super::layout::{Format, Meaning};
-use super::samples::{Samples, Values};
+use super::values::{Format, Meaning, Samples, Values};
 
-/// The picture as RGB triples. Numbers of up to 16 bits keep their scale, and floating point from 0 to 1 does;
-/// of other numbers the smallest becomes black and the largest white.
+/// The picture as RGB triples. Numbers of up to 16 bits keep their scale, and floating point from 0 to 1
+/// does; of other numbers the smallest becomes black and the largest white.
 pub(crate) fn rgb(samples: &Samples) -> Vec<u8> {
     let range = range(samples);
     let grey = |i: usize| shown(samples, range, i);
@@ -67,8 +66,9 @@ pub(crate) fn note(samples: &Samples) -> Option<String> {
 pub(crate) fn narrow(low: u16, high: u16) -> Option<String> {
     (low < high && high - low < 1 << 14).then(|| {
         format!(
-            "its 16-bit values span {low} to {high} of 65535, so it has little contrast here: stretch it first \
-             (magick IN -auto-level OUT.png, or gdal_translate -ot Byte -scale {low} {high} 0 255 IN OUT.tif)"
+            "its 16-bit values span {low} to {high} of 65535, so it has little contrast here: stretch it \
+             first (magick IN -auto-level OUT.png, or \
+             gdal_translate -ot Byte -scale {low} {high} 0 255 IN OUT.tif)"
         )
     })
 }

@@ -195,7 +195,7 @@ fn source(file: &[u8]) -> Source {
     Source { reader: Box::new(Cursor::new(file.to_vec())), len: file.len() as u64, head: Vec::new() }
 }
 
-fn decoded(file: &[u8]) -> Result<samples::Samples, PictureError> {
+fn decoded(file: &[u8]) -> Result<values::Samples, PictureError> {
     match read(source(file))?.content {
         Content::Samples(samples) => Ok(samples),
         Content::Image(_) => panic!("a TIFF"),
@@ -232,9 +232,9 @@ fn numbers_of_every_kind_and_layout_are_read() {
                     let kept = if bands >= 3 { 3 } else { 1 };
                     assert_eq!(samples.bands, kept, "{what}");
                     let numbers: Vec<f64> = match samples.values {
-                        samples::Values::U8(values) => values.into_iter().map(f64::from).collect(),
-                        samples::Values::U16(values) => values.into_iter().map(f64::from).collect(),
-                        samples::Values::Wide(values) => values,
+                        values::Values::U8(values) => values.into_iter().map(f64::from).collect(),
+                        values::Values::U16(values) => values.into_iter().map(f64::from).collect(),
+                        values::Values::Wide(values) => values,
                     };
                     let expected: Vec<f64> = (0..11)
                         .flat_map(|y| {

@@ -9,8 +9,8 @@ use crate::decode::source::ReadSeek;
 use crate::error::PictureError;
 use crate::size::check_size;
 
-/// The parts without their compression, to stand behind the `len` bytes of the file; `layout` then points there.
-/// Empty if they are compressed otherwise.
+/// The parts without their compression, to stand behind the `len` bytes of the file; `layout` then points
+/// there. Empty if they are compressed otherwise.
 ///
 /// # Errors
 /// If a part is damaged.

@@ -1,9 +1,9 @@
 //! Pictures that mark objects, read by one rule for prompts, label maps and evaluations.
 //!
-//! * A palette, grey with small numbers or with areas of several values, and 16 bits are a label map: a pixel's
-//!   value is its object's number.
-//! * Black and white, 0 and 1, soft edges, and everything in JPEG is one shape: inside from half of the largest
-//!   brightness on.
+//! * A palette, grey with small numbers or with areas of several values, and 16 bits are a label map: a
+//!   pixel's value is its object's number.
+//! * Black and white, 0 and 1, soft edges, and everything in JPEG is one shape: inside from half of the
+//!   largest brightness on.
 //! * Where the alpha channel is not opaque, it is the shape.
 //!
 //! What can be read in two ways is refused.

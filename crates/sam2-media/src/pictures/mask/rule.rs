@@ -192,8 +192,8 @@ fn two_readings(values: usize, numbers: &[u32], largest: u32) -> PictureError {
     let inside = numbers.iter().filter(|&&value| 2 * u64::from(value) >= u64::from(largest)).count();
     let values = if values > MAX_COLOURS { format!("more than {MAX_COLOURS}") } else { values.to_string() };
     PictureError::Ambiguous(format!(
-        "as a label map of {values} values, or as one mask of {inside} pixels; write 0 and 255 for a mask, and \
-         a palette or small numbers for a label map"
+        "as a label map of {values} values, or as one mask of {inside} pixels; write 0 and 255 for a mask, \
+         and a palette or small numbers for a label map"
     ))
 }
 

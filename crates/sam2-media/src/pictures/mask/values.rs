@@ -6,11 +6,12 @@ use image::DynamicImage;
 use image::metadata::Orientation;
 use png::{BitDepth, ColorType, Decoder, DecodingError, Info, Limits};
 
+use crate::decode::content::{Content, Decoded};
 use crate::decode::kind::{self, Kind};
 use crate::decode::source::Source;
-use crate::decode::tiff::layout::Meaning;
-use crate::decode::tiff::samples::{Samples, Values};
-use crate::decode::{self, Content, Decoded, bound, tiff};
+
+use crate::decode::tiff::values::{Meaning, Samples, Values};
+use crate::decode::{self, bound, tiff};
 use crate::error::PictureError;
 
 /// Bytes that the decoder of PNG may reserve for what is no pixel.
@@ -210,8 +211,8 @@ fn of_samples(samples: &Samples, lossy: bool) -> Result<Stored, PictureError> {
                         values.iter().step_by(step).map(part).collect()
                     }
                     None => {
-                        let reading = "its values are no whole numbers, as a label map has, and not from 0 to 1, as \
-                                       a mask has: write 0 and 255";
+                        let reading = "its values are no whole numbers, as a label map has, \
+                                       and not from 0 to 1, as a mask has: write 0 and 255";
                         return Err(PictureError::Ambiguous(reading.to_owned()));
                     }
                 }

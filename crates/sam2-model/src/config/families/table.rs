@@ -17,8 +17,8 @@ pub(super) struct KeyTable {
     pub fixed: &'static [(&'static str, &'static str)],
     /// As `fixed`, but Meta's classes have another default or none, so that the key must be there.
     pub required: &'static [(&'static str, &'static str)],
-    /// Keys of training, of initialisation, and of tables that are computed at their size anyway. Sections and
-    /// `_target_` are not listed.
+    /// Keys of training, of initialisation, and of tables that are computed at their size anyway. Sections
+    /// and `_target_` are not listed.
     pub ignored: &'static [&'static str],
 }
 

@@ -18,9 +18,9 @@ pub(crate) use time::FrameTime;
 /// outputs.
 #[derive(Clone)]
 pub(crate) struct StoredOutput {
-    /// The tokens of a spatial memory, `[grid, grid, mem_dim]` or those of the perceiver, rounded to bf16 as the
-    /// reference stores it, also in single precision runs.
-    /// `None` until it is encoded, and again when no later frame can read it.
+    /// The tokens of a spatial memory, `[grid, grid, mem_dim]` or those of the perceiver, rounded to bf16 as
+    /// the reference stores it, also in single precision runs. `None` until it is encoded, and again when no
+    /// later frame can read it.
     pub memory: Option<Arc<[bf16]>>,
     /// `[s, s]` logits; empty when only the pointer is still kept.
     pub low_res: Arc<[f32]>,

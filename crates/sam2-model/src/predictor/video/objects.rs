@@ -334,8 +334,8 @@ impl Object {
         }
     }
 
-    /// Drops the prompted frames of a stream that are beyond the limit, and the clicks on frames before `last`,
-    /// on which there will be no more; see [`VideoOptions::kept_prompted_frames`].
+    /// Drops the prompted frames of a stream that are beyond the limit, and the clicks on frames before
+    /// `last`, on which there will be no more; see [`VideoOptions::kept_prompted_frames`].
     pub fn forget_prompts(&mut self, setting: &Setting, last: usize) {
         let kept = setting.options.kept_prompted_frames.max(2);
         self.points.retain(|&frame, _| frame >= last);

@@ -9,7 +9,8 @@ use safetensors::tensor::Metadata;
 /// Maximum length of a header, as in the format's own library, bytes.
 const MAX_HEADER: u64 = 100_000_000;
 
-/// The bytes of the safetensors file `path`, which may also be a pipe. What is no such file ends at its header.
+/// The bytes of the safetensors file `path`, which may also be a pipe. What is no such file ends at its
+/// header.
 pub(in crate::predictor) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let mut bytes = Vec::new();

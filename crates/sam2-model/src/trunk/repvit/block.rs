@@ -5,8 +5,9 @@
 //! mixer (depthwise 3×3, depthwise 1×1, identity) are one depthwise 3×3, which is the same at the border too:
 //! all three see the same zeros outside the map.
 //!
-//! A thread takes a few rows of the map from the depthwise convolution to the end of the block while they
-//! are in its cache. Squeeze-excitation needs the mean over the whole map, so a block that has it makes two passes.
+//! A thread takes a few rows of the map from the depthwise convolution to the end of the block while they are
+//! in its cache. Squeeze-excitation needs the mean over the whole map, so a block that has it makes two
+//! passes.
 
 use kernels::conv::Depthwise;
 use kernels::gemm::Activation;

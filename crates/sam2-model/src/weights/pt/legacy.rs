@@ -1,6 +1,6 @@
-//! The format of `torch.save` before PyTorch 1.6, which it still writes on request: pickles of a magic number,
-//! of a version, of facts about the machine, of the objects, and of the keys of the storages; then the
-//! storages, each behind its number of elements. Storages are little-endian on every machine.
+//! The format of `torch.save` before PyTorch 1.6, which it still writes on request: pickles of a magic
+//! number, of a version, of facts about the machine, of the objects, and of the keys of the storages; then
+//! the storages, each behind its number of elements. Storages are little-endian on every machine.
 
 use std::collections::HashMap;
 

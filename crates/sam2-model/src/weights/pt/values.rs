@@ -36,8 +36,8 @@ pub(super) struct Dict<'p> {
     pub entries: Vec<(&'p str, Id)>,
 }
 
-/// The `wanted` dicts of a file with this pickle, and the configuration that [`super::writer`] puts beside the
-/// model.
+/// The `wanted` dicts of a file with this pickle, and the configuration that [`super::writer`] puts beside
+/// the model.
 pub(super) fn listing<'a>(
     pickle: &Pickle,
     wanted: &dyn Fn(&Dict) -> bool,

@@ -2,8 +2,8 @@
 //!
 //! It builds a description of the objects and executes nothing. Calls of the few functions of [`Global`] are
 //! recorded; what any other function or class would make becomes an opaque [`Node::Object`], whose contents
-//! are skipped. So objects of a training script beside the weights do no harm, and where a weight is needed an
-//! object is no weight.
+//! are skipped. So objects of a training script beside the weights do no harm, and where a weight is needed
+//! an object is no weight.
 
 mod globals;
 mod operands;
@@ -417,8 +417,8 @@ impl<'a> Machine<'a> {
         self.push(Node::Object(class))
     }
 
-    /// State of the object below: attributes of an `OrderedDict` such as `_metadata`, or anything of a foreign
-    /// object. A tensor that is changed after it was made is none that is read.
+    /// State of the object below: attributes of an `OrderedDict` such as `_metadata`, or anything of a
+    /// foreign object. A tensor that is changed after it was made is none that is read.
     fn build(&mut self) -> Result<(), Fault> {
         self.pop()?;
         let top = self.top()?;
