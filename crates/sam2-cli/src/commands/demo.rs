@@ -27,6 +27,8 @@ const TRUTH: [u8; 3] = [255, 240, 90];
 /// Maximum number of frames on the contact sheet, and per row.
 const SHEET: (usize, usize) = (12, 4);
 
+/// The folder without `-o`, which only this command writes: a second run replaces the first.
+const OWN_FOLDER: &str = "sam2-demo";
 /// Names of the files beside those of a tracked clip.
 const MASK: &str = "segment.png";
 const MASK_OVERLAY: &str = "segment_overlay.png";
@@ -43,9 +45,9 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct Demo {
     /// Folder for the pictures
-    #[arg(short, long = "output", value_name = "DIR", default_value = "sam2-demo")]
+    #[arg(short, long = "output", value_name = "DIR", default_value = OWN_FOLDER)]
     pub output: PathBuf,
-    /// Replace the files of an earlier run in DIR; without this they are refused
+    /// Replace the files of an earlier run in DIR; without this they are refused, except in sam2-demo
     #[arg(long)]
     pub overwrite: bool,
 }
@@ -59,7 +61,7 @@ pub fn run(args: &Demo, console: &Console) -> Result<()> {
     Writer::plan(&mut plan, folder, None, &FrameNames::default());
     [SHEET_FILE, ANIMATION].iter().for_each(|name| plan.writes_list(folder.join(name)));
     plan.writes_series(folder, |name| [MASK, MASK_OVERLAY].contains(&name));
-    plan.refuse_earlier(args.overwrite)?;
+    plan.refuse_earlier(args.overwrite || folder == Path::new(OWN_FOLDER))?;
     Writer::check(folder, Overlay::Plain, None)?;
     let clip = Clip::embedded(files.clip)?;
     let prompts = embedded_prompts(files.prompts, &clip)?;
