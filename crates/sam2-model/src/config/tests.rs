@@ -356,9 +356,9 @@ fn the_family_is_that_of_the_classes_and_unknown_classes_are_refused_by_name() {
         .join("\n");
     assert_eq!(Config::from_yaml(&bare, "x").expect("no class of the model").family, Family::Sam2);
     let trunk = refused(
-        &whole.replace("sam2.modeling.backbones.hieradet.Hiera", "sam2.modeling.backbones.timm.TimmBackbone"),
+        &whole.replace("sam2.modeling.backbones.hieradet.Hiera", "sam2.modeling.backbones.swin.Swin"),
     );
-    assert!(trunk.contains("image_encoder.trunk._target_: names the class \"TimmBackbone\""), "{trunk}");
+    assert!(trunk.contains("image_encoder.trunk._target_: names the class \"Swin\""), "{trunk}");
     let attention = whole.replace("cross_attention: {", "cross_attention: {_target_: sam2.RoPEAttentionv2, ");
     assert!(refused(&attention).contains("cross_attention._target_: names the class \"RoPEAttentionv2\""));
     let number = refused(&whole.replace("sam2.modeling.backbones.hieradet.Hiera", "3"));
