@@ -14,6 +14,17 @@ use crate::error::{MediaError, PictureError};
 
 /// Reads a photo, `-` from stdin: rotated upright by its EXIF data, without transparency, as 8-bit RGB.
 ///
+/// ```
+/// use sam2_media::frames::photo;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("photo.png");
+/// # sam2_media::pictures::png::write_rgb(&path, &image::RgbImage::new(4, 2))?;
+/// let photo = photo::read(&path)?; // or "photo.jpg".as_ref()
+/// assert_eq!((photo.width(), photo.height()), (4, 2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// If the file cannot be read, is no picture, is damaged or cut short, or is too large.
 pub fn read(path: &Path) -> Result<Frame, MediaError> {
@@ -21,6 +32,16 @@ pub fn read(path: &Path) -> Result<Frame, MediaError> {
 }
 
 /// [`read`], and what a user should know about the picture: a line each, without the name of the file.
+///
+/// ```
+/// # use sam2_media::frames::photo;
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("photo.png");
+/// # sam2_media::pictures::png::write_rgb(&path, &image::RgbImage::new(4, 2))?;
+/// let (photo, note) = photo::read_with_notes(&path)?;
+/// assert_eq!((photo.width(), note), (4, None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// As [`read`].
@@ -68,6 +89,16 @@ pub fn note(path: &Path) -> Result<Option<String>, MediaError> {
 }
 
 /// Width and height of [`read`], from the header alone.
+///
+/// ```
+/// # use sam2_media::frames::photo;
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("photo.png");
+/// # sam2_media::pictures::png::write_rgb(&path, &image::RgbImage::new(4, 2))?;
+/// assert_eq!(photo::dimensions(&path)?, (4, 2));
+/// assert!(photo::is_picture(&path));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// As [`read`]; damage within the pixels is found on reading only.
