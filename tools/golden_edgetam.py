@@ -6,7 +6,7 @@ inventory and tests/golden/seeded_edgetam.json, which verify the Rust twin of se
 
 The published video predictor fails with two objects. The clip with two is tracked by the predictor of sam2
 1.1.0 over the published model, with one method adapted to its memories; with one object the two predictors
-give the same bits, which the script checks.
+must give the same bits, or the script ends.
 """
 
 import argparse

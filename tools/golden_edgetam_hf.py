@@ -72,7 +72,15 @@ def renamed(tensors: dict) -> dict:
 
 
 def main() -> None:
-    config = transformers.EdgeTamVideoConfig()
+    backbone = transformers.TimmWrapperConfig(
+        architecture="repvit_m1.dist_in1k",
+        model_args={"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]},
+    )
+    config = transformers.EdgeTamVideoConfig(
+        vision_config=transformers.EdgeTamVisionConfig(backbone_config=backbone),
+        enable_temporal_pos_encoding_for_object_pointers=False,
+        enable_occlusion_spatial_embedding=False,
+    )
     model = transformers.EdgeTamVideoModel(config).eval()
     model.load_state_dict(renamed(state()), strict=True)
     with tempfile.TemporaryDirectory() as folder:

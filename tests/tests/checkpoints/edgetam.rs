@@ -3,10 +3,52 @@
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use sam2_model::Model;
+use sam2_model::convert::{ConvertOptions, Naming, convert};
 use sam2_model::error::LoadError;
-use sam2_tests::seeded;
+use sam2_tests::{golden, seeded};
+
+use crate::hf::checksum;
 
 const NAME: &str = "edgetam";
+
+/// `transformers` read the weights under these names and wrote them with these checksums.
+#[test]
+fn a_save_pretrained_file_is_the_same_model_to_the_bit() {
+    let text = std::fs::read_to_string(golden("edgetam_hf_saved.json")).expect("facts");
+    let facts: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let saved = facts[NAME]["tensors"].as_object().expect("name -> checksum");
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let at = |file: &str| folder.path().join(file);
+    let meta = seeded::checkpoint(NAME);
+    std::fs::write(at("meta.safetensors"), &meta).expect("write");
+    let go = |from: &str, to: &str, naming| {
+        let options = ConvertOptions::default().naming(naming);
+        convert(at(from), at(to), options, |_, _| ()).expect("it is converted");
+    };
+    go("meta.safetensors", "hf.safetensors", Naming::HuggingFace);
+    let converted = std::fs::read(at("hf.safetensors")).expect("it is there");
+    let ours = SafeTensors::deserialize(&converted).expect("a safetensors file");
+    assert_eq!(ours.len(), saved.len());
+    for (tensor, sum) in saved {
+        let view = ours.tensor(tensor).unwrap_or_else(|e| panic!("{tensor}: {e}"));
+        assert_eq!(format!("{:016x}", checksum(view.data())), sum.as_str().expect("hex"), "{tensor}");
+    }
+    let (loaded, expected) = (Model::open(at("hf.safetensors")), Model::from_bytes(&meta, "meta"));
+    let (loaded, expected) = (loaded.expect("it loads"), expected.expect("it loads"));
+    assert_eq!(loaded.fingerprint(), expected.fingerprint());
+    assert_eq!(loaded.summary().variant, "EdgeTAM");
+    // And back, by way of a `.pt`: the same names and bytes.
+    go("hf.safetensors", "back.pt", Naming::Meta);
+    go("back.pt", "back.safetensors", Naming::Meta);
+    let back = std::fs::read(at("back.safetensors")).expect("it is there");
+    let (back, start) = (SafeTensors::deserialize(&back), SafeTensors::deserialize(&meta));
+    let (back, start) = (back.expect("a safetensors file"), start.expect("a safetensors file"));
+    assert_eq!(back.len(), start.len());
+    for (name, view) in start.tensors() {
+        let found = back.tensor(&name).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!((found.dtype(), found.shape(), found.data()), (view.dtype(), view.shape(), view.data()));
+    }
+}
 
 /// The seeded checkpoint with one tensor replaced, or left out.
 fn edited(name: &str, with: Option<(Dtype, Vec<usize>, Vec<u8>)>) -> Vec<u8> {

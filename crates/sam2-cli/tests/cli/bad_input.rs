@@ -105,7 +105,7 @@ fn a_wrong_prompts_file_is_refused_by_line() {
     let mask = image::GrayImage::from_fn(192, 128, |x, _| image::Luma([if x < 96 { 255 } else { 0 }]));
     mask.save(place.join("mask.png")).expect("save");
     for (bad, words) in [
-        (r#"{"frame":0,"obj_id":2,"pionts":[[80,64]]}"#, &["unknown field `pionts`"][..]),
+        (r#"{"frame":0,"obj_id":2,"pointz":[[80,64]]}"#, &["unknown field `pointz`"][..]),
         (r#"{"frame":4,"obj_id":2,"points":[[80,64]]}"#, &["no frame 4", "4 frames"]),
         (r#"{"frame":0,"obj_id":2,"points":[[200,64]]}"#, &["200,64", "192x128"]),
         (r#"{"frame":0.5,"obj_id":2,"points":[[80,64]]}"#, &["`frame` is 0.5"]),

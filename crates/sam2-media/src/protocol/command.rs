@@ -245,7 +245,7 @@ mod tests {
             ("nonsense", "expected"),
             (r#"{"op":"dance"}"#, "dance"),
             (r#"{"op":7}"#, "`op` is 7"),
-            (r#"{"obj_id":1,"pionts":[[1,2]]}"#, "unknown field `pionts`"),
+            (r#"{"obj_id":1,"pointz":[[1,2]]}"#, "unknown field `pointz`"),
             (r#"{"points":[[1,2]]}"#, "obj_id is missing"),
             (r#"{"obj_id":1}"#, "is needed"),
             (r#"{"op":"more","obj_id":1,"box":[1,2,3,4]}"#, "clicks only"),
