@@ -50,7 +50,7 @@ fn is_false(flag: &bool) -> bool {
 /// Limits of what a session may hold: far above any use, so that its cost is that of its bytes.
 const MAX_SIDE: usize = 1 << 16;
 const MAX_PIXELS: usize = 1 << 28;
-const MAX_FRAMES: usize = 1 << 48;
+const MAX_FRAMES: usize = usize::MAX >> (usize::BITS / 4);
 const MAX_HYPOTHESES: usize = 16;
 const MAX_POINTS: usize = 10_000;
 
