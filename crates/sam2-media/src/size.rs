@@ -40,8 +40,16 @@ const CLAIM: (u64, u64) = (1 << 24, 1 << 14);
 /// # Errors
 /// As [`check_size`], and [`PictureError::Claim`].
 pub fn check_claim(width: u32, height: u32, bytes: u64) -> Result<(), PictureError> {
+    check_within(width, height, bytes.saturating_mul(CLAIM.1).saturating_add(CLAIM.0), bytes)
+}
+
+/// [`check_size`], and refuses more than `most` pixels, which is what a file of `bytes` could hold.
+///
+/// # Errors
+/// As [`check_claim`].
+pub(crate) fn check_within(width: u32, height: u32, most: u64, bytes: u64) -> Result<(), PictureError> {
     check_size(width, height)?;
-    if u64::from(width) * u64::from(height) > bytes.saturating_mul(CLAIM.1).saturating_add(CLAIM.0) {
+    if u64::from(width) * u64::from(height) > most {
         return Err(PictureError::Claim { width, height, bytes });
     }
     Ok(())

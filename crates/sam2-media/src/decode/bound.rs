@@ -3,7 +3,7 @@
 
 use super::kind::Kind;
 use crate::error::PictureError;
-use crate::size::check_size;
+use crate::size::check_within;
 
 /// Pixels that any file may claim.
 const FREE: u64 = 1 << 20;
@@ -53,11 +53,7 @@ pub(crate) fn check(kind: Kind, size: (u32, u32), head: &[u8], len: u64) -> Resu
 /// # Errors
 /// As [`check`].
 pub(crate) fn holds((width, height): (u32, u32), most: u64, len: u64) -> Result<(), PictureError> {
-    check_size(width, height)?;
-    if u64::from(width) * u64::from(height) > most.saturating_add(FREE) {
-        return Err(PictureError::Claim { width, height, bytes: len });
-    }
-    Ok(())
+    check_within(width, height, most.saturating_add(FREE), len)
 }
 
 fn byte(head: &[u8], at: usize) -> u8 {
