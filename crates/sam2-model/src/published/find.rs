@@ -23,8 +23,8 @@ pub struct Places {
 }
 
 impl Places {
-    /// As the environment has them: `SAM2_MODEL_DIR`, and the cache where the Hugging Face library looks for
-    /// it (`HF_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME`, the home folder).
+    /// As the environment has them: `SAM2_MODEL_DIR`, and the cache of the Hugging Face library
+    /// (`HF_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME`, the home folder).
     pub fn from_env() -> Self {
         Self::of(|name| std::env::var_os(name))
     }

@@ -114,6 +114,30 @@ pub(super) const KEYS: KeyTable = KeyTable {
     ],
 };
 
+/// What the published models share; a family states where it differs.
+pub(super) fn published(family: Family, trunk: TrunkConfig, variant: String) -> Config {
+    Config {
+        family,
+        image_size: 1024,
+        samurai: SamuraiConfig::published(trunk.width()),
+        trunk,
+        d_model: 256,
+        mem_dim: 64,
+        memory_attention_layers: 4,
+        cross_attention: CrossAttention::Full,
+        dim_feedforward: 2048,
+        num_maskmem: 7,
+        max_obj_ptrs_in_encoder: 16,
+        max_cond_frames_in_attn: None,
+        memory_temporal_stride_for_eval: 1,
+        only_obj_ptrs_in_the_past_for_eval: true,
+        no_obj_embed_spatial: false,
+        proj_tpos_enc_in_obj_ptrs: false,
+        video: VideoConfig::default(),
+        variant,
+    }
+}
+
 /// A model with this trunk. Ranges are checked by [`Config::check`].
 pub(super) fn config(reader: &Reader, family: Family, trunk: TrunkConfig) -> Result<Config, LoadError> {
     let image_size = reader.number("image_size", 512)?;

@@ -4,11 +4,9 @@ use serde_json::{Value, json};
 
 use super::common;
 use super::table::{KeyTable, Shapes};
-use crate::config::fields::{Config, CrossAttention, Family};
+use crate::config::fields::{Config, Family};
 use crate::config::reader::Reader;
-use crate::config::samurai::SamuraiConfig;
 use crate::config::trunk::TrunkConfig;
-use crate::config::video::VideoConfig;
 use crate::error::LoadError;
 
 /// A tensor of every checkpoint.
@@ -79,24 +77,8 @@ pub(super) fn all_published() -> Vec<(String, Config)> {
 
 fn published() -> Config {
     Config {
-        family: Family::EdgeTam,
-        image_size: 1024,
-        samurai: SamuraiConfig::published(TrunkConfig::RepVitM1.width()),
-        trunk: TrunkConfig::RepVitM1,
-        d_model: 256,
-        mem_dim: 64,
         memory_attention_layers: 2,
-        cross_attention: CrossAttention::Full,
-        dim_feedforward: 2048,
-        num_maskmem: 7,
-        max_obj_ptrs_in_encoder: 16,
-        max_cond_frames_in_attn: None,
-        memory_temporal_stride_for_eval: 1,
-        only_obj_ptrs_in_the_past_for_eval: true,
-        no_obj_embed_spatial: false,
-        proj_tpos_enc_in_obj_ptrs: false,
-        video: VideoConfig::default(),
-        variant: "EdgeTAM".to_owned(),
+        ..common::published(Family::EdgeTam, TrunkConfig::RepVitM1, "EdgeTAM".to_owned())
     }
 }
 

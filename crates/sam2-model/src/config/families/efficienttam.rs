@@ -11,9 +11,7 @@ use super::table::{KeyTable, Shapes};
 use super::unidentified::Unidentified;
 use crate::config::fields::{Config, CrossAttention, Family};
 use crate::config::reader::Reader;
-use crate::config::samurai::SamuraiConfig;
 use crate::config::trunk::{TrunkConfig, VitConfig};
-use crate::config::video::VideoConfig;
 use crate::error::LoadError;
 
 /// A tensor of every checkpoint.
@@ -123,32 +121,16 @@ pub(super) fn write(config: &Config) -> Vec<(&'static str, Value)> {
 pub(super) fn all_published() -> Vec<(String, Config)> {
     let of_size = |(size, embed_dim, num_heads): (&str, usize, usize)| {
         VARIANTS.map(|(end, image_size, cross_attention)| {
-            let config = Config {
-                family: Family::EfficientTam,
-                image_size,
-                trunk: TrunkConfig::Vit(VitConfig {
-                    embed_dim,
-                    depth: 12,
-                    num_heads,
-                    window_size: 14,
-                    window_block_indexes: WINDOWED.to_vec(),
-                }),
-                d_model: 256,
-                mem_dim: 64,
-                memory_attention_layers: 4,
-                cross_attention,
-                dim_feedforward: 2048,
-                num_maskmem: 7,
-                max_obj_ptrs_in_encoder: 16,
-                max_cond_frames_in_attn: None,
-                memory_temporal_stride_for_eval: 1,
-                only_obj_ptrs_in_the_past_for_eval: true,
-                no_obj_embed_spatial: false,
-                proj_tpos_enc_in_obj_ptrs: false,
-                samurai: SamuraiConfig::published(embed_dim),
-                video: VideoConfig::default(),
-                variant: format!("EfficientTAM {}{end}", if size == "s" { "S" } else { "Ti" }),
-            };
+            let trunk = TrunkConfig::Vit(VitConfig {
+                embed_dim,
+                depth: 12,
+                num_heads,
+                window_size: 14,
+                window_block_indexes: WINDOWED.to_vec(),
+            });
+            let variant = format!("EfficientTAM {}{end}", if size == "s" { "S" } else { "Ti" });
+            let shared = common::published(Family::EfficientTam, trunk, variant);
+            let config = Config { image_size, cross_attention, ..shared };
             (format!("efficienttam_{size}{end}"), config)
         })
     };

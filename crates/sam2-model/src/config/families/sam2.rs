@@ -5,11 +5,9 @@ use serde_json::{Value, json};
 use super::common;
 use super::table::{KeyTable, Shapes};
 use super::unidentified::Unidentified;
-use crate::config::fields::{Config, CrossAttention, Family};
+use crate::config::fields::{Config, Family};
 use crate::config::reader::Reader;
-use crate::config::samurai::SamuraiConfig;
 use crate::config::trunk::{HieraConfig, TrunkConfig};
-use crate::config::video::VideoConfig;
 use crate::error::LoadError;
 
 /// A tensor of every checkpoint; Hiera's patches are 7×7 pixels.
@@ -103,26 +101,9 @@ pub(super) fn published(size: &str, v21: bool) -> Option<Config> {
         "large" => hiera(144, 2, [2, 6, 36, 4], [23, 33, 43], 7, [8, 4, 16, 8]),
         _ => return None,
     };
-    Some(Config {
-        family: Family::Sam2,
-        image_size: 1024,
-        samurai: SamuraiConfig::published(trunk.embed_dim),
-        trunk: TrunkConfig::Hiera(trunk),
-        d_model: 256,
-        mem_dim: 64,
-        memory_attention_layers: 4,
-        cross_attention: CrossAttention::Full,
-        dim_feedforward: 2048,
-        num_maskmem: 7,
-        max_obj_ptrs_in_encoder: 16,
-        max_cond_frames_in_attn: None,
-        memory_temporal_stride_for_eval: 1,
-        only_obj_ptrs_in_the_past_for_eval: true,
-        no_obj_embed_spatial: v21,
-        proj_tpos_enc_in_obj_ptrs: v21,
-        video: VideoConfig::default(),
-        variant: format!("SAM {} {}", if v21 { "2.1" } else { "2" }, size.replace('_', "-")),
-    })
+    let variant = format!("SAM {} {}", if v21 { "2.1" } else { "2" }, size.replace('_', "-"));
+    let shared = common::published(Family::Sam2, TrunkConfig::Hiera(trunk), variant);
+    Some(Config { no_obj_embed_spatial: v21, proj_tpos_enc_in_obj_ptrs: v21, ..shared })
 }
 
 /// All published models, by the stems of their checkpoints in this program's spelling.
