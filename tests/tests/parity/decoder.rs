@@ -10,7 +10,7 @@ use sam2_tests::seeded;
 
 const TINY: &str = "sam2.1_hiera_tiny";
 
-fn budget(name: &str) -> Budget {
+pub fn budget(name: &str) -> Budget {
     let part = |prefix: &str| name.starts_with(prefix);
     if part("sam_prompt_encoder.sparse") {
         Budget::absolute(2e-5)

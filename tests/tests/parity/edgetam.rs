@@ -1,6 +1,6 @@
 //! EdgeTAM against its published code: modules from given inputs, images and clips end to end. The clip with
 //! two objects is compared with the predictor of sam2 1.1.0 over the published model: the published predictor
-//! fails with two objects, and with one the two give the same bits (`tools/golden_edgetam.py`).
+//! fails with two objects (docs/decisions/0049).
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ fn the_encoder_matches() {
     let tapped = model.encode(&mut Workspace::default(), &mut golden, &image);
     golden.finish(|_| false);
     let plain = model.encode(&mut Workspace::default(), &mut NoTap, &image);
-    assert!(plain.level2() == tapped.level2(), "level 2 depends on whether anybody listens");
+    assert!(plain.level2() == tapped.level2(), "level 2 depends on the tap");
 }
 
 #[test]

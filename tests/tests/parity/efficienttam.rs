@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use sam2_model::advanced::{Features, NoTap, Workspace};
 use sam2_model::config::Config;
-use sam2_model::image::{ImagePrompt, Multimask};
+use sam2_model::image::ImagePrompt;
 use sam2_model::{Frame, ImagePredictor, Model, ModelOptions, Points, inspect};
 use sam2_tests::golden::Golden;
 use sam2_tests::probe::{Budget, Probes, rel_l2};
 use sam2_tests::seeded;
 
 use crate::memory::bank;
-use crate::video;
+use crate::{decoder, image, video};
 
 const TINY: &str = "efficienttam_ti_512x512";
 
@@ -22,21 +22,15 @@ fn model(name: &str) -> Arc<Model> {
 
 fn budget(name: &str) -> Budget {
     let part = |prefix: &str| name.starts_with(prefix);
-    if name.ends_with("patch_embed") || name.ends_with("pos_embed") || part("sam_prompt_encoder.dense") {
+    if name.ends_with("patch_embed") || name.ends_with("pos_embed") {
         Budget::relative(1e-6, 1e-5)
     } else if part("image_encoder.trunk") {
         Budget::relative(1e-5, 1e-3)
     } else if part("image_encoder") {
         Budget::relative(5e-5, 1e-3)
-    } else if part("sam_prompt_encoder.sparse") {
-        Budget::absolute(2e-5)
-    } else if part("sam_mask_decoder.iou") {
-        Budget::absolute(1e-5)
-    } else if part("sam_mask_decoder.object_score") {
-        Budget::absolute(1e-4)
-    } else if part("sam_mask_decoder.mask_logits") || part("sam_heads") {
-        Budget { rel_l2: 1e-5, max_over_rms: 1e-3, max_abs: 2e-3 }
-    } else if part("sam_mask_decoder.transformer") || part("memory_encoder") {
+    } else if part("sam_") {
+        decoder::budget(name)
+    } else if part("memory_encoder") {
         Budget::relative(5e-6, 1e-4)
     } else if part("memory_attention.memory") {
         Budget::relative(1e-6, 1e-5)
@@ -57,7 +51,7 @@ fn check_encoder(name: &str, file: &str) {
     let tapped = model.encode(&mut Workspace::default(), &mut golden, &image);
     golden.finish(|name| !name.starts_with("image_encoder"));
     let plain = model.encode(&mut Workspace::default(), &mut NoTap, &image);
-    assert!(plain.level2() == tapped.level2(), "level 2 depends on whether anybody listens");
+    assert!(plain.level2() == tapped.level2(), "level 2 depends on the tap");
     // Blocks with padded windows, the first global one, the last.
     let (side, width) = (size / 16, model.config().trunk.width());
     for block in [0, 2, 11] {
@@ -161,35 +155,15 @@ fn check_image(name: &str, file: &str) {
     predictor.set_image_tapped(&photo, &mut golden);
     golden.finish(|name| !name.starts_with("image_encoder"));
     for case in ["click", "box_click", "mask"] {
-        let has = |key: &str| probes.has(&format!("{case}#{key}"));
-        let mut points = Points::new();
-        if has("points") {
-            let coords = probes.f32s(&format!("{case}#points"));
-            let labels = probes.i32s(&format!("{case}#labels"));
-            points = Points::labelled(coords.as_chunks().0, &labels).expect("known labels");
-        }
-        if has("box") {
-            let corners = probes.f32s(&format!("{case}#box"));
-            points = points.within(<[f32; 4]>::try_from(corners).expect("a box has four numbers"));
-        }
         let mask = (probes.u8s(&format!("{case}#mask"))[0] == 1).then(|| logits.clone());
-        let prompt = ImagePrompt::from(points).mask_logits(mask);
-        let mut golden = Golden::new(&probes, format!("{case}/"), |name| match name {
+        let prompt = ImagePrompt::from(image::points(&probes, case)).mask_logits(mask);
+        let golden = Golden::new(&probes, format!("{case}/"), |name| match name {
             "sam_mask_decoder.iou" => Budget::absolute(1e-5),
             "sam_mask_decoder.object_score" => Budget::absolute(1e-4),
             _ if name.ends_with("/iou") => Budget::absolute(1e-5),
             _ => Budget::relative(1e-4, 1e-2),
         });
-        for (multimask, kind) in [(Multimask::Three, "multi"), (Multimask::One, "single")] {
-            let prompt = prompt.clone().multimask(multimask);
-            let prediction = predictor.predict_tapped(&prompt, &mut golden).expect("a valid prompt");
-            let k = prediction.len();
-            golden.compare(&format!("{kind}/low_res"), &prediction.low_res_shape(), prediction.low_res());
-            golden.compare(&format!("{kind}/iou"), &[k], prediction.ious());
-            let masks: Vec<f32> = (0..k).flat_map(|i| prediction.mask_logits(i)).collect();
-            golden.compare(&format!("{kind}/logits"), &[k, height, width], &masks);
-        }
-        golden.finish(|_| false);
+        image::check_prompt(&predictor, &prompt, golden, (width, height));
     }
 }
 

@@ -35,7 +35,7 @@ fn every_stage_matches_meta_end_to_end() {
 
     // Without a tap the work is split differently; the result must be the same to the bit.
     let plain = model.encode(&mut Workspace::default(), &mut NoTap, &image);
-    assert!(plain.level2() == tapped.level2(), "level 2 depends on whether anybody listens");
+    assert!(plain.level2() == tapped.level2(), "level 2 depends on the tap");
 }
 
 #[test]

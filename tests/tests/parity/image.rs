@@ -19,6 +19,42 @@ fn budget(name: &str) -> Budget {
     }
 }
 
+/// The clicks and the box of a case.
+pub fn points(probes: &Probes, case: &str) -> Points {
+    let has = |key: &str| probes.has(&format!("{case}#{key}"));
+    let mut points = Points::new();
+    if has("points") {
+        let coords = probes.f32s(&format!("{case}#points"));
+        let labels = probes.i32s(&format!("{case}#labels"));
+        points = Points::labelled(coords.as_chunks().0, &labels).expect("known labels");
+    }
+    if has("box") {
+        let corners = probes.f32s(&format!("{case}#box"));
+        points = points.within(<[f32; 4]>::try_from(corners).expect("a box has four numbers"));
+    }
+    points
+}
+
+/// Compares three masks of a prompt, and one, with the golden, whose tensors are all used; `size` is the
+/// picture's width and height.
+pub fn check_prompt(
+    predictor: &ImagePredictor,
+    prompt: &ImagePrompt,
+    mut golden: Golden,
+    (width, height): (usize, usize),
+) {
+    for (multimask, kind) in [(Multimask::Three, "multi"), (Multimask::One, "single")] {
+        let prompt = prompt.clone().multimask(multimask);
+        let prediction = predictor.predict_tapped(&prompt, &mut golden).expect("a valid prompt");
+        let k = prediction.len();
+        golden.compare(&format!("{kind}/low_res"), &prediction.low_res_shape(), prediction.low_res());
+        golden.compare(&format!("{kind}/iou"), &[k], prediction.ious());
+        let masks: Vec<f32> = (0..k).flat_map(|i| prediction.mask_logits(i)).collect();
+        golden.compare(&format!("{kind}/logits"), &[k, height, width], &masks);
+    }
+    golden.finish(|_| false);
+}
+
 pub fn check(model_name: &str, file: &str, photos: &[&str]) {
     let probes = Probes::open(file);
     let model =
@@ -34,29 +70,10 @@ pub fn check(model_name: &str, file: &str, photos: &[&str]) {
         predictor.set_image_tapped(&frame, &mut golden);
         golden.finish(|name| !name.starts_with("image_encoder"));
         for case in ["click", "clicks", "box", "box_click", "mask"] {
-            let has = |key: &str| probes.has(&format!("{case}#{key}"));
-            let mut points = Points::new();
-            if has("points") {
-                let coords = probes.f32s(&format!("{case}#points"));
-                let labels = probes.i32s(&format!("{case}#labels"));
-                points = Points::labelled(coords.as_chunks().0, &labels).expect("known labels");
-            }
-            if has("box") {
-                let corners = probes.f32s(&format!("{case}#box"));
-                points = points.within(<[f32; 4]>::try_from(corners).expect("a box has four numbers"));
-            }
-            let prompt = ImagePrompt::from(points).mask_logits(has("mask").then(|| logits.clone()));
-            let mut golden = Golden::new(&probes, format!("{photo}/{case}/"), budget);
-            for (multimask, kind) in [(Multimask::Three, "multi"), (Multimask::One, "single")] {
-                let prompt = prompt.clone().multimask(multimask);
-                let prediction = predictor.predict_tapped(&prompt, &mut golden).expect("a valid prompt");
-                let k = prediction.len();
-                golden.compare(&format!("{kind}/low_res"), &prediction.low_res_shape(), prediction.low_res());
-                golden.compare(&format!("{kind}/iou"), &[k], prediction.ious());
-                let masks: Vec<f32> = (0..k).flat_map(|i| prediction.mask_logits(i)).collect();
-                golden.compare(&format!("{kind}/logits"), &[k, height, width], &masks);
-            }
-            golden.finish(|_| false);
+            let mask = probes.has(&format!("{case}#mask")).then(|| logits.clone());
+            let prompt = ImagePrompt::from(points(&probes, case)).mask_logits(mask);
+            let golden = Golden::new(&probes, format!("{photo}/{case}/"), budget);
+            check_prompt(&predictor, &prompt, golden, (width, height));
         }
     }
 }
