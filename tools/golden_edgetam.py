@@ -9,7 +9,6 @@ The published video predictor fails with two objects. The clip with two is track
 must give the same bits, or the script ends.
 """
 
-import argparse
 import importlib
 import importlib.metadata
 import importlib.util
@@ -17,10 +16,11 @@ import json
 import math
 import pathlib
 import sys
-import time
 
 import numpy as np
 import torch
+
+import families
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden"
 NAME = "edgetam"
@@ -245,30 +245,18 @@ def clip(predictor):
 GROUPS = {"encoder": encoder, "memory": memory, "image": image, "video": video}
 
 
+def write_seeded() -> None:
+    facts = golden_seeded.checkpoint_facts(build(), GOLDEN, NAME)
+    text = json.dumps({"checkpoints": {NAME: facts}}, indent=1)
+    (GOLDEN / "seeded_edgetam.json").write_text(text + "\n")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkout", metavar="CHECKOUT")
-    parser.add_argument("groups", nargs="*", metavar="GROUP", help=", ".join(["seeded", *GROUPS]))
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--float64", action="store_true", help="also measure float32's own rounding errors")
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+    args = families.arguments(__doc__, GROUPS)
     global FLOAT64
     FLOAT64 = args.float64
     use(args.checkout)
-    for group in args.groups or ["seeded", *GROUPS]:
-        start = time.time()
-        if group == "seeded":
-            facts = golden_seeded.checkpoint_facts(build(), GOLDEN, NAME)
-            text = json.dumps({"checkpoints": {NAME: facts}}, indent=1)
-            (GOLDEN / "seeded_edgetam.json").write_text(text + "\n")
-            print(f"seeded: {time.time() - start:.0f} s")
-            continue
-        probes = GROUPS[group]()
-        path = GOLDEN / f"edgetam_{group}.safetensors"
-        probes.save(path, ("timm", "torch", "torchvision"))
-        print(f"{path.name}: {path.stat().st_size} bytes, {time.time() - start:.0f} s")
-        probes.report()
+    families.write(GOLDEN / "edgetam", GROUPS, args.groups, write_seeded, ("timm", "torch", "torchvision"))
 
 
 if __name__ == "__main__":

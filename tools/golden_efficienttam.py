@@ -8,19 +8,18 @@ Its predictors are those of sam2 1.1.0 under other names, so the recorders of th
 too.
 """
 
-import argparse
 import importlib
 import json
 import math
 import pathlib
 import sys
-import time
 
 import hydra.utils
 import numpy as np
 import torch
 from omegaconf import OmegaConf
 
+import families
 import golden_seeded
 import golden_video
 import oracle
@@ -383,12 +382,11 @@ def image(name: str) -> Probes:
     return probes
 
 
-def video(name: str, clip: str) -> Probes:
-    frames, prompts = golden_video.LONG
-    golden_video.CLIPS |= {"long": (frames, prompts), "short": (8, prompts[:1])}
-    single, double = both(name, golden_video.clip_case, clip)
+def video(name: str) -> Probes:
+    golden_video.CLIPS["long"] = golden_video.LONG
+    single, double = both(name, golden_video.clip_case, "long")
     samples = {"low_res": 512, "memory": 256, "obj_ptr": 64, "": 256}
-    return golden_video.clip_probes(clip, single, double, samples)
+    return golden_video.clip_probes("long", single, double, samples)
 
 
 # Models whose seeded weights are verified: the first three variants of a size share theirs with the fourth.
@@ -401,10 +399,9 @@ GROUPS = {
     "image_ti_512": lambda: image(TINY),
     "image_s_512": lambda: image("efficienttam_s_512x512"),
     "image_s": lambda: image("efficienttam_s"),
-    "video_ti_512": lambda: video(TINY, "long"),
+    "video_ti_512": lambda: video(TINY),
     "memory_1": lambda: pooled("efficienttam_ti_1"),
     "memory_2": lambda: pooled("efficienttam_ti_2"),
-    "video_ti_2": lambda: video("efficienttam_ti_2", "short"),
 }
 
 
@@ -417,27 +414,11 @@ def write_seeded() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkout", metavar="CHECKOUT")
-    parser.add_argument("groups", nargs="*", metavar="GROUP", help=", ".join(["seeded", *GROUPS]))
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--float64", action="store_true", help="also measure float32's own rounding errors")
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+    args = families.arguments(__doc__, GROUPS)
     global FLOAT64
     FLOAT64 = args.float64
     use(args.checkout)
-    for group in args.groups or ["seeded", *GROUPS]:
-        start = time.time()
-        if group == "seeded":
-            write_seeded()
-            print(f"seeded: {time.time() - start:.0f} s")
-            continue
-        probes = GROUPS[group]()
-        path = GOLDEN / f"efficienttam_{group}.safetensors"
-        probes.save(path, ("torch", "torchvision"))
-        print(f"{path.name}: {path.stat().st_size} bytes, {time.time() - start:.0f} s")
-        probes.report()
+    families.write(GOLDEN / "efficienttam", GROUPS, args.groups, write_seeded, ("torch", "torchvision"))
 
 
 if __name__ == "__main__":
