@@ -1,12 +1,12 @@
 //! The inputs and outputs of a run.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use sam2_model::atomic::{self, FileId};
-use serde_json::Value;
+use sam2_model::models::checkpoint_files;
 
 use crate::error::MediaError;
 
@@ -52,7 +52,8 @@ impl Plan {
     /// A checkpoint is read: a file, a folder, or the index of the files that hold it.
     pub fn reads_checkpoint(&mut self, path: &Path) {
         self.reads(path);
-        shards(path).into_iter().for_each(|shard| self.reads(shard));
+        // What is wrong with an index is said when the checkpoint is opened, before anything is written.
+        checkpoint_files(path).unwrap_or_default().into_iter().for_each(|file| self.reads(file));
     }
 
     /// A clip is read: a file, or a folder of frames, into which no mask may be written.
@@ -179,15 +180,6 @@ impl Plan {
         let lists = self.lists.iter().filter(|path| path.symlink_metadata().is_ok()).cloned();
         lists.chain(self.series.iter().flat_map(Series::present))
     }
-}
-
-/// The files that the index of a sharded checkpoint names; none if it is something else.
-fn shards(index: &Path) -> BTreeSet<PathBuf> {
-    let is_index = index.to_str().is_some_and(|name| name.ends_with(".index.json"));
-    let text = if is_index { fs::read_to_string(index).unwrap_or_default() } else { String::new() };
-    let index_of: Value = serde_json::from_str(&text).unwrap_or_default();
-    let names = index_of["weight_map"].as_object().into_iter().flat_map(|map| map.values());
-    names.filter_map(|name| Some(atomic::folder_of(index).join(name.as_str()?))).collect()
 }
 
 fn remove<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Result<(), MediaError> {

@@ -32,15 +32,31 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-/// Opens the files of the checkpoint `path`: one, or all parts.
-pub(crate) fn open(path: &Path) -> Result<Vec<OpenFile>, LoadError> {
+/// The files that hold the weights of the checkpoint `path`: one, or the parts that an index lists. Whether
+/// they exist is not checked.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use sam2_model::models::checkpoint_files;
+///
+/// let path = Path::new("sam2.1_hiera_tiny.pt");
+/// assert_eq!(checkpoint_files(path)?, [path]);
+/// # Ok::<(), sam2_model::error::LoadError>(())
+/// ```
+///
+/// # Errors
+/// If a folder holds no checkpoint or several, or an index is damaged.
+pub fn files(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let in_folder = path.is_dir().then(|| in_folder(path)).transpose()?;
     let path = in_folder.as_deref().unwrap_or(path);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    if name.ends_with(INDEX) {
-        return parts(path)?.iter().map(|part| OpenFile::open(part)).collect();
-    }
-    Ok(vec![OpenFile::open(path)?])
+    if name.ends_with(INDEX) { parts(path) } else { Ok(vec![path.to_owned()]) }
+}
+
+/// Opens the [`files`] of the checkpoint `path`.
+pub(crate) fn open(path: &Path) -> Result<Vec<OpenFile>, LoadError> {
+    files(path)?.iter().map(|file| OpenFile::open(file)).collect()
 }
 
 /// The checkpoint in a folder.

@@ -23,6 +23,7 @@ pub(crate) use checkpoint::Checkpoint;
 pub use export::{ConvertOptions, ConvertReport, convert};
 pub(crate) use fingerprint::fingerprint;
 pub(crate) use loader::Loader;
+pub use locate::files as checkpoint_files;
 pub(crate) use locate::open as open_files;
 pub use names::Naming;
 pub use output::DType;
