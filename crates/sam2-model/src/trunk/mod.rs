@@ -2,6 +2,7 @@
 
 mod block;
 mod hiera;
+mod patch_embed;
 mod repvit;
 mod vit;
 mod windows;

@@ -10,11 +10,11 @@
 //! There is no norm after the last block.
 
 use kernels::conv::Conv2d;
-use kernels::gemm::Activation;
 use kernels::image::BicubicRows;
 use kernels::{Isa, parallel, rows};
 
 use super::block::{Block, Kind};
+use super::patch_embed;
 use crate::config::VitConfig;
 use crate::error::LoadError;
 use crate::weights::Loader;
@@ -77,17 +77,15 @@ impl Vit {
         image: Buffer,
         mut emit: impl FnMut(&mut Run, usize, &[f32], (usize, usize)),
     ) {
-        let input = (self.image_size, self.image_size);
-        let mut size = self.patch_embed.output_size(input);
-        let c = self.channels();
-        let mut x = run.take(size.0 * size.1 * c);
-        self.patch_embed.forward(run.isa, &image, input, Activation::None, &mut x);
-        run.give(image);
-        run.tap.tap(|| "image_encoder.trunk.patch_embed".into(), &[size.0, size.1, c], &x);
+        let (mut x, mut size) = patch_embed::forward(run, &self.patch_embed, image, self.image_size);
         if run.tap.enabled() {
             let mut whole = vec![0.0; x.len()];
             self.add_position(run.isa, &mut whole);
-            run.tap.tap(|| "image_encoder.trunk.pos_embed".into(), &[size.0, size.1, c], &whole);
+            run.tap.tap(
+                || "image_encoder.trunk.pos_embed".into(),
+                &[size.0, size.1, self.channels()],
+                &whole,
+            );
         }
         self.add_position(run.isa, &mut x);
         for (i, block) in self.blocks.iter().enumerate() {

@@ -3,10 +3,10 @@
 mod pos_embed;
 
 use kernels::conv::Conv2d;
-use kernels::gemm::Activation;
 use kernels::parallel;
 
 use super::block::{Block, Kind};
+use super::patch_embed;
 use crate::config::HieraConfig;
 use crate::error::LoadError;
 use crate::weights::Loader;
@@ -75,16 +75,14 @@ impl Hiera {
         image: Buffer,
         mut emit: impl FnMut(&mut Run, usize, &[f32], (usize, usize)),
     ) {
-        let input = (self.image_size, self.image_size);
-        let mut size = self.patch_embed.output_size(input);
-        let c = self.patch_embed.out_channels();
-        let mut x = run.take(size.0 * size.1 * c);
-        self.patch_embed.forward(run.isa, &image, input, Activation::None, &mut x);
-        run.give(image);
-        run.tap.tap(|| "image_encoder.trunk.patch_embed".into(), &[size.0, size.1, c], &x);
+        let (mut x, mut size) = patch_embed::forward(run, &self.patch_embed, image, self.image_size);
         if run.tap.enabled() {
             let whole = self.pos_embed.whole(run.isa);
-            run.tap.tap(|| "image_encoder.trunk.pos_embed".into(), &[size.0, size.1, c], &whole);
+            run.tap.tap(
+                || "image_encoder.trunk.pos_embed".into(),
+                &[size.0, size.1, self.channels[0]],
+                &whole,
+            );
         }
         self.pos_embed.add(run.isa, &mut x);
         let mut stage = 0;
