@@ -34,39 +34,9 @@ const COMMANDS: [&[&str]; 6] = [
         "4",
         "--rle",
     ],
-    &[
-        "stream",
-        "{clip}",
-        "--resume",
-        "{session_samurai.safetensors}",
-        "--start",
-        "0",
-        "--max-frames",
-        "4",
-        "--rle",
-    ],
-    &[
-        "stream",
-        "{clip}",
-        "--resume",
-        "{session_dam4sam.safetensors}",
-        "--start",
-        "0",
-        "--max-frames",
-        "4",
-        "--rle",
-    ],
-    &[
-        "stream",
-        "{clip}",
-        "--resume",
-        "{session_sam2long.safetensors}",
-        "--start",
-        "0",
-        "--max-frames",
-        "4",
-        "--rle",
-    ],
+    &stream("{session_samurai.safetensors}"),
+    &stream("{session_dam4sam.safetensors}"),
+    &stream("{session_sam2long.safetensors}"),
     &[
         "stream",
         "{clip}",
@@ -81,6 +51,11 @@ const COMMANDS: [&[&str]; 6] = [
         "--rle",
     ],
 ];
+
+/// Four frames after a session.
+const fn stream(session: &'static str) -> [&'static str; 9] {
+    ["stream", "{clip}", "--resume", session, "--start", "0", "--max-frames", "4", "--rle"]
+}
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/saved").join(name)
