@@ -97,5 +97,5 @@ fn images_match() {
 
 #[test]
 fn a_clip_with_two_objects_matches() {
-    video::check("short", "edgetam_video.safetensors", NAME);
+    video::check("long", "edgetam_video.safetensors", NAME);
 }
