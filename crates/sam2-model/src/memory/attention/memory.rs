@@ -6,7 +6,7 @@ use kernels::{image, rows};
 use crate::config::CrossAttention as Kind;
 use crate::memory::tokens::{MemoryTokens, Place, Span};
 use crate::precision::Precision;
-use crate::workspace::Run;
+use crate::workspace::{Buffer, Run};
 
 /// Smallest number of spatial memories for [`MemoryCrossAttention::UnprojectedKeys`], whose cost per memory
 /// is constant.
@@ -30,7 +30,7 @@ pub(super) struct Pooled {
     /// Side of their grid.
     pub side: usize,
     /// `(memories · side² / 4 + unplaced, width)`: the averages, then the values of the unplaced tokens.
-    pub values: Vec<f32>,
+    pub values: Buffer,
     /// How many keys an averaged one stands for.
     pub times: usize,
     /// Added to every channel of an averaged key.
@@ -39,18 +39,19 @@ pub(super) struct Pooled {
 
 impl Pooled {
     fn new(
-        run: &Run,
+        run: &mut Run,
         kind: Kind,
         (memories, side): (usize, usize),
         (values, width): (&[f32], usize),
     ) -> Self {
         let one = side * side * width;
         let (grids, unplaced) = values.split_at(memories * one);
-        let mut pooled = vec![0.0; grids.len() / 4];
-        for (grid, out) in grids.chunks_exact(one).zip(pooled.chunks_exact_mut(one / 4)) {
+        let mut pooled = run.take(grids.len() / 4 + unplaced.len());
+        let (averages, others) = pooled.split_at_mut(grids.len() / 4);
+        for (grid, out) in grids.chunks_exact(one).zip(averages.chunks_exact_mut(one / 4)) {
             image::average_pool_2x2(run.isa, grid, (side, side), width, out);
         }
-        pooled.extend_from_slice(unplaced);
+        others.copy_from_slice(unplaced);
         // An averaged key stands for four: as its multiplicity, which is ln 4 on the score, or, in the `_2`
         // variants, as 2 ln 2 on every channel of the key.
         let (times, shift) =
@@ -64,7 +65,7 @@ impl MemoryCrossAttention {
     /// unplaced tokens. `keys` and `values` are `(M, width)`. Also returns how many of the tokens are on
     /// grids.
     fn new(
-        run: &Run,
+        run: &mut Run,
         spans: &[Span],
         side: usize,
         (keys, values, width): (&[f32], &[f32], usize),
@@ -93,12 +94,14 @@ impl MemoryCrossAttention {
 pub(super) struct Memory {
     /// `(M, m)`: values plus positions. Without the tokens on grids where their keys are unprojected, unless
     /// a tap records the keys of all tokens.
-    pub keys_in: Vec<f32>,
-    /// `(M, m)`, or likewise.
-    pub values: Vec<f32>,
+    pub keys_in: Buffer,
+    /// `(M, m)`, or likewise; where memories are averaged, those before the averages.
+    pub values: Buffer,
     /// Spans of all M tokens.
     pub spans: Vec<Span>,
     pub attention: MemoryCrossAttention,
+    /// Whether the tokens are in buffers of the workspace.
+    lent: bool,
 }
 
 impl Memory {
@@ -114,13 +117,26 @@ impl Memory {
         rows::add(run.isa, &mut keys_in, &values);
         let all = (&keys_in[..], &values[..], width);
         let (attention, arranged) = MemoryCrossAttention::new(run, &spans, side, all, precision, kind);
-        // The copies are small then, and the layers need the large buffers.
-        let first = if run.tap.enabled() { 0 } else { arranged * width };
-        let rest = |all: &[f32]| all[first..].to_vec();
-        let memory = Self { keys_in: rest(&keys_in), values: rest(&values), spans, attention };
+        if arranged == 0 || run.tap.enabled() {
+            return Self { keys_in, values, spans, attention, lent: true };
+        }
+        // The copies are small, and the layers need the large buffers.
+        let rest = |all: &[f32]| Buffer::from(all[arranged * width..].to_vec());
+        let memory = Self { keys_in: rest(&keys_in), values: rest(&values), spans, attention, lent: false };
         run.give(keys_in);
         run.give(values);
         memory
+    }
+
+    /// Returns its buffers to the workspace.
+    pub fn recycle(self, run: &mut Run) {
+        if let MemoryCrossAttention::Pooled(pooled) = self.attention {
+            run.give(pooled.values);
+        }
+        if self.lent {
+            run.give(self.keys_in);
+            run.give(self.values);
+        }
     }
 
     /// The inputs of the keys of the unplaced tokens at the end, `(n, m)`.

@@ -124,6 +124,7 @@ impl MemoryAttention {
             layer.attend_to_memory(run, (x, queries), &memory, &self.rope, i, spare);
             x.copy_from_slice(spare);
         }
+        memory.recycle(run);
         self.norm.forward(isa, x, spare);
         x.copy_from_slice(spare);
         buffer.truncate(len);
