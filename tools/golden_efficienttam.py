@@ -382,8 +382,8 @@ def image(name: str) -> Probes:
     return probes
 
 
-def video(name: str) -> Probes:
-    golden_video.CLIPS["long"] = golden_video.LONG
+def video(name: str, frames: int) -> Probes:
+    golden_video.CLIPS["long"] = (frames, golden_video.LONG[1])
     single, double = both(name, golden_video.clip_case, "long")
     samples = {"low_res": 512, "memory": 256, "obj_ptr": 64, "": 256}
     return golden_video.clip_probes("long", single, double, samples)
@@ -399,7 +399,10 @@ GROUPS = {
     "image_ti_512": lambda: image(TINY),
     "image_s_512": lambda: image("efficienttam_s_512x512"),
     "image_s": lambda: image("efficienttam_s"),
-    "video_ti_512": lambda: video(TINY),
+    "video_ti_512": lambda: video(TINY, 18),
+    "video_ti": lambda: video("efficienttam_ti", 4),
+    "video_ti_1": lambda: video("efficienttam_ti_1", 18),
+    "video_ti_2": lambda: video("efficienttam_ti_2", 4),
     "memory_1": lambda: pooled("efficienttam_ti_1"),
     "memory_2": lambda: pooled("efficienttam_ti_2"),
 }

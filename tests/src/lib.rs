@@ -11,6 +11,7 @@ pub mod probe;
 pub mod pt;
 pub mod scene;
 pub mod seeded;
+pub mod small;
 
 use std::path::PathBuf;
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use sam2_model::advanced::{NoTap, Tap, Workspace};
 use sam2_model::models::Precision;
 use sam2_model::video::{VideoInfo, VideoOptions};
-use sam2_model::{Model, ModelOptions, Points, VideoPredictor, inspect};
-use sam2_tests::{clips, micro, seeded};
+use sam2_model::{Frame, Model, ModelOptions, Points, VideoPredictor, inspect};
+use sam2_tests::{clips, micro, seeded, small};
 
 fn model(name: &str, precision: Precision) -> Arc<Model> {
     let options = ModelOptions::default().precision(precision);
@@ -120,16 +120,25 @@ fn iou(a: &[bool], b: &[bool]) -> f64 {
 
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
-    let options = ModelOptions::default().precision(Precision::Int8);
-    let model =
-        Model::from_bytes_with(&micro::asset(micro::CHECKPOINT), "micro", &options).expect("it loads");
-    let side = model.config().image_size;
-    let image = seeded::draw("input.image", side * side * 3, 0.0, 1.0);
-    let [one, four] = [1, 4].map(|threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
-        pool.install(|| model.encode(&mut Workspace::default(), &mut NoTap, &image))
-    });
-    assert!(one.level2() == four.level2());
+    for name in small::NAMES {
+        let model = small::model_with(name, &ModelOptions::default().precision(Precision::Int8));
+        let [one, three] = [1, 3].map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+            pool.install(|| tracked(&model, 4))
+        });
+        assert!(one == three, "{name}");
+    }
+}
+
+/// Logits of an object on the first frames of a seeded clip.
+fn tracked(model: &Arc<Model>, frames: usize) -> Vec<Vec<f32>> {
+    let frame =
+        |f| Frame::new(200, 150, seeded::photo("int8", 200, 150, f)).expect("the photo fills the frame");
+    let info = VideoInfo { width: 200, height: 150, num_frames: frames };
+    let mut video = VideoPredictor::new(model.clone(), info, VideoOptions::default()).expect("a video");
+    video.add_points(0, &frame(0), 1, &Points::click(80.0, 70.0)).expect("a valid prompt");
+    let frames = 0..frames;
+    frames.map(|f| video.track_frame(f, &frame(f)).expect("a frame").objects[0].low_res.clone()).collect()
 }
 
 #[test]

@@ -4,26 +4,21 @@ use std::sync::Arc;
 
 use kernels::Isa;
 use sam2_model::video::{VideoInfo, VideoOptions};
-use sam2_model::{Frame, ImagePredictor, Model, ModelOptions, Points, VideoPredictor};
-use sam2_tests::micro::{CHECKPOINT, asset};
-use sam2_tests::seeded;
+use sam2_model::{Frame, ImagePredictor, ModelOptions, Points, VideoPredictor};
+use sam2_tests::{seeded, small};
 use tensor::compare::compare;
 
 const FRAMES: usize = 5;
-
-fn micro(isa: Isa) -> Arc<Model> {
-    Model::from_bytes_with(&asset(CHECKPOINT), "micro", &ModelOptions::default().isa(isa)).expect("it loads")
-}
 
 fn frame(f: usize) -> Frame {
     Frame::new(200, 150, seeded::photo("invariance", 200, 150, f)).expect("the photo fills the frame")
 }
 
-/// All logits and scores of an image and of a short clip with two objects.
-fn everything(isa: Isa, threads: usize) -> Vec<f32> {
+/// All logits and scores of an image and of a short clip with two objects, by a small model.
+fn everything(name: &str, isa: Isa, threads: usize) -> Vec<f32> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads can be started");
     pool.install(|| {
-        let model = micro(isa);
+        let model = small::model_with(name, &ModelOptions::default().isa(isa));
         let mut out = Vec::new();
         let mut image = ImagePredictor::new(Arc::clone(&model));
         image.set_image(&frame(0));
@@ -46,24 +41,35 @@ fn everything(isa: Isa, threads: usize) -> Vec<f32> {
 
 #[test]
 fn results_are_bit_identical_for_any_number_of_threads() {
-    for isa in Isa::available() {
-        let one = everything(isa, 1);
-        assert!(one.iter().all(|x| x.is_finite()), "{}", isa.name());
-        for threads in [2, 5] {
-            let many = everything(isa, threads);
+    for (name, isa) in cases() {
+        let one = everything(name, isa, 1);
+        assert!(one.iter().all(|x| x.is_finite()), "{name} {}", isa.name());
+        for threads in [2, 3, 5] {
+            let many = everything(name, isa, threads);
             let same = one.iter().zip(&many).all(|(a, b)| a.to_bits() == b.to_bits());
-            assert!(same && one.len() == many.len(), "{} threads differ from one on {}", threads, isa.name());
+            let what = format!("{name}: {threads} threads differ from one on {}", isa.name());
+            assert!(same && one.len() == many.len(), "{what}");
         }
     }
 }
 
+/// Models that average memories on the best instruction set, the others on all of them.
+fn cases() -> Vec<(&'static str, Isa)> {
+    let all = |name: &&str| !small::is_pooled(name);
+    let one = small::NAMES.into_iter().filter(|name| !all(name)).map(|name| (name, Isa::best()));
+    let each = small::NAMES.into_iter().filter(all);
+    one.chain(each.flat_map(|name| Isa::available().into_iter().map(move |isa| (name, isa)))).collect()
+}
+
 #[test]
 fn every_instruction_set_gives_the_same_masks() {
-    let results: Vec<(Isa, Vec<f32>)> =
-        Isa::available().into_iter().map(|isa| (isa, everything(isa, 2))).collect();
-    let (_, first) = &results[0];
-    for (isa, other) in &results[1..] {
-        let comparison = compare(other, first);
-        assert!(comparison.rel_l2 <= 1e-3, "{}: {comparison:?}", isa.name());
+    for name in small::NAMES {
+        let results: Vec<(Isa, Vec<f32>)> =
+            Isa::available().into_iter().map(|isa| (isa, everything(name, isa, 2))).collect();
+        let (_, first) = &results[0];
+        for (isa, other) in &results[1..] {
+            let comparison = compare(other, first);
+            assert!(comparison.rel_l2 <= 1e-3, "{name} {}: {comparison:?}", isa.name());
+        }
     }
 }

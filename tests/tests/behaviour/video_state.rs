@@ -7,7 +7,7 @@ use sam2_model::error::VideoError;
 use sam2_model::video::{Direction, FrameOutput, MemoryPolicyKind, Retention, VideoInfo, VideoOptions};
 use sam2_model::{Frame, Model, Points, Tracker, VideoPredictor};
 use sam2_tests::micro::model;
-use sam2_tests::seeded;
+use sam2_tests::{seeded, small};
 
 const FRAMES: usize = 60;
 const SIZE: (usize, usize) = (200, 150);
@@ -104,23 +104,48 @@ const SHORT_STORY: [Step; 5] = [
 
 #[test]
 fn dropping_old_frames_changes_no_bit() {
-    let model = model();
-    let keeping = |keep| VideoOptions::default().keep(keep);
-    let all = play(&model, keeping(Retention::Everything), &STORY, None);
-    let needed = play(&model, keeping(Retention::Needed), &STORY, None);
-    assert_eq!(all.len(), needed.len());
-    for (i, (all, needed)) in all.iter().zip(&needed).enumerate() {
-        assert!(all == needed, "output {i} differs");
+    for (name, model) in small::models() {
+        let keeping = |keep| VideoOptions::default().keep(keep);
+        let all = play(&model, keeping(Retention::Everything), &STORY, None);
+        let needed = play(&model, keeping(Retention::Needed), &STORY, None);
+        assert_eq!(all.len(), needed.len());
+        for (i, (all, needed)) in all.iter().zip(&needed).enumerate() {
+            assert!(all == needed, "{name}: output {i} differs");
+        }
     }
 }
 
+/// Saved and resumed after every frame.
 #[test]
 fn a_resumed_session_continues_with_the_same_bits() {
-    let model = model();
-    for memory in MemoryPolicyKind::ALL {
-        let options = VideoOptions::default().memory(memory);
-        let play = |stop| play(&model, options, &SHORT_STORY, stop);
-        assert!(play(None) == play(Some(3)), "{memory:?}");
+    for (name, model) in small::models() {
+        for memory in MemoryPolicyKind::ALL {
+            let options = VideoOptions::default().memory(memory);
+            let play = |stop| play(&model, options, &SHORT_STORY, stop);
+            assert!(play(None) == play(Some(1)), "{name} {memory:?}");
+        }
+    }
+}
+
+/// Every object has the masks that it has alone.
+#[test]
+fn objects_do_not_change_each_other() {
+    for (name, model) in small::models() {
+        for memory in MemoryPolicyKind::ALL {
+            let options = VideoOptions::default().memory(memory);
+            let prompts = [Step::Click(0, 1, 80.0, 70.0), Step::Box(0, 2, [20.0, 30.0, 120.0, 140.0])];
+            let pass = Step::Pass(None, Some(9), Direction::Forward);
+            let tracked = |prompts: &[Step]| {
+                let outputs = play(&model, options, &[prompts, &[pass]].concat(), None);
+                outputs[prompts.len()..].concat()
+            };
+            let together = tracked(&prompts);
+            for (i, prompt) in prompts.into_iter().enumerate() {
+                let own: Bits = together.iter().skip(i).step_by(2).cloned().collect();
+                assert!(own == tracked(&[prompt]), "{name} {memory:?}: object {}", i + 1);
+            }
+            assert_ne!(together[2].3, together[3].3, "{name}: two objects");
+        }
     }
 }
 
@@ -161,11 +186,14 @@ fn a_session_that_cannot_be_resumed_is_refused() {
 
 #[test]
 fn a_stream_gives_the_masks_of_a_clip_and_can_be_interrupted() {
-    let model = model();
-    let mut whole = predictor(&model, VideoOptions::default());
+    small::models().for_each(|(name, model)| check_stream(name, &model));
+}
+
+fn check_stream(name: &str, model: &Arc<Model>) {
+    let mut whole = predictor(model, VideoOptions::default());
     whole.add_points(2, &frame(2), 1, &Points::click(80.0, 70.0)).expect("a valid click");
     let mut stream =
-        Tracker::new(Arc::clone(&model), SIZE.0, SIZE.1, VideoOptions::default()).expect("a stream");
+        Tracker::new(Arc::clone(model), SIZE.0, SIZE.1, VideoOptions::default()).expect("a stream");
     assert!(matches!(stream.add_points(1, &Points::click(1.0, 1.0)), Err(VideoError::NoFrame)));
     for f in 0..24 {
         let mut output = stream.push(&frame(f)).expect("a valid frame");
@@ -179,17 +207,17 @@ fn a_stream_gives_the_masks_of_a_clip_and_can_be_interrupted() {
         }
         if f == 12 {
             let session = stream.save_session();
-            stream = Tracker::resume_session(Arc::clone(&model), &session, "s").expect("the session resumes");
+            stream = Tracker::resume_session(Arc::clone(model), &session, "s").expect("the session resumes");
             // A correction needs the last frame before the interruption.
             output = stream.add_points(1, &Points::click(85.0, 75.0)).expect("a valid click");
             whole.track_frame(f, &frame(f)).expect("a valid frame");
             let expected =
                 whole.add_points(f, &frame(f), 1, &Points::click(85.0, 75.0)).expect("a valid click");
-            assert!(bits(&output) == bits(&expected), "frame {f}");
+            assert!(bits(&output) == bits(&expected), "{name}: frame {f}");
             continue;
         }
         let expected = whole.track_frame(f, &frame(f)).expect("a valid frame");
-        assert!(bits(&output) == bits(&expected), "frame {f}");
+        assert!(bits(&output) == bits(&expected), "{name}: frame {f}");
     }
     assert!(stream.remove_object(1) && !stream.remove_object(1));
     assert!(stream.push(&frame(24)).expect("a valid frame").objects.is_empty());
