@@ -25,3 +25,5 @@ pub const MAX_LINE: usize = 1 << 20;
 pub const MAX_WAITING: usize = 100_000;
 /// The largest sum of their lines, bytes.
 pub const MAX_WAITING_BYTES: usize = 64 << 20;
+/// The longest name in a list of names, bytes.
+pub const MAX_NAME: usize = 1024;

@@ -259,6 +259,6 @@ fn mismatched_folders_are_refused() {
     refused(&lasot("1,1,5,5\n"), &["a.txt", "1 boxes for 2 frames"]);
     refused(&lasot("1,1,5,5\n1,1,-5,5\n"), &["frame 1", "negative"]);
     refused(&lasot("1,1,5,5\n1,1,nan,5\n"), &["frame 1"]);
-    refused(&lasot("1,1,5,5\n1,1,5\n"), &["line 2", "x,y,w,h"]);
+    refused(&lasot("1,1,5,5\n1,1,5\n"), &["line 2", "x,y,width,height"]);
     refused(&lasot("1,1,5,5\n1,1,5,five\n"), &["line 2", "five"]);
 }

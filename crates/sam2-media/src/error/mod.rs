@@ -6,6 +6,7 @@ mod array;
 mod clip;
 mod picture;
 mod prompt;
+mod table;
 mod text;
 
 use std::io;
@@ -17,6 +18,7 @@ pub use clip::{ClipError, FfmpegError, MjpegError, PpmError, Y4mError};
 pub use picture::PictureError;
 pub use prompt::{InvalidCommand, InvalidPrompt};
 pub use sam2_model::text::TextError;
+pub use table::TableError;
 pub use text::{in_full, one_line, printable, printable_lines};
 
 /// A file of frames, pictures or prompts cannot be read or written.
@@ -158,6 +160,19 @@ pub enum MediaError {
         /// Cause.
         source: TextError,
     },
+    /// A line of a table or of a list of names cannot be read.
+    #[error("{} line {line}", path.display())]
+    TableLine {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// Cause.
+        source: TableError,
+    },
+    /// A table of boxes has none.
+    #[error("{} holds no boxes", .0.display())]
+    NoBoxes(PathBuf),
     /// A prompt makes no sense, or does not fit its picture or clip.
     #[error(transparent)]
     Prompt(#[from] InvalidPrompt),

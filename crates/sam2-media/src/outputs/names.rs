@@ -38,6 +38,13 @@ fn number(digits: &str, width: usize) -> Option<usize> {
     digits.parse().ok()
 }
 
+/// Characters of a name in a message.
+const MAX_SHOWN: usize = 100;
+
+fn shown(name: &Path) -> String {
+    name.display().to_string().chars().take(MAX_SHOWN).collect()
+}
+
 /// `root/name` for a name that a file gives, which must lead to a place inside `root`.
 ///
 /// ```
@@ -54,7 +61,7 @@ fn number(digits: &str, width: usize) -> Option<usize> {
 /// If the name is absolute, holds `..`, or goes through a link to a place outside.
 pub fn inside(root: &Path, name: impl AsRef<Path>) -> Result<PathBuf, MediaError> {
     let name = name.as_ref();
-    let leaves = || MediaError::LeavesFolder { folder: root.to_owned(), name: name.display().to_string() };
+    let leaves = || MediaError::LeavesFolder { folder: root.to_owned(), name: shown(name) };
     let mut path = root.to_owned();
     let real_root = root.canonicalize().ok();
     let mut parts = 0;
@@ -107,6 +114,9 @@ mod tests {
         for bad in ["..", "../x", "a/../../x", "a/../b", "/tmp", "", "."] {
             assert!(inside(&root, bad).is_err(), "{bad}");
         }
+        let long =
+            inside(&root, format!("../{}", "x".repeat(1 << 20))).expect_err("it leads out").to_string();
+        assert!(long.len() < 1000 && long.contains("leads out"), "{} bytes", long.len());
         #[cfg(unix)]
         {
             let link = |to: &Path, name: &str| {

@@ -26,6 +26,7 @@ use sam2_media::files::list;
 use sam2_media::frames::natural;
 use sam2_media::pictures::label_map;
 use sam2_media::text;
+use sam2_media::text::table::{self, Rect};
 use serde_json::json;
 
 use super::report::Table;
@@ -69,9 +70,6 @@ pub struct Lasot {
     #[command(flatten)]
     pub(super) outputs: Outputs,
 }
-
-/// x, y, width, height.
-type Rect = [f64; 4];
 
 struct Sequence {
     name: String,
@@ -176,14 +174,14 @@ fn sequences(args: &Lasot, console: &Console) -> Result<Vec<Sequence>> {
 
 /// True boxes, and visibility of the target per frame.
 fn truth(folder: &Path) -> Result<(Vec<Rect>, Vec<bool>)> {
-    let boxes = boxes(&folder.join("groundtruth.txt"))?;
+    let boxes = table::read_boxes(&folder.join("groundtruth.txt"))?;
     let mut visible = vec![true; boxes.len()];
     for name in ["full_occlusion.txt", "out_of_view.txt"] {
         let path = folder.join(name);
         if !path.is_file() {
             continue;
         }
-        let flags: Vec<f64> = numbers(&path)?.into_iter().flatten().collect();
+        let flags = table::read_numbers(&path)?;
         if flags.len() != boxes.len() {
             bail!("{} has {} flags for {} boxes", path.display(), flags.len(), boxes.len());
         }
@@ -195,7 +193,7 @@ fn truth(folder: &Path) -> Result<(Vec<Rect>, Vec<bool>)> {
 /// Predicted boxes: from a text file, or around the masks of a folder in natural order.
 fn found(path: &Path) -> Result<Vec<Rect>> {
     if path.is_file() {
-        return boxes(path);
+        return Ok(table::read_boxes(path)?);
     }
     let mut names = list(path, is_png)?;
     names.sort_by(|a, b| natural::compare(a, b));
@@ -209,37 +207,6 @@ fn around(path: &Path) -> Result<Rect> {
     let inside = labels.data.iter().map(|&label| label > 0).collect();
     let bbox = sam2_model::Mask::new(width, height, inside)?.bbox_xyxy();
     Ok(bbox.map_or([0.0; 4], |[x0, y0, x1, y1]| [x0, y0, x1 + 1 - x0, y1 + 1 - y0].map(|value| value as f64)))
-}
-
-fn boxes(path: &Path) -> Result<Vec<Rect>> {
-    let rows = numbers(path)?;
-    let rect = |(i, row): (usize, Vec<f64>)| {
-        let found = row.len();
-        Rect::try_from(row).map_err(|_| {
-            anyhow::anyhow!("{} line {}: {found} numbers, and a box is x,y,w,h", path.display(), i + 1)
-        })
-    };
-    let boxes: Vec<Rect> = rows.into_iter().enumerate().map(rect).collect::<Result<_>>()?;
-    if boxes.is_empty() {
-        bail!("{} holds no boxes", path.display());
-    }
-    Ok(boxes)
-}
-
-/// Lines of numbers with commas, tabs or spaces between them.
-fn numbers(path: &Path) -> Result<Vec<Vec<f64>>> {
-    let text = text::read(path, "the table")?;
-    let line = |(i, line): (usize, &str)| {
-        let words = line.split([',', '\t', ' ']).map(str::trim).filter(|word| !word.is_empty());
-        words
-            .map(|word| {
-                word.parse()
-                    .ok()
-                    .with_context(|| format!("{} line {}: {word:?} is not a number", path.display(), i + 1))
-            })
-            .collect()
-    };
-    text.lines().enumerate().filter(|(_, text)| !text.trim().is_empty()).map(line).collect()
 }
 
 fn score(truth: &[Rect], visible: &[bool], mut found: Vec<Rect>, visible_only: bool) -> Result<Scores> {

@@ -1,11 +1,14 @@
 //! Text files: lists, tables, prompts. UTF-8, with or without a byte order mark, lines ending in LF or CRLF.
 
+pub mod table;
+
 use std::io;
 use std::path::Path;
 
 use sam2_model::text;
 
-use crate::error::MediaError;
+use crate::error::{MediaError, TableError};
+use crate::limits::MAX_NAME;
 
 /// The longest text that is read, bytes.
 pub const MAX_BYTES: u64 = 64 << 20;
@@ -29,10 +32,18 @@ pub fn read_stdin(what: &'static str) -> Result<String, MediaError> {
 /// Reads a list of names, one a line; spaces around them and empty lines are dropped.
 ///
 /// # Errors
-/// As [`read`].
+/// As [`read`], and if a line is longer than [`MAX_NAME`].
 pub fn read_names(path: &Path, what: &'static str) -> Result<Vec<String>, MediaError> {
     let text = read(path, what)?;
-    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
+    let name = |(line, text): (usize, &str)| match text.len() {
+        0 => None,
+        1..=MAX_NAME => Some(Ok(text.to_owned())),
+        bytes => {
+            let source = TableError::LongName { bytes };
+            Some(Err(MediaError::TableLine { path: path.to_owned(), line, source }))
+        }
+    };
+    (1..).zip(text.lines().map(str::trim)).filter_map(name).collect()
 }
 
 fn named(
@@ -56,6 +67,14 @@ mod tests {
             std::fs::write(&path, text).expect("write");
             assert_eq!(read_names(&path, "the list").expect("names"), ["a", "b b"], "{text:?}");
         }
+        std::fs::write(&path, format!("a\n{}\n", "b".repeat(MAX_NAME))).expect("write");
+        assert_eq!(read_names(&path, "the list").expect("names").len(), 2);
+        std::fs::write(&path, format!("a\n\n{}\n", "b".repeat(1 << 20))).expect("write");
+        let error = in_full(&read_names(&path, "the list").expect_err("a long name"));
+        assert!(
+            error.ends_with("list.txt line 3: it is 1048576 bytes long, and a name has at most 1024"),
+            "{error}"
+        );
         let utf16: Vec<u8> = "\u{feff}a\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
         std::fs::write(&path, utf16).expect("write");
         let error = in_full(&read_names(&path, "the list").expect_err("UTF-16"));
