@@ -4,6 +4,7 @@ mod convert;
 mod edgetam;
 mod fingerprint;
 mod hf;
+mod hostile;
 mod loader;
 mod pt;
 mod variants;
