@@ -1,4 +1,4 @@
-//! Prompts, commands and run lengths.
+//! Prompts, commands, tables, lists and run lengths.
 
 use sam2_model::Mask;
 
@@ -29,6 +29,25 @@ pub fn commands() -> Vec<Vec<u8>> {
         r#"{"op":"reset"}"#,
         r#"{"op":"save","path":"x.safetensors"}"#,
         r#"{"op":"quit"}"#,
+    ])
+}
+
+/// Boxes and flags, with every separator and end of line.
+pub fn tables() -> Vec<Vec<u8>> {
+    bytes(&[
+        "1,2,30,40\n2,2,30,40\n3,2,0,0\n",
+        "1.5\t2e1\t-30\t.5\r\n1\t2\tnan\tinf\r\n",
+        "\u{feff}1, 2, 3, 4\n\n1 2  3 4",
+        "0,1,0,0,1,0\n",
+        "0\n1\n0\n",
+    ])
+}
+
+pub fn names() -> Vec<Vec<u8>> {
+    bytes(&[
+        "bike-packing\nblackswan\n",
+        "\u{feff}sav_000001\r\n\r\n  a b \r\n",
+        "a/b\n../a\n/a\n./a\na/..\nc:\\a\n",
     ])
 }
 

@@ -33,6 +33,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "npz", run: texts::npz, seeds: seeds::arrays::npzs },
     Target { name: "prompts", run: texts::prompts, seeds: seeds::texts::prompts },
     Target { name: "command", run: texts::command, seeds: seeds::texts::commands },
+    Target { name: "table", run: texts::table, seeds: seeds::texts::tables },
+    Target { name: "names", run: texts::names, seeds: seeds::texts::names },
     Target { name: "rle", run: texts::rle, seeds: seeds::texts::rles },
     Target { name: "y4m", run: media::clip, seeds: seeds::clips::y4ms },
     Target { name: "raw", run: media::raw, seeds: seeds::clips::raws },

@@ -1,12 +1,14 @@
-//! Prompts, commands, masks as text, and arrays.
+//! Prompts, commands, tables and lists, masks as text, and arrays.
 
 use std::path::Path;
 
+use sam2_media::outputs::names::inside;
 use sam2_media::prompts::{jsonl, mask_file};
 use sam2_media::protocol::Request;
+use sam2_media::text::{read_names, table};
 use sam2_model::Rle;
 
-use super::{check, file};
+use super::{FOLDER, check, file};
 
 /// The reader of `sam2 compare`. A program cannot be linked, so its source is compiled here.
 #[path = "../../../crates/sam2-cli/src/commands/compare/read.rs"]
@@ -41,6 +43,36 @@ pub fn prompts(data: &[u8]) {
 pub fn command(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     check(Request::parse(&text, Path::new("folder")).map(|_| ()));
+}
+
+/// A table of `eval`: boxes, or flags per frame.
+pub fn table(data: &[u8]) {
+    let path = file("table.txt", data);
+    let boxes = table::read_boxes(&path);
+    // Boxes are numbers, four a line.
+    if let Ok(boxes) = &boxes {
+        let numbers = table::read_numbers(&path).expect("boxes are numbers");
+        assert_eq!(numbers.len(), 4 * boxes.len());
+    } else {
+        check(table::read_numbers(&path).map(|_| ()));
+    }
+    check(boxes.map(|_| ()));
+}
+
+/// A list of the videos of `vos` and `eval`. A name that is accepted stays in the folder.
+pub fn names(data: &[u8]) {
+    match read_names(&file("list.txt", data), "the list") {
+        Ok(names) => {
+            let root = FOLDER.join("masks");
+            for name in names {
+                match inside(&root, &name) {
+                    Ok(path) => assert!(path != root && path.starts_with(&root), "{}", path.display()),
+                    Err(error) => check(Err(error)),
+                }
+            }
+        }
+        Err(error) => check(Err(error)),
+    }
 }
 
 /// A size and a string of COCO's run lengths; what is read is written again as it was.

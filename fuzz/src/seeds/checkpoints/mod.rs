@@ -1,5 +1,7 @@
 //! Pickles, archives, safetensors files and configurations.
 
+mod families;
+
 use std::collections::HashMap;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
@@ -85,6 +87,7 @@ pub fn archives() -> Vec<Vec<u8>> {
     let storages = || vec![(0..64).collect(), vec![1; 16]];
     let mut files: Vec<Vec<u8>> = pickles().into_iter().map(|pickle| archive(pickle, storages())).collect();
     files.extend(pickles().into_iter().map(|pickle| legacy(&pickle, &storages())));
+    files.extend(families::pickles().into_iter().map(|pickle| archive(pickle, storages())));
     files
 }
 
@@ -122,13 +125,15 @@ pub fn safetensors() -> Vec<Vec<u8>> {
     };
     let config = HashMap::from([("sam2.config".to_owned(), "{\"image_size\": 1024}".to_owned())]);
     let hf = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    vec![
+    let mut files = vec![
         file(Dtype::F32, [&SHAPE, &[1, 1, 3], &[2, 3]], None),
         file(Dtype::F16, [&SHAPE, &[1, 1, 3], &[2, 3]], Some(config)),
         file(Dtype::BF16, [&SHAPE, &[3], &[]], Some(hf)),
         file(Dtype::F64, [&SHAPE, &[0], &[2]], None),
         file(Dtype::I64, [&SHAPE, &[2], &[2]], None),
-    ]
+    ];
+    files.extend(families::safetensors());
+    files
 }
 
 /// Lists of the parts of a checkpoint.
@@ -155,11 +160,16 @@ pub fn configs() -> Vec<Vec<u8>> {
     let json: Value = serde_json::from_str(text).expect("JSON");
     let anchors = "base: &base {num_maskmem: 7, image_size: 1024}\nmodel:\n  <<: *base\n  list:\n    \
                    - 1\n    - [2, 3]\n";
-    vec![
+    let mut texts = vec![
         text.clone().into_bytes(),
         yaml(&json, 0).into_bytes(),
         format!("# @package _global_\n\nmodel:\n{}", yaml(&json, 2)).into_bytes(),
         anchors.as_bytes().to_vec(),
         b"model: {image_size: ${scratch.resolution}, samurai_mode: true}\n".to_vec(),
-    ]
+    ];
+    for json in families::configs() {
+        texts.push(format!("# @package _global_\n\nmodel:\n{}", yaml(&json, 2)).into_bytes());
+        texts.push(json.to_string().into_bytes());
+    }
+    texts
 }
