@@ -1,5 +1,6 @@
 //! Text files that are short by nature: read whole, up to a limit, as UTF-8.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -59,6 +60,31 @@ pub fn decode(bytes: Vec<u8>) -> Result<String, TextError> {
         text.drain(..'\u{feff}'.len_utf8());
     }
     Ok(text)
+}
+
+/// Characters of a parser's message that are kept, from its beginning and from its end.
+const BEGIN: usize = 120;
+const END: usize = 60;
+
+/// The message of a parser on one line. It may quote its input at any length, and ends with the place: a long
+/// one is shortened in its middle.
+///
+/// ```
+/// let error = serde_json::from_str::<u8>(&format!("{:?}", "x".repeat(1 << 20))).expect_err("not a number");
+/// let message = sam2_model::text::message(&error);
+/// assert!(message.starts_with("invalid type: string") && message.ends_with("at line 1 column 1048578"));
+/// assert!(message.len() < 200);
+/// ```
+pub fn message(error: &impl Display) -> String {
+    let text = error.to_string();
+    let text: String = text.escape_debug().collect();
+    let count = text.chars().count();
+    if count <= BEGIN + END {
+        return text;
+    }
+    let begin: String = text.chars().take(BEGIN).collect();
+    let end: String = text.chars().skip(count - END).collect();
+    format!("{begin} ... {end}")
 }
 
 /// Whether the bytes begin with the mark of UTF-16, or with two of its Latin characters.

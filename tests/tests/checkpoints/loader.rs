@@ -73,6 +73,29 @@ fn a_flipped_bit_in_the_header_is_refused_and_never_panics() {
     }
 }
 
+/// The parser's message quotes what stands in place of a tensor's entry.
+#[test]
+fn a_message_is_short_whatever_the_file_holds() {
+    let long = "x\n\u{1b}".repeat(1 << 20);
+    let header = serde_json::json!({ "no_mem_embed": long }).to_string();
+    let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat();
+    let error = refused(&bytes);
+    let message = error.to_string();
+    assert!(matches!(error, LoadError::Format { .. }) && message.len() < 400, "{} bytes", message.len());
+    assert!(message.contains("invalid type: string") && message.contains("at line 1 column"), "{message}");
+
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let index = folder.path().join("model.safetensors.index.json");
+    let name = "y".repeat(1 << 20) + "/";
+    for text in [serde_json::json!({ "weight_map": long }), serde_json::json!({ "weight_map": {"a": name} })]
+    {
+        std::fs::write(&index, text.to_string()).expect("write");
+        let message = Model::open(&index).expect_err("must not load").to_string();
+        assert!(message.len() < 600 && !message.contains('\n'), "{} bytes", message.len());
+        assert!(message.contains("index.json"), "{message}");
+    }
+}
+
 #[test]
 fn a_weight_that_is_not_finite_is_refused() {
     for bits in [0x7c00_u16, 0x7e00, 0xfc00] {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use sam2_model::text::message;
+
 use crate::limits::{MAX_LINE, MAX_WAITING, MAX_WAITING_BYTES};
 
 /// A prompt is invalid, or does not match its image or clip.
@@ -239,8 +241,22 @@ pub enum InvalidCommand {
 impl InvalidPrompt {
     /// serde_json counts lines within the one line it is given; only its column is of use.
     pub(crate) fn json(error: &serde_json::Error) -> Self {
-        let text = error.to_string();
+        let text = message(error);
         let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
         Self::Json { reason: reason.to_owned(), column: error.column() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_of_a_long_line_is_short() {
+        let text = format!("{:?}", "x".repeat(MAX_LINE - 2));
+        let error = serde_json::from_str::<u8>(&text).expect_err("not a number");
+        let text = InvalidPrompt::json(&error).to_string();
+        assert!(text.len() < 300 && text.starts_with("invalid type: string"), "{} bytes", text.len());
+        assert!(text.ends_with(&format!("(column {MAX_LINE})")), "{text}");
     }
 }

@@ -9,7 +9,9 @@ use std::path::{Component, Path, PathBuf};
 use serde::Deserialize;
 
 use super::source::OpenFile;
+use super::text::quoted;
 use crate::error::LoadError;
+use crate::text::message;
 
 /// What a folder may hold, in the order in which it is looked for.
 const IN_A_FOLDER: [&str; 4] = [
@@ -21,6 +23,8 @@ const IN_A_FOLDER: [&str; 4] = [
 /// Extensions of checkpoints: a folder may hold one such file of any other name.
 const EXTENSIONS: [&str; 5] = ["safetensors", "pt", "pth", "ckpt", "bin"];
 const INDEX: &str = ".index.json";
+/// The longest name of a part, as of a file, bytes.
+const MAX_NAME: usize = 255;
 /// Maximum length of an index, bytes, and number of its parts.
 const MAX_INDEX: u64 = 16 << 20;
 const MAX_PARTS: usize = 1000;
@@ -98,11 +102,8 @@ fn in_folder(folder: &Path) -> Result<PathBuf, LoadError> {
 /// The parts of the index `path`, in the order of their names.
 fn parts(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let io = |source| LoadError::Io { path: path.to_owned(), source };
-    let damaged = |reason: String| LoadError::Format {
-        origin: path.display().to_string(),
-        kind: "index",
-        reason: reason.escape_debug().to_string(),
-    };
+    let damaged =
+        |reason: String| LoadError::Format { origin: path.display().to_string(), kind: "index", reason };
     if !std::fs::metadata(path).map_err(io)?.is_file() {
         return Err(io(io::Error::other("not a regular file")));
     }
@@ -111,7 +112,7 @@ fn parts(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
     if text.len() as u64 > MAX_INDEX {
         return Err(io(io::Error::other("too long for an index of a checkpoint")));
     }
-    let index: Index = serde_json::from_slice(&text).map_err(|e| damaged(e.to_string()))?;
+    let index: Index = serde_json::from_slice(&text).map_err(|e| damaged(message(&e)))?;
     let names: BTreeSet<String> = index.weight_map.into_values().collect();
     if names.is_empty() || names.len() > MAX_PARTS {
         return Err(damaged(format!("it lists {} files; 1 to {MAX_PARTS} are possible", names.len())));
@@ -120,8 +121,8 @@ fn parts(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let part = |name: String| {
         let mut components = Path::new(&name).components();
         let plain = matches!((components.next(), components.next()), (Some(Component::Normal(_)), None));
-        if !plain || name.ends_with(INDEX) {
-            return Err(damaged(format!("it lists {:?}, which is no name of a file beside it", name)));
+        if !plain || name.len() > MAX_NAME || name.ends_with(INDEX) {
+            return Err(damaged(format!("it lists {}, which is no name of a file beside it", quoted(&name))));
         }
         Ok(folder.join(name))
     };

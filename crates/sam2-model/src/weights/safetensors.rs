@@ -14,6 +14,7 @@ use super::source::Source;
 use super::stored::Stored;
 use super::text::quoted;
 use crate::error::ConvertError;
+use crate::text::message;
 
 /// Maximum length of a header, as in the format's own library, bytes.
 const MAX_HEADER: u64 = 100_000_000;
@@ -37,8 +38,7 @@ pub(super) fn read(source: Source<'_>) -> Result<Listing<'_>, Fault> {
         return Err(format!("its header of {length} bytes is too large").into());
     }
     let text = source.part(8, length).ok_or("its header ends beyond the file")?.read()?;
-    let damaged = |e: String| Fault::Damaged(e.escape_debug().to_string());
-    let header: Metadata = serde_json::from_slice(&text).map_err(|e| damaged(e.to_string()))?;
+    let header: Metadata = serde_json::from_slice(&text).map_err(|e| Fault::Damaged(message(&e)))?;
     let data = 8 + length;
     let held = source.len() - data;
     if header.data_len() as u64 != held {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use safetensors::{Dtype, SafeTensors};
+use sam2_model::text::message;
 use tensor::npy::{self, NpyArray};
 use tensor::{Element, MAX_RANK, Tensor, bf16, f16, npz};
 
@@ -48,12 +49,12 @@ pub fn open(path: &Path) -> Result<Arrays> {
 fn safetensors(path: &Path) -> Result<Vec<(String, NpyArray)>> {
     let bytes = fs::read(path)?;
     let file = SafeTensors::deserialize(&bytes)
-        .map_err(|error| anyhow!("not a usable safetensors file: {}", error.to_string().escape_debug()))?;
+        .map_err(|error| anyhow!("not a usable safetensors file: {}", message(&error)))?;
     let mut entries = Vec::new();
     for (name, view) in file.iter() {
         let (shape, data) = (view.shape(), view.data());
         if shape.len() > MAX_RANK {
-            bail!("{name} has {} axes; at most {MAX_RANK} are supported", shape.len());
+            bail!("{} has {} axes; at most {MAX_RANK} are supported", message(&name), shape.len());
         }
         let array = match view.dtype() {
             Dtype::F64 => array::<f64>(shape, data),
@@ -64,7 +65,7 @@ fn safetensors(path: &Path) -> Result<Vec<(String, NpyArray)>> {
             Dtype::I8 => array::<i8>(shape, data),
             Dtype::I32 => array::<i32>(shape, data),
             Dtype::I64 => array::<i64>(shape, data),
-            other => bail!("{name} has the type {other:?}, which is not supported"),
+            other => bail!("{} has the type {other:?}, which is not supported", message(&name)),
         };
         entries.push((name.to_owned(), array));
     }

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use sam2_media::files;
 use sam2_media::frames::still;
 use sam2_media::outputs::{Plan, names};
 use sam2_media::pictures::{overlay, png};
 use sam2_media::text;
 use sam2_model::automatic::{AutomaticMaskGenerator, AutomaticOptions, MaskRecord};
+use sam2_model::text::message;
 use sam2_model::{Frame, ImagePredictor};
 use serde_json::{Value, json};
 
@@ -106,7 +107,7 @@ fn options(args: &Everything) -> Result<AutomaticOptions> {
     let grids = |path: &PathBuf| {
         let text = text::read(path, "the clicks in")?;
         serde_json::from_str::<Vec<Vec<[f64; 2]>>>(&text)
-            .with_context(|| format!("cannot read the clicks in {}", path.display()))
+            .map_err(|error| anyhow!("cannot read the clicks in {}: {}", path.display(), message(&error)))
     };
     let point_grids = args.point_grids.as_ref().map(grids).transpose()?;
     Ok(AutomaticOptions::default()

@@ -14,6 +14,7 @@ use crate::error::EmbeddingError;
 use crate::features::Features;
 use crate::model::Model;
 use crate::tap::NoTap;
+use crate::text::message;
 use crate::types::FrameView;
 use crate::weights::fingerprint;
 use crate::workspace::Workspace;
@@ -163,7 +164,7 @@ impl ImageEmbedding {
         if file.len() as u64 > limit {
             return Err(format(format!("it is longer than those of this model, which have {held} bytes")));
         }
-        let foreign = |e: safetensors::SafeTensorError| format(e.to_string().escape_debug().to_string());
+        let foreign = |e: safetensors::SafeTensorError| format(message(&e));
         let (_, header) = SafeTensors::read_metadata(&file).map_err(foreign)?;
         let header = header.metadata().as_ref().and_then(|metadata| metadata.get(HEADER));
         let header: Header = header

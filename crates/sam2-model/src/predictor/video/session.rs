@@ -17,6 +17,7 @@ use crate::memory::policy::{CustomPolicies, CustomPolicy};
 use crate::model::Model;
 use crate::predictor::tracker::Tracker;
 use crate::prompt_encoder::ModelPoint;
+use crate::text::message;
 use crate::types::Frame;
 
 /// Key of the metadata.
@@ -216,10 +217,10 @@ impl VideoPredictor {
         policies: Option<CustomPolicies>,
     ) -> Result<(Self, Option<(usize, Option<Frame>)>), SessionError> {
         let damaged = |reason: String| SessionError::Damaged { origin: origin.to_owned(), reason };
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(escaped(&e)))?;
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(message(&e)))?;
         let text = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
         let text = text.ok_or_else(|| damaged(format!("it has no metadata {KEY}")))?;
-        let header: Header = serde_json::from_str(text).map_err(|e| damaged(escaped(&e)))?;
+        let header: Header = serde_json::from_str(text).map_err(|e| damaged(message(&e)))?;
         if header.version != VERSION {
             return Err(SessionError::Version { origin: origin.to_owned(), found: header.version });
         }
@@ -232,7 +233,7 @@ impl VideoPredictor {
             return Err(SessionError::OtherPolicy { origin, custom: header.custom_policy });
         }
         header.check().map_err(damaged)?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(escaped(&e)))?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(message(&e)))?;
         let file = File { tensors, model: &model, read: Cell::new(0) };
         let mut predictor = Self::create(Arc::clone(&model), header.info, header.options, policies)
             .map_err(|e| damaged(e.to_string()))?;
@@ -375,11 +376,6 @@ impl Tensors {
         let metadata = HashMap::from([(KEY.to_owned(), text)]);
         safetensors::serialize(views, Some(metadata)).expect("names are unique and all sizes fit")
     }
-}
-
-/// On one line: it may quote the file.
-fn escaped(error: &impl ToString) -> String {
-    error.to_string().escape_debug().take(200).collect()
 }
 
 fn not_finite(name: &str) -> String {
