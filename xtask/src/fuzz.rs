@@ -9,7 +9,7 @@ use std::thread;
 use crate::shell::{self, cargo, program};
 
 /// Seconds that each target runs.
-const SECONDS: u32 = 3;
+const SECONDS: u32 = 2;
 /// Lines of libFuzzer's output that a fault is reported with.
 const LINES: usize = 30;
 
@@ -17,8 +17,10 @@ const LINES: usize = 30;
 pub fn cargo_there() -> Command {
     let mut command = cargo();
     command.current_dir(shell::root().join("fuzz"));
-    // Cargo sets it for this program and prefers it to the settings in `fuzz/.cargo`.
-    command.env_remove("CARGO_TARGET_DIR");
+    // Cargo sets the first for this program, and prefers each to the settings in `fuzz/.cargo`.
+    for name in ["CARGO_TARGET_DIR", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER"] {
+        command.env_remove(name);
+    }
     command
 }
 

@@ -32,25 +32,21 @@ const STEPS: &[(&str, &str, Step)] = &[
     ("package", "packages, built from their packed files", steps::package),
     ("msrv", "the oldest compiler that is supported", steps::msrv),
     ("wasm", "sam2-model compiles for WebAssembly", steps::wasm),
+    ("fuzz", "every reader on damaged files, for seconds", fuzz::run),
     ("demo", "the release binary: first run, size", steps::demo),
     ("bare", "the release binary without the embedded model: size", steps::bare),
 ];
 
-/// Steps that `ci` leaves out.
-const ALONE: &[(&str, &str, Step)] = &[("fuzz", "every reader on damaged files, for seconds", fuzz::run)];
-
 fn usage() -> String {
-    let lines = |steps: &[(&str, &str, Step)]| {
-        steps.iter().map(|(name, about, _)| format!("  {name:10}{about}\n")).collect::<String>()
-    };
-    format!("usage: cargo xtask STEP…\n\n{}  ci        all of these\n{}", lines(STEPS), lines(ALONE))
+    let lines: String = STEPS.iter().map(|(name, about, _)| format!("  {name:10}{about}\n")).collect();
+    format!("usage: cargo xtask STEP…\n\n{lines}  ci        all of these\n")
 }
 
 fn main() -> ExitCode {
     let names: Vec<String> = std::env::args().skip(1).collect();
     let mut chosen = Vec::new();
     for name in &names {
-        match STEPS.iter().chain(ALONE).find(|(step, ..)| step == name) {
+        match STEPS.iter().find(|(step, ..)| step == name) {
             Some(step) => chosen.push(step),
             None if name == "ci" => chosen.extend(STEPS),
             None => {

@@ -1,5 +1,6 @@
 //! Checkpoints and configurations.
 
+use std::path::PathBuf;
 use std::sync::Once;
 
 use sam2_model::Model;
@@ -11,11 +12,12 @@ use super::{FOLDER, check, file};
 use crate::seeds;
 
 /// Opens the file as a model, and converts it, which reads every tensor that has a model's name.
-fn open(name: &str, bytes: &[u8]) {
+fn open(name: &str, bytes: &[u8]) -> PathBuf {
     let path = file(name, bytes);
     check(Model::open(&path).map(|_| ()));
     let output = FOLDER.join("converted.safetensors");
     check(convert(&path, &output, ConvertOptions::default(), |_, _| {}).map(|_| ()));
+    path
 }
 
 /// A pickle inside an archive with three storages.
@@ -30,8 +32,7 @@ pub fn pt(data: &[u8]) {
 
 /// Tensors and metadata; also as `sam2 compare` reads them.
 pub fn safetensors(data: &[u8]) {
-    open("x.safetensors", data);
-    super::texts::arrays("x.safetensors", data);
+    super::texts::arrays(&open("x.safetensors", data));
 }
 
 /// A list of parts; one of them is there.

@@ -16,20 +16,22 @@ use super::{FOLDER, check, file};
 mod compare;
 
 /// Reads arrays of a file whose extension tells the format.
-pub fn arrays(name: &str, data: &[u8]) {
-    check(compare::open(&file(name, data)).map(|_| ()));
+pub fn arrays(path: &Path) {
+    check(compare::open(path).map(|_| ()));
 }
 
 /// An array, also as a mask prompt.
 pub fn npy(data: &[u8]) {
-    arrays("x.npy", data);
-    check(mask_file::read(&file("x.npy", data), None).map(|_| ()));
+    let path = file("x.npy", data);
+    arrays(&path);
+    check(mask_file::read(&path, None).map(|_| ()));
 }
 
 /// Several, also as a mask prompt.
 pub fn npz(data: &[u8]) {
-    arrays("x.npz", data);
-    check(mask_file::read(&file("x.npz", data), None).map(|_| ()));
+    let path = file("x.npz", data);
+    arrays(&path);
+    check(mask_file::read(&path, None).map(|_| ()));
 }
 
 /// A prompts file, whose first bad line ends the reading, or is left out.
