@@ -1,5 +1,5 @@
-//! Checkpoints of the other families with one thing wrong, in every naming: refused in one line, or read if what
-//! is wrong is not needed.
+//! Checkpoints of the other families with one thing wrong, in every naming: refused in one line, or read if
+//! what is wrong is not needed.
 
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};

@@ -1,5 +1,5 @@
-//! Tables of numbers, as trackers and data sets write them: a box per line, or a flag per frame. Commas, tabs or
-//! spaces are between the numbers.
+//! Tables of numbers, as trackers and data sets write them: a box per line, or a flag per frame. Commas, tabs
+//! or spaces are between the numbers.
 
 use std::path::Path;
 

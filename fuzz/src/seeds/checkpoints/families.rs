@@ -1,5 +1,5 @@
-//! EdgeTAM and EfficientTAM: a few tensors that decide which family and variant a file is, in both namings, with
-//! batch norms' counters, which are 64-bit numbers without an axis.
+//! EdgeTAM and EfficientTAM: a few tensors that decide which family and variant a file is, in both namings,
+//! with batch norms' counters, which are 64-bit numbers without an axis.
 
 use std::collections::HashMap;
 
