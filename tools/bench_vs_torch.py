@@ -1,8 +1,12 @@
-"""Times the program against Meta's code in PyTorch: same machine, same number of threads, same work.
+"""Times the program against the published code in PyTorch: same machine, same number of threads, same work.
 
-Usage: python tools/bench_vs_torch.py [--model tiny] [--parts encode,click,..] [--objects 1]
-                                      [--precision f32,int8] [--threads 2] [--repeat 5] [--rounds 2]
-                                      [--binary target/release/sam2]
+Usage: python tools/bench_vs_torch.py [--model tiny] [--checkout FOLDER] [--parts encode,click,..]
+                                      [--objects 1] [--precision f32,int8] [--threads 2] [--repeat 5]
+                                      [--rounds 2] [--binary target/release/sam2]
+
+--model is a size of SAM 2.1, `edgetam`, or a configuration of EfficientTAM such as `efficienttam_ti_512x512`;
+the last two need --checkout, a clone of their published code (tools/README.md). They run with PyTorch's
+blocked attention kernel.
 
 Both run the model with seeded weights on a synthetic 854x480 clip. Each round alternates between them part by
 part, so that compared runs are seconds apart. A time is the median over rounds of each round's median; a
@@ -28,11 +32,8 @@ import numpy as np
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
-from sam2.sam2_image_predictor import SAM2ImagePredictor
 
-import golden_modules
-import oracle
+import originals
 import seeded
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -61,9 +62,9 @@ def disc() -> np.ndarray:
     return picture.astype(np.uint8)
 
 
-def normalised(picture: np.ndarray) -> torch.Tensor:
-    """The image as Meta's frame loader resizes and normalises it, [3, 1024, 1024]."""
-    resized = np.array(Image.fromarray(picture).resize((1024, 1024)))
+def normalised(picture: np.ndarray, size: int) -> torch.Tensor:
+    """The image as Meta's frame loader resizes and normalises it, [3, size, size]."""
+    resized = np.array(Image.fromarray(picture).resize((size, size)))
     image = torch.from_numpy(resized / 255.0).permute(2, 0, 1).float()
     image -= torch.tensor((0.485, 0.456, 0.406))[:, None, None]
     image /= torch.tensor((0.229, 0.224, 0.225))[:, None, None]
@@ -71,14 +72,14 @@ def normalised(picture: np.ndarray) -> torch.Tensor:
 
 
 class Torch:
-    def __init__(self, model: str, objects: int):
-        self.model = oracle.build(model, video=True)
+    def __init__(self, original: originals.Original, objects: int):
+        self.original, self.model = original, original.model
         self.objects = objects
         self.picture = seeded.photo("bench", *SIZE)
 
     @torch.inference_mode()
     def times(self, parts: list[str], repeat: int) -> dict:
-        predictor = SAM2ImagePredictor(self.model)
+        predictor = self.original.image_predictor()
         click = {"point_coords": np.array([[427.0, 240.0]]), "point_labels": np.array([1])}
         out = {}
         if "encode" in parts:
@@ -95,7 +96,7 @@ class Torch:
         return out
 
     def everything(self) -> float:
-        generator = SAM2AutomaticMaskGenerator(self.model)
+        generator = self.original.mask_generator()
         predictor = generator.predictor
         picture = disc()
         predictor.set_image(picture)
@@ -106,12 +107,13 @@ class Torch:
         return (time.perf_counter() - start) * 1e3
 
     def bank(self) -> dict:
-        return golden_modules.bank(self.model, "bench", [0], list(range(1, WARM_UP)))
+        return self.original.bank([0], list(range(1, WARM_UP)))
 
     def memory_attention(self, repeat: int) -> float:
-        level2 = torch.from_numpy(seeded.draw("bench.level2", (4096, 1, 256), 0.0, 1.0))
+        side = self.original.grid
+        level2 = torch.from_numpy(seeded.draw("bench.level2", (side * side, 1, 256), 0.0, 1.0))
         pos = (
-            self.model.image_encoder.neck.position_encoding(torch.zeros(1, 1, 64, 64))
+            self.model.image_encoder.neck.position_encoding(torch.zeros(1, 1, side, side))
             .flatten(2)
             .permute(2, 0, 1)
         )
@@ -123,7 +125,7 @@ class Torch:
                 is_init_cond_frame=False,
                 current_vision_feats=[level2],
                 current_vision_pos_embeds=[pos],
-                feat_sizes=[(64, 64)],
+                feat_sizes=[(side, side)],
                 output_dict=stored,
                 num_frames=WARM_UP + repeat,
             )
@@ -135,7 +137,7 @@ class Torch:
 
         def run():
             state = {
-                "images": {WARM_UP: normalised(self.picture)},
+                "images": {WARM_UP: normalised(self.picture, self.original.image_size)},
                 "num_frames": WARM_UP + repeat,
                 "device": torch.device("cpu"),
                 "storage_device": torch.device("cpu"),
@@ -166,7 +168,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", default="tiny", help="tiny, small, base_plus or large")
+    names = f"{', '.join(originals.HIERA)}, edgetam or efficienttam_*"
+    parser.add_argument("--model", default="tiny", help=names)
+    parser.add_argument("--checkout", help="clone of the published code of EdgeTAM or EfficientTAM")
     parser.add_argument("--parts", default=",".join(PARTS[:-1]), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--objects", type=int, default=1, help="number of tracked objects")
     parser.add_argument("--precision", default="f32,int8", help="f32, int8 or both (of the program)")
@@ -179,10 +183,13 @@ def main() -> None:
     # Meta's hole filling warns on every frame that its CUDA kernel is missing.
     warnings.simplefilter("ignore")
     torch.set_num_threads(args.threads)
-    model, parts = f"sam2.1_hiera_{args.model}", args.parts.split(",")
+    parts = args.parts.split(",")
     if unknown := set(parts) - set(PARTS):
         parser.error(f"unknown part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
-    reference = Torch(model, args.objects)
+    original = originals.load(args.model, args.checkout)
+    if "everything" in parts and original.mask_generator is None:
+        parser.error(f"everything is timed with SAM 2.1 alone, not with {args.model}")
+    reference, model = Torch(original, args.objects), original.name
     precisions = args.precision.split(",")
     contenders = ["torch", *precisions]
     found, isa = {}, None  # key -> contender -> one value per round

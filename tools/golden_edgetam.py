@@ -129,17 +129,16 @@ BANKS = {
 }
 
 
-def seeded_bank(model, case: str) -> dict:
+def bank(model, prefix: str, cond, recent) -> dict:
     """Seeded memories [1, 512, 64] and pointers."""
     position = model.spatial_perceiver(torch.zeros(1, 64, 64, 64), torch.zeros(1, 64, 64, 64))[1]
 
     def output(frame: int) -> dict:
-        rows = seeded.draw(f"bank.{case}.memory{frame}", (1, 512, 64), 0.0, 1.0)
-        pointer = oracle.tensor(seeded.draw(f"bank.{case}.pointer{frame}", (1, 256), 0.0, 1.0))
+        rows = seeded.draw(f"{prefix}.memory{frame}", (1, 512, 64), 0.0, 1.0)
+        pointer = oracle.tensor(seeded.draw(f"{prefix}.pointer{frame}", (1, 256), 0.0, 1.0))
         memory = torch.from_numpy(rows).to(torch.bfloat16)
         return {"maskmem_features": memory, "maskmem_pos_enc": [position], "obj_ptr": pointer}
 
-    _, _, cond, recent, _ = BANKS[case]
     return {
         "cond_frame_outputs": {frame: output(frame) for frame in cond},
         "non_cond_frame_outputs": {frame: output(frame) for frame in recent},
@@ -152,9 +151,9 @@ def attention_case(model) -> dict:
     out = {}
     curr = oracle.hwc_to_nchw(seeded.draw("input.curr", (64, 64, 256), 0.0, 1.0))
     pos = model.image_encoder.neck.position_encoding(torch.zeros(1, 1, 64, 64))
-    for case, (frame, frames, _, _, reverse) in BANKS.items():
+    for case, (frame, frames, cond, recent, reverse) in BANKS.items():
         # Made before recording: the perceiver computes the position of the memories.
-        stored, taps = seeded_bank(model, case), {}
+        stored, taps = bank(model, f"bank.{case}", cond, recent), {}
         with t.memory_attention_recorder(model, taps):
             model._prepare_memory_conditioned_features(
                 frame_idx=frame,

@@ -216,18 +216,17 @@ BANKS = {
 }
 
 
-def seeded_bank(model, case: str) -> dict:
+def bank(model, prefix: str, cond, recent) -> dict:
     """Seeded memories [1, 64, S, S] and pointers; a memory's values are in [S·S, C] order."""
     side = model.image_size // 16
 
     def output(frame: int) -> dict:
-        rows = seeded.draw(f"bank.{case}.memory{frame}", (side * side, 64), 0.0, 1.0)
+        rows = seeded.draw(f"{prefix}.memory{frame}", (side * side, 64), 0.0, 1.0)
         memory = torch.from_numpy(rows).to(torch.bfloat16).T.reshape(1, 64, side, side).contiguous()
-        pointer = oracle.tensor(seeded.draw(f"bank.{case}.pointer{frame}", (1, 256), 0.0, 1.0))
+        pointer = oracle.tensor(seeded.draw(f"{prefix}.pointer{frame}", (1, 256), 0.0, 1.0))
         position = model.memory_encoder.position_encoding(torch.zeros(1, 64, side, side))
         return {"maskmem_features": memory, "maskmem_pos_enc": [position], "obj_ptr": pointer}
 
-    _, _, cond, recent, _ = BANKS[case]
     return {
         "cond_frame_outputs": {frame: output(frame) for frame in cond},
         "non_cond_frame_outputs": {frame: output(frame) for frame in recent},
@@ -239,7 +238,7 @@ def attention_case(model, cases) -> dict:
     curr = oracle.hwc_to_nchw(seeded.draw("input.curr", (side, side, 256), 0.0, 1.0))
     pos = model.image_encoder.neck.position_encoding(torch.zeros(1, 1, side, side))
     for case in cases:
-        frame, frames, _, _, reverse = BANKS[case]
+        frame, frames, cond, recent, reverse = BANKS[case]
         taps = {}
         with t.memory_attention_recorder(model, taps):
             model._prepare_memory_conditioned_features(
@@ -248,7 +247,7 @@ def attention_case(model, cases) -> dict:
                 current_vision_feats=vision_feats(curr),
                 current_vision_pos_embeds=vision_feats(pos),
                 feat_sizes=[(side, side)],
-                output_dict=seeded_bank(model, case),
+                output_dict=bank(model, f"bank.{case}", cond, recent),
                 num_frames=frames,
                 track_in_reverse=reverse,
             )
