@@ -6,8 +6,8 @@ mod common;
 use common::grids::Grids;
 use common::{assert_near, assert_thread_invariant, attention_operands, for_all, noise};
 use kernels::attention::{
-    GridKeys, GridTokens, KEYS, QUERY_STEP, Repeated, SCORE_SCALE, Shape, attention, attention_block,
-    attention_repeated, pool,
+    GridKeys, GridTokens, KEYS, KeysOfOneKind, QUERY_STEP, Repeated, SCORE_SCALE, Shape, attention,
+    attention_block, attention_of_two_kinds, attention_repeated, pool,
 };
 use kernels::gemm::{KC, Rows};
 use kernels::rope::Rope;
@@ -18,6 +18,8 @@ on_every_isa! {
     attention_matches_reference,
     the_last_key_has_a_multiplicity,
     the_first_keys_have_a_multiplicity,
+    keys_of_two_kinds_share_a_softmax,
+    keys_of_two_kinds_are_thread_invariant,
     the_widest_head_matches_reference,
     interleaved_heads_are_read_in_place,
     rising_scores_rescale_earlier_blocks,
@@ -95,6 +97,54 @@ fn the_first_keys_have_a_multiplicity(isa: Isa) {
         attention_repeated(isa, shape, 0.3, operands, &repeated, &mut actual);
         assert_near(&format!("{shape:?}, {first} keys {times} times"), &actual, &expected, 4e-6, 0.0);
     });
+}
+
+/// Keys of two kinds: `nq`, then number and width of either kind.
+type TwoKinds = (usize, [(usize, usize); 2]);
+
+const SCALE_OF_TWO: f32 = 0.3;
+const VALUES_OF_TWO: usize = 8;
+
+/// The queries, the keys of either kind, the values of all keys.
+fn two_kinds((nq, [(n1, d1), (n2, d2)]): TwoKinds, seed: u64) -> [Vec<f32>; 4] {
+    let sizes = [nq * (d1 + d2), n1 * d1, n2 * d2, (n1 + n2) * VALUES_OF_TWO];
+    std::array::from_fn(|i| noise(seed ^ i as u64, sizes[i]))
+}
+
+fn run_two(isa: Isa, (nq, [(n1, d1), (n2, d2)]): TwoKinds, [q, k1, k2, v]: &[Vec<f32>; 4]) -> Vec<f32> {
+    let rows = |x, d| Rows::new(x, d);
+    let (v1, v2) = v.split_at(n1 * VALUES_OF_TWO);
+    let first = KeysOfOneKind { keys: rows(k1, d1), values: rows(v1, VALUES_OF_TWO), n: n1, d: d1 };
+    let second = KeysOfOneKind { keys: rows(k2, d2), values: rows(v2, VALUES_OF_TWO), n: n2, d: d2 };
+    let mut out = vec![f32::NAN; nq * VALUES_OF_TWO];
+    attention_of_two_kinds(isa, SCALE_OF_TWO, rows(q, d1 + d2), [first, second], VALUES_OF_TWO, &mut out);
+    out
+}
+
+fn keys_of_two_kinds_share_a_softmax(isa: Isa) {
+    let count =
+        || prop_oneof![2 => 0usize..50, 1 => prop::sample::select(vec![KEYS - 1, KEYS, 2 * KEYS + 1])];
+    let cases = (1usize..120, (count(), 1usize..40), (count(), 1usize..40), any::<u64>());
+    for_all(200, cases, |(nq, first, (n2, d2), seed)| {
+        let (n1, d1) = first;
+        let second = (if n1 == 0 { n2.max(1) } else { n2 }, d2);
+        let case = (nq, [first, second]);
+        let operands = two_kinds(case, seed);
+        let [q, k1, k2, v] = &operands;
+        // Each kind of key is zero where the other kind's query is.
+        let mut keys = Vec::new();
+        k1.chunks_exact(d1).for_each(|key| keys.extend([key, &vec![0.0; d2]].concat()));
+        k2.chunks_exact(d2).for_each(|key| keys.extend([&vec![0.0; d1], key].concat()));
+        let shape = Shape { batch: 1, heads: 1, nq, nk: n1 + second.0, d: d1 + d2, dv: VALUES_OF_TWO };
+        let expected = reference::attention(shape, SCALE_OF_TWO, q, &keys, v);
+        assert_near(&format!("{case:?}"), &run_two(isa, case, &operands), &expected, 4e-6, 0.0);
+    });
+}
+
+fn keys_of_two_kinds_are_thread_invariant(isa: Isa) {
+    let case = (700, [(KEYS + 16, 32), (2 * KEYS - 5, 9)]);
+    let operands = two_kinds(case, 11);
+    assert_thread_invariant("attention of two kinds", || run_two(isa, case, &operands));
 }
 
 fn the_widest_head_matches_reference(isa: Isa) {

@@ -5,10 +5,9 @@ use std::ops::Range;
 use std::thread::LocalKey;
 
 use super::shape::{KEYS, Repeated, Shape};
-use crate::gemm::{KBlock, KC, PackedB, Rows, Tiles, cover, tile};
+use crate::gemm::{KC, Rows};
 use crate::parallel;
-use crate::rows;
-use crate::simd::{F32s, Isa, Simd, TileOp};
+use crate::simd::{Isa, Simd, TileOp};
 
 /// Queries per block.
 pub(super) const QUERIES: usize = 108;
@@ -22,11 +21,16 @@ pub(super) trait Keys: Default + Send + Sync + 'static {
 
     /// Refills it with `n` rows of `d`, reusing its memory.
     fn pack(&mut self, isa: Isa, keys: Rows, n: usize, d: usize);
+    /// Number of keys of the first kind, of `n` in all; no block has keys of both kinds.
+    fn first_kind(&self, n: usize) -> usize {
+        n
+    }
     /// Calls `f` with the first `m` of `rows`, for scores times `scale`, which includes the change to base
     /// two.
     fn with_queries(&self, isa: Isa, rows: Rows, m: usize, scale: f32, f: impl FnOnce(&Self::Queries<'_>));
     /// Writes the scores of `m` queries and the keys of a range to rows with stride [`KC`]. The range has at
-    /// most [`KEYS`] keys and starts at a multiple of that. The rest of a row is unspecified.
+    /// most [`KEYS`] keys of one kind and starts at a multiple of that among them. The rest of a row is
+    /// unspecified.
     fn scores<S: Simd, const MR: usize, const NV: usize>(
         &self,
         s: S,
@@ -71,8 +75,8 @@ pub(super) type Pool<K> = RefCell<Vec<KeyValues<K>>>;
 /// Keys and values of one head, packed. It reuses its memory.
 #[derive(Debug, Default)]
 pub(super) struct KeyValues<K: Keys> {
-    keys: K,
-    values: K::Values,
+    pub keys: K,
+    pub values: K::Values,
 }
 
 impl<K: Keys> KeyValues<K> {
@@ -147,8 +151,11 @@ impl<K: Keys> TileOp for Flash<'_, '_, K> {
     #[inline(always)]
     fn eval<S: Simd, const MR: usize, const NV: usize>(mut self, s: S) {
         let m = self.running.max.len();
-        for first in (0..self.nk).step_by(KEYS) {
-            let keys = first..self.nk.min(first + KEYS);
+        let split = self.kv.keys.first_kind(self.nk);
+        let of_both = (0..split).step_by(KEYS).chain((split..self.nk).step_by(KEYS));
+        for first in of_both {
+            let end = if first < split { split } else { self.nk };
+            let keys = first..end.min(first + KEYS);
             self.kv.keys.scores::<S, MR, NV>(s, self.queries, m, keys.clone(), self.scores);
             let (biased, bias) = &self.bias;
             let (from, to) = (biased.start.max(keys.start), biased.end.min(keys.end));
@@ -159,131 +166,6 @@ impl<K: Keys> TileOp for Flash<'_, '_, K> {
             }
             let values = &self.kv.values;
             values.accumulate::<S, MR, NV>(s, self.isa, keys, self.scores, &mut self.running);
-        }
-    }
-}
-
-impl Values for PackedB {
-    fn pack(&mut self, isa: Isa, values: Rows, n: usize, dv: usize) {
-        self.repack_kn(isa, values, (n, KEYS), dv);
-    }
-
-    #[inline(always)]
-    fn accumulate<S: Simd, const MR: usize, const NV: usize>(
-        &self,
-        s: S,
-        _: Isa,
-        keys: Range<usize>,
-        scores: &mut [f32],
-        running: &mut Running,
-    ) {
-        let m = running.max.len();
-        for (r, row) in scores.chunks_exact_mut(KC).take(m).enumerate() {
-            let row = &mut row[..keys.len()];
-            let max = running.max[r].max(rows::row_max(s, row));
-            let sum = rows::exp2_minus_max(s, row, max);
-            let correction = (running.max[r] - max).exp2();
-            running.total[r] = running.total[r] * correction + sum;
-            running.max[r] = max;
-            if keys.start > 0 && correction != 1.0 {
-                let c = S::F32::splat(s, correction);
-                let sums = &mut running.sums[r * running.stride..(r + 1) * running.stride];
-                rows::map(s, sums, rows::Scale(c));
-            }
-        }
-        let mut sums = Sums {
-            weights: scores,
-            values: self.block(keys.start / KEYS),
-            sums: running.sums,
-            stride: running.stride,
-        };
-        cover::<S, MR, NV>(s, S::F32::LANES, (m, self.n()), &mut sums);
-    }
-}
-
-impl Keys for PackedB {
-    type Values = Self;
-    /// Rows with stride [`KC`], scaled.
-    type Queries<'a> = &'a [f32];
-
-    fn pack(&mut self, isa: Isa, keys: Rows, n: usize, d: usize) {
-        self.repack_nk(isa, keys, n, d);
-    }
-
-    fn with_queries(&self, _: Isa, rows: Rows, m: usize, scale: f32, f: impl FnOnce(&Self::Queries<'_>)) {
-        parallel::with_scratch(m * KC, |scaled| {
-            for (r, row) in scaled.chunks_exact_mut(KC).enumerate() {
-                for (x, &q) in row.iter_mut().zip(rows.part(r, 0, self.k())) {
-                    *x = q * scale;
-                }
-            }
-            f(&&*scaled);
-        });
-    }
-
-    #[inline(always)]
-    fn scores<S: Simd, const MR: usize, const NV: usize>(
-        &self,
-        s: S,
-        queries: &Self::Queries<'_>,
-        m: usize,
-        keys: Range<usize>,
-        scores: &mut [f32],
-    ) {
-        let width = NV * S::F32::LANES;
-        let mut scores = Scores { queries, keys: self.block(0), first_panel: keys.start / width, scores };
-        cover::<S, MR, NV>(s, S::F32::LANES, (m, keys.len()), &mut scores);
-    }
-
-    fn pool() -> &'static LocalKey<Pool<Self>> {
-        thread_local!(static POOL: Pool<PackedB> = const { RefCell::new(Vec::new()) });
-        &POOL
-    }
-}
-
-/// `S ← q · kᵀ` for the keys of one block.
-struct Scores<'a> {
-    queries: &'a [f32],
-    keys: KBlock<'a>,
-    first_panel: usize,
-    scores: &'a mut [f32],
-}
-
-impl<S: Simd> Tiles<S> for Scores<'_> {
-    #[inline(always)]
-    fn tile<const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize) {
-        let KBlock { depth, width, .. } = self.keys;
-        let lanes = S::F32::LANES;
-        let keys = (self.keys.panel(self.first_panel + panel), width);
-        let acc = tile::<S, MR, NV>(s, depth, &self.queries[i * KC..], keys);
-        for (r, acc) in acc.into_iter().enumerate() {
-            for (v, x) in acc.into_iter().enumerate() {
-                x.store(&mut self.scores[(i + r) * KC + panel * width + v * lanes..]);
-            }
-        }
-    }
-}
-
-/// `O ← O + P · v` for the keys of one block.
-struct Sums<'a> {
-    weights: &'a [f32],
-    values: KBlock<'a>,
-    sums: &'a mut [f32],
-    stride: usize,
-}
-
-impl<S: Simd> Tiles<S> for Sums<'_> {
-    #[inline(always)]
-    fn tile<const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize) {
-        let KBlock { depth, width, .. } = self.values;
-        let lanes = S::F32::LANES;
-        let values = (self.values.panel(panel), width);
-        let acc = tile::<S, MR, NV>(s, depth, &self.weights[i * KC..], values);
-        for (r, acc) in acc.into_iter().enumerate() {
-            for (v, x) in acc.into_iter().enumerate() {
-                let sum = &mut self.sums[(i + r) * self.stride + panel * width + v * lanes..];
-                S::F32::load(s, sum).add(x).store(sum);
-            }
         }
     }
 }

@@ -26,15 +26,17 @@ pub mod int8;
 mod pooled;
 mod schedule;
 mod shape;
+mod single;
 mod values_i16;
 
 pub use grid::{GridKeys, GridTokens};
 pub use pooled::{QUERY_STEP, SCORE_SCALE, merge_shares, pool, pool_block, share_len};
-pub use shape::{KEYS, Repeated, Shape};
+pub use shape::{KEYS, KeysOfOneKind, Repeated, Shape};
 
-use schedule::{attend, attend_block};
+use schedule::{attend, attend_block, attend_to_two_kinds};
+use single::KeysF32;
 
-use crate::gemm::{PackedB, Rows};
+use crate::gemm::Rows;
 use crate::simd::Isa;
 
 /// Multi-head attention of `q` (`batch·nq` rows) over `k` and `v` (`batch·nk` rows) into `out`,
@@ -56,7 +58,7 @@ use crate::simd::Isa;
 /// If `out` has another size, there are no keys, or `d` exceeds [`KC`](crate::gemm::KC).
 #[track_caller]
 pub fn attention(isa: Isa, shape: Shape, scale: f32, q: Rows, k: Rows, v: Rows, out: &mut [f32]) {
-    attend::<PackedB>(isa, shape, scale, (q, k, v), &Repeated::none(), out);
+    attend::<KeysF32>(isa, shape, scale, (q, k, v), &Repeated::none(), out);
 }
 
 /// [`attention`] with some keys, and their values, that stand for several each; one problem.
@@ -73,7 +75,7 @@ pub fn attention_repeated(
     out: &mut [f32],
 ) {
     assert_eq!(shape.batch, 1, "attention_repeated: {shape:?}");
-    attend::<PackedB>(isa, shape, scale, operands, repeated, out);
+    attend::<KeysF32>(isa, shape, scale, operands, repeated, out);
 }
 
 /// [`attention`] on the calling thread: for work that is already parallel outside. The last key and its value
@@ -91,5 +93,37 @@ pub fn attention_block(
     out: &mut [f32],
 ) {
     let last = Repeated { keys: shape.nk.saturating_sub(1)..shape.nk, times: times_last };
-    attend_block::<PackedB>(isa, shape, scale, (q, k, v), &last, out);
+    attend_block::<KeysF32>(isa, shape, scale, (q, k, v), &last, out);
+}
+
+/// Attention with one head over keys of two kinds, which share one softmax: a row of `q` is a query for the
+/// first kind, then one for the second. `out` is `(nq, dv)`.
+///
+/// Keys that are a linear map of narrower inputs can be left as those: the map is applied to the query.
+///
+/// ```
+/// use kernels::Isa;
+/// use kernels::attention::{KeysOfOneKind, attention_of_two_kinds};
+/// use kernels::gemm::Rows;
+///
+/// let first = KeysOfOneKind { keys: Rows::new(&[1.0, 1.0], 2), values: Rows::new(&[10.0], 1), n: 1, d: 2 };
+/// let second = KeysOfOneKind { keys: Rows::new(&[2.0], 1), values: Rows::new(&[20.0], 1), n: 1, d: 1 };
+/// let q = Rows::new(&[2.0, 2.0, 2.0], 3); // both scores are 4
+/// let mut out = [0.0];
+/// attention_of_two_kinds(Isa::best(), 1.0, q, [first, second], 1, &mut out);
+/// assert_eq!(out, [15.0]);
+/// ```
+///
+/// # Panics
+/// If `out` is not whole rows, there are no keys, or a kind's `d` exceeds [`KC`](crate::gemm::KC).
+#[track_caller]
+pub fn attention_of_two_kinds(
+    isa: Isa,
+    scale: f32,
+    q: Rows,
+    kinds: [KeysOfOneKind; 2],
+    dv: usize,
+    out: &mut [f32],
+) {
+    attend_to_two_kinds(isa, scale, q, kinds, dv, out);
 }

@@ -1,7 +1,8 @@
 //! Divides an attention among threads, heads and blocks of queries.
 
 use super::flash::{KeyValues, Keys, QUERIES, block};
-use super::shape::{Repeated, Shape};
+use super::shape::{KeysOfOneKind, Repeated, Shape};
+use super::single::KeysF32;
 use crate::gemm::{KC, Rows};
 use crate::parallel;
 use crate::simd::Isa;
@@ -67,5 +68,29 @@ pub(super) fn attend_block<K: Keys>(
                 block(isa, shape, scale, h, q, (kv, repeated), out);
             }
         }
+    });
+}
+
+#[track_caller]
+pub(super) fn attend_to_two_kinds(
+    isa: Isa,
+    scale: f32,
+    q: Rows,
+    kinds: [KeysOfOneKind; 2],
+    dv: usize,
+    out: &mut [f32],
+) {
+    let nq = out.len() / dv.max(1);
+    let [first, second] = kinds;
+    let (nk, d) = (first.n + second.n, first.d.max(second.d));
+    let shape = Shape { batch: 1, heads: 1, nq, nk, d, dv };
+    check(shape, out);
+    let rows = parallel::rows_per_task(nq, isa.tile_shape().0, QUERIES);
+    KeyValues::<KeysF32>::lend(|kv| {
+        kv.keys.pack_two(isa, kinds.map(|kind| (kind.keys, kind.n, kind.d)));
+        kv.values.pack_two(isa, kinds.map(|kind| (kind.values, kind.n)), dv);
+        parallel::for_each_chunk_mut(out, rows * dv, |i, out| {
+            block(isa, shape, scale, 0, q.skip(i * rows), (kv, &Repeated::none()), out);
+        });
     });
 }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::gemm::Rows;
+
 /// Sizes of a multi-head attention. Head `h` of a query or key row is its elements `h·d .. (h+1)·d`, of a
 /// value or output row its elements `h·dv .. (h+1)·dv`.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +20,19 @@ pub struct Shape {
     pub d: usize,
     /// Width of a head's values.
     pub dv: usize,
+}
+
+/// The keys of one kind and their values, in [`attention_of_two_kinds`](super::attention_of_two_kinds).
+#[derive(Clone, Copy, Debug)]
+pub struct KeysOfOneKind<'a> {
+    /// Rows of `d`.
+    pub keys: Rows<'a>,
+    /// As many rows of values.
+    pub values: Rows<'a>,
+    /// Number of keys.
+    pub n: usize,
+    /// Width of these keys and of the queries for them.
+    pub d: usize,
 }
 
 /// Keys that stand for several equal ones each, with their values.

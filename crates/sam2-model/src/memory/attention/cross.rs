@@ -4,12 +4,12 @@
 //! themselves are averaged, at their own small width, and projected afterwards:
 //! `Σ pᵢ (Wv mᵢ + bv) = Wv (Σ pᵢ mᵢ) + bv`.
 
-use kernels::attention::{self, GridKeys, Repeated, Shape};
+use kernels::attention::{self, GridKeys, KeysOfOneKind, Repeated, Shape};
 use kernels::gemm::Rows;
 use kernels::rope::Rope;
 use kernels::{Isa, image};
 
-use super::memory::{Memory, MemoryCrossAttention, Pooled};
+use super::memory::{Absorbed, Memory, MemoryCrossAttention, Pooled};
 use crate::config::Config;
 use crate::error::LoadError;
 use crate::memory::tokens::Place;
@@ -24,6 +24,9 @@ pub(super) struct CrossAttention {
     k_proj: Linear,
     /// The key projection with its rotation, for [`MemoryCrossAttention::UnprojectedKeys`].
     grid_keys: GridKeys,
+    /// From rotated queries to queries for the inputs of unplaced keys, for
+    /// [`MemoryCrossAttention::Absorbed`]: `Wₖᵀ q` and `bₖ · q`, D → m + 1.
+    absorb: Option<Linear>,
     /// Value and output projection in one, m → D.
     out: Linear,
     /// Precision of the scores.
@@ -40,6 +43,11 @@ impl CrossAttention {
                 Precision::F32 => GridKeys::new(&key, &key_bias, scale(d), rope),
                 Precision::Int8 => GridKeys::int16(&key, &key_bias, scale(d), rope),
             },
+            absorb: (loader.precision() == Precision::F32).then(|| {
+                let columns = (0..m).flat_map(|c| key[c..].iter().step_by(m));
+                let rows: Vec<f32> = columns.chain(&key_bias).copied().collect();
+                Linear::pack(&loader.at("k_proj"), &rows, vec![0.0; m + 1], d)
+            }),
             k_proj: Linear::pack(&loader.at("k_proj"), &key, key_bias, m),
             out: fold_values(loader, d, m)?,
             precision: loader.precision(),
@@ -115,6 +123,38 @@ impl CrossAttention {
         keys
     }
 
+    /// Attention of the queries `q`, `(N, D)`, to averaged tokens, `(N, m)`; the keys of unplaced tokens are
+    /// not projected.
+    fn attend_absorbed(&self, run: &mut Run, q: &[f32], tokens: &Absorbed, rope: &Rope, mixed: &mut [f32]) {
+        let absorb = self.absorb.as_ref().expect("loaded with scores in single precision");
+        let (isa, d, m) = (run.isa, self.q_proj.inputs(), self.memory_width());
+        let (n, both) = (q.len() / d, d + m + 1);
+        let [grid_inputs, grid_values, other_inputs, other_values] = tokens.parts();
+        let (placed, unplaced) = (grid_values.len() / m, other_values.len() / m);
+        let mut keys = run.take(placed * d);
+        self.k_proj.forward(isa, grid_inputs, placed, &mut keys);
+        rope.rotate_keys(isa, &mut keys);
+        let mut absorbed = run.take(n * (m + 1));
+        absorb.forward(isa, q, n, &mut absorbed);
+        let mut queries = run.take(n * both);
+        let sources = q.chunks_exact(d).zip(absorbed.chunks_exact(m + 1));
+        for (out, (first, second)) in queries.chunks_exact_mut(both).zip(sources) {
+            out[..d].copy_from_slice(first);
+            out[d..].copy_from_slice(second);
+        }
+        let kind = |keys, d, values, n| KeysOfOneKind {
+            keys: Rows::new(keys, d),
+            values: Rows::new(values, m),
+            n,
+            d,
+        };
+        let kinds = [kind(&keys, d, grid_values, placed), kind(other_inputs, m + 1, other_values, unplaced)];
+        attention::attention_of_two_kinds(isa, scale(d), Rows::new(&queries, both), kinds, m, mixed);
+        for buffer in [keys, absorbed, queries] {
+            run.give(buffer);
+        }
+    }
+
     /// Writes `x` plus the attention of the queries `q` over `memory`, all `(N, D)`, to `out`.
     pub fn forward_add(
         &self,
@@ -152,6 +192,13 @@ impl CrossAttention {
                 };
                 attend(isa, shape, scale(d), operands, &repeated, &mut mixed);
                 run.give(keys);
+            }
+            MemoryCrossAttention::Absorbed(tokens) => {
+                if run.tap.enabled() {
+                    let keys = self.keys(run, memory, rope, index);
+                    run.give(keys);
+                }
+                self.attend_absorbed(run, q, tokens, rope, &mut mixed);
             }
             MemoryCrossAttention::Full => {
                 let keys = self.keys(run, memory, rope, index);

@@ -21,6 +21,84 @@ pub(super) enum MemoryCrossAttention {
     UnprojectedKeys(GridTokens),
     /// Keys and values of spatial memories are averaged over 2×2 cells.
     Pooled(Pooled),
+    /// The keys of unplaced tokens are not projected: their projection is applied to the queries.
+    Absorbed(Absorbed),
+}
+
+/// Tokens on grids and unplaced ones, apart; m channels each.
+pub(super) struct Absorbed {
+    /// The four parts, one after the other.
+    tokens: Buffer,
+    /// Tokens on grids, and unplaced ones.
+    counts: [usize; 2],
+    width: usize,
+}
+
+impl Absorbed {
+    /// Whether the unplaced tokens of `spans` are enough to pay for projecting queries of `d` channels.
+    fn pays(spans: &[Span], width: usize, d: usize) -> bool {
+        let unplaced = spans.iter().filter(|span| span.place == Place::Unplaced);
+        let unplaced: usize = unplaced.map(|span| span.tokens).sum();
+        unplaced * d.saturating_sub(width + 1) > d * (width + 1)
+    }
+
+    fn new(run: &mut Run, spans: &[Span], (keys, values, width): (&[f32], &[f32], usize)) -> Self {
+        let unplaced = spans.iter().filter(|span| span.place == Place::Unplaced);
+        let unplaced: usize = unplaced.map(|span| span.tokens).sum();
+        let placed = keys.len() / width - unplaced;
+        let tokens = run.take(2 * placed * width + unplaced * (2 * width + 1));
+        let mut absorbed = Self { tokens, counts: [placed, unplaced], width };
+        let [mut grid_keys, mut grid_values, mut other_keys, mut other_values] = absorbed.parts_mut();
+        let mut at = 0;
+        for span in spans {
+            let range = at * width..(at + span.tokens) * width;
+            at += span.tokens;
+            match span.place {
+                Place::Grid(_) => {
+                    fill(&mut grid_keys, &keys[range.clone()]);
+                    fill(&mut grid_values, &values[range]);
+                }
+                Place::Unplaced => {
+                    for key in keys[range.clone()].chunks_exact(width) {
+                        fill(&mut other_keys, key);
+                        fill(&mut other_keys, &[1.0]);
+                    }
+                    fill(&mut other_values, &values[range]);
+                }
+            }
+        }
+        absorbed
+    }
+
+    /// `(n, m)` inputs of the keys on grids, and their values; `(n', m + 1)` inputs of the other keys, each
+    /// with a one for the bias, and their values, `(n', m)`.
+    pub fn parts(&self) -> [&[f32]; 4] {
+        let [a, b, c] = self.ends();
+        let (first, second) = self.tokens.split_at(b);
+        [&first[..a], &first[a..], &second[..c - b], &second[c - b..]]
+    }
+
+    fn parts_mut(&mut self) -> [&mut [f32]; 4] {
+        let [a, b, c] = self.ends();
+        let (first, second) = self.tokens.split_at_mut(b);
+        let (grid_keys, grid_values) = first.split_at_mut(a);
+        let (other_keys, other_values) = second.split_at_mut(c - b);
+        [grid_keys, grid_values, other_keys, other_values]
+    }
+
+    /// Where the first three parts end.
+    fn ends(&self) -> [usize; 3] {
+        let [placed, unplaced] = self.counts;
+        let (grids, width) = (placed * self.width, self.width);
+        [grids, 2 * grids, 2 * grids + unplaced * (width + 1)]
+    }
+}
+
+/// Writes `x` to the front of `out`, and leaves the rest there.
+fn fill(out: &mut &mut [f32], x: &[f32]) {
+    let (front, rest) = std::mem::take(out).split_at_mut(x.len());
+    front.copy_from_slice(x);
+    *out = rest;
 }
 
 /// Averaged values, and what else the averages of EfficientTAM need.
@@ -69,13 +147,17 @@ impl MemoryCrossAttention {
         spans: &[Span],
         side: usize,
         (keys, values, width): (&[f32], &[f32], usize),
-        precision: Precision,
+        (precision, d): (Precision, usize),
         kind: Kind,
     ) -> (Self, usize) {
         let placed = spans.iter().take_while(|span| span.place == Place::Grid(side)).count();
         let grids_first = spans[placed..].iter().all(|span| span.place == Place::Unplaced);
         if placed < UNPROJECTED_FROM || !grids_first {
-            return (Self::Full, 0);
+            if precision == Precision::Int8 || !Absorbed::pays(spans, width, d) {
+                return (Self::Full, 0);
+            }
+            let absorbed = Absorbed::new(run, spans, (keys, values, width));
+            return (Self::Absorbed(absorbed), keys.len() / width);
         }
         if kind != Kind::Full {
             return (Self::Pooled(Pooled::new(run, kind, (placed, side), (values, width))), 0);
@@ -105,12 +187,13 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// From tokens of `width` channels whose grids have this `side`.
+    /// From tokens of `width` channels whose grids have this `side`; `precision` is that of the scores, with
+    /// the channels of the queries.
     pub fn new(
         run: &mut Run,
         tokens: MemoryTokens,
         (width, side): (usize, usize),
-        precision: Precision,
+        precision: (Precision, usize),
         kind: Kind,
     ) -> Self {
         let MemoryTokens { values, positions: mut keys_in, spans } = tokens;
@@ -130,8 +213,10 @@ impl Memory {
 
     /// Returns its buffers to the workspace.
     pub fn recycle(self, run: &mut Run) {
-        if let MemoryCrossAttention::Pooled(pooled) = self.attention {
-            run.give(pooled.values);
+        match self.attention {
+            MemoryCrossAttention::Pooled(pooled) => run.give(pooled.values),
+            MemoryCrossAttention::Absorbed(absorbed) => run.give(absorbed.tokens),
+            MemoryCrossAttention::Full | MemoryCrossAttention::UnprojectedKeys(_) => {}
         }
         if self.lent {
             run.give(self.keys_in);

@@ -109,7 +109,7 @@ impl MemoryAttention {
         run.tap.tap(|| "memory_attention.memory".into(), &[tokens, width], &memory.values);
         run.tap.tap(|| "memory_attention.memory_pos".into(), &[tokens, width], &memory.positions);
         let memory = {
-            let precision = self.layers[0].memory_precision();
+            let precision = (self.layers[0].memory_precision(), d);
             Memory::new(run, memory, (width, self.memory_side), precision, self.cross_attention)
         };
         let len = shared.both.len() / 2;
