@@ -10,6 +10,7 @@ use proptest::prelude::*;
 on_every_isa! {
     softmax_matches_reference,
     layer_norm_matches_reference,
+    layer_norm_of_rows_of_four_matches_reference,
     element_wise_functions_match_reference,
     additions_are_exact,
     softmax_survives_extremes,
@@ -53,6 +54,20 @@ fn layer_norm_matches_reference(isa: Isa) {
         rows::layer_norm_gelu(isa, &mut fused, &gamma, &beta, 1e-6);
         let gelu: Vec<f32> = expected.iter().map(|&v| reference::gelu(f64::from(v)) as f32).collect();
         assert_near("layer_norm_gelu", &fused, &gelu, 1.2 * tolerance + 1e-6, 1e-5);
+    });
+}
+
+/// They are normalised a vector of rows at a time, the last ones fewer.
+fn layer_norm_of_rows_of_four_matches_reference(isa: Isa) {
+    for_all(200, (1usize..70, any::<u64>()), |(n, seed)| {
+        let x = scaled(seed, 4 * n, 2.0, 0.5);
+        let (gamma, beta) = (scaled(seed ^ 1, 4, 1.0, 1.0), noise(seed ^ 2, 4));
+        let expected = reference::layer_norm(&x, &gamma, &beta, 1e-6);
+        let expected: Vec<f32> = expected.iter().map(|&v| reference::gelu(f64::from(v)) as f32).collect();
+        let spread = x.chunks(4).map(deviation).fold(f32::INFINITY, f32::min);
+        let mut y = x.clone();
+        rows::layer_norm_gelu(isa, &mut y, &gamma, &beta, 1e-6);
+        assert_near("rows of four", &y, &expected, 4e-6 / spread.max(1e-3) + 4e-6, 1e-5);
     });
 }
 

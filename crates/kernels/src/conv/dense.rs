@@ -2,8 +2,8 @@
 //! output pixels directly into the block that the micro-kernel reads.
 
 use super::Size;
-use crate::gemm::{Activation, Epilogue, PackedB, RowSource, gemm_from};
-use crate::simd::Isa;
+use crate::gemm::{Activation, Epilogue, KC, PackedB, RowSource, gemm_from};
+use crate::simd::{F32s, Isa, Simd, SimdOp};
 
 /// A convolution with square kernel, stride and zero padding.
 ///
@@ -93,6 +93,10 @@ struct Patches<'a> {
 }
 
 impl RowSource for Patches<'_> {
+    fn copy_rows(&self, isa: Isa, first: usize, (from, depth): (usize, usize), out: &mut [f32]) {
+        isa.dispatch(CopyPatches { patches: self, first, from, depth, out });
+    }
+
     fn copy_row(&self, row: usize, from: usize, out: &mut [f32]) {
         let &Conv2d { in_channels: c, kernel, stride, padding, .. } = self.conv;
         let (top, left) = ((row / self.out_w * stride) as isize, (row % self.out_w * stride) as isize);
@@ -120,6 +124,53 @@ impl RowSource for Patches<'_> {
                 let source = (y * self.w as isize + left) * c as isize + first as isize;
                 let source = source as usize;
                 out[first - start..last - start].copy_from_slice(&self.x[source..source + last - first]);
+            }
+        }
+    }
+}
+
+/// Copies patches a vector at a time: their lines are short where there are few channels, and a call per line
+/// would take longer than the copy.
+struct CopyPatches<'a> {
+    patches: &'a Patches<'a>,
+    first: usize,
+    from: usize,
+    depth: usize,
+    /// Rows with stride [`KC`].
+    out: &'a mut [f32],
+}
+
+impl SimdOp for CopyPatches<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn eval<S: Simd>(self, s: S) {
+        let Self { patches: p, first, from, depth, out } = self;
+        let &Conv2d { in_channels: c, kernel, stride, padding, .. } = p.conv;
+        let (lanes, line) = (S::F32::LANES, kernel * c);
+        // Whole vectors are written, beyond the end of the line before: the next one overwrites that.
+        let whole = line.next_multiple_of(lanes);
+        let fits = from == 0 && depth == kernel * line && (kernel - 1) * line + whole <= KC;
+        let (mut y, mut x) = (first / p.out_w, first % p.out_w);
+        for (i, out) in out.chunks_exact_mut(KC).enumerate() {
+            let (top, left) = ((y * stride).wrapping_sub(padding), (x * stride).wrapping_sub(padding));
+            // At the border of the image `top` or `left` may be below zero, that is very large.
+            let inside = top < p.h && top + kernel <= p.h && left < p.w && left + kernel <= p.w;
+            let start = top.wrapping_mul(p.w).wrapping_add(left).wrapping_mul(c);
+            let end = (kernel - 1) * p.w * c + whole;
+            match p.x.get(start..start.saturating_add(end)) {
+                Some(source) if fits && inside => {
+                    for ky in 0..kernel {
+                        let (source, out) = (&source[ky * p.w * c..], &mut out[ky * line..]);
+                        for at in (0..whole).step_by(lanes) {
+                            S::F32::load(s, &source[at..]).store(&mut out[at..]);
+                        }
+                    }
+                }
+                _ => p.copy_row(first + i, from, &mut out[..depth]),
+            }
+            x += 1;
+            if x == p.out_w {
+                (y, x) = (y + 1, 0);
             }
         }
     }

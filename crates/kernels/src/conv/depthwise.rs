@@ -149,20 +149,56 @@ impl Row<'_> {
     fn channel_block<S: Simd, const STRIDE: usize, const PARTIAL: bool>(&mut self, s: S, at: usize) {
         let (k, pad) = (self.conv.k, self.conv.k / 2);
         let out_w = self.out.len() / self.conv.channels();
+        // Columns whose taps are all inside the image.
+        let first = pad.div_ceil(STRIDE).min(out_w);
+        let end = ((self.w + STRIDE).saturating_sub(k - pad) / STRIDE).min(out_w);
         let mut x = 0;
         while x < out_w {
-            // The first and the last filter position of the tile inside the image: every tap of the others is
-            // inside, too.
-            let last = (x + PIXELS - 1) * STRIDE;
-            if x * STRIDE >= pad && x + PIXELS <= out_w && last + pad < self.w {
-                self.tile::<S, STRIDE, PARTIAL, PIXELS>(s, at, x, 0, k);
-                x += PIXELS;
+            if x >= first && x < end && end - first >= PIXELS {
+                // The last tile begins earlier, over columns that are computed twice.
+                let from = x.min(end - PIXELS);
+                match k {
+                    3 if !PARTIAL => self.whole_tile::<S, STRIDE, 3>(s, at, from),
+                    _ => self.tile::<S, STRIDE, PARTIAL, PIXELS>(s, at, from, 0, k),
+                }
+                x = from + PIXELS;
             } else {
                 let first_tap = pad.saturating_sub(x * STRIDE);
                 let end_tap = k.min(self.w + pad - x * STRIDE);
                 self.tile::<S, STRIDE, PARTIAL, 1>(s, at, x, first_tap, end_tap);
                 x += 1;
             }
+        }
+    }
+
+    /// Output columns `x .. x + PIXELS` of a filter of `K` columns, all of whose taps are inside the image: a
+    /// pixel is loaded once for all columns that read it. The sums are those of [`Self::tile`], in its order.
+    #[inline(always)]
+    fn whole_tile<S: Simd, const STRIDE: usize, const K: usize>(&mut self, s: S, at: usize, x: usize) {
+        let (c, lanes) = (self.conv.channels(), S::F32::LANES);
+        let (pad, top) = (K / 2, self.y * STRIDE);
+        let mut sums = [S::F32::load(s, &self.conv.bias[at..]); PIXELS];
+        for ky in pad.saturating_sub(top)..K.min(self.h + pad - top) {
+            let first = ((top + ky - pad) * self.w + x * STRIDE - pad) * c + at;
+            let filter = &self.conv.weight[ky * K * c + at..];
+            let mut taps = [S::F32::splat(s, 0.0); K];
+            for (kx, tap) in taps.iter_mut().enumerate() {
+                *tap = S::F32::load(s, &filter[kx * c..]);
+            }
+            let row = &self.x[first..];
+            for j in 0..(PIXELS - 1) * STRIDE + K {
+                let pixel = S::F32::load(s, &row[j * c..]);
+                for (kx, tap) in taps.iter().enumerate() {
+                    // Column i reads pixel i · STRIDE + kx.
+                    if j >= kx && (j - kx).is_multiple_of(STRIDE) && (j - kx) / STRIDE < PIXELS {
+                        let sum = &mut sums[(j - kx) / STRIDE];
+                        *sum = pixel.mul_add(*tap, *sum);
+                    }
+                }
+            }
+        }
+        for (i, sum) in sums.iter().enumerate() {
+            sum.store(&mut self.out[(x + i) * c + at..][..lanes]);
         }
     }
 

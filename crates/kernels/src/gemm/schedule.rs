@@ -24,10 +24,7 @@ pub(super) fn row_block(isa: Isa, a: &impl RowSource, first_row: usize, b: &Pack
         for first in (0..b.k_blocks()).step_by(per_pass) {
             let k_blocks = first..b.k_blocks().min(first + per_pass);
             for (k_block, a_block) in k_blocks.clone().zip(a_blocks.chunks_exact_mut(m * KC)) {
-                let depth = b.depth(k_block);
-                for (i, row) in a_block.chunks_exact_mut(KC).enumerate() {
-                    a.copy_row(first_row + i, b.first_row(k_block), &mut row[..depth]);
-                }
+                a.copy_rows(isa, first_row, (b.first_row(k_block), b.depth(k_block)), a_block);
             }
             isa.dispatch_tiled(Pass { a: a_blocks, m, b, unpacked, k_blocks, output: &mut output });
         }

@@ -96,6 +96,16 @@ impl SimdOp for LayerNormGelu<'_> {
     #[inline(always)]
     fn eval<S: Simd>(self, s: S) {
         let cols = self.gamma.len();
+        if let (Ok(gamma), Ok(beta)) = (self.gamma.try_into(), self.beta.try_into()) {
+            let mut groups = self.x.chunks_exact_mut(S::F32::LANES * NARROW);
+            groups.by_ref().for_each(|x| narrow(s, x, (gamma, beta), self.eps));
+            let rest = groups.into_remainder();
+            let mut last = [0.0; MAX_LANES * NARROW];
+            last[..rest.len()].copy_from_slice(rest);
+            narrow(s, &mut last, (gamma, beta), self.eps);
+            rest.copy_from_slice(&last[..rest.len()]);
+            return;
+        }
         for x in self.x.chunks_exact_mut(cols) {
             let (mean, inverse) = moments(s, x, self.eps);
             for i in (0..cols).step_by(S::F32::LANES) {
@@ -104,6 +114,43 @@ impl SimdOp for LayerNormGelu<'_> {
                 let y = normed.mul_add(gamma, S::F32::load_partial(s, &self.beta[i..]));
                 math::gelu(s, y).store_partial(&mut x[i..]);
             }
+        }
+    }
+}
+
+/// Rows of this width are normalised a vector of rows at a time: each is much shorter than a vector.
+const NARROW: usize = 4;
+/// Most lanes of a vector on any instruction set.
+const MAX_LANES: usize = 16;
+
+/// [`LayerNormGelu`] of as many rows as a vector has lanes, at the front of `x`.
+#[inline(always)]
+fn narrow<S: Simd>(s: S, x: &mut [f32], (gamma, beta): (&[f32; NARROW], &[f32; NARROW]), eps: f32) {
+    let lanes = S::F32::LANES;
+    let rows = x[..lanes * NARROW].as_chunks_mut::<NARROW>().0;
+    let mut columns = [[0.0; MAX_LANES]; NARROW];
+    for (r, row) in rows.iter().enumerate() {
+        for (column, &x) in columns.iter_mut().zip(row) {
+            column[r] = x;
+        }
+    }
+    let quarter = S::F32::splat(s, 1.0 / NARROW as f32);
+    let mut centred = columns.map(|column| S::F32::load(s, &column));
+    let [a, b, c, d] = centred;
+    let mean = a.add(b).add(c).add(d).mul(quarter);
+    centred.iter_mut().for_each(|x| *x = x.sub(mean));
+    let [a, b, c, d] = centred.map(|x| x.mul(x));
+    let mut inverse = [0.0; MAX_LANES];
+    a.add(b).add(c).add(d).mul(quarter).store(&mut inverse);
+    inverse.iter_mut().for_each(|x| *x = 1.0 / (*x + eps).sqrt());
+    let inverse = S::F32::load(s, &inverse);
+    for (i, (x, column)) in centred.into_iter().zip(&mut columns).enumerate() {
+        let y = x.mul(inverse).mul_add(S::F32::splat(s, gamma[i]), S::F32::splat(s, beta[i]));
+        math::gelu(s, y).store(column);
+    }
+    for (r, row) in rows.iter_mut().enumerate() {
+        for (x, column) in row.iter_mut().zip(&columns) {
+            *x = column[r];
         }
     }
 }
