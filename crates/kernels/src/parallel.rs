@@ -94,12 +94,25 @@ pub fn broadcast<R: Send>(f: impl Fn() -> R + Sync) -> Vec<R> {
     rayon::broadcast(|_| f())
 }
 
-/// Rows per task: enough tasks to balance the threads, at most `max` rows, a multiple of `multiple`.
+/// Rows per task: enough tasks to balance the threads, as many for each, at most `max` rows; few rows are a
+/// multiple of `multiple`.
 ///
 /// The division never changes a result, only which thread computes it.
+///
+/// ```
+/// # use kernels::parallel::{rows_per_task, threads};
+/// assert_eq!(rows_per_task(8000 * threads(), 9, 100), 100);
+/// assert_eq!(rows_per_task(5, 9, 100), 9);
+/// ```
 pub fn rows_per_task(rows: usize, multiple: usize, max: usize) -> usize {
-    let wanted = rows.div_ceil(4 * threads());
-    wanted.next_multiple_of(multiple).min(max.next_multiple_of(multiple)).max(multiple)
+    let threads = threads();
+    let tasks = rows.div_ceil(max).max(4 * threads).next_multiple_of(threads);
+    let even = rows.div_ceil(tasks);
+    // From here on a smaller last tile costs less than tasks of different size.
+    if even >= 8 * multiple {
+        return even;
+    }
+    even.next_multiple_of(multiple).min(max.next_multiple_of(multiple)).max(multiple)
 }
 
 thread_local! {

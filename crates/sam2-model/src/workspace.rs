@@ -7,15 +7,38 @@ use kernels::Isa;
 
 use crate::tap::Tap;
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
 /// Floats lent by a [`Workspace`]: a slice of an allocation that stays initialised, so that a longer slice
-/// costs nothing later.
-#[derive(Clone, Debug, Default)]
+/// costs nothing later. It starts on a cache line: the allocator's large blocks do not, and every load of a
+/// whole line would read two.
+#[derive(Debug, Default)]
 pub(crate) struct Buffer {
     floats: Vec<f32>,
+    start: usize,
     len: usize,
 }
 
+impl Clone for Buffer {
+    fn clone(&self) -> Self {
+        let mut copy = Self::new(self.len);
+        copy.copy_from_slice(self);
+        copy
+    }
+}
+
 impl Buffer {
+    fn new(len: usize) -> Self {
+        let floats = vec![0.0_f32; len + LINE / size_of::<f32>()];
+        Self { start: floats.as_ptr().align_offset(LINE).min(LINE / size_of::<f32>()), floats, len }
+    }
+
+    /// The longest slice.
+    fn capacity(&self) -> usize {
+        self.floats.len() - self.start
+    }
+
     /// Truncates to the first `len` floats.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
@@ -24,20 +47,20 @@ impl Buffer {
 
 impl From<Vec<f32>> for Buffer {
     fn from(floats: Vec<f32>) -> Self {
-        Self { len: floats.len(), floats }
+        Self { start: 0, len: floats.len(), floats }
     }
 }
 
 impl Deref for Buffer {
     type Target = [f32];
     fn deref(&self) -> &[f32] {
-        &self.floats[..self.len]
+        &self.floats[self.start..self.start + self.len]
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.floats[..self.len]
+        &mut self.floats[self.start..self.start + self.len]
     }
 }
 
@@ -51,7 +74,7 @@ impl Workspace {
     /// `len` floats of unspecified content: the smallest free buffer that is large enough, else a new one
     /// that replaces the largest free one. So there are never more buffers than the maximum in use.
     pub(crate) fn take(&mut self, len: usize) -> Buffer {
-        let capacity = |i: &usize| self.free[*i].floats.len();
+        let capacity = |i: &usize| self.free[*i].capacity();
         let fit = (0..self.free.len()).filter(|i| capacity(i) >= len).min_by_key(capacity);
         if let Some(i) = fit {
             return Buffer { len, ..self.free.swap_remove(i) };
@@ -59,7 +82,7 @@ impl Workspace {
         if let Some(largest) = (0..self.free.len()).max_by_key(capacity) {
             self.free.swap_remove(largest);
         }
-        Buffer { floats: vec![0.0; len], len }
+        Buffer::new(len)
     }
 
     /// Returns a buffer.
