@@ -21,8 +21,8 @@ define_isa! {
         grid_queries_i16: 48,
         grid_strip: None,
     };
-    // 24 accumulators, 3 vectors of B, up to 5 of A, of 32 registers. With 9×3 the compiler loads elements of A
-    // ahead and keeps some of the sums in memory for it.
+    // 24 accumulators, 3 vectors of B, up to 5 of A, of 32 registers. With 9×3 the compiler loads elements
+    // of A ahead and keeps some of the sums in memory for it.
     floats = F32x16, tile 8 x 3;
     /// Token: the host has AVX-512 with VNNI.
     // 27 sums, 3 vectors of B, 1 of A, of 32 registers.
