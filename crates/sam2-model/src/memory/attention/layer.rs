@@ -60,15 +60,19 @@ impl Layer {
         self.cross_attn.memory_width()
     }
 
-    /// Self-attention with its residual: `x`, `(N, D)`, in place.
-    pub fn attend_to_self(&self, run: &mut Run, x: &mut [f32], rope: &Rope, index: usize) {
+    /// Self-attention with its residual: `x`, `(N, D)`, in place; `q` and `mixed` are scratch of the same size.
+    pub fn attend_to_self(
+        &self,
+        run: &mut Run,
+        x: &mut [f32],
+        (q, mixed): (&mut [f32], &mut [f32]),
+        rope: &Rope,
+        index: usize,
+    ) {
         let (isa, d) = (run.isa, self.norm1.weight.len());
         let n = x.len() / d;
-        // One large buffer, which the encoder has given back, instead of four more.
-        let mut buffer = run.take(4 * x.len());
-        let (normed, rest) = buffer.split_at_mut(x.len());
-        let (q, rest) = rest.split_at_mut(x.len());
-        let (k, mixed) = rest.split_at_mut(x.len());
+        let mut buffer = run.take(2 * x.len());
+        let (normed, k) = buffer.split_at_mut(x.len());
         self.norm1.forward(isa, x, normed);
         self.self_q.forward(isa, normed, n, q);
         self.self_k.forward(isa, normed, n, k);

@@ -80,10 +80,10 @@ impl MemoryAttention {
         let (x, queries) = both.split_at_mut(level2.len());
         x.copy_from_slice(level2);
         self.add_position(run.isa, x);
-        self.layers[0].attend_to_self(run, x, &self.rope, 0);
-        let mut normed = run.take(level2.len());
-        self.layers[0].queries(run, x, &self.rope, 0, &mut normed, queries);
-        run.give(normed);
+        let mut spare = run.take(level2.len());
+        self.layers[0].attend_to_self(run, x, (queries, &mut spare), &self.rope, 0);
+        self.layers[0].queries(run, x, &self.rope, 0, &mut spare, queries);
+        run.give(spare);
         SharedQueries { both }
     }
 
@@ -119,7 +119,7 @@ impl MemoryAttention {
         let (before, shared) = shared.both.split_at(len);
         self.layers[0].attend_to_memory(run, (before, shared), &memory, &self.rope, 0, x);
         for (i, layer) in self.layers.iter().enumerate().skip(1) {
-            layer.attend_to_self(run, x, &self.rope, i);
+            layer.attend_to_self(run, x, (queries, spare), &self.rope, i);
             layer.queries(run, x, &self.rope, i, spare, queries);
             layer.attend_to_memory(run, (x, queries), &memory, &self.rope, i, spare);
             x.copy_from_slice(spare);
