@@ -70,9 +70,16 @@ pub fn find(name: impl AsRef<Path>, places: &Places) -> Result<PathBuf, LoadErro
 fn of_table(row: &Published, places: &Places) -> Option<PathBuf> {
     let folder = places.folder.as_deref();
     let of_repository = row.repository.rsplit('/').next().unwrap_or_default();
+    let shared = row.shares_its_repository();
+    let own = format!("{}.pt", row.name);
     folder
-        .and_then(|folder| in_folder(folder, row.name).or_else(|| in_folder(folder, of_repository)))
-        .or_else(|| in_hub(row.repository, &[&format!("{}.pt", row.name)], places))
+        .and_then(|folder| {
+            let of_repository = (!shared).then_some(of_repository);
+            [Some(row.name), of_repository].into_iter().flatten().find_map(|name| in_folder(folder, name))
+        })
+        .or_else(|| in_hub(row.repository, &[&own], places))
+        // Of a repository with several checkpoints, any other file is another model.
+        .filter(|found| !shared || found.file_stem() == Path::new(row.name).file_name())
 }
 
 /// `name`, with or without extension, in the user's folder.
@@ -192,6 +199,21 @@ mod tests {
         fs::write(repository.join("refs/main"), "../../..").expect("write");
         fs::remove_file(own).expect("remove");
         assert_eq!(found("tiny").expect("a reference that leads away is ignored"), old);
+    }
+
+    #[test]
+    fn a_repository_of_several_checkpoints_gives_the_named_one_only() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let places = Places { folder: None, hub: Some(dir.path().join("hub")) };
+        let commit = dir.path().join("hub/models--yunyangx--efficient-track-anything/snapshots/c");
+        let small = file(commit.join("efficienttam_s.pt"));
+        assert_eq!(find("efficienttam_s", &places).expect("it is there"), small);
+        let error = find("efficienttam_ti", &places).expect_err("another model").to_string();
+        assert!(error.contains("resolve/main/efficienttam_ti.pt"), "{error}");
+        let tiny = file(commit.join("efficienttam_ti.pt"));
+        assert_eq!(find("EfficientTAM_Ti", &places).expect("it is there"), tiny);
+        let edge = file(dir.path().join("hub/models--facebook--EdgeTAM/snapshots/c/edgetam.pt"));
+        assert_eq!(find("edgetam", &places).expect("it is there"), edge);
     }
 
     #[test]
