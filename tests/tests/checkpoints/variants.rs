@@ -2,6 +2,7 @@
 //! decides, and nothing else does.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use safetensors::SafeTensors;
 use sam2_model::config::Config;
@@ -132,4 +133,36 @@ fn eight_bits_give_nearly_the_same_masks() {
     let eight = level2(&Model::from_bytes_with(&file, TI, &options).expect("it loads"));
     let distance = sam2_tests::probe::rel_l2(&eight, &single);
     assert!(distance > 0.0 && distance <= 0.05, "{distance}");
+}
+
+/// The published YAML files of both families, as they are, with weights whose file has another name.
+#[test]
+fn published_configurations_give_the_published_models() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/configs");
+    for name in seeded::EFFICIENTTAM.into_iter().chain([seeded::EDGETAM]) {
+        let config = Config::open(folder.join(format!("{name}.yaml"))).expect("it is read");
+        assert_eq!(Some(&config), Config::named(name).as_ref(), "{name}");
+    }
+    for name in ["efficienttam_ti_2", seeded::EDGETAM] {
+        let config = Config::open(folder.join(format!("{name}.yaml"))).expect("it is read");
+        let file = seeded::checkpoint(name);
+        let options = ModelOptions::default().config(config);
+        let model = Model::from_bytes_with(&file, "mine.safetensors", &options).expect("it loads");
+        let plain = Model::from_bytes(&file, name).expect("it loads");
+        assert_eq!((model.config(), model.fingerprint()), (plain.config(), plain.fingerprint()), "{name}");
+    }
+}
+
+/// What `sam2 info` prints: the tensors of the file, of which EdgeTAM's `to_kv` is one.
+#[test]
+fn a_summary_counts_the_tensors_of_the_file() {
+    for (name, tensors) in [(seeded::EDGETAM, 982), (TI, 455)] {
+        let model = Model::from_bytes(&seeded::checkpoint(name), name).expect("it loads");
+        let summary = model.summary();
+        assert_eq!(summary.tensors, tensors, "{name}");
+        assert_eq!(summary.tensors, seeded::inventory(name).len(), "{name}");
+        let numbers =
+            |text: &str| text.split([' ', ',']).filter_map(|word| word.parse::<usize>().ok()).sum::<usize>();
+        assert_eq!(numbers(&summary.dtypes), tensors, "{name}: {}", summary.dtypes);
+    }
 }

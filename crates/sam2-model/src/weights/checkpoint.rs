@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::contents::{self, Contents};
 use super::fingerprint::fingerprint;
 use super::keys::CONFIG_KEY;
-use super::names::Naming;
+use super::names::{self, Naming};
 use super::source::{OpenFile, Source};
 use super::stored::Stored;
 use crate::config::{self, Config, Family, Shapes, Unidentified};
@@ -131,15 +131,17 @@ impl<'a> Checkpoint<'a> {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// Number of tensors, of elements, and of tensors per type.
+    /// Number of tensors, of elements, and of tensors per type. What a file in Meta's naming has as one tensor
+    /// counts as one.
     pub fn totals(&self) -> (usize, u64, BTreeMap<String, usize>) {
         let mut types = BTreeMap::new();
-        let mut elements = 0;
-        for tensor in self.tensors.values() {
-            elements += tensor.count() as u64;
-            *types.entry(tensor.element.name.clone()).or_default() += 1;
+        let elements = self.tensors.values().map(|tensor| tensor.count() as u64).sum();
+        let mut count = |tensor: &Stored| *types.entry(tensor.element.name.clone()).or_default() += 1;
+        match (self.naming, names::from_meta(&self.tensors, Naming::Meta)) {
+            (Naming::Meta, Ok(in_file)) => in_file.values().for_each(|parts| count(parts[0])),
+            _ => self.tensors.values().for_each(count),
         }
-        (self.tensors.len(), elements, types)
+        (types.values().sum(), elements, types)
     }
 
     /// Fails if a tensor was never read, or if another program has changed the file in the meantime.
