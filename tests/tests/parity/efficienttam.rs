@@ -8,7 +8,7 @@ use sam2_model::image::ImagePrompt;
 use sam2_model::{Frame, ImagePredictor, Model, ModelOptions, Points, inspect};
 use sam2_tests::golden::Golden;
 use sam2_tests::probe::{Budget, Probes, rel_l2};
-use sam2_tests::seeded;
+use sam2_tests::{seeded, small};
 
 use crate::memory::bank;
 use crate::{decoder, image, video};
@@ -187,6 +187,24 @@ fn a_clip_with_two_objects_matches() {
     video::check("long", "efficienttam_video_ti_512.safetensors", TINY);
 }
 
+/// What `cargo xtask arm` runs: the clip above would take an emulator half an hour.
+#[test]
+fn two_frames_match() {
+    video::check_frames("long", "efficienttam_video_ti_512.safetensors", TINY, 2);
+}
+
+/// From the third frame on memories are averaged in the variants `_1` and `_2`.
+#[test]
+fn clips_at_1024_pixels_match() {
+    for name in ["efficienttam_ti", "efficienttam_ti_1", "efficienttam_ti_2"] {
+        video::check(
+            "long",
+            &format!("{}.safetensors", name.replace("efficienttam_", "efficienttam_video_")),
+            name,
+        );
+    }
+}
+
 #[test]
 fn the_same_weights_as_another_variant_differ() {
     let checkpoint = seeded::checkpoint(TINY);
@@ -204,4 +222,36 @@ fn the_same_weights_as_another_variant_differ() {
     let (own, other) = (masks(TINY), masks("efficienttam_ti"));
     assert!(rel_l2(&other, &own) > 0.1);
     assert_ne!(as_variant(TINY).fingerprint(), as_variant("efficienttam_ti").fingerprint());
+}
+
+/// The tensors do not tell these variants apart: with one memory they are the same model, with two they are
+/// not.
+#[test]
+fn averaging_variants_differ_from_two_memories_on() {
+    let names = ["efficienttam_ti", "efficienttam_ti_1", "efficienttam_ti_2"];
+    let models = names.map(small::model);
+    let cells = models[0].config().grid().pow(2);
+    let level2 = seeded::draw("input.curr", cells * 256, 0.0, 1.0);
+    let stored = |count: usize| -> Vec<inspect::Stored> {
+        let output = |frame| inspect::Stored {
+            frame,
+            cond: frame == 0,
+            memory: seeded::draw(&format!("bank.two.memory{frame}"), cells * 64, 0.0, 1.0),
+            obj_ptr: seeded::draw(&format!("bank.two.pointer{frame}"), 256, 0.0, 1.0),
+        };
+        (0..count).map(output).collect()
+    };
+    let attend = |model: &Model, memories: usize| {
+        let (workspace, at) = (&mut Workspace::default(), (memories, 10, false));
+        inspect::memory_attention(model, workspace, &mut NoTap, &level2, &stored(memories), at)
+    };
+    for (i, a) in models.iter().enumerate() {
+        for (j, b) in models.iter().enumerate().skip(i + 1) {
+            assert!(attend(a, 1) == attend(b, 1), "{} and {} with one memory", names[i], names[j]);
+            let distance = rel_l2(&attend(b, 2), &attend(a, 2));
+            println!("{} and {}: {distance:.2}", names[i], names[j]);
+            assert!(distance > 0.1, "{} and {}: {distance}", names[i], names[j]);
+            assert_ne!(a.fingerprint(), b.fingerprint());
+        }
+    }
 }
