@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sam2_model::advanced::{NoTap, Tap, Workspace};
+use sam2_model::config::{Config, Family};
 use sam2_model::models::Precision;
 use sam2_model::video::{VideoInfo, VideoOptions};
 use sam2_model::{Frame, Model, ModelOptions, Points, VideoPredictor, inspect};
@@ -63,27 +64,103 @@ fn encoder_outputs_stay_within_two_percent() {
 #[test]
 fn memory_parts_stay_within_three_percent() {
     const NAME: &str = "sam2.1_hiera_tiny";
-    let pix_feat = seeded::draw("input.pix_feat", 64 * 64 * 256, 0.0, 1.0);
-    let mask = seeded::smooth("input.mask_high_res", 1024, 1024, 32, 0.0, 5.0);
+    let [single, int8] = both(NAME, |model, _| memory_parts(model)).map(|(_, parts)| parts);
+    for (part, single) in &single {
+        let error = relative(&int8[part], single);
+        println!("{part}: {error:.4}");
+        assert!(error > 0.0 && error <= 3e-2, "{part}: {error}");
+    }
+}
+
+/// The memory encoder, EdgeTAM's perceiver, and the memory attention over a full bank, on generated inputs.
+fn memory_parts(model: &Model) -> BTreeMap<&'static str, Vec<f32>> {
+    let config = model.config();
+    let (cells, size, tokens) = (config.grid().pow(2), config.image_size, config.memory_tokens());
+    let pix_feat = seeded::draw("input.pix_feat", cells * 256, 0.0, 1.0);
+    let mask = seeded::smooth("input.mask_high_res", size, size, 32, 0.0, 5.0);
     let stored: Vec<_> = (0..7)
         .map(|frame| inspect::Stored {
             frame,
             cond: frame == 0,
-            memory: seeded::draw(&format!("int8.memory{frame}"), 4096 * 64, 0.0, 1.0),
+            memory: seeded::draw(&format!("int8.memory{frame}"), tokens * 64, 0.0, 1.0),
             obj_ptr: seeded::draw(&format!("int8.pointer{frame}"), 256, 0.0, 1.0),
         })
         .collect();
-    let [(_, single), (_, int8)] = both(NAME, |model, taps| {
-        let memory = inspect::memory_encoder(model, &mut NoTap, &pix_feat, mask.clone(), false);
-        let workspace = &mut Workspace::default();
-        [memory, inspect::memory_attention(model, workspace, taps, &pix_feat, &stored, (7, 8, false))]
-    });
-    for (part, (int8, single)) in ["memory encoder", "memory attention"].iter().zip(int8.iter().zip(&single))
-    {
-        let error = relative(int8, single);
-        println!("{part}: {error:.4}");
-        assert!(error > 0.0 && error <= 3e-2, "{part}: {error}");
+    let memory = inspect::memory_encoder(model, &mut NoTap, &pix_feat, mask, false);
+    let mut parts = BTreeMap::new();
+    if config.family == Family::EdgeTam {
+        parts.insert("memory encoder and perceiver", inspect::perceiver(model, &mut NoTap, &memory));
     }
+    parts.insert("memory encoder", memory);
+    let (workspace, at) = (&mut Workspace::default(), (7, 8, false));
+    let attended = inspect::memory_attention(model, workspace, &mut NoTap, &pix_feat, &stored, at);
+    parts.insert("memory attention", attended);
+    parts
+}
+
+/// Distances of EdgeTAM and EfficientTAM by part: what was measured, rounded up.
+#[test]
+fn parts_of_small_models_keep_their_distances() {
+    for (name, limits) in SMALL_MODELS {
+        let image_size = Config::named(name).expect("a published model").image_size;
+        let image = seeded::draw("input.image", image_size * image_size * 3, 0.0, 1.0);
+        let [(single, single_parts), (int8, int8_parts)] = both(name, |model, taps| {
+            model.encode(&mut Workspace::default(), taps, &image);
+            memory_parts(model)
+        });
+        for (tap, label) in [("conv_s0", "conv_s0"), ("conv_s1", "conv_s1"), ("neck.level2", "level 2")] {
+            if let Some(values) = single.0.get(&format!("image_encoder.{tap}")) {
+                let error = relative(&int8.0[&format!("image_encoder.{tap}")], values);
+                check(name, label, error, limits);
+            }
+        }
+        for (part, values) in &single_parts {
+            check(name, part, relative(&int8_parts[part], values), limits);
+        }
+    }
+}
+
+fn check(name: &str, part: &str, error: f64, limits: &[(&str, f64)]) {
+    println!("{name} {part}: {error:.4}");
+    let limit = limits.iter().find(|(of, _)| *of == part).unwrap_or_else(|| panic!("{part}: no limit")).1;
+    assert!(error <= limit, "{name} {part}: {error}");
+    assert!(error > 0.0, "{name} {part}: nothing ran in 8 bits");
+}
+
+/// (model, (part, largest distance)).
+const SMALL_MODELS: [(&str, &[(&str, f64)]); 3] = [
+    (
+        "edgetam",
+        &[
+            ("conv_s0", 0.004),
+            ("conv_s1", 0.01),
+            ("level 2", 0.022),
+            ("memory encoder", 0.012),
+            ("memory encoder and perceiver", 0.01),
+            ("memory attention", 0.035),
+        ],
+    ),
+    (
+        "efficienttam_ti_512x512",
+        &[("level 2", 0.013), ("memory encoder", 0.012), ("memory attention", 0.038)],
+    ),
+    ("efficienttam_s_512x512", &[("level 2", 0.016), ("memory encoder", 0.012), ("memory attention", 0.038)]),
+];
+
+/// The masks of a seeded clip with one click.
+#[test]
+fn masks_of_small_models_are_nearly_the_same() {
+    for name in ["edgetam", "efficienttam_ti_512x512"] {
+        let frames: Vec<Frame> = (0..8).map(|f| photo(480, 270, f)).collect();
+        let ious = clip_ious(&frames, &Points::click(140.0, 90.0), |precision| model(name, precision));
+        let mean = ious.iter().sum::<f64>() / ious.len() as f64;
+        println!("{name}: mean IoU {mean:.4}, least {:.4}", ious.iter().copied().fold(1.0, f64::min));
+        assert!(mean >= 0.99, "{name}: {ious:?}");
+    }
+}
+
+fn photo(width: usize, height: usize, f: usize) -> Frame {
+    Frame::new(width, height, seeded::photo("clip.a", width, height, f)).expect("the photo fills the frame")
 }
 
 #[test]
@@ -93,23 +170,27 @@ fn masks_of_the_bundled_clip_are_nearly_the_same() {
         serde_json::from_slice(&micro::asset("demo_prompts.jsonl")).expect("one line of JSON");
     let coordinate = |i: usize| prompt["points"][0][i].as_f64().expect("a number") as f32;
     let click = Points::click(coordinate(0), coordinate(1));
-    let info = VideoInfo { width: frames[0].width(), height: frames[0].height(), num_frames: frames.len() };
-    let [single, int8] = [Precision::F32, Precision::Int8].map(|precision| {
+    let ious = clip_ious(&frames, &click, |precision| {
         let options = ModelOptions::default().precision(precision);
-        let model =
-            Model::from_bytes_with(&micro::asset(micro::CHECKPOINT), "micro", &options).expect("it loads");
-        let mut predictor = VideoPredictor::new(model, info, VideoOptions::default()).expect("a video");
-        predictor.add_points(0, &frames[0], 1, &click).expect("a valid prompt");
-        let mut masks = Vec::new();
-        for (f, frame) in frames.iter().enumerate() {
-            masks.push(predictor.track_frame(f, frame).expect("a valid frame").mask(0));
-        }
-        masks
+        Model::from_bytes_with(&micro::asset(micro::CHECKPOINT), "micro", &options).expect("it loads")
     });
-    let ious: Vec<f64> = single.iter().zip(&int8).map(|(a, b)| iou(a.data(), b.data())).collect();
     let mean = ious.iter().sum::<f64>() / ious.len() as f64;
     println!("mean IoU {mean:.4}, least {:.4}", ious.iter().copied().fold(1.0, f64::min));
     assert!(mean >= 0.99, "{ious:?}");
+}
+
+/// IoU of the masks in single precision and in 8 bits, of an object prompted on the first frame.
+fn clip_ious(frames: &[Frame], prompt: &Points, model: impl Fn(Precision) -> Arc<Model>) -> Vec<f64> {
+    let info = VideoInfo { width: frames[0].width(), height: frames[0].height(), num_frames: frames.len() };
+    let [single, int8] = [Precision::F32, Precision::Int8].map(|precision| {
+        let mut predictor =
+            VideoPredictor::new(model(precision), info, VideoOptions::default()).expect("a video");
+        predictor.add_points(0, &frames[0], 1, prompt).expect("a valid prompt");
+        let frames = frames.iter().enumerate();
+        let masks = frames.map(|(f, frame)| predictor.track_frame(f, frame).expect("a valid frame").mask(0));
+        masks.collect::<Vec<_>>()
+    });
+    single.iter().zip(&int8).map(|(a, b)| iou(a.data(), b.data())).collect()
 }
 
 fn iou(a: &[bool], b: &[bool]) -> f64 {

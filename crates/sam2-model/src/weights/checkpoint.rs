@@ -131,8 +131,8 @@ impl<'a> Checkpoint<'a> {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// Number of tensors, of elements, and of tensors per type. What a file in Meta's naming has as one tensor
-    /// counts as one.
+    /// Number of tensors, of elements, and of tensors per type. What a file in Meta's naming has as one
+    /// tensor counts as one.
     pub fn totals(&self) -> (usize, u64, BTreeMap<String, usize>) {
         let mut types = BTreeMap::new();
         let elements = self.tensors.values().map(|tensor| tensor.count() as u64).sum();

@@ -60,7 +60,8 @@ impl Layer {
         self.cross_attn.memory_width()
     }
 
-    /// Self-attention with its residual: `x`, `(N, D)`, in place; `q` and `mixed` are scratch of the same size.
+    /// Self-attention with its residual: `x`, `(N, D)`, in place; `q` and `mixed` are scratch of the same
+    /// size.
     pub fn attend_to_self(
         &self,
         run: &mut Run,
