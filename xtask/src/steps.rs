@@ -21,7 +21,7 @@ const UNPACKAGED: [&str; 3] = ["sam2-tests", "sam2-benches", "xtask"];
 const SIZE: u64 = 19_000_000;
 const SIZE_BARE: u64 = 8_900_000;
 
-const ARM: &str = "aarch64-unknown-linux-musl";
+pub const ARM: &str = "aarch64-unknown-linux-musl";
 const WASM: &str = "wasm32-unknown-unknown";
 
 pub fn fmt() -> Result<(), String> {
@@ -102,7 +102,9 @@ pub fn arm() -> Result<(), String> {
         return Err("qemu-aarch64-static is missing: apt-get install qemu-user-static".to_owned());
     }
     let args = ["test", "-p", "sam2-kernels", "--target", ARM];
-    let tests = ["isa", "gemm", "int8", "attention_int8", "rows"].iter().flat_map(|test| ["--test", *test]);
+    let tests = ["isa", "gemm", "int8", "attention", "attention_int8", "math", "rows"]
+        .iter()
+        .flat_map(|test| ["--test", *test]);
     let mut command = cargo();
     command
         .args(args)

@@ -7,9 +7,9 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use crate::gemm::{SLICE, dot_tile};
+use crate::gemm::dot_tile;
 use crate::parallel;
-use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa, Simd, TileOp};
+use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa, SLICE, Simd, TileOp};
 
 /// Additions to every sum in registers.
 const ROUNDS: usize = 1 << 19;

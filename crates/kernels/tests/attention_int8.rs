@@ -40,7 +40,7 @@ fn attention_matches_the_twin(isa: Isa) {
     for_all(300, common::attention_cases(), |(shape, sharpness, seed)| {
         let [q, k, v] = attention_operands(shape, seed);
         let scale = sharpness / (shape.d as f32).sqrt();
-        let expected = reference::attention_int8(shape, scale, &q, &k, &v);
+        let expected = reference::attention_int8(shape, scale, &q, &k, &v, isa.tuning().words_pay);
         // The scores are equal; the error of the exponentials is a few ε, that of a score's distance from the
         // maximum ε of it. One weight may round to the next integer.
         let tolerance =

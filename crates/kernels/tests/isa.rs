@@ -31,6 +31,7 @@ fn host_has(feature: &str) -> bool {
     };
     #[cfg(target_arch = "aarch64")]
     return match feature {
+        "neon" => std::arch::is_aarch64_feature_detected!("neon"),
         "dotprod" => std::arch::is_aarch64_feature_detected!("dotprod"),
         other => panic!("add {other} to this list"),
     };
@@ -94,6 +95,50 @@ fn tuning_fits_the_kernels(isa: Isa) {
     assert!((rows..=216).contains(&tuning.gemm.mc) && tuning.gemm.kc == KC, "{tuning:?}");
     assert!(tuning.grid_queries >= columns && tuning.grid_queries_i16 >= columns, "{tuning:?}");
     assert!(tuning.grid_strip != Some(0), "{tuning:?}");
+}
+
+/// Rows of a block of `A`, queries and strips of attention over grids, from the caches of known boards.
+#[cfg(target_arch = "aarch64")]
+#[test]
+fn block_sizes_follow_the_caches() {
+    use kernels::simd::{Caches, Neon};
+
+    for (name, sizes, rows, queries, strip) in [
+        ("Raspberry Pi 5", "512K,2M", 112, 48, 16),
+        ("Raspberry Pi 4, a quarter of 1 MB", "256K,1M", 56, 48, 16),
+        ("RK3588, its small cores", "128K,3M", 40, 48, 16),
+        ("Orin Nano", "256K,4M", 56, 48, 16),
+        ("Graviton 2", "1M,32M", 216, 96, 4),
+    ] {
+        let caches = Caches::parse(sizes).expect("two sizes");
+        let tuning = Neon::tuning_for(caches);
+        let chosen = (tuning.gemm.mc, tuning.grid_queries, tuning.grid_strip);
+        assert_eq!(chosen, (rows, queries, Some(strip)), "{name}");
+    }
+    for damaged in ["", "512K", "512K,", "0,2M", "x,2M", "512K,99999999999999999999M"] {
+        assert_eq!(Caches::parse(damaged), None, "{damaged:?}");
+    }
+}
+
+/// A folder as Linux has it on a board with 1 MB of L2 for four cores and no third level.
+#[cfg(target_arch = "aarch64")]
+#[test]
+fn caches_are_read_from_the_system() {
+    use kernels::simd::Caches;
+
+    let folder = std::env::temp_dir().join(format!("sam2-caches-{}", std::process::id()));
+    for (index, level, size, sharing) in [(0, 1, "32K", "0"), (1, 1, "48K", "0"), (2, 2, "1024K", "0-3")] {
+        let cache = folder.join(format!("index{index}"));
+        std::fs::create_dir_all(&cache).expect("a folder");
+        for (name, text) in
+            [("level", level.to_string()), ("size", size.into()), ("shared_cpu_list", sharing.into())]
+        {
+            std::fs::write(cache.join(name), text + "\n").expect("a file");
+        }
+    }
+    assert_eq!(Caches::reported(&folder), Some(Caches { l2: 256 << 10, last: 1 << 20 }));
+    std::fs::remove_dir_all(&folder).expect("the folder goes");
+    assert_eq!(Caches::reported(&folder), None);
 }
 
 fn peaks_are_measured(isa: Isa) {

@@ -9,19 +9,25 @@
 //! The mean of the keys is subtracted, as in SageAttention (arXiv 2410.02367): it would take up most of the 8
 //! bits, and it adds the same number to all scores of a query, which the softmax cancels. Bytes and sums are
 //! those of [`crate::gemm::int8`], so scores have the same bits on every instruction set. The softmax is that
-//! of single precision; its weights and the values are rounded to 16 bits (`values_i16`).
+//! of single precision; its weights and the values are rounded to 16 bits (`values_i16`) where products of
+//! those are faster than products of floats ([`Tuning::words_pay`]).
 
 use std::cell::RefCell;
+use std::marker::PhantomData;
 use std::ops::Range;
 use std::thread::LocalKey;
 
-use super::flash::{Keys, Pool, QUERIES};
+use super::flash::{Keys, Pool, QUERIES, Values};
 use super::schedule::{attend, attend_block};
 use super::shape::{Repeated, Shape};
+#[cfg(target_arch = "aarch64")]
+use super::single::ValuesF32;
 use super::values_i16::{ValuesI16, fold_columns};
 use crate::gemm::int8::{PackedB8, RowGroups, RowScale};
 use crate::gemm::{KC, Rows, Tiles, cover};
 use crate::parallel;
+#[cfg(doc)]
+use crate::simd::Tuning;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa, Simd};
 
 /// As [`super::attention`].
@@ -42,7 +48,7 @@ use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa, Simd};
 /// As [`super::attention`].
 #[track_caller]
 pub fn attention(isa: Isa, shape: Shape, scale: f32, q: Rows, k: Rows, v: Rows, out: &mut [f32]) {
-    attend::<KeysI8>(isa, shape, scale, (q, k, v), &Repeated::none(), out);
+    attend_int8(isa, shape, scale, (q, k, v), &Repeated::none(), out);
 }
 
 /// As [`super::attention_repeated`].
@@ -59,7 +65,23 @@ pub fn attention_repeated(
     out: &mut [f32],
 ) {
     assert_eq!(shape.batch, 1, "attention_repeated: {shape:?}");
-    attend::<KeysI8>(isa, shape, scale, operands, repeated, out);
+    attend_int8(isa, shape, scale, operands, repeated, out);
+}
+
+#[track_caller]
+fn attend_int8(
+    isa: Isa,
+    shape: Shape,
+    scale: f32,
+    operands: (Rows, Rows, Rows),
+    repeated: &Repeated,
+    out: &mut [f32],
+) {
+    #[cfg(target_arch = "aarch64")]
+    if !isa.tuning().words_pay {
+        return attend::<KeysI8<ValuesF32>>(isa, shape, scale, operands, repeated, out);
+    }
+    attend::<KeysI8<ValuesI16>>(isa, shape, scale, operands, repeated, out);
 }
 
 /// As [`super::attention_block`].
@@ -68,13 +90,41 @@ pub fn attention_repeated(
 /// As [`super::attention`].
 #[track_caller]
 pub fn attention_block(isa: Isa, shape: Shape, scale: f32, q: Rows, k: Rows, v: Rows, out: &mut [f32]) {
-    attend_block::<KeysI8>(isa, shape, scale, (q, k, v), &Repeated::none(), out);
+    let (operands, every) = ((q, k, v), &Repeated::none());
+    #[cfg(target_arch = "aarch64")]
+    if !isa.tuning().words_pay {
+        return attend_block::<KeysI8<ValuesF32>>(isa, shape, scale, operands, every, out);
+    }
+    attend_block::<KeysI8<ValuesI16>>(isa, shape, scale, operands, every, out);
 }
 
+/// Keys as bytes, with values of type `V`.
 #[derive(Debug, Default)]
-struct KeysI8 {
+struct KeysI8<V> {
     packed: PackedB8,
     mean: Vec<f32>,
+    values: PhantomData<V>,
+}
+
+/// The values of 8-bit keys: a thread keeps storage for each kind.
+trait ValuesOfBytes: Values {
+    fn pool() -> &'static LocalKey<Pool<KeysI8<Self>>>;
+}
+
+impl ValuesOfBytes for ValuesI16 {
+    fn pool() -> &'static LocalKey<Pool<KeysI8<Self>>> {
+        thread_local!(static POOL: Pool<KeysI8<ValuesI16>> = const { RefCell::new(Vec::new()) });
+        &POOL
+    }
+}
+
+/// Only ARM has instruction sets whose words do not pay: elsewhere this would be code that never runs.
+#[cfg(target_arch = "aarch64")]
+impl ValuesOfBytes for ValuesF32 {
+    fn pool() -> &'static LocalKey<Pool<KeysI8<Self>>> {
+        thread_local!(static POOL: Pool<KeysI8<ValuesF32>> = const { RefCell::new(Vec::new()) });
+        &POOL
+    }
 }
 
 /// The queries of a block, quantised.
@@ -85,8 +135,8 @@ struct QueriesU8<'a> {
     scales: &'a [RowScale],
 }
 
-impl Keys for KeysI8 {
-    type Values = ValuesI16;
+impl<V: ValuesOfBytes> Keys for KeysI8<V> {
+    type Values = V;
     type Queries<'a> = QueriesU8<'a>;
 
     fn pack(&mut self, isa: Isa, keys: Rows, n: usize, d: usize) {
@@ -126,8 +176,7 @@ impl Keys for KeysI8 {
     }
 
     fn pool() -> &'static LocalKey<Pool<Self>> {
-        thread_local!(static POOL: Pool<KeysI8> = const { RefCell::new(Vec::new()) });
-        &POOL
+        V::pool()
     }
 }
 

@@ -3,16 +3,10 @@
 #![allow(unsafe_code)]
 
 use super::KC;
-use crate::simd::{Dot, F32s, FloatsOf, Simd};
+use crate::simd::{AHEAD, Dot, F32s, FloatsOf, LINE, SLICE, Simd};
 
-/// Prefetch distance into `B`, in bytes: covers the latency of L3.
-const AHEAD: usize = 3072;
-/// Bytes of a cache line.
-const LINE: usize = 64;
 /// Unroll factor over `k`. With hyper-threading, instruction issue is the bottleneck and not the FMA units.
 const UNROLL: usize = 4;
-/// Contiguous bytes of a row in the left operand of [`dot_tile`].
-pub(crate) const SLICE: usize = LINE;
 
 /// Calls `step` `count` times, unrolled. `step` advances its own pointers: an index multiplication would be
 /// overflow-checked in test builds and spill the tile. Not for integer sums: there the compiler adds up the
@@ -76,6 +70,11 @@ pub(crate) fn tile<S: Simd, const MR: usize, const NV: usize>(
     let lanes = S::F32::LANES;
     assert!(depth <= KC && a.len() >= (MR - 1) * KC + depth);
     assert!(NV * lanes <= stride && b.len() >= depth * stride);
+    // SAFETY: `A` has `MR` rows of `depth` floats, the panel has `depth` rows of `NV` vectors, both asserted
+    // above.
+    if let Some(acc) = unsafe { S::F32::tile(s, depth, (a.as_ptr(), KC), (b.as_ptr(), stride)) } {
+        return acc;
+    }
     let mut acc = [[S::F32::splat(s, 0.0); NV]; MR];
     let (mut a, mut b) = (a.as_ptr(), b.as_ptr());
     unrolled(
@@ -157,6 +156,10 @@ pub(crate) fn tile_of_sum<S: Simd, const T: usize, const NV: usize>(
     let lanes = S::F32::LANES;
     let width = NV * lanes;
     assert!(a.len() >= (depth + 1) * width && b.len() >= (depth + 1) * width && z.len() >= depth * T);
+    // SAFETY: `a` and `b` have `depth + 1` rows of `NV` vectors, `z` has `depth` rows of `T`, asserted above.
+    if let Some(acc) = unsafe { S::F32::tile_of_sum(s, depth, [a.as_ptr(), b.as_ptr()], z.as_ptr()) } {
+        return acc;
+    }
     // SAFETY: both hold `depth + 1` rows of `width`, asserted above.
     let mut acc = [unsafe { load_sum(s, a.as_ptr().add(depth * width), b.as_ptr().add(depth * width)) }; T];
     let (mut a, mut b, mut z) = (a.as_ptr(), b.as_ptr(), z.as_ptr());
@@ -202,13 +205,10 @@ pub(crate) fn tile_transposed<S: Simd, const MR: usize, const NV: usize>(
     acc
 }
 
-/// `MR × NV` vectors of sums of products of bytes over `groups` groups.
-///
-/// `a` is cut into slices: [`SLICE`] bytes of each of `MR` rows, then `a_stride` bytes further on the next;
-/// four bytes are a group. `b` has `groups` rows of `NV` vectors of groups with stride `b_stride`, in bytes.
+/// `MR × NV` vectors of sums of products of bytes over `groups` groups: [`Dot::tile`].
 ///
 /// # Panics
-/// If either is too short.
+/// If `groups` is 0, or one of the operands is too short.
 #[inline(always)]
 pub(crate) fn dot_tile<D: Dot, const MR: usize, const NV: usize>(
     d: D,
@@ -219,27 +219,9 @@ pub(crate) fn dot_tile<D: Dot, const MR: usize, const NV: usize>(
     let width = D::GROUP * FloatsOf::<D>::LANES;
     assert!(groups > 0 && a.len() >= (groups - 1) / (SLICE / 4) * a_stride + MR * SLICE);
     assert!(NV * width <= b_stride && b.len() >= groups * b_stride);
-    let mut acc = [[d.zero(); NV]; MR];
-    for first in (0..groups).step_by(SLICE / 4) {
-        let slice = a.as_ptr().wrapping_add(first / (SLICE / 4) * a_stride);
-        let mut row = b.as_ptr().wrapping_add(first * b_stride);
-        for p in 0..(groups - first).min(SLICE / 4) {
-            // SAFETY: one of `groups` rows; `b.len() >= groups · b_stride` and `b_stride >= NV · width`,
-            // asserted above.
-            let b_row: [D::Groups; NV] =
-                std::array::from_fn(|v| unsafe { d.load_groups(row.add(v * width)) });
-            prefetch::<FloatsOf<D>>(d.floats(), row.cast::<u8>().wrapping_add(AHEAD), NV * width);
-            for (r, acc) in acc.iter_mut().enumerate() {
-                // SAFETY: `r < MR` and `p < SLICE / 4` in a slice of `a`, whose length is asserted above.
-                let x = unsafe { d.splat_group(slice.add(r * SLICE + 4 * p)) };
-                for (acc, b) in acc.iter_mut().zip(b_row) {
-                    *acc = d.dot(*acc, x, b);
-                }
-            }
-            row = row.wrapping_add(b_stride);
-        }
-    }
-    acc
+    // SAFETY: `a` has `MR` rows of a slice for each `SLICE / 4` groups, `b` has `groups` rows of at least
+    // `NV` vectors, both asserted above.
+    unsafe { d.tile(groups, (a.as_ptr(), a_stride), (b.as_ptr(), b_stride)) }
 }
 
 /// `MR × NV` vectors of sums of products of 16-bit integers over `pairs` pairs.

@@ -45,7 +45,7 @@ pub use rows::{RowSource, Rows};
 
 pub(crate) use cover::{Tiles, cover, cover_rows};
 pub(crate) use microkernel::{
-    Prefetch, SLICE, dot_tile, dot_tile_of_sum, pair_tile, tile, tile_of_sum, tile_transposed,
+    Prefetch, dot_tile, dot_tile_of_sum, pair_tile, tile, tile_of_sum, tile_transposed,
 };
 pub(crate) use pack::KBlock;
 

@@ -45,8 +45,8 @@ pub fn attention(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32]) -> V
 /// The mean of the keys, summed over [`KEYS`] at a time, is subtracted from all of them. Then a key becomes
 /// `round(k · 127 / max |k|)`, a query `round(q · 255 / (high − low)) + zero` with `low <= 0 <= high`. A
 /// column of the values becomes `round(v · 2047 / max |v|)`, a weight `round(4096 · 2^(S − m))` with m the
-/// largest score of [`KEYS`] keys.
-pub fn attention_int8(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
+/// largest score of [`KEYS`] keys; without `words` neither is rounded.
+pub fn attention_int8(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32], words: bool) -> Vec<f32> {
     let Shape { batch, heads, nq, nk, d, dv } = shape;
     let head_of = |x: &[f32], rows: std::ops::Range<usize>, head: usize, d: usize| -> Vec<f32> {
         rows.flat_map(|i| x[(i * heads + head) * d..][..d].to_vec()).collect()
@@ -67,9 +67,11 @@ pub fn attention_int8(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32])
             let scores = linear_int8_scaled(&queries, base_two, &keys, (nq, d, nk), &epilogue);
             let mut values: Vec<f64> =
                 head_of(v, b * nk..(b + 1) * nk, head, dv).into_iter().map(f64::from).collect();
-            (0..dv).for_each(|c| round_to_i16(values.iter_mut().skip(c).step_by(dv)));
+            if words {
+                (0..dv).for_each(|c| round_to_i16(values.iter_mut().skip(c).step_by(dv)));
+            }
             let all: Vec<usize> = (0..nk).collect();
-            let blocks: Vec<(&[usize], bool)> = all.chunks(KEYS).map(|block| (block, true)).collect();
+            let blocks: Vec<(&[usize], bool)> = all.chunks(KEYS).map(|block| (block, words)).collect();
             for (i, scores) in scores.chunks(nk).enumerate() {
                 let scores: Vec<f64> = scores.iter().copied().map(f64::from).collect();
                 let row = &mut out[((b * nq + i) * heads + head) * dv..][..dv];

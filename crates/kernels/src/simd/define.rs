@@ -49,7 +49,7 @@ macro_rules! define_isa {
             /// The features that the gateways enable. Each is named by a function that requires it, so this
             /// would not compile if a gateway lacked one.
             pub fn enabled(self) -> Vec<&'static str> {
-                enter!($features [], self => $Token, enabled $features)
+                enter!($features [], self => $Token, enabled)
             }
         }
 
@@ -82,13 +82,18 @@ macro_rules! define_isa {
             pub struct $Extended($Token);
 
             impl $Extended {
-                /// The features that [`Self::detect`] requires beyond those of the token that it takes.
-                pub const FEATURES: &'static [&'static str] = &$further;
+                /// All features that the token proves.
+                pub const FEATURES: &'static [&'static str] = all!($features $further);
 
                 /// The token, if the host has the further features.
                 #[inline]
                 pub fn detect(floats: $Token) -> Option<Self> {
                     has_all!($detected $further).then_some(Self(floats))
+                }
+
+                /// The features that the gateways enable.
+                pub fn enabled(self) -> Vec<&'static str> {
+                    enter!($features $further, self => $Extended, enabled)
                 }
 
                 #[inline]
@@ -102,6 +107,13 @@ macro_rules! define_isa {
                 }
             }
         )?
+    };
+}
+
+/// Two lists as one.
+macro_rules! all {
+    ([$($feature:tt),+ $(,)?] [$($further:tt),* $(,)?]) => {
+        &[$($feature),+ $(, $further)*]
     };
 }
 
@@ -129,7 +141,10 @@ macro_rules! enter {
         // made from one list.
         unsafe { gateway($token, $op) }
     }};
-    ([$($feature:tt),+ $(,)?] [], $token:expr => $Token:ident, enabled [$($named:tt),+ $(,)?]) => {{
+    ([$($feature:tt),+ $(,)?] [$($further:tt),*], $token:expr => $Token:ident, enabled) => {
+        enter!(@enabled [$($feature),+ $(, $further)*], $token => $Token, [$($feature),+ $(, $further)*])
+    };
+    (@enabled [$($feature:tt),+], $token:expr => $Token:ident, [$($named:tt),+]) => {{
         $(#[target_feature(enable = $feature)])+
         fn gateway(_: $Token) -> Vec<&'static str> {
             vec![$({
@@ -145,4 +160,4 @@ macro_rules! enter {
     }};
 }
 
-pub(super) use {define_isa, enter, has_all};
+pub(super) use {all, define_isa, enter, has_all};

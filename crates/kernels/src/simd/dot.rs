@@ -1,11 +1,17 @@
 //! Integer dot products: the operations of a quantised kernel beyond those of [`Simd`].
 //!
-//! A vector holds one group of bytes for every lane of the floats, and a dot product adds the products of
-//! each group to a 32-bit sum. A group is four bytes where an instruction takes that many, else two, which
+//! A right operand holds one group of bytes for every lane of the floats, and a dot product adds the products
+//! of each group to a 32-bit sum. A group is four bytes where an instruction takes that many, else two, which
 //! are widened to 16 bits on the way into a register. All of it is integer arithmetic without saturation, so
 //! every instruction set gives the same bits.
+//!
+//! The tile of bytes belongs to the instruction set: x86 multiplies a group in every lane ([`Groups`]), ARM a
+//! lane of a vector.
 
-use super::Simd;
+use super::{AHEAD, F32s, LINE, Simd};
+
+/// Contiguous bytes of a row in the left operand of [`Dot::tile`]: a cache line.
+pub const SLICE: usize = 64;
 
 /// The vector of floats with as many lanes as the sums of `D`.
 pub type FloatsOf<D> = <<D as Dot>::Floats as Simd>::F32;
@@ -14,8 +20,6 @@ pub type FloatsOf<D> = <<D as Dot>::Floats as Simd>::F32;
 pub trait Dot: Copy + Send + Sync + 'static {
     /// The instruction set of its floats. A vector of sums has as many lanes as one of floats.
     type Floats: Simd;
-    /// A group of bytes per lane.
-    type Groups: Copy;
     /// A pair of 16-bit integers per lane.
     type Pairs: Copy;
     /// A 32-bit sum per lane.
@@ -29,20 +33,22 @@ pub trait Dot: Copy + Send + Sync + 'static {
     fn floats(self) -> Self::Floats;
     /// Sums of zero.
     fn zero(self) -> Self::Sums;
-    /// The group of a left operand at `x` in every lane.
+    /// `MR × NV` vectors of sums of products of bytes over `groups` groups, of which there is at least one.
+    ///
+    /// `a`, as stored by [`Self::store_lhs`], is cut into slices: [`SLICE`] bytes of each of `MR` rows, then
+    /// `a_stride` bytes further on the next; four bytes are a group. `b`, signed, has `groups` rows of `NV`
+    /// vectors of groups with stride `b_stride`, in bytes.
     ///
     /// # Safety
-    /// `x` must be valid for reads of four bytes; no alignment is needed.
+    /// `a` must be valid for reads of whole slices, `MR` · [`SLICE`] bytes for each [`SLICE`]` / 4` groups or
+    /// fewer, and `b` for reads of `groups` rows.
     #[allow(unsafe_code)]
-    unsafe fn splat_group(self, x: *const u8) -> Self::Groups;
-    /// A vector of groups of a right operand from `x`.
-    ///
-    /// # Safety
-    /// `x` must be valid for reads of [`Self::GROUP`] bytes per lane; no alignment is needed.
-    #[allow(unsafe_code)]
-    unsafe fn load_groups(self, x: *const i8) -> Self::Groups;
-    /// `sums + Σ a · b` over each group, `a` as stored by [`Self::store_lhs`] and `b` signed.
-    fn dot(self, sums: Self::Sums, a: Self::Groups, b: Self::Groups) -> Self::Sums;
+    unsafe fn tile<const MR: usize, const NV: usize>(
+        self,
+        groups: usize,
+        a: (*const u8, usize),
+        b: (*const i8, usize),
+    ) -> [[Self::Sums; NV]; MR];
     /// Writes integral floats in 0 ..= 255 as elements of a left operand, one per lane, `4 / GROUP` bytes
     /// each; minus 128 where the dot product takes signed operands only. Panics if `out` is shorter.
     fn store_lhs(self, x: FloatsOf<Self>, out: &mut [u8]);
@@ -69,15 +75,82 @@ pub trait Dot: Copy + Send + Sync + 'static {
     fn store_i16(self, x: FloatsOf<Self>, out: &mut [i16]);
     /// To the nearest float.
     fn to_floats(self, sums: Self::Sums) -> FloatsOf<Self>;
-    /// `Σ (u − zero) · b` from the `sums` of [`Self::dot`] over elements `u` of a left operand, for `zero` in
-    /// 0 ..= 255 and one pair `(l, h)` per lane with `l + 128 · h = −Σ b`. Panics if `pairs` is shorter than
-    /// a vector.
-    fn correct_zero_point(self, sums: Self::Sums, zero: u8, pairs: &[i16]) -> Self::Sums;
+    /// The form in which [`Self::correct_zero_point`] takes the sum of a column, which is within 2²² of zero.
+    fn column_sum(sum: i32) -> i32;
+    /// `Σ (u − zero) · b` from the `sums` of [`Self::tile`] over elements `u` of a left operand, for `zero`
+    /// in 0 ..= 255 and [`Self::column_sum`] of `Σ b`, one per lane. Panics if there are fewer.
+    fn correct_zero_point(self, sums: Self::Sums, zero: u8, column_sums: &[i32]) -> Self::Sums;
     /// Writes integral floats in 0 ..= 255 as bytes, one per lane. Panics if `out` is shorter than a vector.
     fn store_u8(self, x: FloatsOf<Self>, out: &mut [u8]);
 
     /// Calls `op` with the target features of this instruction set enabled.
     fn run_dots<O: DotOp>(self, op: O) -> O::Output;
+}
+
+/// Dot products of a group in every lane: the operations of [`tile_of_groups`].
+pub(super) trait Groups: Dot {
+    /// A group of bytes per lane.
+    type Group: Copy;
+
+    /// The group of a left operand at `x` in every lane.
+    ///
+    /// # Safety
+    /// `x` must be valid for reads of four bytes; no alignment is needed.
+    #[allow(unsafe_code)]
+    unsafe fn splat_group(self, x: *const u8) -> Self::Group;
+    /// A vector of groups of a right operand from `x`.
+    ///
+    /// # Safety
+    /// `x` must be valid for reads of [`Dot::GROUP`] bytes per lane; no alignment is needed.
+    #[allow(unsafe_code)]
+    unsafe fn load_groups(self, x: *const i8) -> Self::Group;
+    /// `sums + Σ a · b` over each group.
+    fn dot(self, sums: Self::Sums, a: Self::Group, b: Self::Group) -> Self::Sums;
+}
+
+/// [`Dot::tile`] of instruction sets that multiply a group in every lane.
+///
+/// # Safety
+/// As there.
+#[allow(unsafe_code)]
+#[inline(always)]
+pub(super) unsafe fn tile_of_groups<D: Groups, const MR: usize, const NV: usize>(
+    d: D,
+    groups: usize,
+    (a, a_stride): (*const u8, usize),
+    (b, b_stride): (*const i8, usize),
+) -> [[D::Sums; NV]; MR] {
+    let width = D::GROUP * FloatsOf::<D>::LANES;
+    let mut acc = [[d.zero(); NV]; MR];
+    for first in (0..groups).step_by(SLICE / 4) {
+        let slice = a.wrapping_add(first / (SLICE / 4) * a_stride);
+        let mut row = b.wrapping_add(first * b_stride);
+        for p in 0..(groups - first).min(SLICE / 4) {
+            // SAFETY: one of `groups` rows of `NV` vectors, which the caller promises.
+            let b_row: [D::Group; NV] = std::array::from_fn(|v| unsafe { d.load_groups(row.add(v * width)) });
+            let ahead = row.cast::<u8>().wrapping_add(AHEAD);
+            for at in (0..NV * width).step_by(LINE) {
+                FloatsOf::<D>::prefetch(d.floats(), ahead.wrapping_add(at).cast());
+            }
+            for (r, acc) in acc.iter_mut().enumerate() {
+                // SAFETY: `r < MR` and `p < SLICE / 4` in a slice of `a`, which the caller promises.
+                let x = unsafe { d.splat_group(slice.add(r * SLICE + 4 * p)) };
+                for (acc, b) in acc.iter_mut().zip(b_row) {
+                    *acc = d.dot(*acc, x, b);
+                }
+            }
+            row = row.wrapping_add(b_stride);
+        }
+    }
+    acc
+}
+
+/// The sum of a column as a pair `(l, h)` of 16-bit integers in memory with `l + 128 · h = −sum`: a product
+/// of pairs with `(z, 128 · z)` is `−z · sum`.
+#[inline(always)]
+pub(super) fn column_sum_as_pair(sum: i32) -> i32 {
+    let [low, high] = [(-sum & 127) as i16, (-sum >> 7) as i16].map(i16::to_ne_bytes);
+    i32::from_ne_bytes([low[0], low[1], high[0], high[1]])
 }
 
 /// A kernel over register tiles of `MR` rows and `NV` vectors of sums. Their columns divide those of the tile

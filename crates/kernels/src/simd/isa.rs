@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-#[cfg(target_arch = "aarch64")]
-use super::Dotprod;
 #[cfg(target_arch = "x86_64")]
 use super::{Avx2, Avx512, Avx512Vnni};
 use super::{Dot, DotOp, F32s, FloatsOf, Portable, Simd, SimdOp, TileOp, Tuning};
+#[cfg(target_arch = "aarch64")]
+use super::{Dotprod, Neon};
 
 /// An instruction set that the host has. Ordered from the slowest to the fastest.
 ///
@@ -23,7 +23,10 @@ use super::{Dot, DotOp, F32s, FloatsOf, Portable, Simd, SimdOp, TileOp, Tuning};
 pub enum Isa {
     /// `wide`: whatever the compilation target guarantees (SSE2 on x86-64, NEON on AArch64).
     Portable(Portable),
-    /// NEON with dot products of bytes; floats are those of [`Isa::Portable`].
+    /// NEON, which every AArch64 has.
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon),
+    /// NEON with dot products of bytes.
     #[cfg(target_arch = "aarch64")]
     Dotprod(Dotprod),
     /// 256-bit vectors with fused multiply-add.
@@ -75,10 +78,12 @@ impl Isa {
         vec![
             KnownIsa { name: Portable::NAME, features: &[], isa: portable },
             #[cfg(target_arch = "aarch64")]
+            KnownIsa { name: Neon::NAME, features: Neon::FEATURES, isa: Neon::detect().map(Isa::Neon) },
+            #[cfg(target_arch = "aarch64")]
             KnownIsa {
                 name: Dotprod::NAME,
                 features: Dotprod::FEATURES,
-                isa: Dotprod::detect().map(Isa::Dotprod),
+                isa: Neon::detect().and_then(Dotprod::detect).map(Isa::Dotprod),
             },
             #[cfg(target_arch = "x86_64")]
             KnownIsa { name: Avx2::NAME, features: Avx2::FEATURES, isa: Avx2::detect().map(Isa::Avx2) },
@@ -121,10 +126,12 @@ impl Isa {
         })
     }
 
-    /// `portable`, `avx2`, `avx512` or `dotprod`.
+    /// `portable`, `avx2`, `avx512`, `neon` or `dotprod`.
     pub fn name(&self) -> &'static str {
         match self {
             Isa::Portable(_) => Portable::NAME,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(_) => Neon::NAME,
             #[cfg(target_arch = "aarch64")]
             Isa::Dotprod(_) => Dotprod::NAME,
             #[cfg(target_arch = "x86_64")]
@@ -139,7 +146,7 @@ impl Isa {
         match self {
             Isa::Portable(_) => &Portable::TUNING,
             #[cfg(target_arch = "aarch64")]
-            Isa::Dotprod(_) => &Portable::TUNING,
+            Isa::Neon(_) | Isa::Dotprod(_) => Neon::tuning(),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(_) => &Avx2::TUNING,
             #[cfg(target_arch = "x86_64")]
@@ -151,9 +158,10 @@ impl Isa {
     pub fn enabled(self) -> Vec<&'static str> {
         match self {
             Isa::Portable(_) => Vec::new(),
-            // Its one instruction is assembly, which enables the feature itself.
             #[cfg(target_arch = "aarch64")]
-            Isa::Dotprod(_) => Dotprod::FEATURES.to_vec(),
+            Isa::Neon(s) => s.enabled(),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Dotprod(s) => s.enabled(),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(s) => s.enabled(),
             #[cfg(target_arch = "x86_64")]
@@ -167,7 +175,9 @@ impl Isa {
         match self {
             Isa::Portable(s) => s.run(op),
             #[cfg(target_arch = "aarch64")]
-            Isa::Dotprod(_) => Portable.run(op),
+            Isa::Neon(s) => s.run(op),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Dotprod(s) => s.neon().run(op),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(s) => s.run(op),
             #[cfg(target_arch = "x86_64")]
@@ -181,7 +191,9 @@ impl Isa {
         match self {
             Isa::Portable(s) => s.run_tiled(op),
             #[cfg(target_arch = "aarch64")]
-            Isa::Dotprod(_) => Portable.run_tiled(op),
+            Isa::Neon(s) => s.run_tiled(op),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Dotprod(s) => s.neon().run_tiled(op),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(s) => s.run_tiled(op),
             #[cfg(target_arch = "x86_64")]
@@ -195,6 +207,8 @@ impl Isa {
     pub fn dispatch_dots<O: DotOp>(self, op: O) -> O::Output {
         match self {
             Isa::Portable(s) => s.run_dots(op),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(s) => s.run_dots(op),
             #[cfg(target_arch = "aarch64")]
             Isa::Dotprod(s) => s.run_dots(op),
             #[cfg(target_arch = "x86_64")]

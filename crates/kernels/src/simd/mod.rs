@@ -11,7 +11,7 @@
 
 use half::f16;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod define;
 mod dot;
 mod isa;
@@ -25,15 +25,20 @@ mod aarch64;
 #[allow(unsafe_code)]
 mod x86_64;
 
-pub use dot::{Dot, DotOp, FloatsOf};
+pub use dot::{Dot, DotOp, FloatsOf, SLICE};
 pub use isa::{Isa, KnownIsa, UnknownIsa};
 pub use portable::Portable;
 pub use tuning::{Blocking, Tuning};
 
 #[cfg(target_arch = "aarch64")]
-pub use aarch64::Dotprod;
+pub use aarch64::{Caches, Dotprod, Neon};
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::{Avx2, Avx512, Avx512Vnni};
+
+/// Bytes of a cache line.
+pub(crate) const LINE: usize = 64;
+/// Prefetch distance into a panel of a right operand, in bytes: covers the latency of L3.
+pub(crate) const AHEAD: usize = 3072;
 
 /// An instruction set, as a proof that the host has it.
 pub trait Simd: Copy + Send + Sync + 'static {
@@ -141,4 +146,37 @@ pub trait F32s: Copy + Send + Sync {
     fn sum(self) -> f32;
     /// Largest lane.
     fn max_lane(self) -> f32;
+
+    /// `MR × NV` vectors of `A · B` over `depth` steps of `k`, if the instruction set has a tile of its own:
+    /// one that multiplies by a lane of a vector, where the tile in terms of this trait has a splat for every
+    /// element of `A`. `a` has `MR` rows, `b` has `depth` rows of `NV` vectors; each comes with its stride in
+    /// floats. Every element is one chain of [`Self::mul_add`] over `k`.
+    ///
+    /// # Safety
+    /// `a` must be valid for reads of `MR` rows of `depth` floats, `b` for reads of its rows.
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    unsafe fn tile<const MR: usize, const NV: usize>(
+        _: Self::Token,
+        _depth: usize,
+        _a: (*const f32, usize),
+        _b: (*const f32, usize),
+    ) -> Option<[[Self; NV]; MR]> {
+        None
+    }
+    /// `T × NV` vectors, likewise: row `t` is `a[depth] + b[depth] + Σ (a[p] + b[p]) · z[p][t]`.
+    ///
+    /// # Safety
+    /// `a` and `b` must be valid for reads of `depth + 1` rows of `NV` vectors, `z` for reads of `depth` rows
+    /// of `T` floats.
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    unsafe fn tile_of_sum<const T: usize, const NV: usize>(
+        _: Self::Token,
+        _depth: usize,
+        _ab: [*const f32; 2],
+        _z: *const f32,
+    ) -> Option<[[Self; NV]; T]> {
+        None
+    }
 }

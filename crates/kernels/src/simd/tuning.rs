@@ -34,6 +34,9 @@ pub struct Tuning {
     pub gemm: Blocking,
     /// Whether f32 products run on the crate's micro-kernel, else on `matrixmultiply`.
     pub own_micro_kernel: bool,
+    /// Whether products of 16-bit integers are faster than those of floats. Where they are not, 8-bit
+    /// precision keeps weighted values and attention over grids in f32.
+    pub words_pay: bool,
     /// Queries per block of attention over a grid in f32, rounded up to whole panels.
     ///
     /// The split of 48 queries takes 1.6 MB at a grid of 64 and 64 channels. Where L2 cannot hold that
@@ -53,6 +56,8 @@ pub struct Tuning {
 pub(super) const PORTABLE: Tuning = Tuning {
     gemm: Blocking::with_rows(108),
     own_micro_kernel: false,
+    // ARM's cores multiply words on one pipe and floats on two.
+    words_pay: !cfg!(target_arch = "aarch64"),
     grid_queries: 96,
     grid_queries_i16: 48,
     grid_strip: Some(4),

@@ -25,6 +25,10 @@ macro_rules! on_every_isa {
             $(#[test] fn $test() { crate::common::on("portable", super::$test); })+
         }
         #[cfg(target_arch = "aarch64")]
+        mod neon {
+            $(#[test] fn $test() { crate::common::on("neon", super::$test); })+
+        }
+        #[cfg(target_arch = "aarch64")]
         mod dotprod {
             $(#[test] fn $test() { crate::common::on("dotprod", super::$test); })+
         }
@@ -42,6 +46,8 @@ macro_rules! on_every_isa {
 /// The modules that `on_every_isa` makes.
 pub const TESTED: &[&str] = &[
     "portable",
+    #[cfg(target_arch = "aarch64")]
+    "neon",
     #[cfg(target_arch = "aarch64")]
     "dotprod",
     #[cfg(target_arch = "x86_64")]

@@ -20,9 +20,8 @@ pub struct PackedB8 {
     data: Vec<i8>,
     /// One per column, padded to whole panels.
     scales: Vec<f32>,
-    /// A pair `(l, h)` per column, padded: the sum of its bytes is `−(l + 128 · h)`. See
-    /// [`Dot::correct_zero_point`].
-    column_sums: Vec<i16>,
+    /// [`Dot::column_sum`] of the bytes of each column, padded.
+    column_sums: Vec<i32>,
 }
 
 impl PackedB8 {
@@ -49,11 +48,11 @@ impl PackedB8 {
         // Every byte is written, those of padded columns as zeros.
         self.data.resize(columns * self.padded_k(), 0);
         self.scales.resize(columns, 0.0);
-        self.column_sums.resize(2 * columns, 0);
+        self.column_sums.resize(columns, 0);
         let mut panels: Vec<_> = self
             .data
             .chunks_exact_mut(width * k.next_multiple_of(4))
-            .zip(self.scales.chunks_exact_mut(width).zip(self.column_sums.chunks_exact_mut(2 * width)))
+            .zip(self.scales.chunks_exact_mut(width).zip(self.column_sums.chunks_exact_mut(width)))
             .collect();
         // About 64 Ki bytes per task; fewer are not worth a thread.
         let group = (65_536 / (k * width)).max(1);
@@ -113,7 +112,7 @@ impl PackedB8 {
             let scale = FloatsOf::<D>::splat(s, scale);
             for (v, (sums, out)) in acc.into_iter().zip(out).enumerate() {
                 let column = panel * self.tile.1 + v * lanes;
-                let sums = d.correct_zero_point(sums, zero, &self.column_sums[2 * column..]);
+                let sums = d.correct_zero_point(sums, zero, &self.column_sums[column..]);
                 *out = d.to_floats(sums).mul(scale.mul(*out));
             }
         }
@@ -142,7 +141,7 @@ struct PackPanel<'a> {
     row: &'a mut [u8],
     bytes: &'a mut [i8],
     scales: &'a mut [f32],
-    column_sums: &'a mut [i16],
+    column_sums: &'a mut [i32],
 }
 
 impl DotOp for PackPanel<'_> {
@@ -170,7 +169,7 @@ impl DotOp for PackPanel<'_> {
                 out.iter_mut().zip(group).for_each(|(out, byte)| *out = (byte ^ HALF) as i8);
             }
             let sum: i32 = row.iter().map(|&byte| i32::from(byte) - i32::from(HALF)).sum();
-            (column_sums[2 * j], column_sums[2 * j + 1]) = ((-sum & 127) as i16, (-sum >> 7) as i16);
+            column_sums[j] = D::column_sum(sum);
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Quantisation: floats to bytes.
 
-use crate::gemm::SLICE;
-use crate::simd::{Dot, F32s, FloatsOf, Isa};
+use crate::simd::{Dot, F32s, FloatsOf, Isa, SLICE};
 
 /// Half the range of an unsigned byte, and the difference between a signed and an unsigned one.
 pub(super) const HALF: u8 = 128;

@@ -1,5 +1,21 @@
-//! NEON with dot products of bytes.
+//! NEON, which every AArch64 has, and the dot products of bytes that some have: a token and a vector of
+//! floats, and products of bytes for each.
 
-mod dot;
+/// An expression over vectors in registers. Loads and stores are not written in it: they have a fact of their
+/// own to state.
+macro_rules! neon {
+    ($x:expr) => {
+        // SAFETY: every AArch64 has NEON, and the compilation target guarantees it; no memory is touched.
+        unsafe { $x }
+    };
+}
 
-pub use dot::Dotprod;
+mod caches;
+mod dot_neon;
+mod dot_sdot;
+mod integers;
+mod neon;
+mod tiles;
+
+pub use caches::Caches;
+pub use neon::{Dotprod, Neon};

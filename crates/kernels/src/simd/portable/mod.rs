@@ -3,9 +3,6 @@
 
 mod dot;
 
-#[cfg(target_arch = "aarch64")]
-pub(super) use dot::add_times_zero_point;
-
 use half::f16;
 use wide::{f32x8, i32x8};
 

@@ -17,6 +17,7 @@ define_isa! {
     tuning = Tuning {
         gemm: Blocking::with_rows(108),
         own_micro_kernel: true,
+        words_pay: true,
         grid_queries: 96,
         grid_queries_i16: 48,
         grid_strip: Some(4),

@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 use half::f16;
 
 use super::float_ops::float_ops;
-use crate::simd::define::{define_isa, enter, has_all};
+use crate::simd::define::{all, define_isa, enter, has_all};
 use crate::simd::{Blocking, F32s, Tuning};
 
 define_isa! {
@@ -17,6 +17,7 @@ define_isa! {
     tuning = Tuning {
         gemm: Blocking::with_rows(216),
         own_micro_kernel: true,
+        words_pay: true,
         grid_queries: 48,
         grid_queries_i16: 48,
         grid_strip: None,

@@ -9,6 +9,7 @@ use std::arch::x86_64::*;
 
 use super::Avx2;
 use super::avx2::F32x8;
+use crate::simd::dot::{Groups, column_sum_as_pair, tile_of_groups};
 use crate::simd::{Dot, DotOp};
 
 /// Integral floats within 16 bits as 16-bit integers.
@@ -23,7 +24,6 @@ fn to_i16(x: F32x8) -> __m128i {
 
 impl Dot for Avx2 {
     type Floats = Avx2;
-    type Groups = __m256i;
     type Pairs = __m256i;
     type Sums = __m256i;
     const GROUP: usize = 2;
@@ -38,18 +38,14 @@ impl Dot for Avx2 {
         unsafe { _mm256_setzero_si256() }
     }
     #[inline(always)]
-    unsafe fn splat_group(self, x: *const u8) -> __m256i {
-        // SAFETY: the token proves the feature; the caller promises four readable bytes.
-        unsafe { _mm256_set1_epi32(x.cast::<i32>().read_unaligned()) }
-    }
-    #[inline(always)]
-    unsafe fn load_groups(self, x: *const i8) -> __m256i {
-        // SAFETY: the token proves the feature; the caller promises sixteen readable bytes.
-        unsafe { _mm256_cvtepi8_epi16(_mm_loadu_si128(x.cast())) }
-    }
-    #[inline(always)]
-    fn dot(self, sums: __m256i, a: __m256i, b: __m256i) -> __m256i {
-        self.dot_pairs(sums, a, b)
+    unsafe fn tile<const MR: usize, const NV: usize>(
+        self,
+        groups: usize,
+        a: (*const u8, usize),
+        b: (*const i8, usize),
+    ) -> [[__m256i; NV]; MR] {
+        // SAFETY: as the caller promises.
+        unsafe { tile_of_groups(self, groups, a, b) }
     }
     #[inline(always)]
     fn store_lhs(self, x: F32x8, out: &mut [u8]) {
@@ -99,12 +95,16 @@ impl Dot for Avx2 {
         F32x8(unsafe { _mm256_cvtepi32_ps(sums) })
     }
     #[inline(always)]
-    fn correct_zero_point(self, sums: __m256i, zero: u8, pairs: &[i16]) -> __m256i {
-        assert!(pairs.len() >= 16);
-        // SAFETY: the token proves the feature; `pairs` has eight pairs, asserted above.
+    fn column_sum(sum: i32) -> i32 {
+        column_sum_as_pair(sum)
+    }
+    #[inline(always)]
+    fn correct_zero_point(self, sums: __m256i, zero: u8, column_sums: &[i32]) -> __m256i {
+        assert!(column_sums.len() >= 8);
+        // SAFETY: the token proves the feature; there are eight pairs, asserted above.
         unsafe {
             let zero = _mm256_set1_epi32(i32::from(zero) * (1 + (128 << 16)));
-            let pairs = _mm256_loadu_si256(pairs.as_ptr().cast());
+            let pairs = _mm256_loadu_si256(column_sums.as_ptr().cast());
             _mm256_add_epi32(sums, _mm256_madd_epi16(zero, pairs))
         }
     }
@@ -121,5 +121,24 @@ impl Dot for Avx2 {
     #[inline]
     fn run_dots<O: DotOp>(self, op: O) -> O::Output {
         self.enter_dots(op)
+    }
+}
+
+impl Groups for Avx2 {
+    type Group = __m256i;
+
+    #[inline(always)]
+    unsafe fn splat_group(self, x: *const u8) -> __m256i {
+        // SAFETY: the token proves the feature; the caller promises four readable bytes.
+        unsafe { _mm256_set1_epi32(x.cast::<i32>().read_unaligned()) }
+    }
+    #[inline(always)]
+    unsafe fn load_groups(self, x: *const i8) -> __m256i {
+        // SAFETY: the token proves the feature; the caller promises sixteen readable bytes.
+        unsafe { _mm256_cvtepi8_epi16(_mm_loadu_si128(x.cast())) }
+    }
+    #[inline(always)]
+    fn dot(self, sums: __m256i, a: __m256i, b: __m256i) -> __m256i {
+        self.dot_pairs(sums, a, b)
     }
 }

@@ -7,11 +7,11 @@ use std::arch::x86_64::*;
 
 use super::avx512::F32x16;
 use super::{Avx512, Avx512Vnni};
+use crate::simd::dot::{Groups, column_sum_as_pair, tile_of_groups};
 use crate::simd::{Dot, DotOp};
 
 impl Dot for Avx512Vnni {
     type Floats = Avx512;
-    type Groups = __m512i;
     type Pairs = __m512i;
     type Sums = __m512i;
     const GROUP: usize = 4;
@@ -26,19 +26,14 @@ impl Dot for Avx512Vnni {
         unsafe { _mm512_setzero_si512() }
     }
     #[inline(always)]
-    unsafe fn splat_group(self, x: *const u8) -> __m512i {
-        // SAFETY: the token proves the feature; the caller promises four readable bytes.
-        unsafe { _mm512_set1_epi32(x.cast::<i32>().read_unaligned()) }
-    }
-    #[inline(always)]
-    unsafe fn load_groups(self, x: *const i8) -> __m512i {
-        // SAFETY: the token proves the feature; the caller promises 64 readable bytes.
-        unsafe { _mm512_loadu_si512(x.cast()) }
-    }
-    #[inline(always)]
-    fn dot(self, sums: __m512i, a: __m512i, b: __m512i) -> __m512i {
-        // SAFETY: the token proves the feature.
-        unsafe { _mm512_dpbusd_epi32(sums, a, b) }
+    unsafe fn tile<const MR: usize, const NV: usize>(
+        self,
+        groups: usize,
+        a: (*const u8, usize),
+        b: (*const i8, usize),
+    ) -> [[__m512i; NV]; MR] {
+        // SAFETY: as the caller promises.
+        unsafe { tile_of_groups(self, groups, a, b) }
     }
     #[inline(always)]
     fn store_lhs(self, x: F32x16, out: &mut [u8]) {
@@ -89,12 +84,16 @@ impl Dot for Avx512Vnni {
         F32x16(unsafe { _mm512_cvtepi32_ps(sums) })
     }
     #[inline(always)]
-    fn correct_zero_point(self, sums: __m512i, zero: u8, pairs: &[i16]) -> __m512i {
-        assert!(pairs.len() >= 32);
-        // SAFETY: the token proves the feature; `pairs` has sixteen pairs, asserted above.
+    fn column_sum(sum: i32) -> i32 {
+        column_sum_as_pair(sum)
+    }
+    #[inline(always)]
+    fn correct_zero_point(self, sums: __m512i, zero: u8, column_sums: &[i32]) -> __m512i {
+        assert!(column_sums.len() >= 16);
+        // SAFETY: the token proves the feature; there are sixteen pairs, asserted above.
         unsafe {
             let zero = _mm512_set1_epi32(i32::from(zero) * (1 + (128 << 16)));
-            _mm512_dpwssd_epi32(sums, zero, _mm512_loadu_si512(pairs.as_ptr().cast()))
+            _mm512_dpwssd_epi32(sums, zero, _mm512_loadu_si512(column_sums.as_ptr().cast()))
         }
     }
     #[inline(always)]
@@ -109,5 +108,25 @@ impl Dot for Avx512Vnni {
     #[inline]
     fn run_dots<O: DotOp>(self, op: O) -> O::Output {
         self.enter_dots(op)
+    }
+}
+
+impl Groups for Avx512Vnni {
+    type Group = __m512i;
+
+    #[inline(always)]
+    unsafe fn splat_group(self, x: *const u8) -> __m512i {
+        // SAFETY: the token proves the feature; the caller promises four readable bytes.
+        unsafe { _mm512_set1_epi32(x.cast::<i32>().read_unaligned()) }
+    }
+    #[inline(always)]
+    unsafe fn load_groups(self, x: *const i8) -> __m512i {
+        // SAFETY: the token proves the feature; the caller promises 64 readable bytes.
+        unsafe { _mm512_loadu_si512(x.cast()) }
+    }
+    #[inline(always)]
+    fn dot(self, sums: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the token proves the feature.
+        unsafe { _mm512_dpbusd_epi32(sums, a, b) }
     }
 }

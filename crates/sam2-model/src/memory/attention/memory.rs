@@ -163,8 +163,8 @@ impl MemoryCrossAttention {
             return (Self::Pooled(Pooled::new(run, kind, (placed, side), (values, width))), 0);
         }
         let arrange = match precision {
-            Precision::F32 => GridTokens::new,
-            Precision::Int8 => GridTokens::int16,
+            Precision::Int8 if run.isa.tuning().words_pay => GridTokens::int16,
+            Precision::F32 | Precision::Int8 => GridTokens::new,
         };
         let cells = side * side;
         let grids = arrange(run.isa, (placed, cells), (keys, width), (values, width));
