@@ -1,7 +1,8 @@
 //! `sam2`: segment a photo, track objects through a clip, on the CPU.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod address;
+mod allocator;
 mod cli;
 mod commands;
 mod console;
@@ -32,6 +33,9 @@ use console::Console;
 use sam2_media::error::one_line;
 use sam2_media::frames::animation::THREAD as DECODER;
 
+#[global_allocator]
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
+
 /// Exit code of a wrong command line; other failures exit with [`Command::failure`].
 const USAGE: u8 = 2;
 
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
         console::stderr_line(&format!("error: {refusal}"));
         return ExitCode::from(USAGE);
     }
+    allocator::fail_with(cli.command.failure());
     let console = Console::new(cli.common.quiet, cli.common.verbose > 0);
     let done = cli.command.choose_checkpoint().and_then(|()| run(&cli, &console));
     match done.and_then(|answer| console.finish().map(|()| answer)) {

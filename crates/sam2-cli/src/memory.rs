@@ -10,6 +10,7 @@ use sam2_media::frames::photo;
 use sam2_model::Model;
 use sam2_model::config::TrunkConfig;
 
+use crate::allocator;
 use crate::system::megabytes;
 
 /// For the program itself: arguments, tables, small files.
@@ -17,9 +18,9 @@ const BASE: u64 = 6 << 20;
 /// Stack of a thread and what the allocator keeps for it.
 const THREAD: u64 = 5 << 19;
 
-/// Whether there is memory to start; the standard library would abort in the middle of it.
+/// Whether there is memory to start.
 pub fn can_start() -> bool {
-    Vec::<u8>::new().try_reserve_exact(BASE as usize).is_ok()
+    allocator::has(BASE as usize)
 }
 
 /// Checks that this many threads can start.

@@ -120,6 +120,12 @@ pub fn remove_temporary() {
     atomic::remove_temporary();
 }
 
+/// [`remove_temporary`] where no memory is left: allocates nothing, and removes nothing while a file is being
+/// created or completed. The next run then removes the rest.
+pub fn remove_temporary_if_free() {
+    atomic::remove_temporary_if_free();
+}
+
 /// The folder that holds the file of this name.
 pub fn folder_of(path: &Path) -> &Path {
     atomic::folder_of(path)

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub use identity::FileId;
 use temporary::is_unsupported;
-pub use temporary::{Temporary, remove_temporary};
+pub use temporary::{Temporary, remove_temporary, remove_temporary_if_free};
 
 /// Size of the blocks that are written, bytes.
 const BLOCK: usize = 256 << 10;

@@ -32,6 +32,17 @@ pub fn remove_temporary() {
     std::mem::forget(files);
 }
 
+/// As [`remove_temporary`], without waiting for a thread that creates or completes a file, which may be this
+/// one. Does not allocate.
+pub fn remove_temporary_if_free() {
+    if let Ok(files) = PRESENT.try_lock() {
+        for path in files.iter() {
+            let _ = fs::remove_file(path);
+        }
+        std::mem::forget(files);
+    }
+}
+
 /// A file without its name; dropped, it is removed.
 #[derive(Debug)]
 pub struct Temporary {
