@@ -1,6 +1,7 @@
 //! Signals: those that end the program leave no temporary file behind.
 
 use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Handles signals from now on. SIGINT, SIGTERM and SIGHUP end the program with 128 and their number, as
 /// shells report it, after its temporary files were removed. A file that grows beyond the limit of the shell
@@ -12,11 +13,26 @@ pub fn watch() -> io::Result<()> {
     imp::watch()
 }
 
+/// What is done when a signal ends the program, and the words about it in the program's last line. It runs on
+/// a thread of its own while the others go on, and a second signal ends it.
+pub type LastWill = Box<dyn FnOnce() -> anyhow::Result<Option<String>> + Send>;
+
+static LAST_WILL: Mutex<Option<LastWill>> = Mutex::new(None);
+
+fn last_will() -> MutexGuard<'static, Option<LastWill>> {
+    LAST_WILL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sets what is done when a signal ends the program.
+pub fn before_the_end(will: LastWill) {
+    *last_will() = Some(will);
+}
+
 #[cfg(unix)]
 mod imp {
     use std::io;
     use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 
     use sam2_media::files;
@@ -24,24 +40,36 @@ mod imp {
     use signal_hook::flag;
     use signal_hook::iterator::Signals;
 
+    use super::last_will;
     use crate::console;
 
     /// Of the thread that waits, bytes.
-    const STACK: usize = 128 << 10;
+    const STACK: usize = 256 << 10;
 
     pub fn watch() -> io::Result<()> {
         // Caught, so that the write fails with an error.
         flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
-        // The standard library aborts when memory runs out, after a line that says so.
+        // The standard library aborts after a second panic in a row, and has then said what it was.
         flag::register_conditional_shutdown(SIGABRT, 1, Arc::new(AtomicBool::new(true)))?;
         let ignored = ignored();
         let ends = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
+        let ending = Arc::new(AtomicBool::new(false));
+        for signal in ends.clone() {
+            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&ending))?;
+        }
         let mut signals = Signals::new(ends)?;
         thread::Builder::new().name("signals".to_owned()).stack_size(STACK).spawn(move || {
             if let Some(signal) = signals.forever().next() {
-                files::remove_temporary();
+                ending.store(true, Ordering::Relaxed);
                 let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
-                console::stderr_line(&format!("error: ended by {name}; files that were finished are whole"));
+                let done = last_will().take().map_or(Ok(None), |will| will());
+                files::remove_temporary();
+                let words = match done {
+                    Ok(None) => "files that were finished are whole".to_owned(),
+                    Ok(Some(words)) => format!("{words}; files that were finished are whole"),
+                    Err(e) => console::describe(&e),
+                };
+                console::stderr_line(&format!("error: ended by {name}; {words}"));
                 std::process::exit(128 + signal);
             }
         })?;

@@ -2,11 +2,11 @@
 #![cfg(unix)]
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::{Place, accepted, asset, list, refused, rgb, run, sam2, stderr, stdout};
+use crate::common::{Place, accepted, asset, list, refused, rgb, run, run_with, sam2, stderr, stdout};
 
 /// Runs `sam2` in a shell that has set its limits.
 fn limited(limits: &str, args: &[&str]) -> Output {
@@ -27,21 +27,47 @@ fn too_little_memory_is_said_before_the_work_begins() {
     ];
     let mut said = 0;
     for args in lines {
-        for megabytes in (16..=208).step_by(8) {
+        // Most of what is refused after the checks is refused between 40 and 64 MB.
+        for megabytes in (16..40).step_by(8).chain((40..64).step_by(2)).chain((64..=208).step_by(16)) {
             let output = limited(&format!("ulimit -v {}", megabytes * 1024), args);
             let text = stderr(&output);
             let what = format!("{args:?} in {megabytes} MB: {}, {text}", output.status);
             assert!(!text.contains("internal error") && output.status.code() != Some(134), "{what}");
             // Below, the system cannot even load the program, or the C library ends it.
-            if output.status.code() == Some(1) && text.starts_with("error: ") {
-                assert_eq!(text.lines().count(), 1, "{what}");
+            if output.status.code() == Some(1) {
+                assert!(text.starts_with("error: ") && text.lines().count() == 1, "{what}");
                 said += usize::from(text.contains("not enough memory") && text.contains("missing"));
             }
+            let hidden = fs::read_dir(&out).into_iter().flatten().flatten();
+            let hidden = hidden.filter(|entry| entry.file_name().to_string_lossy().starts_with('.'));
+            assert_eq!(hidden.count(), 0, "{what}");
             // The C library may reserve 64 MB for a thread, so that more is not always better.
             assert!(megabytes < 200 || output.status.success(), "{what}");
         }
     }
     assert!(said >= 3, "the check of memory speaks {said} times");
+}
+
+/// What no check foresees: a table that is built before the limit is compared with anything.
+#[test]
+fn memory_that_is_refused_in_the_middle_ends_in_one_line() {
+    let place = Place::new();
+    let (a, b) = (place.arg("a.npy"), place.arg("b.npy"));
+    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (50000000,), }";
+    let head = [&b"\x93NUMPY\x01\0"[..], &(header.len() as u16).to_le_bytes(), header.as_bytes()].concat();
+    for path in [&a, &b] {
+        fs::write(path, &head).expect("write");
+        let file = fs::OpenOptions::new().write(true).open(path).expect("open");
+        file.set_len(head.len() as u64 + 200_000_000).expect("a sparse file");
+    }
+    for megabytes in [80, 300] {
+        let output = limited(&format!("ulimit -v {}", megabytes * 1024), &["compare", &a, &b]);
+        let text = stderr(&output);
+        // A failure of this command exits with 2: 1 is a difference.
+        assert_eq!(output.status.code(), Some(2), "{megabytes}: {text}");
+        assert!(text.starts_with("error: ") && text.lines().count() == 1, "{megabytes}: {text}");
+        assert!(text.contains("memory"), "{megabytes}: {text}");
+    }
 }
 
 #[test]
@@ -176,4 +202,51 @@ fn a_stream_that_breaks_off_is_saved() {
     assert!(stderr(&output).contains("cut short"), "{}", stderr(&output));
     let read = |name: &str| fs::read(place.join(name)).expect("a session");
     assert!(read("whole.safetensors") == read("cut.safetensors"));
+}
+
+/// A live source that is ended by a signal while it is waited for.
+#[test]
+fn a_signal_saves_the_session_of_a_stream() {
+    let place = Place::new();
+    let prompts = place.write("p.jsonl", r#"{"obj_id":1,"points":[[80,64]]}"#);
+    let whole = place.arg("whole.safetensors");
+    let stream = ["stream", "-", "--raw", "192x128", "--prompts", &prompts, "-q", "--save"];
+    accepted(&run_with(rgb(0..3), &[&stream[..], &[&whole]].concat()));
+    for (signal, code, frames) in [("INT", 130, 3), ("TERM", 143, 3), ("TERM", 143, 0)] {
+        let session = place.arg(&format!("{signal}{frames}.safetensors"));
+        let mut command = sam2();
+        command.args(stream).arg(&session);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("sam2 starts");
+        let mut stdin = child.stdin.take().expect("piped");
+        let mut answers = BufReader::new(child.stdout.take().expect("piped")).lines();
+        for frame in 0..frames {
+            stdin.write_all(&rgb(frame..frame + 1)).and_then(|()| stdin.flush()).expect("a frame is taken");
+            answers.next().expect("an answer").expect("stdout is readable");
+        }
+        if frames == 0 {
+            // Half a frame: it has started, and answered nothing.
+            stdin.write_all(&rgb(0..1)[..1000]).and_then(|()| stdin.flush()).expect("it is taken");
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        let kill = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+        assert!(kill.expect("kill starts").success());
+        let output = child.wait_with_output().expect("sam2 ends");
+        drop(stdin);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{signal}: {text}");
+        assert!(text.starts_with(&format!("error: ended by SIG{signal}")), "{text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
+        // Without an answer there is nothing to save, and an earlier session would stay.
+        assert_eq!(text.contains("the session is in"), frames > 0, "{text}");
+        if frames > 0 {
+            let read = |path: &str| fs::read(path).expect("a session");
+            assert!(read(&session) == read(&whole), "{signal}");
+        }
+        assert!(place.list().iter().all(|name| !name.starts_with('.')), "{:?}", place.list());
+    }
 }

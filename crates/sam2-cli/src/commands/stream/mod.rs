@@ -1,28 +1,32 @@
 //! `sam2 stream`: one line of results for every frame that is read.
 
+mod saving;
+mod session;
+
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use clap::Args;
-use sam2_media::error::InvalidPrompt;
 use sam2_media::files;
-use sam2_media::frames::{self, FrameIter, Input, RawSize};
+use sam2_media::frames::{Input, RawSize};
 use sam2_media::outputs::{Plan, names};
-use sam2_media::pictures::png;
-use sam2_media::prompts::{Prompt, check_points, mask_file, to_points};
-use sam2_media::protocol::{Answer, CocoRle, Command, Feed, ObjectAnswer, ObjectLine, Request};
-use sam2_model::video::{FrameOutput, ObjectEvent};
-use sam2_model::{Frame, Mask, Rle, Tracker};
+use sam2_media::prompts::Prompt;
+use sam2_media::protocol::Feed;
+use sam2_model::Tracker;
 
-use crate::console::{self, Console};
+use crate::console::Console;
 use crate::folder;
 use crate::memory;
 use crate::model;
 use crate::numbers;
 use crate::options::{MemoryArgs, ModelArgs, OUTPUTS, OVERWRITE_HELP, PROMPTS, TRACKING};
-use crate::prompting::{CoordinateArgs, PALETTE_IDS, PointArgs};
+use crate::prompting::{CoordinateArgs, PointArgs};
+use crate::signals;
 use crate::tracking::Stats;
+use saving::{locked, save, save_at_the_end};
+use session::{Frames, Session, check};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -95,29 +99,6 @@ const PROMPTS_HELP: &str = "Prompts and commands, one JSON object per line, from
     {\"op\":\"more\",...} adds clicks; {\"op\":\"remove\",\"obj_id\":1}; {\"op\":\"reset\"}; \
     {\"op\":\"save\",\"path\":FILE}; {\"op\":\"quit\"}";
 
-/// Frames of a stream or of a clip.
-enum Frames {
-    Once(frames::Stream),
-    Clip(FrameIter),
-}
-
-impl Frames {
-    fn next(&mut self) -> Result<Option<Frame>> {
-        match self {
-            Self::Once(stream) => Ok(stream.next_frame()?.map(|(_, frame)| frame)),
-            Self::Clip(frames) => Ok(frames.next().transpose()?.map(|(_, frame)| frame)),
-        }
-    }
-
-    /// What there is to say at the end; for a clip it was said at the beginning.
-    fn note(&self) -> Option<&str> {
-        match self {
-            Self::Once(stream) => stream.note(),
-            Self::Clip(_) => None,
-        }
-    }
-}
-
 /// Runs the command.
 pub fn run(args: &Stream, console: &Console) -> Result<()> {
     if args.prompts.as_deref() == Some(Path::new("-")) {
@@ -185,14 +166,19 @@ pub fn run(args: &Stream, console: &Console) -> Result<()> {
         plan.refuse_earlier(args.overwrite)?;
         plan.clear()?;
     }
-    let mut session = Session { args, console, tracker, plan, prompts, ended: false };
+    let shared = Arc::new(Mutex::new(tracker));
+    if let Some(path) = args.save.clone() {
+        let shared = Arc::clone(&shared);
+        signals::before_the_end(Box::new(move || save_at_the_end(&shared, &path, first)));
+    }
+    let mut session = Session { args, console, plan, prompts, ended: false };
     let start = Instant::now();
     let mut count = 0;
-    let streamed = session.frames(&mut frames, &mut feed, &mut count);
+    let streamed = session.frames(&shared, &mut frames, &mut feed, &mut count);
     frames.note().into_iter().for_each(|note| console.note(&format!("note: {note}")));
     // Whatever ended the frames, what was computed is kept; an earlier session is not lost for nothing.
     if let Some(path) = args.save.as_ref().filter(|_| streamed.is_ok() || count > 0) {
-        session.save(path)?;
+        save(&locked(&shared), path)?;
     }
     if let Some(folder) = &args.output {
         files::sync_folder(folder)?;
@@ -229,154 +215,4 @@ fn first_prompts(args: &Stream, size: (u32, u32), console: &Console) -> Result<V
     }
     args.coordinates.note(&written, size).iter().for_each(|note| console.note(note));
     Ok(prompts)
-}
-
-/// Checks a prompt in pixels.
-fn check(args: &Stream, obj_id: u32, prompt: &Prompt, size: (u32, u32)) -> Result<(), InvalidPrompt> {
-    if args.output.is_some() && !PALETTE_IDS.contains(&obj_id) {
-        return Err(InvalidPrompt::ObjId(obj_id));
-    }
-    match prompt {
-        Prompt::Points { clicks, bbox } => check_points(clicks, *bbox, size, &args.input),
-        Prompt::Mask(_) => Ok(()),
-    }
-}
-
-struct Session<'a> {
-    args: &'a Stream,
-    console: &'a Console,
-    tracker: Tracker,
-    plan: Plan,
-    /// Prompts for the first frame.
-    prompts: Vec<(u32, Prompt)>,
-    ended: bool,
-}
-
-impl Session<'_> {
-    /// Tracks until the frames end, a command ends the stream, or nobody reads the results.
-    fn frames(&mut self, frames: &mut Frames, feed: &mut Feed, count: &mut usize) -> Result<()> {
-        let limit = self.args.max_frames.unwrap_or(usize::MAX);
-        while !self.ended && *count < limit && !self.console.reader_is_gone() {
-            let Some(frame) = frames.next()? else { break };
-            self.frame(frame, feed)?;
-            *count += 1;
-        }
-        Ok(())
-    }
-
-    /// Tracks into a frame, runs the commands that are due on it, and prints the answers.
-    fn frame(&mut self, frame: Frame, feed: &mut Feed) -> Result<()> {
-        let start = Instant::now();
-        let tracked = self.tracker.push(&frame)?;
-        let index = tracked.frame_idx;
-        let events: Vec<(u32, Option<ObjectEvent>)> =
-            tracked.objects.iter().map(|object| (object.obj_id, object.event)).collect();
-        let (first, due) = (std::mem::take(&mut self.prompts), feed.due(index));
-        let mut result = if first.is_empty() && due.is_empty() {
-            tracked
-        } else {
-            for (obj_id, prompt) in first {
-                self.prompt(obj_id, &prompt, false)?;
-            }
-            for request in due {
-                let done =
-                    request.map_err(anyhow::Error::from).and_then(|Request { frame, command }| match frame {
-                        Some(passed) if passed < index => {
-                            Err(anyhow!("frame {passed} has passed; this is frame {index}"))
-                        }
-                        _ => self.execute(command),
-                    });
-                if let Err(e) = done {
-                    self.answer(&Answer::Error { error: console::describe(&e), frame: index })?;
-                }
-            }
-            self.tracker.output()
-        };
-        for object in &mut result.objects {
-            object.event = events.iter().find(|(id, _)| *id == object.obj_id).and_then(|(_, event)| *event);
-        }
-        let masks = result.masks();
-        let objects = result.objects.iter().zip(&masks).map(|(object, mask)| ObjectAnswer {
-            object: ObjectLine::new(object, mask),
-            rle: self.args.rle.then(|| CocoRle::from(&Rle::from(mask))),
-        });
-        let objects = objects.collect();
-        if let Some(folder) = &self.args.output {
-            write(folder, &result, &masks)?;
-        }
-        let ms = (start.elapsed().as_secs_f64() * 1e5).round() / 100.0;
-        self.answer(&Answer::Frame { frame: index, objects, ms })
-    }
-
-    fn answer(&self, answer: &Answer) -> Result<()> {
-        self.console.result(&serde_json::to_string(answer)?)
-    }
-
-    fn execute(&mut self, command: Command) -> Result<()> {
-        match command {
-            Command::Prompt { obj_id, prompt, more } => {
-                let (width, height) = self.tracker.size();
-                let size = (width as u32, height as u32);
-                let prompt = self.args.coordinates.convention().read(prompt, size);
-                check(self.args, obj_id, &prompt, size)?;
-                self.prompt(obj_id, &prompt, more)?;
-            }
-            Command::Remove(obj_id) => {
-                if !self.tracker.remove_object(obj_id) {
-                    bail!("there is no object {obj_id}");
-                }
-            }
-            Command::Reset => self.tracker.reset(),
-            Command::Save(path) => {
-                self.plan.check_output(&path)?;
-                files::prepare_file(&path, "safetensors")?;
-                self.save(&path)?;
-            }
-            Command::Quit => self.ended = true,
-        }
-        Ok(())
-    }
-
-    /// Refuses a mask that this frame or a later one would replace.
-    fn check_mask(&self, path: &Path) -> Result<()> {
-        let Some(folder) = &self.args.output else { return Ok(()) };
-        let current = self.tracker.frame_idx().unwrap_or(0);
-        let mut plan = Plan::default();
-        plan.reads(path);
-        plan.writes_series(folder, move |name| names::frame(name).is_some_and(|frame| frame >= current));
-        Ok(plan.check()?)
-    }
-
-    /// Gives a prompt in pixels, on the current frame.
-    fn prompt(&mut self, obj_id: u32, prompt: &Prompt, more: bool) -> Result<()> {
-        match prompt {
-            Prompt::Points { clicks, bbox } => {
-                let points = to_points(clicks, *bbox);
-                if more {
-                    self.tracker.add_more_points(obj_id, &points)?;
-                } else {
-                    self.tracker.add_points(obj_id, &points)?;
-                }
-            }
-            Prompt::Mask(path) => {
-                self.check_mask(path)?;
-                self.tracker.add_mask(obj_id, &mask_file::read(path, Some(obj_id))?)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn save(&self, path: &Path) -> Result<()> {
-        let bytes = self.tracker.save_session();
-        Ok(files::write(path, |file| std::io::Write::write_all(file, &bytes))?)
-    }
-}
-
-fn write(folder: &Path, result: &FrameOutput, masks: &[Mask]) -> Result<()> {
-    let Some(first) = masks.first() else { return Ok(()) };
-    let size = (first.width() as u32, first.height() as u32);
-    let named = result.objects.iter().zip(masks);
-    let named = named.map(|(object, mask)| (u8::try_from(object.obj_id).unwrap_or(u8::MAX), mask.data()));
-    let ids = png::merge_objects(first.data().len(), named);
-    Ok(png::write_indexed(&folder.join(format!("{:05}.png", result.frame_idx)), size, &ids)?)
 }
