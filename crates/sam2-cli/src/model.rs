@@ -30,9 +30,7 @@ pub fn open(args: &ModelArgs, console: &Console) -> Result<Arc<Model>> {
     match &args.model {
         Some(path) => {
             let model = open_file(path, args.config()?, args.trade)?;
-            if let Some(note) = copies(path, model.summary()) {
-                console.note(&note);
-            }
+            note_copies(path, model.summary(), console);
             Ok(model)
         }
         None if args.config.is_some() => bail!("--config is of a checkpoint: give that with --model"),
@@ -46,12 +44,17 @@ pub fn open(args: &ModelArgs, console: &Console) -> Result<Arc<Model>> {
     }
 }
 
-/// A note about the copies of the weights that were not read.
-fn copies(path: &Path, summary: &ModelSummary) -> Option<String> {
+/// A note about the copies of the weights that were not read, if there are any.
+pub fn note_copies(path: &Path, summary: &ModelSummary, console: &Console) {
+    if summary.weights_beside.is_empty() {
+        return;
+    }
     let under = if summary.weights_under.is_empty() { "without a key" } else { &summary.weights_under };
-    let beside = summary.weights_beside.join(", ");
-    let note = format!("note: {}: the weights {under} are used; it also holds {beside}", path.display());
-    (!beside.is_empty()).then_some(note)
+    console.note(&format!(
+        "note: {}: the weights {under} are used; it also holds {} (--weights raw|ema)",
+        path.display(),
+        summary.weights_beside.join(", ")
+    ));
 }
 
 /// Sets the checkpoint of a command: that of -m by its path or name, else that of SAM2_MODEL.
@@ -67,6 +70,7 @@ pub fn with_config(config: Option<Config>, trade: TradeArgs) -> ModelOptions {
         .config(config)
         .precision(trade.precision)
         .image_size(trade.image_size)
+        .weights(trade.weights)
         .admit(memory::check_weights)
 }
 

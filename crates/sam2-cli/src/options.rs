@@ -7,7 +7,7 @@ use sam2_media::outputs::Plan;
 use sam2_model::Model;
 use sam2_model::config::Config;
 use sam2_model::error::LoadError;
-use sam2_model::models::Precision;
+use sam2_model::models::{Precision, WeightCopy};
 use sam2_model::video::{MemoryPolicyKind, VideoOptions};
 
 use crate::console::Console;
@@ -96,7 +96,11 @@ pub fn parse_variant(text: &str) -> Result<String, String> {
     Err(format!("it is none of {}", Config::names().join(", ")))
 }
 
-/// Speed for accuracy.
+/// Help of --weights.
+pub const WEIGHTS_HELP: &str = "Which weights, where the checkpoint has several: raw, or ema, those averaged \
+                                over the training";
+
+/// Which weights, and speed for accuracy.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct TradeArgs {
     /// int8 runs linear layers in 8 bits: faster, and nearly the same masks
@@ -106,6 +110,9 @@ pub struct TradeArgs {
     /// model's own, 1024 for most]
     #[arg(help_heading = MODEL, long, value_name = "N")]
     pub image_size: Option<usize>,
+    /// Which copy of the weights.
+    #[arg(help_heading = MODEL, long, value_name = "raw|ema", default_value_t, help = WEIGHTS_HELP)]
+    pub weights: WeightCopy,
 }
 
 /// Memory policy and clean-up of masks.
@@ -140,11 +147,8 @@ impl MemoryArgs {
     /// are noted if they change the memory policy.
     pub fn options(self, model: &Model, console: &Console) -> VideoOptions {
         let said = VideoOptions::of(model.config());
-        if self.policy.is_none() && said.memory != MemoryPolicyKind::default() {
-            console.note(&format!(
-                "note: the configuration says samurai_mode: tracking with --memory {}",
-                said.memory.name()
-            ));
+        if self.policy.is_none() {
+            note_policy(said.memory, console);
         }
         said.fill_hole_area(self.fill_holes.unwrap_or(said.fill_hole_area))
             .non_overlap(self.non_overlap || said.non_overlap)
@@ -153,6 +157,14 @@ impl MemoryArgs {
             )
             .max_cond_frames_in_attn(self.max_cond_frames.map(usize::from))
             .memory(self.policy.unwrap_or(said.memory))
+    }
+}
+
+/// A note about a memory policy that the model's configuration chose.
+pub fn note_policy(said: MemoryPolicyKind, console: &Console) {
+    if said != MemoryPolicyKind::default() {
+        let name = said.name();
+        console.note(&format!("note: the configuration says samurai_mode: tracking with --memory {name}"));
     }
 }
 

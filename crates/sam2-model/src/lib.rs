@@ -121,7 +121,7 @@ pub use types::{Frame, FrameView, Mask, PixelFormat, Points, Rle};
 pub mod models {
     pub use crate::model::{Model, ModelOptions, ModelSummary};
     pub use crate::precision::Precision;
-    pub use crate::weights::checkpoint_files;
+    pub use crate::weights::{WeightCopy, checkpoint_files};
 }
 
 /// Masks in single images.

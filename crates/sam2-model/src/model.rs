@@ -20,7 +20,7 @@ use crate::precision::Precision;
 use crate::prompt_encoder::PromptEncoder;
 use crate::tap::Tap;
 use crate::types::setters;
-use crate::weights::{Checkpoint, Loader, fingerprint, open_files};
+use crate::weights::{Checkpoint, Loader, WeightCopy, fingerprint, open_files};
 use crate::workspace::{Run, Workspace};
 
 /// Contents of a checkpoint.
@@ -69,6 +69,8 @@ pub struct ModelOptions {
     /// Side to which images are resized, pixels, in place of the configuration's: a multiple of 64. Smaller
     /// is faster and less accurate.
     pub image_size: Option<usize>,
+    /// Which copy of the weights is read, if the checkpoint holds several.
+    pub weights: WeightCopy,
     /// Instruction set of the kernels, in place of the best one of this processor: for tests of the others.
     #[doc(hidden)]
     pub isa: Option<Isa>,
@@ -83,6 +85,7 @@ setters! {
         config: impl Into<Option<Config>>,
         precision: Precision,
         image_size: impl Into<Option<usize>>,
+        weights: WeightCopy,
     }
 }
 
@@ -153,7 +156,7 @@ impl Model {
     ///
     /// The tensors may be the whole of the file or under a key (`model`, `state_dict`, …), and their names
     /// may have a prefix (`module.`, `model.`, …). Of several copies the one that is not averaged over the
-    /// training is read; see [`ModelSummary::weights_beside`].
+    /// training is read, see [`ModelSummary::weights_beside`] and [`ModelOptions::weights`].
     ///
     /// ```no_run
     /// let model = sam2_model::Model::open("sam2.1_hiera_tiny.pt")?;
@@ -183,7 +186,8 @@ impl Model {
     pub fn open_with(path: impl AsRef<Path>, options: &ModelOptions) -> Result<Arc<Self>, LoadError> {
         let path = path.as_ref();
         let files = open_files(path)?;
-        Self::load(Checkpoint::of_files(&files, &path.display().to_string())?, options)
+        let origin = path.display().to_string();
+        Self::load(Checkpoint::of_files(&files, &origin, options.weights)?, options)
     }
 
     /// As [`Model::open`], from memory; `origin` names the source in errors.
@@ -218,7 +222,7 @@ impl Model {
         origin: &str,
         options: &ModelOptions,
     ) -> Result<Arc<Self>, LoadError> {
-        Self::load(Checkpoint::parse(bytes, origin)?, options)
+        Self::load(Checkpoint::parse(bytes, origin, options.weights)?, options)
     }
 
     fn load(mut checkpoint: Checkpoint, options: &ModelOptions) -> Result<Arc<Self>, LoadError> {

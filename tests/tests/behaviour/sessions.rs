@@ -78,7 +78,9 @@ fn impossible_sessions_are_refused() {
             x["objects"].as_array_mut().expect("a list").push(first);
         }),
         ("a label", &|x| x["objects"][0]["points"] = json!({"3": [[1.0, 1.0, 7]]})),
-        ("clicks", &|x| x["objects"][0]["points"] = json!({"3": vec![json!([1.0, 1.0, 1]); 20_000]})),
+        ("clicks", &|x| {
+            x["objects"][0]["points"] = json!({"3": vec![json!([1.0, 1.0, 1]); Points::MAX + 1]})
+        }),
         ("clicks on a frame of the future", &|x| x["objects"][0]["points"] = json!({"77": [[1.0, 1.0, 1]]})),
         ("a prompt without features", &|x| x["pending"] = json!([])),
         ("a large video", &|x| x["info"]["width"] = json!(4_000_000_000_u64)),

@@ -7,10 +7,11 @@ use clap::{Args, ValueEnum};
 use sam2_media::files;
 use sam2_media::outputs::Plan;
 use sam2_model::convert::{ConvertOptions, DType, Naming, convert};
+use sam2_model::models::WeightCopy;
 use serde_json::json;
 
 use crate::console::Console;
-use crate::options::{self, VARIANT_HELP, parse_variant};
+use crate::options::{self, VARIANT_HELP, WEIGHTS_HELP, parse_variant};
 use crate::progress;
 use crate::system::megabytes;
 
@@ -53,6 +54,9 @@ pub struct Convert {
         help = VARIANT_HELP
     )]
     pub variant: Option<String>,
+    /// Which copy of the weights.
+    #[arg(long, value_name = "raw|ema", default_value_t, help = WEIGHTS_HELP)]
+    pub weights: WeightCopy,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -85,6 +89,7 @@ pub fn run(args: &Convert, console: &Console) -> Result<()> {
                 .into_iter()
                 .find_map(|(chosen, precision)| chosen.then_some(precision)),
         )
+        .weights(args.weights)
         .config(options::config(args.config.as_deref(), args.variant.as_deref())?);
     let bar = progress::bar(console, None, "{bar:30} {bytes} of {total_bytes}, {eta} left");
     let converted = convert(&args.input, &args.output, options, |done, total| {

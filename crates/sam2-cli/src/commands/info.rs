@@ -5,15 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use kernels::Isa;
-use sam2_model::ModelOptions;
-use sam2_model::config::Config;
-use sam2_model::models::ModelSummary;
+use sam2_model::models::{ModelSummary, WeightCopy};
+use sam2_model::{Model, ModelOptions};
 use serde_json::{Value, json};
 
 use crate::console::Console;
 use crate::embedded;
 use crate::environment::VARIABLES;
-use crate::options::{TradeArgs, VARIANT_HELP, parse_variant};
+use crate::options::{TradeArgs, VARIANT_HELP, WEIGHTS_HELP, parse_variant};
 use crate::{model, options, system};
 
 const EXAMPLES: &str = "\
@@ -41,6 +40,9 @@ pub struct Info {
         help = VARIANT_HELP
     )]
     pub variant: Option<String>,
+    /// Which copy of the weights.
+    #[arg(long, value_name = "raw|ema", default_value_t, requires = "checkpoint", help = WEIGHTS_HELP)]
+    pub weights: WeightCopy,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -51,14 +53,14 @@ pub fn run(args: &Info, console: &Console) -> Result<()> {
     match &args.checkpoint {
         Some(path) => {
             let config = options::config(args.config.as_deref(), args.variant.as_deref())?;
-            checkpoint(path, config, args.json, console)
+            let trade = TradeArgs { weights: args.weights, ..TradeArgs::default() };
+            checkpoint(&*model::open_file(path, config, trade)?, path, args.json, console)
         }
         None => machine(args.json, console),
     }
 }
 
-fn checkpoint(path: &Path, config: Option<Config>, as_json: bool, console: &Console) -> Result<()> {
-    let model = model::open_file(path, config, TradeArgs::default())?;
+fn checkpoint(model: &Model, path: &Path, as_json: bool, console: &Console) -> Result<()> {
     let summary = model.summary();
     if as_json {
         let mut value = summary_json(summary);

@@ -78,6 +78,63 @@ fn samurai_mode_of_a_configuration_tracks_with_samurai() {
     let (chosen, silent) = tracked(Some(true), &["--memory", "sam2"]);
     assert_eq!(sam2, chosen);
     assert!(!silent.contains("samurai"), "{silent}");
+    // `vos` has no option for it, so the note is all that tells.
+    let masks = place.join("masks/v");
+    std::fs::create_dir_all(&masks).expect("folder");
+    std::fs::create_dir(place.join("videos")).expect("folder");
+    std::fs::rename(&frames, place.join("videos/v")).expect("the frames are there");
+    place.mask("masks/v/f8.png");
+    config["samurai_mode"] = true.into();
+    let file = place.write("c.json", config.to_string());
+    let (videos, masks, out) = (place.arg("videos"), place.arg("masks"), place.arg("out"));
+    let folders = ["--base_video_dir", &videos, "--input_mask_dir", &masks, "--output_mask_dir", &out];
+    let output = run(&[&["vos", "-m", &bare, "--sam2_cfg", &file], &folders[..]].concat());
+    accepted(&output);
+    let noted = stderr(&output);
+    assert!(noted.contains("samurai_mode") && noted.contains("--memory samurai"), "{noted}");
+}
+
+/// The embedded checkpoint twice in one file, as training scripts keep raw and averaged weights.
+#[test]
+fn averaged_weights_are_chosen_by_an_option() {
+    let place = Place::new();
+    let file = std::fs::read(asset("sam2.1_micro.safetensors")).expect("the asset");
+    let tensors = safetensors::SafeTensors::deserialize(&file).expect("safetensors");
+    let (_, header) = safetensors::SafeTensors::read_metadata(&file).expect("a header");
+    // The copies differ in one tensor.
+    let zeros = vec![0; tensors.tensor("no_mem_embed").expect("it is there").data().len()];
+    let copies = ["model", "ema"].into_iter().flat_map(|key| {
+        let zeros = &zeros;
+        tensors.iter().map(move |(name, view)| {
+            let data = if key == "ema" && name == "no_mem_embed" { zeros } else { view.data() };
+            let view = safetensors::tensor::TensorView::new(view.dtype(), view.shape().to_vec(), data);
+            (format!("{key}.{name}"), view.expect("the shape is that of the asset"))
+        })
+    });
+    let both = safetensors::serialize(copies, header.metadata().clone()).expect("plain tensors");
+    let both = place.write("both.safetensors", both);
+    let photo = place.photo("photo.png");
+    let mask = |more: &[&str]| {
+        let output = run(&[&["segment", &photo, "-p", "96,64", "--json", "-m", &both], more].concat());
+        let masks = serde_json::from_str::<Value>(&accepted(&output)).expect("JSON")["masks"].clone();
+        (masks, stderr(&output))
+    };
+    let (default, noted) = mask(&[]);
+    assert!(noted.contains("the weights model are used") && noted.contains("holds ema"), "{noted}");
+    assert_eq!(mask(&["--weights", "raw"]).0, default);
+    let (averaged, noted) = mask(&["--weights", "ema"]);
+    assert!(noted.contains("the weights ema are used") && noted.contains("holds model"), "{noted}");
+    assert_ne!(averaged, default);
+    let info = |path: &str, more: &[&str]| run(&[&["info", path, "--json"], more].concat());
+    assert!(accepted(&info(&both, &["--weights", "ema"])).contains(r#""weights":"ema""#));
+    let alone = place.arg("alone.safetensors");
+    accepted(&run(&["convert", &both, &alone, "--weights", "ema", "-q"]));
+    refused(
+        &info(&alone, &["--weights", "ema"]),
+        &["alone.safetensors", "no averaged weights", "--weights raw"],
+    );
+    let output = run(&["segment", &photo, "-p", "96,64", "--json", "-m", &alone]);
+    assert_eq!(serde_json::from_str::<Value>(&accepted(&output)).expect("JSON")["masks"], averaged);
 }
 
 #[test]

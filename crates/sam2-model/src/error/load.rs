@@ -35,6 +35,17 @@ pub enum LoadError {
         /// The cause.
         reason: String,
     },
+    /// A checkpoint without weights that are averaged over the training, which were asked for.
+    #[error(
+        "{origin}: it holds no averaged weights (ema, swa, …) beside {}; --weights raw reads those",
+        if under.is_empty() { "its weights" } else { under }
+    )]
+    NotAveraged {
+        /// File name.
+        origin: String,
+        /// The key and prefix of its weights; empty if there is none.
+        under: String,
+    },
     /// A whole file, but without a model, or in a form that is not read.
     #[error(
         "{origin}: {found}; the tensors of a SAM 2 model were looked for, in a PyTorch .pt (alone, or under \

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use safetensors::tensor::{Dtype, TensorView};
 
-use crate::weights::Checkpoint;
+use crate::weights::{Checkpoint, WeightCopy};
 
 /// Numbers between −1 and 1.1.
 pub(super) fn noise(n: usize, seed: usize) -> Vec<f32> {
@@ -23,5 +23,5 @@ pub(super) fn serialize(tensors: &[(&str, &[usize], &[f32])]) -> Vec<u8> {
 
 /// The checkpoint in such a file.
 pub(super) fn parse(bytes: &[u8]) -> Checkpoint<'_> {
-    Checkpoint::parse(bytes, "test").expect("it is a safetensors file")
+    Checkpoint::parse(bytes, "test", WeightCopy::Raw).expect("it is a safetensors file")
 }

@@ -9,6 +9,7 @@ use super::contents::{self, Contents};
 use super::fingerprint::fingerprint;
 use super::keys::CONFIG_KEY;
 use super::names::{self, Naming};
+use super::select::WeightCopy;
 use super::source::{OpenFile, Source};
 use super::stored::Stored;
 use crate::config::{self, Config, Family, Shapes, Unidentified};
@@ -48,23 +49,24 @@ struct Record {
 
 impl<'a> Checkpoint<'a> {
     /// Parses the directory of a file in memory; reads no weight.
-    pub fn parse(bytes: &'a [u8], origin: &str) -> Result<Self, LoadError> {
-        Self::read_directory(&[(Source::Memory(bytes), origin.to_owned())], origin, &[])
+    pub fn parse(bytes: &'a [u8], origin: &str, copy: WeightCopy) -> Result<Self, LoadError> {
+        Self::read_directory(&[(Source::Memory(bytes), origin.to_owned())], origin, &[], copy)
     }
 
     /// As [`Self::parse`], of the files of one checkpoint.
-    pub fn of_files(files: &'a [OpenFile], origin: &str) -> Result<Self, LoadError> {
+    pub fn of_files(files: &'a [OpenFile], origin: &str, copy: WeightCopy) -> Result<Self, LoadError> {
         let sources: Vec<_> = files.iter().map(|file| (Source::File(file), file.origin())).collect();
-        Self::read_directory(&sources, origin, files)
+        Self::read_directory(&sources, origin, files, copy)
     }
 
     fn read_directory(
         sources: &[(Source<'a>, String)],
         origin: &str,
         files: &'a [OpenFile],
+        copy: WeightCopy,
     ) -> Result<Self, LoadError> {
         let Contents { tensors, others, metadata, naming, kind, under, beside } =
-            contents::read(sources, origin)?;
+            contents::read(sources, origin, copy)?;
         Ok(Self {
             origin: origin.to_owned(),
             variant: "SAM 2".to_owned(),
@@ -253,12 +255,12 @@ mod tests {
             write();
             let files = open_files(&path).expect("it is a file");
             shorten(len);
-            let error = Checkpoint::of_files(&files, "x").map(|_| ()).expect_err("cut");
+            let error = Checkpoint::of_files(&files, "x", WeightCopy::Raw).map(|_| ()).expect_err("cut");
             assert!(matches!(error, LoadError::Changed { .. }), "{len}: {error}");
         }
         write();
         let files = open_files(&path).expect("it is a file");
-        let checkpoint = Checkpoint::of_files(&files, "x").expect("it is whole");
+        let checkpoint = Checkpoint::of_files(&files, "x", WeightCopy::Raw).expect("it is whole");
         assert_eq!(checkpoint.read("a", &[1]).expect("it is there")[0], 0.0);
         assert!(checkpoint.read("b", &[4096]).is_ok() && checkpoint.finish().is_ok());
         shorten(1000);
@@ -267,7 +269,7 @@ mod tests {
         // As long as before, but written again.
         write();
         let files = open_files(&path).expect("it is a file");
-        let checkpoint = Checkpoint::of_files(&files, "x").expect("it is whole");
+        let checkpoint = Checkpoint::of_files(&files, "x", WeightCopy::Raw).expect("it is whole");
         std::thread::sleep(std::time::Duration::from_millis(20));
         write();
         assert!(checkpoint.read("b", &[4096]).is_ok());

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::fault::Fault;
 use super::keys::CONFIG_KEY;
 use super::names::{self, Naming};
-use super::select::{Listing, Selected, select};
+use super::select::{Listing, Selected, WeightCopy, select};
 use super::source::Source;
 use super::stored::Stored;
 use super::{kinds, pt, safetensors};
@@ -32,7 +32,11 @@ pub(super) struct Contents<'a> {
 }
 
 /// Reads the directories of the files of one checkpoint; `name` is that of the whole.
-pub(super) fn read<'a>(sources: &[(Source<'a>, String)], name: &str) -> Result<Contents<'a>, LoadError> {
+pub(super) fn read<'a>(
+    sources: &[(Source<'a>, String)],
+    name: &str,
+    copy: WeightCopy,
+) -> Result<Contents<'a>, LoadError> {
     let mut listings = Vec::new();
     let mut format = "safetensors";
     for (source, origin) in sources {
@@ -43,7 +47,7 @@ pub(super) fn read<'a>(sources: &[(Source<'a>, String)], name: &str) -> Result<C
     let metadata = listings.iter_mut().find_map(|listing| {
         listing.metadata.take_if(|metadata| metadata.contains_key(CONFIG_KEY) || sources.len() == 1)
     });
-    let selected = select(listings).and_then(|Selected { tensors, others, under, beside }| {
+    let selected = select(listings, copy).and_then(|Selected { tensors, others, under, beside }| {
         let held = sources.iter().fold(0_u64, |sum, (source, _)| sum.saturating_add(source.len()));
         let total = tensors.values().fold(0_u64, |sum, tensor| sum.saturating_add(tensor.size()));
         if total > held.saturating_mul(MAX_EXPANSION).saturating_add(EXPANSION_SLACK) {

@@ -8,6 +8,7 @@ use super::checkpoint::Checkpoint;
 use super::keys::CONFIG_KEY;
 use super::names::{self, Naming};
 use super::output::{DType, Output};
+use super::select::WeightCopy;
 use super::source::OpenFile;
 use super::{locate, pt, safetensors};
 use crate::atomic;
@@ -33,6 +34,8 @@ pub struct ConvertOptions {
     /// Configuration that the new file states, in place of the one that the checkpoint states or, where
     /// several published models have its tensors, that its name determines.
     pub config: Option<Config>,
+    /// Which copy of the weights is converted.
+    pub weights: WeightCopy,
 }
 
 setters! {
@@ -40,6 +43,7 @@ setters! {
         naming: impl Into<Option<Naming>>,
         precision: impl Into<Option<DType>>,
         config: impl Into<Option<Config>>,
+        weights: WeightCopy,
     }
 }
 
@@ -90,7 +94,7 @@ pub fn convert(
     if atomic::FileId::of(output).as_ref().is_some_and(is_output) {
         return Err(ConvertError::SameFile(output.to_owned()));
     }
-    let checkpoint = Checkpoint::of_files(&files, &input.display().to_string())?;
+    let checkpoint = Checkpoint::of_files(&files, &input.display().to_string(), options.weights)?;
     let config = stated_config(&checkpoint, options.config.as_ref())?;
     let is_torch = output.extension().is_some_and(|e| e.eq_ignore_ascii_case("pt"));
     let naming = options.naming.unwrap_or(if is_torch { Naming::Meta } else { checkpoint.naming });

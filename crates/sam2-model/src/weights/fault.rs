@@ -11,6 +11,8 @@ pub(super) enum Fault {
     Damaged(String),
     /// Whole, but something else than is needed: what it is.
     Foreign(String),
+    /// A checkpoint without averaged weights: the key of the others.
+    NotAveraged(String),
     /// Another program changed it while it was read.
     Changed,
     /// The system reports an error.
@@ -36,6 +38,7 @@ impl Fault {
         match self {
             Self::Damaged(reason) => LoadError::Format { origin, kind, reason },
             Self::Foreign(found) => LoadError::NotACheckpoint { origin, found },
+            Self::NotAveraged(under) => LoadError::NotAveraged { origin, under },
             Self::Changed => LoadError::Changed { origin },
             Self::Io(source) => LoadError::Io { path: origin.into(), source },
         }

@@ -28,3 +28,4 @@ pub(crate) use locate::open as open_files;
 pub use names::Naming;
 pub use output::DType;
 pub(crate) use precision_plan::Storage;
+pub use select::WeightCopy;

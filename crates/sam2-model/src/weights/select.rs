@@ -4,10 +4,47 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::str::FromStr;
 
 use super::fault::Fault;
 use super::stored::Stored;
 use super::text::quoted;
+
+/// Which of the weights are read, where training keeps a copy that is averaged over its steps.
+///
+/// ```
+/// use sam2_model::models::WeightCopy;
+///
+/// assert_eq!("ema".parse(), Ok(WeightCopy::Averaged));
+/// assert_eq!(WeightCopy::default().to_string(), "raw");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum WeightCopy {
+    /// Those that are not averaged, as Meta's loader reads them; averaged ones if there are no others.
+    #[default]
+    Raw,
+    /// Averaged ones (`ema`, `swa`, …). A checkpoint without them is refused.
+    Averaged,
+}
+
+impl fmt::Display for WeightCopy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Raw => "raw",
+            Self::Averaged => "ema",
+        })
+    }
+}
+
+impl FromStr for WeightCopy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let named = [Self::Raw, Self::Averaged].into_iter().find(|copy| copy.to_string() == text);
+        named.ok_or_else(|| format!("{text:?} names no weights: use raw or ema"))
+    }
+}
 
 /// A file as it is read, before the model's tensors are selected.
 pub(super) struct Listing<'a> {
@@ -108,7 +145,7 @@ impl Candidate {
         self.label.split(['.', '_']).any(|word| AVERAGED.contains(&word))
     }
 
-    /// The most whole one first; then one that is not averaged, as Meta's loader takes; then by its key.
+    /// The most whole one first; then one that is not averaged; then by its key.
     fn rank(&self, path: &str) -> impl Ord + use<> {
         let key = KEYS.iter().position(|key| *key == path).unwrap_or(KEYS.len());
         (Reverse(self.anchors), self.is_averaged(), key, self.prefix.clone(), self.label.clone())
@@ -116,7 +153,7 @@ impl Candidate {
 }
 
 /// The tensors of the model in files that are parts of one checkpoint, usually one file.
-pub(super) fn select<'a>(listings: Vec<Listing<'a>>) -> Result<Selected<'a>, Fault> {
+pub(super) fn select<'a>(listings: Vec<Listing<'a>>, copy: WeightCopy) -> Result<Selected<'a>, Fault> {
     let abouts: Vec<String> = listings.iter().map(|listing| listing.about.clone()).collect();
     let mut groups: Vec<Group> = Vec::new();
     for group in listings.into_iter().flat_map(|listing| listing.groups) {
@@ -135,6 +172,13 @@ pub(super) fn select<'a>(listings: Vec<Listing<'a>>) -> Result<Selected<'a>, Fau
         }
     }
     candidates.sort_by_cached_key(|candidate| candidate.rank(&groups[candidate.group].path));
+    if copy == WeightCopy::Averaged {
+        // Stable: among the averaged ones the order stays.
+        candidates.sort_by_key(|candidate| !candidate.is_averaged());
+        if let Some(raw) = candidates.first().filter(|first| !first.is_averaged()) {
+            return Err(Fault::NotAveraged(shown(&raw.label)));
+        }
+    }
     let Some(chosen) = candidates.first() else {
         // A single dict of other tensors is a model of another kind, which its reader names.
         let about = abouts.into_iter().next().unwrap_or_default();

@@ -19,11 +19,12 @@ use sam2_media::outputs::{Plan, names};
 use sam2_media::text;
 use sam2_model::Model;
 use sam2_model::config::Config;
+use sam2_model::video::VideoOptions;
 use serde_json::json;
 
 use crate::console::Console;
 use crate::numbers::finite;
-use crate::options::{CHECKPOINT_HELP, ModelArgs, TradeArgs};
+use crate::options::{CHECKPOINT_HELP, ModelArgs, TradeArgs, note_policy};
 use crate::{memory, model, progress};
 use masks::Layout;
 use video::Video;
@@ -120,6 +121,7 @@ pub fn run(args: &Vos, console: &Console) -> Result<()> {
     }
     if !open.is_empty() {
         let model = open_model(args, console)?;
+        note_policy(VideoOptions::of(model.config()).memory, console);
         open.iter().try_for_each(|video| {
             let (width, height) = video.folder.size();
             memory::check_picture(&model, (width as usize, height as usize))
@@ -301,14 +303,17 @@ fn open_model(args: &Vos, console: &Console) -> Result<Arc<Model>> {
         let model = args.sam2_checkpoint.clone();
         return model::open(&ModelArgs { model, config: None, variant: None, trade: args.trade }, console);
     };
-    if Path::new(cfg).is_file() {
-        return model::open_file(checkpoint, Some(Config::open(cfg)?), args.trade);
-    }
-    let config = published(cfg).with_context(|| {
-        format!("--sam2_cfg {cfg} is neither a file nor the name of a published configuration")
-    })?;
-    let options = model::with_config(Some(config), args.trade);
-    Model::open_with(checkpoint, &options).with_context(|| format!("with --sam2_cfg {cfg}"))
+    let model = if Path::new(cfg).is_file() {
+        model::open_file(checkpoint, Some(Config::open(cfg)?), args.trade)?
+    } else {
+        let config = published(cfg).with_context(|| {
+            format!("--sam2_cfg {cfg} is neither a file nor the name of a published configuration")
+        })?;
+        let model = model::open_file(checkpoint, Some(config), args.trade);
+        model.with_context(|| format!("with --sam2_cfg {cfg}"))?
+    };
+    model::note_copies(checkpoint, model.summary(), console);
+    Ok(model)
 }
 
 /// The configuration with a published name, such as `configs/sam2.1/sam2.1_hiera_b+.yaml`.

@@ -18,7 +18,7 @@ use crate::model::Model;
 use crate::predictor::tracker::Tracker;
 use crate::prompt_encoder::ModelPoint;
 use crate::text::message;
-use crate::types::Frame;
+use crate::types::{Frame, Points};
 
 /// Key of the metadata.
 const KEY: &str = "sam2.session";
@@ -53,7 +53,6 @@ const MAX_SIDE: usize = 1 << 16;
 const MAX_PIXELS: usize = 1 << 28;
 const MAX_FRAMES: usize = usize::MAX >> (usize::BITS / 4);
 const MAX_HYPOTHESES: usize = 16;
-const MAX_POINTS: usize = 10_000;
 
 impl Header {
     /// Fails if the header alone is impossible.
@@ -82,7 +81,7 @@ impl Header {
                 let is_one = |(x, y, label): &(f32, f32, i32)| {
                     x.is_finite() && y.is_finite() && (-1..=3).contains(label)
                 };
-                if points.len() > MAX_POINTS || !points.iter().all(is_one) {
+                if points.len() > Points::MAX || !points.iter().all(is_one) {
                     return Err(format!("object {id} has impossible clicks"));
                 }
             }

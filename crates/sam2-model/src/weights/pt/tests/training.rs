@@ -3,11 +3,16 @@
 use super::files::{NAMES, archive, legacy, state_dict, tensor, zip};
 use super::python::{Py, call, dict, numbers, pickle, storage, text, view};
 use crate::error::LoadError;
+use crate::weights::WeightCopy;
 use crate::weights::contents::{self, Contents};
 use crate::weights::source::Source;
 
 fn read(file: &[u8]) -> Result<Contents<'_>, LoadError> {
-    let contents = contents::read(&[(Source::Memory(file), "x.pt".to_owned())], "x.pt");
+    read_copy(file, WeightCopy::Raw)
+}
+
+fn read_copy(file: &[u8], copy: WeightCopy) -> Result<Contents<'_>, LoadError> {
+    let contents = contents::read(&[(Source::Memory(file), "x.pt".to_owned())], "x.pt", copy);
     if let Err(error) = &contents {
         let message = error.to_string();
         assert!(message.starts_with("x.pt: ") && !message.contains('\n') && message.len() < 600, "{message}");
@@ -112,6 +117,20 @@ fn copies_that_are_averaged_are_left_and_named() {
         assert_eq!(firsts(&file), [1.5; 4], "{copies:?}");
         let contents = read(&file).expect("it is read");
         assert_eq!((contents.under.as_str(), contents.beside.join(" ")), (under, beside.to_owned()));
+        match read_copy(&file, WeightCopy::Averaged) {
+            Ok(contents) if beside != "optimizer_target" => {
+                let (averaged, raw) = if beside.is_empty() { (under, "") } else { (beside, under) };
+                assert_eq!((contents.under.as_str(), contents.beside.join(" ")), (averaged, raw.to_owned()));
+                let first = if beside.is_empty() { 1.5 } else { 7.0 };
+                let mut tensors = contents.tensors.values();
+                assert!(tensors.all(|tensor| tensor.values().expect("floats")[0] == first), "{copies:?}");
+            }
+            Ok(contents) => panic!("{} is averaged", contents.under),
+            Err(e) => assert!(
+                beside == "optimizer_target" && e.to_string().contains("--weights raw"),
+                "{copies:?}: {e}"
+            ),
+        }
     }
     // Two models in one dict, and what belongs to neither.
     let mut storages = Vec::new();
