@@ -48,6 +48,28 @@ fn animations_pages_and_motion_jpeg_are_clips() {
     }
 }
 
+/// Files that were downloaded or copied wrongly, under the name of a clip.
+#[test]
+fn what_is_no_clip_is_named() {
+    let place = Place::new();
+    let files: [(&[u8], &str); 8] = [
+        (b"", "0 bytes"),
+        (b"<!DOCTYPE html><html>404</html>", "web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 155906050\n", "git lfs pull"),
+        (b"{\"message\": \"Not Found\"}", "text file"),
+        (b"#EXTM3U\n#EXTINF:1,\n/etc/passwd\n", "a playlist"),
+        (b"PK\x03\x04\x14\0\0\0\x08\0", "unpack it"),
+        (b"%PDF-1.7\n", "PDF"),
+        (b"\0\0\0\x20ftypheic\0\0\0\0mif1heic", "HEIC"),
+    ];
+    for (bytes, words) in files {
+        let file = place.write("clip.mp4", bytes);
+        refused(&run(&["track", &file, "-p", "80,64", "-o", &place.arg("out")]), &["clip.mp4", words]);
+        refused(&run(&["segment", &file, "--frame", "0", "-p", "80,64"]), &["clip.mp4", words]);
+    }
+    assert_eq!(place.list(), ["clip.mp4"]);
+}
+
 #[test]
 fn motion_jpeg_comes_through_a_pipe() {
     let place = Place::new();

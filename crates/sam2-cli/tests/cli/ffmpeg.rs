@@ -126,6 +126,36 @@ fn a_video_that_is_cut_is_read_up_to_there() {
     assert!(stderr(&output).contains("cut.mkv"), "{}", stderr(&output));
 }
 
+/// Formats whose end ffmpeg does not miss, or without which it reads nothing.
+#[test]
+fn a_missing_end_is_said_in_words() {
+    let place = Place::new();
+    if !video(&place, "clip.mkv") {
+        return;
+    }
+    let cut = |name: &str| {
+        let bytes = std::fs::read(place.join(name)).expect("read");
+        place.write(name, &bytes[..bytes.len() * 4 / 5]);
+    };
+    if make(&place, &["-i", "clip.mkv", "-c:v", "mpeg4", "clip.mp4"]) {
+        cut("clip.mp4");
+        refused(&track(&place, "clip.mp4", "none"), &["clip.mp4", "cut short", "index"]);
+    }
+    // Four frames would fill one page.
+    let again =
+        ["-stream_loop", "40", "-i", "clip.mkv", "-c:v", "libtheora", "-page_duration", "1", "clip.ogv"];
+    if make(&place, &again) {
+        let whole = track(&place, "clip.ogv", "whole");
+        accepted(&whole);
+        assert!(!stderr(&whole).contains("missing"), "{}", stderr(&whole));
+        cut("clip.ogv");
+        let output = track(&place, "clip.ogv", "part");
+        accepted(&output);
+        assert!(masks(&place, "part") < masks(&place, "whole"));
+        assert!(stderr(&output).contains("the end of the Ogg file is missing"), "{}", stderr(&output));
+    }
+}
+
 /// A script in place of ffmpeg, and a file that only ffmpeg would read.
 #[cfg(unix)]
 fn fake(place: &Place, script: &str) -> (String, String) {

@@ -133,6 +133,8 @@ fn malformed_streams_are_refused() {
     refused(&track(b"GIF89a".repeat(9), &[]), &["stdin", "Y4M", "--raw"]);
     refused(&track(Vec::new(), &[]), &["stdin", "empty"]);
     refused(&track(Vec::new(), &["--raw", "192x128"]), &["stdin", "no frames"]);
+    let none = ["stream", "-", "--raw", "192x128", "-p", "80,64", "-q"];
+    refused(&run_with(Vec::new(), &none), &["stdin", "before its first frame"]);
     refused(&track(b"YUV4MPEG2 W64 H64 C420p10\n".to_vec(), &[]), &["420p10"]);
     refused(&track(y4m(2), &["--frame", "5"]), &["no frame 5", "2 frames"]);
     refused(&track(y4m(2), &["--raw", "192by128"]), &["192by128", "WIDTHxHEIGHT"]);

@@ -27,13 +27,14 @@ const PAGE: &str = "render a page first (pdftoppm -png IN.pdf OUT)";
 const SVG: &str = "render it first (rsvg-convert IN.svg -o OUT.png)";
 const DICOM: &str = "export the slice as PNG first (dcm2img, or a DICOM viewer)";
 const WEB: &str = "it may be the page of an error instead of a download: download the picture itself";
+const WEB_CLIP: &str = "it may be the page of an error instead of a download: download the clip itself";
 const LFS: &str = "fetch the file itself (git lfs pull)";
 const UNPACK: &str = "unpack it first";
 const VIDEO: &str = "use `sam2 track` for it";
 const ARRAY: &str = "save the slice as PNG or TIFF first";
 
 /// What a file starts with, its name, and what to do. Both empty: it is read.
-const SIGNATURES: [(usize, &[u8], &str, &str); 51] = [
+const SIGNATURES: [(usize, &[u8], &str, &str); 52] = [
     (4, b"ftypheic", "a HEIC picture", HEIC),
     (4, b"ftypheix", "a HEIC picture", HEIC),
     (4, b"ftypheim", "a HEIC picture", HEIC),
@@ -84,6 +85,7 @@ const SIGNATURES: [(usize, &[u8], &str, &str); 51] = [
     (0, b"\x1f\x8b", "a gzip archive", UNPACK),
     (0, b"7z\xbc\xaf", "a 7z archive", UNPACK),
     (0, b"Rar!", "a RAR archive", UNPACK),
+    (0, b"#EXTM3U", "a playlist", "give a picture"),
     (0, b"version https://git-lfs", "a pointer of Git LFS", LFS),
 ];
 
@@ -105,6 +107,18 @@ pub(crate) fn of(head: &[u8], len: u64) -> Result<Kind, PictureError> {
         None => text(head).ok_or(PictureError::Format)?,
     };
     Err(PictureError::NotRead { what, advice })
+}
+
+/// What a file of `len` bytes that begins with `head` is, and what to do, if that is known and it is no clip.
+pub(crate) fn of_no_clip(head: &[u8], len: u64) -> Option<(&'static str, &'static str)> {
+    match of(head, len) {
+        Err(PictureError::NoBytes) => Some(("an empty file (0 bytes)", "copy or download it again")),
+        Err(PictureError::NotRead { advice: VIDEO, .. }) => None,
+        Err(PictureError::NotRead { what, advice: advice @ (LFS | UNPACK) }) => Some((what, advice)),
+        Err(PictureError::NotRead { what, advice: WEB }) => Some((what, WEB_CLIP)),
+        Err(PictureError::NotRead { what, .. }) => Some((what, "give a video, or a folder of pictures")),
+        _ => None,
+    }
 }
 
 /// A format that is read.

@@ -40,6 +40,16 @@ pub enum ClipError {
         .0.display()
     )]
     SinglePicture(PathBuf),
+    /// A file of another kind.
+    #[error("{} is not a clip that can be read, but {what}: {advice}", path.display())]
+    NotAClip {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
     /// A clip in place of a still picture.
     #[error(
         "{} is a video or a folder: --frame N takes one of its frames, and `sam2 track` follows objects \
@@ -252,6 +262,13 @@ pub enum FfmpegError {
         .0.display()
     )]
     Playlist(PathBuf),
+    /// An MP4 or MOV file without its index, which is written last.
+    #[error(
+        "{} is cut short or was never finished: the index at the end of an MP4 or MOV file is missing; copy or \
+         download it again",
+        .0.display()
+    )]
+    NoIndex(PathBuf),
     /// It cannot be started or waited for.
     #[error("cannot run ffmpeg")]
     Run(#[source] io::Error),
@@ -322,7 +339,25 @@ pub enum PpmError {
     Size(#[from] PictureError),
 }
 
-/// Messages of ffmpeg as the end of a sentence.
+/// Messages of ffmpeg as the end of a sentence, without the addresses of its objects (`[mov @ 0x5599bb7b7dc0]`).
 pub(crate) fn in_brackets(messages: &str) -> String {
-    if messages.is_empty() { String::new() } else { format!(" (ffmpeg says: {messages})") }
+    if messages.is_empty() {
+        return String::new();
+    }
+    let mut parts = messages.split(" @ 0x");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    parts.for_each(|part| text.push_str(part.trim_start_matches(|c: char| c.is_ascii_hexdigit())));
+    format!(" (ffmpeg says: {text})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_brackets;
+
+    #[test]
+    fn addresses_are_left_out_of_messages() {
+        assert_eq!(in_brackets(""), "");
+        let messages = "[mov,mp4 @ 0x5599bb7b7dc0] moov atom not found [h264 @ 0xa] x @ home";
+        assert_eq!(in_brackets(messages), " (ffmpeg says: [mov,mp4] moov atom not found [h264] x @ home)");
+    }
 }

@@ -16,7 +16,8 @@ use super::pages::Pages;
 use super::photo;
 use super::raw::{ByteFile, Format, RawSize};
 use super::stream::Stream;
-use crate::error::{ClipError, MediaError, PictureError};
+use crate::decode::kind;
+use crate::error::{ClipError, FfmpegError, MediaError, PictureError};
 
 /// Number of frames held while a clip is read backwards.
 const STRETCH: usize = 32;
@@ -86,6 +87,29 @@ impl Input {
             Self::Clip(clip) => Some(clip.len()),
             Self::Stream(stream) => stream.num_frames(),
         }
+    }
+}
+
+/// The error of ffmpeg, or what the file is in place of a clip.
+fn in_words(path: &Path, error: MediaError) -> MediaError {
+    let named = matches!(
+        &error,
+        MediaError::Ffmpeg(
+            FfmpegError::Failed { .. }
+                | FfmpegError::NoIndex(_)
+                | FfmpegError::NoVideo { .. }
+                | FfmpegError::Missing(_)
+        )
+    );
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| {
+        let len = file.metadata()?.len();
+        file.take(512).read_to_end(&mut head)?;
+        Ok(len)
+    });
+    match read.ok().filter(|_| named).and_then(|len| kind::of_no_clip(&head, len)) {
+        Some((what, advice)) => ClipError::NotAClip { path: path.to_owned(), what, advice }.into(),
+        None => error,
     }
 }
 
@@ -174,7 +198,7 @@ impl Clip {
         } else if photo::is_picture(path) && !are_several(path, &head) {
             Err(ClipError::SinglePicture(path.to_owned()).into())
         } else {
-            Ok(Source::Video(Video::open(path, max_frames)?))
+            Video::open(path, max_frames).map(Source::Video).map_err(|e| in_words(path, e))
         }
     }
 

@@ -4,6 +4,7 @@
 //! the size of every frame; `ffprobe` reports the size before rotation.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{BufRead, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use sam2_model::Frame;
 
 use super::child::Child;
 use super::iter::{FrameIter, frame, read_exactly, size_of};
+use super::ogg;
 use crate::error::{FfmpegError, MediaError, PpmError, in_brackets};
 use crate::limits::MAX_PIXELS;
 use crate::size::check_size;
@@ -89,8 +91,15 @@ impl Video {
         }
         // A program in place of ffmpeg may give more than it is asked for.
         let len = len.min(most);
-        let note = || format!("{}: {len} frames read{}", path.display(), in_brackets(&messages));
-        video.note = (!messages.is_empty()).then(note);
+        let what = format!("{}: {len} frames read", path.display());
+        video.note = if !messages.is_empty() {
+            Some(what + &in_brackets(&messages))
+        } else if len < most && ogg::is_cut(path) {
+            // ffmpeg takes this for the end.
+            Some(what + "; the end of the Ogg file is missing")
+        } else {
+            None
+        };
         video.len = len;
         Ok(video)
     }
@@ -223,6 +232,8 @@ impl Reader {
             FfmpegError::NoVideoStream(self.path.clone())
         } else if has("not on whitelist") || has("not in whitelist") || has("whitelisted") {
             FfmpegError::Playlist(self.path.clone())
+        } else if has("moov atom not found") && is_mp4(&self.path) {
+            FfmpegError::NoIndex(self.path.clone())
         } else {
             FfmpegError::Failed { name: self.name(), messages }
         })
@@ -235,6 +246,14 @@ impl Reader {
     fn silent(&self) -> FfmpegError {
         FfmpegError::Silent(self.name())
     }
+}
+
+/// Whether a file begins with a part of an MP4 or MOV file; ffmpeg takes the name for it too.
+fn is_mp4(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(8).read_to_end(&mut head));
+    let parts = [b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"];
+    read.is_ok() && head.get(4..8).is_some_and(|part| parts.iter().any(|known| part == *known))
 }
 
 /// One binary PPM picture with 8 bits a channel, or `None` at the end of the stream.

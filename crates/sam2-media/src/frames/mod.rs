@@ -13,6 +13,7 @@ pub mod gif;
 pub mod iter;
 pub mod mjpeg;
 pub mod natural;
+mod ogg;
 pub mod pages;
 pub mod photo;
 pub mod raw;

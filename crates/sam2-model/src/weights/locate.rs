@@ -112,7 +112,8 @@ fn parts(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
     if text.len() as u64 > MAX_INDEX {
         return Err(io(io::Error::other("too long for an index of a checkpoint")));
     }
-    let index: Index = serde_json::from_slice(&text).map_err(|e| damaged(message(&e)))?;
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
+    let index: Index = serde_json::from_slice(text).map_err(|e| damaged(message(&e)))?;
     let names: BTreeSet<String> = index.weight_map.into_values().collect();
     if names.is_empty() || names.len() > MAX_PARTS {
         return Err(damaged(format!("it lists {} files; 1 to {MAX_PARTS} are possible", names.len())));
@@ -162,7 +163,8 @@ mod tests {
         write("b-1.bin", "");
         write(
             "pytorch_model.bin.index.json",
-            r#"{"weight_map": {"x": "b-2.bin", "y": "b-1.bin", "z": "b-2.bin"}}"#,
+            // With a byte order mark.
+            "\u{feff}{\"weight_map\": {\"x\": \"b-2.bin\", \"y\": \"b-1.bin\", \"z\": \"b-2.bin\"}}",
         );
         assert_eq!(names(folder.path()), ["b-1.bin", "b-2.bin"]);
         write("model.safetensors", "");

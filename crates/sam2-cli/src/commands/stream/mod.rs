@@ -184,6 +184,10 @@ pub fn run(args: &Stream, console: &Console) -> Result<()> {
         files::sync_folder(folder)?;
     }
     streamed?;
+    if count == 0 && !session.ended && !console.reader_is_gone() {
+        let name = args.input.display().to_string();
+        bail!("{} ended before its first frame", if name == "-" { "stdin" } else { &name });
+    }
     if feed.waiting() > 0 && !session.ended {
         console.note(&format!("note: {} lines of the prompts are about later frames", feed.waiting()));
     }
