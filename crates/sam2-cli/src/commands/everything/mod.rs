@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use sam2_media::files;
 use sam2_media::frames::still;
 use sam2_media::outputs::{Plan, names};
