@@ -15,7 +15,7 @@ use sam2_media::protocol::{Answer, CocoRle, Command, Feed, ObjectAnswer, ObjectL
 use sam2_model::video::{FrameOutput, ObjectEvent};
 use sam2_model::{Frame, Mask, Rle, Tracker};
 
-use super::Stream;
+use super::args::Stream;
 use super::saving::{locked, save};
 use crate::console::{self, Console};
 use crate::prompting::PALETTE_IDS;
