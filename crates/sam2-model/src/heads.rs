@@ -96,7 +96,7 @@ impl Model {
         let skip = multimask && !run.tap.enabled();
         let gate = Gate { presence: if skip { presence } else { f32::NEG_INFINITY }, ..Gate::default() };
         let decoded = self.decode(run, image_embed, features, &padded, mask, &gate);
-        let Selected { mut masks, ious, tokens } = decoded.select(multimask);
+        let Selected { mut masks, ious, tokens } = decoded.select(multimask, &self.config.dynamic_multimask);
         let object_score = decoded.object_score;
         let in_view = object_score > presence;
         if !in_view {

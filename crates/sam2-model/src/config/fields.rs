@@ -1,5 +1,6 @@
 //! The configuration of a model.
 
+use super::multimask::DynamicMultimask;
 use super::samurai::SamuraiConfig;
 use super::trunk::{TrunkConfig, in_range};
 use super::video::VideoConfig;
@@ -72,6 +73,8 @@ pub struct Config {
     pub no_obj_embed_spatial: bool,
     /// 2.1: object pointers carry their distance in time, projected.
     pub proj_tpos_enc_in_obj_ptrs: bool,
+    /// When the decoder replaces an unstable single mask.
+    pub dynamic_multimask: DynamicMultimask,
     /// Constants of the SAMURAI memory policy.
     pub samurai: SamuraiConfig,
     /// Defaults of tracking.
@@ -131,6 +134,7 @@ impl Config {
     }
 
     fn validate(&self) -> Result<(), (&'static str, String)> {
+        self.dynamic_multimask.validate()?;
         in_range(&[
             ("image_size", 64, 4096, &[self.image_size]),
             ("memory_attention.d_model", 32, 256, &[self.d_model]),

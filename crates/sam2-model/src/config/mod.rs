@@ -6,6 +6,7 @@
 mod document;
 mod families;
 mod fields;
+mod multimask;
 mod reader;
 mod samurai;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use crate::text::{self, TextError};
 pub(crate) use families::{Shapes, Unidentified, identify, recognise};
 pub(crate) use fields::PERCEIVER_SIDE;
 pub use fields::{Config, CrossAttention, Family};
+pub use multimask::DynamicMultimask;
 use reader::Reader;
 pub use samurai::SamuraiConfig;
 pub use trunk::{HieraConfig, TrunkConfig, VitConfig};

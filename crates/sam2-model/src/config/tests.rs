@@ -210,6 +210,19 @@ fn keys_of_tracking_are_the_defaults_of_its_options() {
 }
 
 #[test]
+fn the_choice_of_an_unstable_mask_is_read_and_written() {
+    let section = "  sam_mask_decoder_extra_args:\n    dynamic_multimask_via_stability: false\n    \
+                   dynamic_multimask_stability_delta: 0.25\n    dynamic_multimask_stability_thresh: 0.5";
+    let config = Config::from_yaml(&with(section), "x").expect("Meta's keys");
+    let expected = DynamicMultimask { via_stability: false, stability_delta: 0.25, stability_thresh: 0.5 };
+    assert_eq!(config.dynamic_multimask, expected);
+    assert_eq!(Config::from_json(&config.to_json(), "x").expect("its own JSON"), config);
+    let published = Config::published("tiny", true).expect("a size");
+    assert_eq!(config.variant, published.variant, "the model is the published one");
+    assert!(!published.to_json().contains("dynamic_multimask"), "defaults are not written");
+}
+
+#[test]
 fn keys_without_an_effect_are_refused_by_name() {
     for (keys, name) in [
         ("  fill_hole_area: -1", "fill_hole_area"),
@@ -223,8 +236,12 @@ fn keys_without_an_effect_are_refused_by_name() {
             "clear_non_cond_mem_for_multi_obj",
         ),
         (
-            "  sam_mask_decoder_extra_args:\n    dynamic_multimask_via_stability: false",
+            "  sam_mask_decoder_extra_args:\n    dynamic_multimask_via_stability: maybe",
             "sam_mask_decoder_extra_args.dynamic_multimask_via_stability",
+        ),
+        (
+            "  sam_mask_decoder_extra_args:\n    dynamic_multimask_stability_thresh: -1",
+            "sam_mask_decoder_extra_args.dynamic_multimask_stability_thresh",
         ),
         (
             "  sam_mask_decoder_extra_args:\n    iou_head_depth: 4",

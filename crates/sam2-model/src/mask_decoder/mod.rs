@@ -10,7 +10,7 @@ mod upscale;
 
 use kernels::rows;
 
-use crate::config::Config;
+use crate::config::{Config, DynamicMultimask};
 use crate::error::LoadError;
 use crate::features::HighRes;
 use crate::nn::Mlp;
@@ -22,10 +22,6 @@ use upscale::Upscaling;
 
 /// Mask tokens: one for unambiguous prompts, three for ambiguous ones.
 const MASK_TOKENS: usize = 4;
-/// Offset of the stability score's two thresholds from 0, in logits.
-const STABILITY_DELTA: f32 = 0.05;
-/// Stability below which the best of three masks replaces the single mask. Meta: `build_sam.py`.
-const STABILITY_THRESHOLD: f32 = 0.98;
 
 #[derive(Clone, Debug)]
 pub(crate) struct MaskDecoder {
@@ -177,8 +173,9 @@ impl MaskDecoder {
 
 impl Decoded {
     /// The three masks of an ambiguous prompt, or the single mask of an unambiguous one. An unstable single
-    /// mask is replaced by the best of three, but keeps its token for the object pointer.
-    pub fn select(&self, multimask: bool) -> Selected {
+    /// mask is replaced by the best of three, if `dynamic` says so, but keeps its token for the object
+    /// pointer.
+    pub fn select(&self, multimask: bool, dynamic: &DynamicMultimask) -> Selected {
         let area = self.masks.len() / MASK_TOKENS;
         let d = self.mask_tokens.len() / MASK_TOKENS;
         if multimask {
@@ -188,7 +185,8 @@ impl Decoded {
                 tokens: self.mask_tokens[d..].to_vec(),
             };
         }
-        let stable = stability_score(&self.masks[..area], 0.0, STABILITY_DELTA, 1.0) >= STABILITY_THRESHOLD;
+        let stability = || stability_score(&self.masks[..area], 0.0, dynamic.stability_delta, 1.0);
+        let stable = !dynamic.via_stability || stability() >= dynamic.stability_thresh;
         let k = if stable { 0 } else { 1 + argmax(&self.ious[1..]) };
         Selected {
             masks: self.masks[k * area..(k + 1) * area].to_vec(),

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::table::KeyTable;
 use crate::config::fields::{Config, CrossAttention, Family};
+use crate::config::multimask::DynamicMultimask;
 use crate::config::reader::Reader;
 use crate::config::samurai::SamuraiConfig;
 use crate::config::trunk::TrunkConfig;
@@ -49,9 +50,6 @@ pub(super) const KEYS: KeyTable = KeyTable {
         ("memory_encoder.position_encoding.normalize", "true"),
         ("memory_encoder.position_encoding.scale", "null"),
         ("memory_encoder.position_encoding.temperature", "10000"),
-        ("sam_mask_decoder_extra_args.dynamic_multimask_via_stability", "true"),
-        ("sam_mask_decoder_extra_args.dynamic_multimask_stability_delta", "0.05"),
-        ("sam_mask_decoder_extra_args.dynamic_multimask_stability_thresh", "0.98"),
     ],
     required: &[
         ("memory_attention.pos_enc_at_input", "true"),
@@ -133,6 +131,7 @@ pub(super) fn published(family: Family, trunk: TrunkConfig, variant: String) -> 
         only_obj_ptrs_in_the_past_for_eval: true,
         no_obj_embed_spatial: false,
         proj_tpos_enc_in_obj_ptrs: false,
+        dynamic_multimask: DynamicMultimask::default(),
         video: VideoConfig::default(),
         variant,
     }
@@ -191,6 +190,7 @@ pub(super) fn config(reader: &Reader, family: Family, trunk: TrunkConfig) -> Res
         only_obj_ptrs_in_the_past_for_eval: reader.flag("only_obj_ptrs_in_the_past_for_eval", false)?,
         no_obj_embed_spatial: reader.flag("no_obj_embed_spatial", false)?,
         proj_tpos_enc_in_obj_ptrs: project,
+        dynamic_multimask: DynamicMultimask::read(reader)?,
         samurai,
         video: VideoConfig::read(reader)?,
         variant: String::new(),
@@ -226,6 +226,7 @@ pub(super) fn write(config: &Config) -> Vec<(&'static str, Value)> {
         ("proj_tpos_enc_in_obj_ptrs", project),
     ];
     keys.extend(config.samurai.write(config.trunk.width()));
+    keys.extend(config.dynamic_multimask.write());
     keys.extend(config.video.write());
     keys
 }

@@ -127,10 +127,12 @@ pub(super) fn all_published() -> Vec<(String, Config)> {
     ALL.into_iter().flat_map(all_published_of).collect()
 }
 
-/// The published model that has the same fields, apart from its name and the defaults of tracking.
+/// The published model that has the same fields, apart from its name, the choice of an unstable
+/// mask and the defaults of tracking.
 pub(super) fn published_like(config: &Config) -> Option<Config> {
     let like = |(_, published): (String, Config)| {
-        let named = Config { video: config.video, ..published };
+        let Config { dynamic_multimask, video, .. } = *config;
+        let named = Config { dynamic_multimask, video, ..published };
         (Config { variant: config.variant.clone(), ..named.clone() } == *config).then_some(named)
     };
     all_published_of(config.family).into_iter().find_map(like)

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use kernels::parallel;
 
-use super::image::{ImageEmbedding, ImagePredictor, ImagePrompt, Multimask, Prediction};
+use super::image::{ImageEmbedding, ImageOptions, ImagePredictor, ImagePrompt, Multimask, Prediction};
 use crate::error::ImageError;
 use crate::model::Model;
 use crate::scores::stability_score;
@@ -161,10 +161,34 @@ impl AutomaticMaskGenerator {
     /// # Errors
     /// If there is no point to click on, or a parameter is not a number.
     pub fn new(model: Arc<Model>, options: AutomaticOptions) -> Result<Self, ImageError> {
+        Self::with_image_options(model, options, ImageOptions::default())
+    }
+
+    /// [`Self::new`] with options of the predictor that decodes the clicks. Meta passes its
+    /// `min_mask_region_area` there, as [`ImageOptions::max_hole_area`] and
+    /// [`ImageOptions::max_sprinkle_area`].
+    ///
+    /// ```
+    /// use sam2_model::automatic::{AutomaticMaskGenerator, AutomaticOptions};
+    /// use sam2_model::image::ImageOptions;
+    ///
+    /// let clean = ImageOptions::default().max_hole_area(100).max_sprinkle_area(100);
+    /// let (model, options) = (sam2_micro::model(), AutomaticOptions::default());
+    /// AutomaticMaskGenerator::with_image_options(model, options, clean)?;
+    /// # Ok::<(), sam2_model::error::ImageError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::new`], and if a threshold is not a number.
+    pub fn with_image_options(
+        model: Arc<Model>,
+        options: AutomaticOptions,
+        image: ImageOptions,
+    ) -> Result<Self, ImageError> {
         if !options.valid() {
             return Err(ImageError::BadSearch);
         }
-        Ok(Self { predictor: ImagePredictor::new(model), options })
+        Ok(Self { predictor: ImagePredictor::with_options(model, image)?, options })
     }
 
     /// All masks of `image`, best first (with crops: those of smaller crops first). `progress` is called

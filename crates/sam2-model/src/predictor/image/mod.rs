@@ -328,7 +328,7 @@ impl ImagePredictor {
         if decoded.masks.is_empty() {
             return Ok(None);
         }
-        let selected = decoded.select(prompt.is_multimask());
+        let selected = decoded.select(prompt.is_multimask(), &model.config.dynamic_multimask);
         let size = (image.width, image.height);
         Ok(Some(Prediction::new(model, self.options, size, selected, decoded.object_score)))
     }
