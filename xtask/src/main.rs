@@ -6,6 +6,7 @@ mod count;
 mod dependencies;
 mod fuzz;
 mod layers;
+mod python;
 mod shell;
 mod steps;
 mod text;
@@ -31,6 +32,7 @@ const STEPS: &[(&str, &str, Step)] = &[
     ("doc", "documentation, private items too", steps::doc),
     ("examples", "every example of the package sam2", steps::examples),
     ("package", "packages, built from their packed files", steps::package),
+    ("python", "the wheel, installed with the oldest and the newest NumPy", python::run),
     ("msrv", "the oldest compiler that is supported", steps::msrv),
     ("wasm", "sam2-model compiles for WebAssembly", steps::wasm),
     ("fuzz", "every reader on damaged files, for seconds", fuzz::run),

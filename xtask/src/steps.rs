@@ -13,8 +13,9 @@ use crate::shell::{self, cargo, program};
 const TEST: &str = "cargo test --workspace";
 const DEMO: &str = "cargo run --release -- demo";
 
-/// Packages that are no use outside of this workspace: their code reads its goldens and its sources.
-const UNPACKAGED: [&str; 3] = ["sam2-tests", "sam2-benches", "xtask"];
+/// Packages that are no use outside of this workspace, whose goldens and sources their code reads, and the
+/// native part of the Python package, which is packed as a wheel.
+const UNPACKAGED: [&str; 4] = ["sam2-tests", "sam2-benches", "sam2-py", "xtask"];
 
 /// Bytes of the release binary with the embedded model and clip, and without. The second guards what was
 /// reached, 8.83 MB; its goal is 8.0 MB.

@@ -1,0 +1,1 @@
+"""Helpers. Meta: ``sam2/utils``."""

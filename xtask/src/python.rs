@@ -1,0 +1,84 @@
+//! The Python package: builds the wheel and tests it, installed into empty environments.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::shell::{self, program};
+
+/// Bytes of the wheel, with the embedded model.
+const WHEEL: u64 = 20_000_000;
+
+/// Test programs. `supervision` reads masks as annotation tools do.
+const TOOLS: [&str; 4] = ["pytest==9.*", "pillow", "tqdm", "mypy==1.*"];
+const NEWEST: [&str; 2] = ["numpy", "supervision"];
+
+/// The oldest NumPy that is promised and that this Python has a wheel of.
+const OLDEST: &str = "import sys; print('1.24.4' if sys.version_info < (3, 12) else \
+                      '1.26.4' if sys.version_info < (3, 13) else '2.1.3')";
+
+pub fn run() -> Result<(), String> {
+    let folder = shell::target_folder().join("python");
+    if folder.exists() {
+        fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    }
+    let build = environment(&folder.join("build"), &["maturin==1.16.0"])?;
+    let crate_folder = shell::root().join("crates/sam2-py");
+    let wheels = folder.join("wheels");
+    shell::run(
+        program(&build.join("maturin").to_string_lossy())
+            .current_dir(&crate_folder)
+            .args(["build", "--release", "--locked", "--out"])
+            .arg(&wheels)
+            .env("PYO3_PYTHON", build.join("python")),
+    )?;
+    let wheel = only_file(&wheels)?;
+    let bytes = fs::metadata(&wheel).map_err(|error| format!("{}: {error}", wheel.display()))?.len();
+    println!("{}: {bytes} bytes", wheel.display());
+    if bytes > WHEEL {
+        return Err(format!("{} has {bytes} bytes, at most {WHEEL} are wanted", wheel.display()));
+    }
+    let oldest = shell::output(program(&build.join("python").to_string_lossy()).args(["-c", OLDEST]))?;
+    let oldest = format!("numpy=={}", oldest.trim());
+    test(&folder.join("oldest"), &wheel, &[&oldest])?;
+    let newest = test(&folder.join("newest"), &wheel, &NEWEST)?;
+    let stubs = ["-m", "mypy.stubtest", "sam2_cpu._native", "--ignore-missing-stub"];
+    shell::run(program(&newest.join("python").to_string_lossy()).current_dir(&folder).args(stubs))
+}
+
+/// Tests the wheel in an environment of its own, from a folder where the checkout's package cannot be
+/// imported.
+fn test(folder: &Path, wheel: &Path, packages: &[&str]) -> Result<PathBuf, String> {
+    let wheel = wheel.to_string_lossy();
+    let mut all = vec![&*wheel];
+    all.extend(packages);
+    all.extend(TOOLS);
+    let programs = environment(folder, &all)?;
+    let tests = shell::root().join("tests/python");
+    shell::run(
+        program(&programs.join("python").to_string_lossy())
+            .current_dir(folder)
+            .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
+            .arg(tests)
+            .env("PYTHONDONTWRITEBYTECODE", "1"),
+    )?;
+    Ok(programs)
+}
+
+/// Makes a virtual environment with these packages and returns the folder of its programs.
+fn environment(folder: &Path, packages: &[&str]) -> Result<PathBuf, String> {
+    shell::run(program("python3").args(["-m", "venv"]).arg(folder))?;
+    let programs = folder.join("bin");
+    let pip = ["-m", "pip", "install", "-q", "--disable-pip-version-check"];
+    shell::run(program(&programs.join("python").to_string_lossy()).args(pip).args(packages))?;
+    Ok(programs)
+}
+
+/// The file in a folder that has one.
+fn only_file(folder: &Path) -> Result<PathBuf, String> {
+    let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
+    let mut files = fs::read_dir(folder).map_err(failed)?;
+    match (files.next(), files.next()) {
+        (Some(file), None) => Ok(file.map_err(failed)?.path()),
+        _ => Err(format!("{}: exactly one wheel was expected", folder.display())),
+    }
+}
