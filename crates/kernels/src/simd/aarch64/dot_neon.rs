@@ -6,7 +6,8 @@
 use std::arch::aarch64::*;
 
 use super::integers::{OFFSET, Pairs, Sums, integer_ops, to_i16};
-use super::neon::{F32x8, Neon};
+use super::neon::Neon;
+use super::vector::F32x8;
 use super::{integers, tiles};
 use crate::simd::{Dot, DotOp, SLICE};
 

@@ -12,7 +12,8 @@ use std::arch::asm;
 use std::array;
 
 use super::integers::{OFFSET, Pairs, Sums, integer_ops, to_i16};
-use super::neon::{Dotprod, F32x8, Neon};
+use super::neon::{Dotprod, Neon};
+use super::vector::F32x8;
 use super::{integers, tiles};
 use crate::simd::{Dot, DotOp, SLICE};
 

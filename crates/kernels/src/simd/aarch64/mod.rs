@@ -16,6 +16,7 @@ mod dot_sdot;
 mod integers;
 mod neon;
 mod tiles;
+mod vector;
 
 pub use caches::Caches;
 pub use neon::{Dotprod, Neon};

@@ -11,6 +11,7 @@ use half::f16;
 
 use super::caches::Caches;
 use super::tiles;
+use super::vector::F32x8;
 use crate::simd::define::{all, define_isa, enter, has_all};
 use crate::simd::{Blocking, F32s, Tuning};
 
@@ -62,23 +63,6 @@ impl Dotprod {
     #[inline(always)]
     pub(in crate::simd) fn neon(self) -> Neon {
         self.0
-    }
-}
-
-/// Eight floats in two `q` registers.
-#[derive(Clone, Copy, Debug)]
-pub struct F32x8(pub(super) [float32x4_t; 2]);
-
-impl F32x8 {
-    #[inline(always)]
-    fn map(self, f: impl Fn(float32x4_t) -> float32x4_t) -> Self {
-        let [low, high] = self.0;
-        Self([f(low), f(high)])
-    }
-
-    #[inline(always)]
-    fn zip(self, o: Self, f: impl Fn(float32x4_t, float32x4_t) -> float32x4_t) -> Self {
-        Self([f(self.0[0], o.0[0]), f(self.0[1], o.0[1])])
     }
 }
 

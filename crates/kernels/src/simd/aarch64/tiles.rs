@@ -5,7 +5,7 @@ use std::arch::aarch64::*;
 use std::arch::asm;
 use std::array;
 
-use super::neon::F32x8;
+use super::vector::F32x8;
 use crate::simd::{AHEAD, LINE};
 
 /// Floats of a left operand per load.
