@@ -264,8 +264,8 @@ pub enum FfmpegError {
     Playlist(PathBuf),
     /// An MP4 or MOV file without its index, which is written last.
     #[error(
-        "{} is cut short or was never finished: the index at the end of an MP4 or MOV file is missing; copy or \
-         download it again",
+        "{} is cut short or was never finished: the index at the end of an MP4 or MOV file is missing; copy \
+         or download it again",
         .0.display()
     )]
     NoIndex(PathBuf),
@@ -339,7 +339,8 @@ pub enum PpmError {
     Size(#[from] PictureError),
 }
 
-/// Messages of ffmpeg as the end of a sentence, without the addresses of its objects (`[mov @ 0x5599bb7b7dc0]`).
+/// Messages of ffmpeg as the end of a sentence, without the addresses of its objects
+/// (`[mov @ 0x5599bb7b7dc0]`).
 pub(crate) fn in_brackets(messages: &str) -> String {
     if messages.is_empty() {
         return String::new();
