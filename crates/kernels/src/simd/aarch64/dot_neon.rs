@@ -4,6 +4,7 @@
 //! Shared invariant of every `unsafe` block below: every AArch64 has NEON.
 
 use std::arch::aarch64::*;
+use std::arch::asm;
 
 use super::integers::{OFFSET, Pairs, Sums, integer_ops, to_i16};
 use super::neon::Neon;
@@ -25,31 +26,56 @@ unsafe fn group(x: *const u8) -> int8x16_t {
     neon!(vreinterpretq_s8_s32(vdupq_n_s32(group)))
 }
 
-/// Four groups of sixteen columns, as products in 16 bits: `a` times the eight columns at `b`.
+/// `sums += Σ left · right` over two groups of four bytes, the right ones of eight columns.
+///
+/// Assembly, because the compiler moves the upper halves of the columns down for `smull` where `smull2` takes
+/// them as they lie, and has no registers left for that.
 #[inline(always)]
-fn multiply(a: int8x16_t, b: [int8x16_t; 2]) -> [int16x8_t; 4] {
-    neon!([
-        vmull_s8(vget_low_s8(a), vget_low_s8(b[0])),
-        vmull_high_s8(a, b[0]),
-        vmull_s8(vget_low_s8(a), vget_low_s8(b[1])),
-        vmull_high_s8(a, b[1]),
-    ])
+fn add_two_groups(sums: &mut Halves, left: [int8x16_t; 2], right: [[int8x16_t; 2]; 2]) {
+    let [s0, s1, s2, s3] = sums;
+    // SAFETY: every AArch64 has NEON; the instructions read and write registers only.
+    unsafe {
+        asm!(
+            "smull {t0:v}.8h, {a:v}.8b, {b0:v}.8b",
+            "smull2 {t1:v}.8h, {a:v}.16b, {b0:v}.16b",
+            "smull {t2:v}.8h, {a:v}.8b, {b1:v}.8b",
+            "smull2 {t3:v}.8h, {a:v}.16b, {b1:v}.16b",
+            "smlal {t0:v}.8h, {c:v}.8b, {d0:v}.8b",
+            "smlal2 {t1:v}.8h, {c:v}.16b, {d0:v}.16b",
+            "smlal {t2:v}.8h, {c:v}.8b, {d1:v}.8b",
+            "smlal2 {t3:v}.8h, {c:v}.16b, {d1:v}.16b",
+            "sadalp {s0:v}.4s, {t0:v}.8h",
+            "sadalp {s1:v}.4s, {t1:v}.8h",
+            "sadalp {s2:v}.4s, {t2:v}.8h",
+            "sadalp {s3:v}.4s, {t3:v}.8h",
+            a = in(vreg) left[0],
+            c = in(vreg) left[1],
+            b0 = in(vreg) right[0][0],
+            b1 = in(vreg) right[0][1],
+            d0 = in(vreg) right[1][0],
+            d1 = in(vreg) right[1][1],
+            s0 = inout(vreg) *s0,
+            s1 = inout(vreg) *s1,
+            s2 = inout(vreg) *s2,
+            s3 = inout(vreg) *s3,
+            t0 = out(vreg) _,
+            t1 = out(vreg) _,
+            t2 = out(vreg) _,
+            t3 = out(vreg) _,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
 }
 
-/// `products + a · b`, as above.
+/// The same over one group.
 #[inline(always)]
-fn multiply_add(products: [int16x8_t; 4], a: int8x16_t, b: [int8x16_t; 2]) -> [int16x8_t; 4] {
-    neon!([
-        vmlal_s8(products[0], vget_low_s8(a), vget_low_s8(b[0])),
-        vmlal_high_s8(products[1], a, b[0]),
-        vmlal_s8(products[2], vget_low_s8(a), vget_low_s8(b[1])),
-        vmlal_high_s8(products[3], a, b[1]),
-    ])
-}
-
-/// Adds neighbouring products to the sums.
-#[inline(always)]
-fn accumulate(sums: &mut Halves, products: [int16x8_t; 4]) {
+fn add_group(sums: &mut Halves, left: int8x16_t, right: [int8x16_t; 2]) {
+    let products = neon!([
+        vmull_s8(vget_low_s8(left), vget_low_s8(right[0])),
+        vmull_high_s8(left, right[0]),
+        vmull_s8(vget_low_s8(left), vget_low_s8(right[1])),
+        vmull_high_s8(left, right[1]),
+    ]);
     for (sums, products) in sums.iter_mut().zip(products) {
         *sums = neon!(vpadalq_s16(*sums, products));
     }
@@ -88,7 +114,7 @@ impl Dot for Neon {
                 for (r, acc) in acc.iter_mut().enumerate() {
                     // SAFETY: two neighbouring groups of row `r` in a slice, which has an even number.
                     let left = unsafe { [group(row(first, r)), group(row(first, r).add(4))] };
-                    accumulate(&mut acc[v], multiply_add(multiply(left[0], even), left[1], odd));
+                    add_two_groups(&mut acc[v], left, [even, odd]);
                 }
             }
         }
@@ -99,7 +125,7 @@ impl Dot for Neon {
                 for (r, acc) in acc.iter_mut().enumerate() {
                     // SAFETY: the last group of row `r`.
                     let left = unsafe { group(row(groups - 1, r)) };
-                    accumulate(&mut acc[v], multiply(left, last));
+                    add_group(&mut acc[v], left, last);
                 }
             }
         }
