@@ -187,7 +187,7 @@ fn a_clip_with_two_objects_matches() {
     video::check("long", "efficienttam_video_ti_512.safetensors", TINY);
 }
 
-/// What `cargo xtask arm` runs: the clip above would take an emulator half an hour.
+/// The beginning of the clip above, for an emulator, which takes minutes for a frame.
 #[test]
 fn two_frames_match() {
     video::check_frames("long", "efficienttam_video_ti_512.safetensors", TINY, 2);
