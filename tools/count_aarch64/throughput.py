@@ -29,6 +29,9 @@ PROCESSORS = [
 # Multiply-adds of an instruction on whole registers.
 PRODUCTS = {"fmla": 4, "sdot": 16, "smmla": 32, "smull": 8, "smull2": 8, "smlal": 8, "smlal2": 8}
 
+# Products of bytes without `sdot`.
+BYTES = ("smull", "smull2", "smlal", "smlal2")
+
 # Kinds of loops by what four steps of k (sixteen bytes) multiply, add (the column and the row part in
 # attention over grids) and prefetch. Loops of the portable set multiply as much but prefetch nothing and
 # splat (`ld1r`).
@@ -36,7 +39,7 @@ KINDS = [
     *[(f"f32 {r}×8: weights, flash attention", {"fmla": 8 * r}, 0, 2) for r in (8, 4, 2, 1)],
     *[(f"f32 grid scores, {t} copies", {"fmla": 8 * t}, 8, 0) for t in range(8, 0, -1)],
     *[(f"int8 `sdot` {r}×8", {"sdot": 8 * r}, 0, 2) for r in (8, 4, 2, 1)],
-    *[(f"int8 `smull`, `sadalp` {r}×8", {"smull": 4 * r, "smlal": 4 * r}, 0, 1) for r in (4, 2, 1)],
+    *[(f"int8 `smull`, `sadalp` {r}×8", dict.fromkeys(BYTES, 2 * r), 0, 1) for r in (4, 2, 1)],
 ]
 
 def run(*command, text=None):
