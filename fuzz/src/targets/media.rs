@@ -49,15 +49,41 @@ fn walk(clip: &Clip) -> Result<(), MediaError> {
     Ok(())
 }
 
-/// How the clips that this program reads itself begin. What begins otherwise would be ffmpeg's.
-const STARTS: [&[u8]; 7] =
-    [b"GIF8", b"\x89PNG\r\n\x1a\n", b"RIFF", b"II*\0", b"MM\0*", b"\xff\xd8\xff", b"YUV4MPEG2"];
-
-/// An animation, pages, or Y4M, as a file.
-pub fn clip(data: &[u8]) {
-    if STARTS.iter().any(|start| data.starts_with(start)) {
+/// A clip that begins as one of these does. What begins otherwise is another target's, or ffmpeg's.
+fn clip(data: &[u8], starts: &[&[u8]]) {
+    if starts.iter().any(|start| data.starts_with(start)) {
         check(read(&file("clip", data), None));
     }
+}
+
+/// Uncompressed frames with a header.
+pub fn y4m(data: &[u8]) {
+    clip(data, &[b"YUV4MPEG2"]);
+}
+
+/// An animation.
+pub fn gif(data: &[u8]) {
+    clip(data, &[b"GIF8"]);
+}
+
+/// An animated PNG.
+pub fn apng(data: &[u8]) {
+    clip(data, &[b"\x89PNG\r\n\x1a\n"]);
+}
+
+/// An animated WebP.
+pub fn webp(data: &[u8]) {
+    clip(data, &[b"RIFF"]);
+}
+
+/// The pages of a TIFF.
+pub fn tiff(data: &[u8]) {
+    clip(data, &[b"II*\0", b"MM\0*"]);
+}
+
+/// Motion JPEG.
+pub fn mjpeg(data: &[u8]) {
+    clip(data, &[b"\xff\xd8\xff"]);
 }
 
 /// Bare RGB; the first two bytes are the size.
