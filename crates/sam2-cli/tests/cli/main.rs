@@ -12,6 +12,7 @@ mod config;
 mod convert;
 mod eval;
 mod everything;
+mod families;
 #[cfg(debug_assertions)]
 mod faults;
 mod ffmpeg;
