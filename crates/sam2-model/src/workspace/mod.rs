@@ -1,11 +1,14 @@
 //! Context of a forward pass: instruction set, reusable buffers, tap.
 
+mod floats;
+
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
 use kernels::Isa;
 
 use crate::tap::Tap;
+use floats::Floats;
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
@@ -15,7 +18,7 @@ const LINE: usize = 64;
 /// whole line would read two.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
-    floats: Vec<f32>,
+    floats: Floats,
     start: usize,
     len: usize,
 }
@@ -30,13 +33,17 @@ impl Clone for Buffer {
 
 impl Buffer {
     fn new(len: usize) -> Self {
-        let floats = vec![0.0_f32; len + LINE / size_of::<f32>()];
-        Self { start: floats.as_ptr().align_offset(LINE).min(LINE / size_of::<f32>()), floats, len }
+        let floats = Floats::zeroed(len + LINE / size_of::<f32>());
+        Self {
+            start: floats.as_slice().as_ptr().align_offset(LINE).min(LINE / size_of::<f32>()),
+            floats,
+            len,
+        }
     }
 
     /// The longest slice.
     fn capacity(&self) -> usize {
-        self.floats.len() - self.start
+        self.floats.as_slice().len() - self.start
     }
 
     /// Truncates to the first `len` floats.
@@ -47,20 +54,20 @@ impl Buffer {
 
 impl From<Vec<f32>> for Buffer {
     fn from(floats: Vec<f32>) -> Self {
-        Self { start: 0, len: floats.len(), floats }
+        Self { start: 0, len: floats.len(), floats: floats.into() }
     }
 }
 
 impl Deref for Buffer {
     type Target = [f32];
     fn deref(&self) -> &[f32] {
-        &self.floats[self.start..self.start + self.len]
+        &self.floats.as_slice()[self.start..self.start + self.len]
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.floats[self.start..self.start + self.len]
+        &mut self.floats.as_mut_slice()[self.start..self.start + self.len]
     }
 }
 
