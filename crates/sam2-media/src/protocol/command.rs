@@ -38,7 +38,8 @@ impl Op {
             "reset" => Self::Reset,
             "save" => Self::Save,
             "quit" => Self::Quit,
-            _ => return Err(InvalidCommand::UnknownOp(text)),
+            // Not the whole of a long line.
+            _ => return Err(InvalidCommand::UnknownOp(text.chars().take(60).collect())),
         })
     }
 }
@@ -203,6 +204,15 @@ mod tests {
                     assert!(!message.contains('\n') && message.len() < 1000, "case {case}: {message}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_long_name_of_a_command_is_not_quoted_whole() {
+        for letter in ["x", "\\u0000", "ß", "\\n"] {
+            let line = format!(r#"{{"op":"{}"}}"#, letter.repeat(100_000));
+            let message = parse(&line).expect_err("no such command").to_string();
+            assert!(message.len() < 1000 && !message.contains('\n'), "{} bytes", message.len());
         }
     }
 
