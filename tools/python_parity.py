@@ -145,6 +145,7 @@ def main() -> None:
             sam2_cpu.build_sam2_micro(video=True, hydra_overrides_extra=["++model.fill_hole_area=0"]),
         )
         for script in range(SCRIPTS):
+            print(f"script {script + 1} of {SCRIPTS}", file=sys.stderr)
             if script % 2 == 0:
                 image_script(rng, (meta, ours), frames[script % len(frames)])
             else:
