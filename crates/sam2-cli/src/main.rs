@@ -56,14 +56,16 @@ fn main() -> ExitCode {
     allocator::fail_with(cli.command.failure());
     let console = Console::new(cli.common.quiet, cli.common.verbose > 0);
     let done = cli.command.choose_checkpoint().and_then(|()| run(&cli, &console));
-    match done.and_then(|answer| console.finish().map(|()| answer)) {
+    let code = match done.and_then(|answer| console.finish().map(|()| answer)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(e) => {
             console::stderr_line(&format!("error: {}", console::describe(&e)));
             ExitCode::from(cli.command.failure())
         }
-    }
+    };
+    signals::finish();
+    code
 }
 
 /// Runs the command; `false` is a negative result of a comparison, not a failure.

@@ -28,6 +28,12 @@ pub fn before_the_end(will: LastWill) {
     *last_will() = Some(will);
 }
 
+/// To be called last. While a signal is ending the program this does not return, so that what is done then,
+/// such as writing a file, comes to its end.
+pub fn finish() {
+    last_will().take();
+}
+
 #[cfg(unix)]
 mod imp {
     use std::io;
@@ -62,7 +68,9 @@ mod imp {
             if let Some(signal) = signals.forever().next() {
                 ending.store(true, Ordering::Relaxed);
                 let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
-                let done = last_will().take().map_or(Ok(None), |will| will());
+                // Locked until the process ends: `finish` waits for it.
+                let mut will = last_will();
+                let done = will.take().map_or(Ok(None), |will| will());
                 files::remove_temporary();
                 let words = match done {
                     Ok(None) => "files that were finished are whole".to_owned(),
