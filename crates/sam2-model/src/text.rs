@@ -74,10 +74,15 @@ const END: usize = 60;
 /// let message = sam2_model::text::message(&error);
 /// assert!(message.starts_with("invalid type: string") && message.ends_with("at line 1 column 1048578"));
 /// assert!(message.len() < 200);
+/// assert_eq!(sam2_model::text::message(&"a \"word\"\non two lines"), "a \"word\"\\non two lines");
 /// ```
 pub fn message(error: &impl Display) -> String {
-    let text = error.to_string();
-    let text: String = text.escape_debug().collect();
+    // Quotes and backslashes cannot do any harm.
+    let escape = |c: char| match c {
+        '"' | '\'' | '\\' => c.to_string(),
+        _ => c.escape_debug().collect(),
+    };
+    let text: String = error.to_string().chars().map(escape).collect();
     let count = text.chars().count();
     if count <= BEGIN + END {
         return text;
