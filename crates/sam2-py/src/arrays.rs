@@ -1,8 +1,8 @@
 //! Conversions between NumPy arrays and the types of the engine. The Python layer has checked types and
 //! shapes.
 
-use numpy::ndarray::{Array4, ArrayView2};
-use numpy::{IntoPyArray, PyArray4, PyReadonlyArray2, PyReadonlyArray3};
+use numpy::ndarray::{Array4, ArrayView1, ArrayView2, Dimension};
+use numpy::{Element, IntoPyArray, PyArray4, PyReadonlyArray, PyReadonlyArray2, PyReadonlyArray3};
 use pyo3::prelude::*;
 use sam2_model::types::Label;
 use sam2_model::video::FrameOutput;
@@ -10,33 +10,38 @@ use sam2_model::{Frame, Mask, Points};
 
 use crate::error::Fault;
 
+/// The elements row by row: of an array in that order at the speed of memory.
+fn elements<T: Element + Copy, D: Dimension>(array: &PyReadonlyArray<'_, T, D>) -> Vec<T> {
+    let view = array.as_array();
+    // NumPy's own slice would also be that of an array by columns.
+    view.as_slice().map_or_else(|| view.iter().copied().collect(), <[T]>::to_vec)
+}
+
 /// A copy of a `uint8` array `(H, W, 3)` in any memory order. It is made before the GIL is released: another
 /// thread could write into the array.
 pub fn frame(array: &PyReadonlyArray3<'_, u8>) -> Result<Frame, Fault> {
-    let view = array.as_array();
-    let (height, width, _) = view.dim();
-    Ok(Frame::new(width, height, view.iter().copied().collect())?)
+    let (height, width, _) = array.as_array().dim();
+    Ok(Frame::new(width, height, elements(array))?)
 }
 
 /// A `bool` array `(H, W)`.
 pub fn mask(array: &PyReadonlyArray2<'_, bool>) -> Result<Mask, Fault> {
-    let view = array.as_array();
-    let (height, width) = view.dim();
-    Ok(Mask::new(width, height, view.iter().copied().collect())?)
+    let (height, width) = array.as_array().dim();
+    Ok(Mask::new(width, height, elements(array))?)
 }
 
 /// Points `(n, 2)` with labels, after the two corners of a box, if there is one. As in Meta's code, points
 /// may be outside of the picture and corners in any order.
 pub fn points(
     coords: ArrayView2<'_, f32>,
-    labels: &[i32],
+    labels: ArrayView1<'_, i32>,
     corners: Option<[f32; 4]>,
 ) -> Result<Points, Fault> {
     let mut points = Points::new().allow_outside(true);
     if let Some([x0, y0, x1, y1]) = corners {
         points = points.point(x0, y0, Label::TopLeft).point(x1, y1, Label::BottomRight);
     }
-    for (row, &label) in coords.rows().into_iter().zip(labels) {
+    for (row, &label) in coords.rows().into_iter().zip(&labels) {
         points = points.point(row[0], row[1], Label::try_from(label)?);
     }
     Ok(points)
@@ -62,7 +67,7 @@ pub fn masks<'py>(
 }
 
 /// An array of this shape without a copy.
-pub fn array4<T: numpy::Element>(
+pub fn array4<T: Element>(
     py: Python<'_>,
     shape: (usize, usize, usize, usize),
     values: Vec<T>,

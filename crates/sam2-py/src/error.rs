@@ -8,7 +8,7 @@ use pyo3::exceptions::{
 };
 use pyo3::prelude::*;
 use pyo3::types::PyType;
-use sam2_media::error::MediaError;
+use sam2_media::error::{MediaError, in_full};
 use sam2_model::error::{EmbeddingError, ImageError, LoadError, PromptError, SessionError, VideoError};
 
 /// An error, by the exception that it becomes.
@@ -33,18 +33,6 @@ pub enum Fault {
     Unusable,
 }
 
-/// An error and its causes in one line.
-fn line(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
 /// Whether a file is missing.
 fn is_missing(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
@@ -59,7 +47,7 @@ fn is_missing(error: &(dyn Error + 'static)) -> bool {
 
 impl From<PromptError> for Fault {
     fn from(error: PromptError) -> Self {
-        Self::Prompt(line(&error))
+        Self::Prompt(in_full(&error))
     }
 }
 
@@ -67,7 +55,7 @@ impl From<ImageError> for Fault {
     fn from(error: ImageError) -> Self {
         match error {
             ImageError::Prompt(error) => error.into(),
-            error => Self::Value(line(&error)),
+            error => Self::Value(in_full(&error)),
         }
     }
 }
@@ -76,16 +64,16 @@ impl From<VideoError> for Fault {
     fn from(error: VideoError) -> Self {
         match error {
             VideoError::Prompt(error) => error.into(),
-            VideoError::FrameIndex { .. } => Self::Index(line(&error)),
-            VideoError::NoObject | VideoError::Unprompted(_) => Self::Runtime(line(&error)),
-            error => Self::Value(line(&error)),
+            VideoError::FrameIndex { .. } => Self::Index(in_full(&error)),
+            VideoError::NoObject | VideoError::Unprompted(_) => Self::Runtime(in_full(&error)),
+            error => Self::Value(in_full(&error)),
         }
     }
 }
 
 impl From<LoadError> for Fault {
     fn from(error: LoadError) -> Self {
-        let text = line(&error);
+        let text = in_full(&error);
         match error {
             LoadError::NotFound { .. } => Self::NotFound(text),
             LoadError::Memory(_) => Self::Memory(text),
@@ -96,31 +84,31 @@ impl From<LoadError> for Fault {
     }
 }
 
+/// An error of a file of ours.
+fn of_file(error: &(dyn Error + 'static), is_io: bool) -> Fault {
+    let text = in_full(error);
+    match is_io {
+        true if is_missing(error) => Fault::NotFound(text),
+        true => Fault::System(text),
+        false => Fault::Value(text),
+    }
+}
+
 impl From<EmbeddingError> for Fault {
     fn from(error: EmbeddingError) -> Self {
-        let text = line(&error);
-        match error {
-            EmbeddingError::Io { .. } if is_missing(&error) => Self::NotFound(text),
-            EmbeddingError::Io { .. } => Self::System(text),
-            _ => Self::Value(text),
-        }
+        of_file(&error, matches!(error, EmbeddingError::Io { .. }))
     }
 }
 
 impl From<SessionError> for Fault {
     fn from(error: SessionError) -> Self {
-        let text = line(&error);
-        match error {
-            SessionError::Io { .. } if is_missing(&error) => Self::NotFound(text),
-            SessionError::Io { .. } => Self::System(text),
-            _ => Self::Value(text),
-        }
+        of_file(&error, matches!(error, SessionError::Io { .. }))
     }
 }
 
 impl From<MediaError> for Fault {
     fn from(error: MediaError) -> Self {
-        let text = line(&error);
+        let text = in_full(&error);
         if is_missing(&error) { Self::NotFound(text) } else { Self::Runtime(text) }
     }
 }

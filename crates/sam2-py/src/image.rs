@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use numpy::ndarray::{Array2, Array4};
+use numpy::ndarray::{Array2, Array4, Axis};
 use numpy::{IntoPyArray, PyArray2, PyArray4, PyReadonlyArray2, PyReadonlyArray3};
 use pyo3::prelude::*;
-use sam2_model::image::{ImageEmbedding, ImageOptions, ImagePredictor, ImagePrompt, Multimask, Prediction};
+use sam2_model::image::{ImageEmbedding, ImageOptions, ImagePredictor, ImagePrompt, Multimask};
 
 use crate::arrays;
 use crate::error::Fault;
@@ -90,47 +90,38 @@ impl ImageNative {
                 let row = boxes.as_array();
                 [0, 1, 2, 3].map(|i| row[[b, i]])
             });
-            let row: Vec<i32> = labels.row(b).iter().copied().collect();
-            let points = arrays::points(coords.index_axis(numpy::ndarray::Axis(0), b), &row, corners)?;
-            let logits = masks.as_ref().map(|masks| {
-                masks.as_array().index_axis(numpy::ndarray::Axis(0), b).iter().copied().collect::<Vec<f32>>()
-            });
+            let points = arrays::points(coords.index_axis(Axis(0), b), labels.row(b), corners)?;
+            let logits = masks
+                .as_ref()
+                .map(|masks| masks.as_array().index_axis(Axis(0), b).iter().copied().collect::<Vec<f32>>());
             let number = if multimask { Multimask::Three } else { Multimask::One };
             prompts.push(ImagePrompt::from(points).mask_logits(logits).multimask(number));
         }
-        let image = &*embedding.0;
-        let threshold = self.threshold;
-        let answers = pool::run(py, || -> Result<_, Fault> {
-            let mut answers: Vec<(Prediction, Vec<f32>, Vec<f32>)> = Vec::with_capacity(count);
-            for prompt in &prompts {
-                let prediction = self.predictor.predict_on(image, prompt)?;
-                let mut pixels = Vec::with_capacity(prediction.len() * image.width() * image.height());
-                for k in 0..prediction.len() {
-                    let logits = prediction.mask_logits(k);
-                    if return_logits {
-                        pixels.extend(logits);
-                    } else {
-                        pixels.extend(logits.into_iter().map(|x| f32::from(u8::from(x > threshold))));
-                    }
-                }
-                let stable = (0..prediction.len()).filter(|_| stability);
-                let stable = stable.map(|k| prediction.stability_score(k)).collect();
-                answers.push((prediction, pixels, stable));
-            }
-            Ok(answers)
-        })??;
+        let (image, threshold) = (&*embedding.0, self.threshold);
         let candidates = if multimask { 3 } else { 1 };
+        let (predictions, pixels) = pool::run(py, || -> Result<_, Fault> {
+            let predictions = self.predictor.predict_batch_on(image, &prompts)?;
+            let mut pixels = Vec::with_capacity(count * candidates * image.width() * image.height());
+            for (prediction, k) in predictions.iter().flat_map(|p| (0..p.len()).map(move |k| (p, k))) {
+                let logits = prediction.mask_logits(k);
+                if return_logits {
+                    pixels.extend(logits);
+                } else {
+                    pixels.extend(logits.into_iter().map(|x| f32::from(u8::from(x > threshold))));
+                }
+            }
+            Ok((predictions, pixels))
+        })??;
         let side = self.predictor.model().low_res_size();
-        let mut pixels = Vec::new();
-        let (mut ious, mut low_res, mut scores) = (Vec::new(), Vec::new(), Vec::new());
-        let mut stable = Vec::new();
-        for (prediction, of_prompt, stability) in answers {
-            stable.extend(stability);
+        let (mut ious, mut low_res, mut scores, mut stable) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for prediction in &predictions {
             ious.extend_from_slice(prediction.ious());
             low_res.extend_from_slice(prediction.low_res());
             scores.push(prediction.object_score());
-            // One prompt, the usual case, is not copied.
-            if pixels.is_empty() { pixels = of_prompt } else { pixels.extend(of_prompt) }
+            if stability {
+                stable.extend((0..prediction.len()).map(|k| prediction.stability_score(k)));
+            }
         }
         let shape = |error: numpy::ndarray::ShapeError| Fault::Value(error.to_string());
         let ious = Array2::from_shape_vec((count, candidates), ious).map_err(shape)?;

@@ -1,12 +1,13 @@
 //! Masks through a stream, whose frames come once.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use numpy::ndarray::Array3;
 use numpy::{IntoPyArray, PyArray3, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use sam2_media::files;
 use sam2_model::Tracker;
 use sam2_model::video::FrameOutput;
 
@@ -76,10 +77,12 @@ impl TrackerNative {
         Ok(Self(Mutex::new(tracker)))
     }
 
-    /// The session as bytes.
-    fn session<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let bytes = py.detach(|| state(&self.0).map(|tracker| tracker.save_session()))?;
-        Ok(PyBytes::new(py, &bytes))
+    /// Writes the session. The file is complete or absent.
+    fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        Ok(py.detach(|| {
+            let bytes = state(&self.0)?.save_session();
+            files::write(&path, |file| file.write_all(&bytes)).map_err(Fault::from)
+        })?)
     }
 
     /// Width and height of every frame, pixels.
@@ -114,8 +117,7 @@ impl TrackerNative {
         corners: Option<[f32; 4]>,
         clear_old_points: bool,
     ) -> PyResult<Answer<'py>> {
-        let labels: Vec<i32> = labels.as_array().iter().copied().collect();
-        let points = arrays::points(coords.as_array(), &labels, corners)?;
+        let points = arrays::points(coords.as_array(), labels.as_array(), corners)?;
         self.answer(py, |tracker| {
             Ok(if clear_old_points {
                 tracker.add_points(obj_id, &points)?

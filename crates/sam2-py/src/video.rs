@@ -88,8 +88,7 @@ impl VideoNative {
         clear_old_points: bool,
     ) -> PyResult<Masks<'py>> {
         let frame = arrays::frame(&frame)?;
-        let labels: Vec<i32> = labels.as_array().iter().copied().collect();
-        let points = arrays::points(coords.as_array(), &labels, corners)?;
+        let points = arrays::points(coords.as_array(), labels.as_array(), corners)?;
         self.masks(py, |predictor| {
             Ok(if clear_old_points {
                 predictor.add_points(frame_idx, &frame, obj_id, &points)?

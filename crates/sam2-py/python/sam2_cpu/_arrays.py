@@ -132,6 +132,24 @@ def boxes_of(box) -> np.ndarray | None:
     return box.reshape(-1, 4)
 
 
+def prompt_of(points, labels, box):
+    """A prompt for one object: packed points ``(n, 2)``, labels ``(n,)``, the corners of the box or None."""
+    coords, numbers = points_of(points, labels, missing="points and labels must be provided together")
+    if coords is None:
+        coords, numbers = np.zeros((1, 0, 2), np.float32), np.zeros((1, 0), np.int32)
+    if len(coords) != 1:
+        raise ValueError(f"points have the shape {np.shape(points)}: one object at a time, (n, 2) is needed")
+    boxes = boxes_of(box)
+    if boxes is not None and len(boxes) != 1:
+        raise ValueError(f"box has the shape {np.shape(box)}: one object at a time, (4,) is needed")
+    finite(coords, "points")
+    finite(boxes, "box")
+    if coords.shape[1] == 0 and boxes is None:
+        raise PromptError("no point, box or mask given")
+    corners = None if boxes is None else [float(x) for x in boxes[0]]
+    return packed(coords[0]), packed(numbers[0]), corners
+
+
 def mask_inputs_of(mask_input, side: int) -> np.ndarray | None:
     """Logits ``(1, s, s)`` or ``(B, 1, s, s)`` as ``(B, s, s)``."""
     if mask_input is None:

@@ -10,8 +10,7 @@ from typing import Iterator
 import numpy as np
 
 from . import _native
-from ._arrays import CPU, boxes_of, finite, logits, packed, picture, points_of
-from ._errors import MissingLabels, PromptError
+from ._arrays import CPU, logits, packed, picture, prompt_of
 from ._model import SAM2Model
 
 _BOX_LATE = (
@@ -36,16 +35,28 @@ class _Arrays:
         return picture(self._frames[index], f"frame {index}")
 
 
+class _Bytes:
+    """A video file that the caller holds: in a temporary file, which goes away with this object."""
+
+    def __init__(self, video) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        path = os.path.join(self._folder.name, "video.mp4")
+        with open(path, "wb") as file:
+            file.write(video)
+        self._clip = _native.ClipNative.open(path)
+        self.size = self._clip.size
+
+    def __len__(self) -> int:
+        return len(self._clip)
+
+    def frame(self, index: int, backwards: bool) -> np.ndarray:
+        return self._clip.frame(index, backwards)
+
+
 def _frames_of(video):
     """Frames of a path, of the bytes of a video, of a list of pictures or an array ``(T, H, W, 3)``."""
     if isinstance(video, (bytes, bytearray, memoryview)):
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "video.mp4")
-            with open(path, "wb") as file:
-                file.write(video)
-            clip = _native.ClipNative.open(path)
-            frames = [clip.frame(i, False) for i in range(len(clip))]
-        return _Arrays(frames)
+        return _Bytes(video)
     if isinstance(video, np.ndarray) and video.ndim != 4:
         raise ValueError(f"video_path is an array of shape {video.shape}, (T, H, W, 3) is needed")
     if isinstance(video, (list, tuple, np.ndarray)):
@@ -205,39 +216,23 @@ class SAM2VideoPredictor(SAM2Model):
             frame, -1024 for an object without an output there.
         """
         state = inference_state
-        if points is not None and labels is None:
-            raise MissingLabels("points and labels must be provided together")
         if points is None and labels is not None:
             raise ValueError("points and labels must be provided together")
         if points is None and box is None:
             raise ValueError("at least one of points or box must be provided as input")
         if box is not None and not clear_old_points:
             raise ValueError(_BOX_LATE)
-        coords, numbers = points_of(points, labels, missing="points and labels must be provided together")
-        if coords is None:
-            coords, numbers = np.zeros((1, 0, 2), np.float32), np.zeros((1, 0), np.int32)
-        if len(coords) != 1:
-            raise ValueError(
-                f"points have the shape {np.shape(points)}: one object at a time, (n, 2) is needed"
-            )
-        boxes = boxes_of(box)
-        if boxes is not None and len(boxes) != 1:
-            raise ValueError(f"box has the shape {np.shape(box)}: one object at a time, (4,) is needed")
-        finite(coords, "points")
-        finite(boxes, "box")
+        coords, numbers, corners = prompt_of(points, labels, box)
         index = state._index(frame_idx)
         if not normalize_coords:
             size = np.array(state._size[::-1], np.float32)
             coords = coords * size
-            boxes = None if boxes is None else boxes * np.tile(size, 2)
-        corners = None if boxes is None else [float(x) for x in boxes[0]]
-        if coords.shape[1] == 0 and corners is None:
-            raise PromptError("no point, box or mask given")
+            corners = None if corners is None else (np.array(corners, np.float32) * np.tile(size, 2)).tolist()
         frame = state._frame(index)
         number = state._number(obj_id)
         try:
             answer = state._native.add_points(
-                index, frame, number, packed(coords[0]), packed(numbers[0]), corners, bool(clear_old_points)
+                index, frame, number, coords, numbers, corners, bool(clear_old_points)
             )
             state._prompted[number].add(index)
         finally:

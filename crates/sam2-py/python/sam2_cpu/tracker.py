@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import _native
-from ._arrays import boxes_of, finite, packed, picture, points_of
-from ._errors import PromptError
+from ._arrays import packed, picture, prompt_of
 from ._model import native_of
 
 
@@ -69,18 +68,7 @@ class Tracker:
         """
         if points is not None and labels is None:
             labels = np.ones(len(points), np.int32)
-        coords, numbers = points_of(points, labels, missing="points and labels must be provided together")
-        if coords is None:
-            coords, numbers = np.zeros((1, 0, 2), np.float32), np.zeros((1, 0), np.int32)
-        boxes = boxes_of(box)
-        if len(coords) != 1 or (boxes is not None and len(boxes) != 1):
-            raise ValueError("one object at a time: points (n, 2), box (4,)")
-        if coords.shape[1] == 0 and boxes is None:
-            raise PromptError("no point, box or mask given")
-        finite(coords, "points")
-        finite(boxes, "box")
-        corners = None if boxes is None else [float(x) for x in boxes[0]]
-        prompt = (packed(coords[0]), packed(numbers[0]), corners, bool(clear_old_points))
+        prompt = (*prompt_of(points, labels, box), bool(clear_old_points))
         return self._result(self._native.add_points(int(obj_id), *prompt))
 
     def add_mask(self, obj_id, mask) -> Result:
@@ -106,17 +94,7 @@ class Tracker:
 
     def save(self, path) -> None:
         """Writes the session. The file is complete or absent."""
-        path = os.fspath(path)
-        partial = f"{path}.{os.getpid()}.part"
-        try:
-            with open(partial, "wb") as file:
-                file.write(self._native.session())
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        finally:
-            if os.path.exists(partial):
-                os.unlink(partial)
+        self._native.save(path)
 
     def _checked(self, frame) -> np.ndarray:
         frame = picture(frame, "frame")

@@ -254,6 +254,31 @@ impl ImagePredictor {
         self.batch(self.image()?, prompts)
     }
 
+    /// [`Self::predict_batch`] for an image that was encoded before, instead of the one that was set.
+    ///
+    /// ```
+    /// use sam2_model::image::ImagePrompt;
+    /// # use sam2_model::{Frame, ImagePredictor};
+    /// # let predictor = ImagePredictor::new(sam2_micro::model());
+    /// # let photo = Frame::new(96, 64, vec![90; 96 * 64 * 3])?;
+    ///
+    /// let image = predictor.encode(&photo);
+    /// let boxes = [[10.0, 10.0, 40.0, 50.0], [50.0, 10.0, 90.0, 50.0]]; // of a detector
+    /// assert_eq!(predictor.predict_batch_on(&image, &ImagePrompt::boxes(&boxes))?.len(), 2);
+    /// # Ok::<(), sam2_model::error::ImageError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::predict_batch`], and if another model encoded the image.
+    pub fn predict_batch_on(
+        &self,
+        image: &ImageEmbedding,
+        prompts: &[ImagePrompt],
+    ) -> Result<Vec<Prediction>, ImageError> {
+        self.check_embedding(image)?;
+        self.batch(image, prompts)
+    }
+
     fn batch(&self, image: &ImageEmbedding, prompts: &[ImagePrompt]) -> Result<Vec<Prediction>, ImageError> {
         prompts.iter().try_for_each(|prompt| self.check(image, prompt).map(drop))?;
         let answer = |i: usize| self.decode(image, &prompts[i], &Gate::default(), &mut NoTap);
