@@ -9,7 +9,7 @@ use crate::shell::{self, cargo, program};
 use crate::steps::ARM;
 
 /// Precision, part and the number of instructions held: a run with more than [`MARGIN`] above it fails, and
-/// one with as much below it asks for a lower number.
+/// one with as much below it is reported, so that the number can be lowered.
 const HELD: [(&str, &str, u64); 4] = [
     ("f32", "click", 416_659_681),
     ("f32", "frame", 496_383_111),
