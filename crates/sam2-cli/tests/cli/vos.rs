@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 
-use crate::common::{Place, accepted, asset, list, refused, run, stderr};
+use crate::common::{Place, accepted, asset, list, refused, run, sam2, stderr};
 use image::AnimationDecoder;
 use png::{BitDepth, ColorType, Encoder};
 use tensor::{Tensor, npy::NpyArray};
@@ -216,6 +217,63 @@ fn an_interrupted_run_is_continued() {
         lines(&vos(&place, &["--json", "--video_list_file", &list_file])),
         [("other".to_owned(), true)]
     );
+}
+
+/// Two runs at a time into one folder, as jobs of a cluster.
+#[test]
+fn parts_of_a_list_are_together_one_run() {
+    const VIDEOS: [&str; 5] = ["ant", "bee", "cat", "dog", "eel"];
+    let place = Place::new();
+    let truth = &frames("balloon_truth.gif");
+    for (i, (name, pair)) in VIDEOS.iter().zip(frames("balloon.gif").chunks_exact(2)).enumerate() {
+        write_frames(pair, &place.join("videos").join(name));
+        let ids: Vec<u8> = truth[2 * i].pixels().map(|pixel| u8::from(pixel.0[0] > 127)).collect();
+        let size = (truth[0].width() as usize, truth[0].height() as usize);
+        write_labels(&ids, size, &place.join("masks").join(name).join("00000.png"));
+    }
+    let (videos, masks) = (place.arg("videos"), place.arg("masks"));
+    let command = |out: &str, extra: &[&str]| {
+        let out = place.arg(out);
+        let args =
+            ["vos", "--base_video_dir", &videos, "--input_mask_dir", &masks, "--output_mask_dir", &out];
+        let mut command = sam2();
+        command.args([&args[..], &["--json"], extra].concat()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    let names = |output: &std::process::Output| -> Vec<String> {
+        let name = |line: &str| {
+            let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            value["video"].as_str().expect("a name").to_owned()
+        };
+        accepted(output).lines().map(name).collect()
+    };
+    assert_eq!(names(&command("one", &[]).output().expect("sam2 starts")), VIDEOS);
+    for (count, expected) in [
+        (2, vec![vec!["ant", "cat", "eel"], vec!["bee", "dog"]]),
+        (6, [VIDEOS.iter().map(|name| vec![*name]).collect::<Vec<_>>(), vec![vec![]]].concat()),
+    ] {
+        let out = format!("parts{count}");
+        let shards: Vec<String> = (1..=count).map(|i| format!("{i}/{count}")).collect();
+        for (shards, expected) in shards.chunks(2).zip(expected.chunks(2)) {
+            let start = |shard: &String| command(&out, &["--shard", shard]).spawn().expect("sam2 starts");
+            let runs: Vec<_> = shards.iter().map(start).collect();
+            for (run, expected) in runs.into_iter().zip(expected) {
+                assert_eq!(names(&run.wait_with_output().expect("sam2 ends")), *expected);
+            }
+        }
+        for name in VIDEOS {
+            assert_eq!(list(&place.join(&out).join(name)), ["00000.png", "00001.png"]);
+            for file in ["00000.png", "00001.png"] {
+                let read = |out: &str| fs::read(place.join(out).join(name).join(file)).expect("read");
+                assert!(read(&out) == read("one"), "{out} {name} {file}");
+            }
+        }
+    }
+    let list_file = place.write("list.txt", "eel\nbee\neel\nant\n");
+    let part = command("listed", &["--video_list_file", &list_file, "--shard", "1/2"]).output();
+    assert_eq!(names(&part.expect("sam2 starts")), ["eel", "ant"]);
+    let refused = command("refused", &["--shard", "3/2"]).output().expect("sam2 starts");
+    assert!(!refused.status.success() && stderr(&refused).contains("there is no part 3 of 2"));
 }
 
 #[test]

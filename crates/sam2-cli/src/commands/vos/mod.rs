@@ -2,9 +2,10 @@
 //! the folders and the rules of Meta's `tools/vos_inference.py` (<https://github.com/facebookresearch/sam2>).
 
 mod masks;
+mod shard;
 mod video;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::numbers::finite;
 use crate::options::{CHECKPOINT_HELP, ModelArgs, TradeArgs, note_policy};
 use crate::{memory, model, progress};
 use masks::Layout;
+use shard::Shard;
 use video::Video;
 
 const EXAMPLES: &str = "\
@@ -62,6 +64,10 @@ pub struct Vos {
     /// Names of the videos, one a line [default: every folder of base_video_dir]
     #[arg(long = "video_list_file", alias = "video-list-file", value_name = "FILE")]
     video_list_file: Option<PathBuf>,
+    /// Only part I of N of the list of videos: numbers I, I + N, I + 2 N, …; N runs, here or on other
+    /// machines, track all of them, also at once and into one folder
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
     /// Where the masks go, laid out like the input masks
     #[arg(long = "output_mask_dir", alias = "output-mask-dir", value_name = "DIR")]
     output_mask_dir: PathBuf,
@@ -177,7 +183,7 @@ fn describe(video: &Video, seconds: Option<f64>) -> String {
 }
 
 fn names(args: &Vos) -> Result<Vec<OsString>> {
-    let names: Vec<OsString> = match &args.video_list_file {
+    let mut names: Vec<OsString> = match &args.video_list_file {
         Some(path) => text::read_names(path, "the list of videos")?.into_iter().map(OsString::from).collect(),
         None => list(&args.base_video_dir, Path::is_dir)?,
     };
@@ -185,7 +191,15 @@ fn names(args: &Vos) -> Result<Vec<OsString>> {
         let place = args.video_list_file.as_ref().unwrap_or(&args.base_video_dir);
         bail!("{} names no videos", place.display());
     }
-    Ok(names)
+    Ok(match args.shard {
+        Some(shard) => {
+            // A name that a list has twice must not be in two parts.
+            let mut seen = HashSet::new();
+            names.retain(|name| seen.insert(name.clone()));
+            shard.of(names)
+        }
+        None => names,
+    })
 }
 
 /// Checks that no mask would replace a frame, an input mask or another file that is read.
