@@ -12,6 +12,12 @@ const WHEEL: u64 = 20_000_000;
 const TOOLS: [&str; 4] = ["pytest==9.*", "pillow", "tqdm", "mypy==1.*"];
 const NEWEST: [&str; 2] = ["numpy", "supervision"];
 
+/// The newest environment gets it last: Ray asks for ranges of other packages' versions.
+const RAY: &str = "ray[data]==2.60.0";
+
+/// The test that needs Ray.
+const RAY_TEST: &str = "test_ray.py";
+
 /// The oldest NumPy that is promised and that this Python has a wheel of.
 const OLDEST: &str = "import sys; print('1.24.4' if sys.version_info < (3, 12) else \
                       '1.26.4' if sys.version_info < (3, 13) else '2.1.3')";
@@ -41,36 +47,50 @@ pub fn run() -> Result<(), String> {
     let oldest = format!("numpy=={}", oldest.trim());
     test(&folder.join("oldest"), &wheel, &[&oldest])?;
     let newest = test(&folder.join("newest"), &wheel, &NEWEST)?;
+    install(&newest, &[RAY])?;
+    run_tests(&newest, &[tests().join(RAY_TEST)])?;
     let stubs = ["-m", "mypy.stubtest", "sam2_cpu._native", "--ignore-missing-stub"];
     shell::run(program(&newest.join("python").to_string_lossy()).current_dir(&folder).args(stubs))
 }
 
-/// Tests the wheel in an environment of its own, from a folder where the checkout's package cannot be
-/// imported.
+/// Tests the wheel in an environment of its own.
 fn test(folder: &Path, wheel: &Path, packages: &[&str]) -> Result<PathBuf, String> {
     let wheel = wheel.to_string_lossy();
     let mut all = vec![&*wheel];
     all.extend(packages);
     all.extend(TOOLS);
     let programs = environment(folder, &all)?;
-    let tests = shell::root().join("tests/python");
+    let except = format!("--ignore={}", tests().join(RAY_TEST).display());
+    run_tests(&programs, &[tests(), PathBuf::from(except)])?;
+    Ok(programs)
+}
+
+fn tests() -> PathBuf {
+    shell::root().join("tests/python")
+}
+
+/// Runs test files, from a folder where the checkout's package cannot be imported.
+fn run_tests(programs: &Path, which: &[PathBuf]) -> Result<(), String> {
     shell::run(
         program(&programs.join("python").to_string_lossy())
-            .current_dir(folder)
-            .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
-            .arg(tests)
+            .current_dir(programs)
+            .args(["-m", "pytest", "-q", "--durations=5", "-p", "no:cacheprovider"])
+            .args(which)
             .env("PYTHONDONTWRITEBYTECODE", "1"),
-    )?;
-    Ok(programs)
+    )
 }
 
 /// Makes a virtual environment with these packages and returns the folder of its programs.
 fn environment(folder: &Path, packages: &[&str]) -> Result<PathBuf, String> {
     shell::run(program("python3").args(["-m", "venv"]).arg(folder))?;
     let programs = folder.join("bin");
-    let pip = ["-m", "pip", "install", "-q", "--disable-pip-version-check"];
-    shell::run(program(&programs.join("python").to_string_lossy()).args(pip).args(packages))?;
+    install(&programs, packages)?;
     Ok(programs)
+}
+
+fn install(programs: &Path, packages: &[&str]) -> Result<(), String> {
+    let pip = ["-m", "pip", "install", "-q", "--disable-pip-version-check"];
+    shell::run(program(&programs.join("python").to_string_lossy()).args(pip).args(packages))
 }
 
 /// The file in a folder that has one.

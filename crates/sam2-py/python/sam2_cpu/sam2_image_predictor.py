@@ -181,6 +181,11 @@ class SAM2ImagePredictor:
         return logits(np.concatenate([self._predictor.features(image) for image in self._images]))
 
     @property
+    def _features(self) -> dict:
+        """What Meta's notebook prints the shape of."""
+        return {"image_embed": self.get_image_embedding()}
+
+    @property
     def device(self):
         """``"cpu"``."""
         return CPU
