@@ -166,21 +166,20 @@ fn grids(report: &mut Report) {
     let (weight, bias) = (noise(d * m), noise(d));
     let rope = Rope::new(side, d, 10_000.0);
     let mut out = noise(nq * m);
-    let operations = 2 * (nq * (side * (m + 1) * d + 2 * tokens * m)) as u64;
+    let keys = GridKeys::new(&weight, &bias, 0.01, &rope);
+    let [split, products] = [2 * nq * keys.split_products(), 4 * nq * tokens * m].map(|x| x as u64);
     for (isa, pool, label) in runs() {
         pool.install(|| {
             if report.wants("attention_f32", name, &label) {
-                let keys = GridKeys::new(&weight, &bias, 0.01, &rope);
                 let tokens = GridTokens::new(isa, (copies, side * side), (&z, m), (&z, m));
-                let work = Work { floats: operations, ..Work::default() };
+                let work = Work { floats: split + products, ..Work::default() };
                 report.measure(("attention_f32", name, &label), isa, work, || {
                     keys.attend(isa, &q, &tokens, &[], &mut out)
                 });
             }
             if report.wants("attention_int8", name, &label) {
-                let keys = GridKeys::int16(&weight, &bias, 0.01, &rope);
                 let tokens = GridTokens::int16(isa, (copies, side * side), (&z, m), (&z, m));
-                let work = Work { integers: operations, ..Work::default() };
+                let work = Work { integers: products, floats: split, ..Work::default() };
                 report.measure(("attention_int8", name, &label), isa, work, || {
                     keys.attend(isa, &q, &tokens, &[], &mut out)
                 });

@@ -28,6 +28,8 @@ pub struct Rope {
     dim: usize,
     query_side: usize,
     key_side: usize,
+    /// Of each pair of an axis: its angle at coordinate 1.
+    frequencies: Vec<f32>,
     /// `(longer side, dim / 2)`: the cosine of each pair, twice.
     cos: Vec<f32>,
     /// `(longer side, dim / 2)`: of each pair, minus the sine, then the sine.
@@ -65,7 +67,7 @@ impl Rope {
                 sin.extend([-s as f32, s as f32]);
             }
         }
-        Self { dim, query_side, key_side, cos, sin }
+        Self { dim, query_side, key_side, frequencies, cos, sin }
     }
 
     /// Width of the vectors.
@@ -88,14 +90,9 @@ impl Rope {
         self.key_side
     }
 
-    /// Rotates the key `x`, `(dim)`, to `cell` of the grid of keys.
-    ///
-    /// # Panics
-    /// If there is no such cell.
-    #[track_caller]
-    pub(crate) fn rotate_key(&self, cell: usize, x: &mut [f32]) {
-        assert!(cell < self.key_cells(), "Rope::rotate_key: cell {cell} of {}", self.key_cells());
-        self.rotate_rows(self.key_side, cell, x);
+    /// The angle of each pair of an axis at coordinate 1.
+    pub(crate) fn frequencies(&self) -> &[f32] {
+        &self.frequencies
     }
 
     /// Rotates every row of queries `x`, `(N, dim)`, in place; row `i` is at cell `i mod cells` of the grid

@@ -25,6 +25,7 @@ on_every_isa! {
     rising_scores_rescale_earlier_blocks,
     attention_is_thread_invariant,
     attention_over_grids_matches_formed_keys,
+    attention_over_large_grids_matches_formed_keys,
     attention_over_grids_is_thread_invariant,
     pooling_matches_reference,
     pooling_is_thread_invariant,
@@ -223,6 +224,20 @@ fn attention_over_grids_matches_formed_keys(isa: Isa) {
         let tolerance = 4e-6 + 2.0 * f32::EPSILON * (g.d * g.m) as f32 * SCALE;
         assert_near(&format!("{g:?}"), &actual, &expected, tolerance, 0.0);
     });
+}
+
+/// Large grids, whose angles are products of thin matrices, with the widths of keys and inputs of the models:
+/// sides of 64 and 32 cells, an odd one, and one that is not factored.
+fn attention_over_large_grids_matches_formed_keys(isa: Isa) {
+    for (side, copies, d, m) in [(64, 2, 256, 64), (32, 3, 256, 64), (23, 3, 256, 64), (16, 7, 128, 32)] {
+        let g = Grids { copies, side, unplaced: 4, nq: 9, d, m, dv: 8 };
+        let mut operands = g.operands(21);
+        // Scores between about −4 and 4.
+        operands[3..5].iter_mut().flatten().for_each(|x| *x *= 20.0 / (d as f32 * m as f32).sqrt());
+        let expected = over_grids_directly(g, &operands);
+        let actual = over_grids(isa, g, &operands);
+        assert_near(&format!("{g:?}"), &actual, &expected, 5e-7, 0.0);
+    }
 }
 
 fn attention_over_grids_is_thread_invariant(isa: Isa) {

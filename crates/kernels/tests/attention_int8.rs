@@ -126,7 +126,7 @@ const SCALE: f32 = 0.1;
 
 fn over_grids(isa: Isa, g: Grids, [q, z, v, w, b, unplaced]: &[Vec<f32>; 6], quantized: bool) -> Vec<f32> {
     let rope = Rope::new(g.side, g.d, common::THETA);
-    let keys = if quantized { GridKeys::int16 } else { GridKeys::new }(w, b, SCALE, &rope);
+    let keys = GridKeys::new(w, b, SCALE, &rope);
     let arrange = if quantized { GridTokens::int16 } else { GridTokens::new };
     let tokens = arrange(isa, (g.copies, g.side * g.side), (z, g.m), (v, g.dv));
     let mut out = vec![f32::NAN; g.nq * g.dv];

@@ -172,20 +172,12 @@ pub fn attention_over_grids_int16(
             rope(&column.repeat(cells), side, d, theta)
         })
         .collect();
-    // Those and a query are rounded to integers times a scale.
-    let max_of_half = (i32::MAX as usize / (d / 2)).isqrt().min(8191) as f64;
-    let rounded_row = |row: &[f32]| -> Vec<f64> {
-        let extent = row.iter().fold(0.0, |extent: f64, x| extent.max(f64::from(*x).abs()));
-        let scale = (extent / max_of_half).max(f64::MIN_POSITIVE);
-        row.iter().map(|x| (f64::from(*x) / scale).round_ties_even() * scale).collect()
-    };
-    let rotated: Vec<Vec<f64>> =
-        rotated.iter().map(|rows| rows.chunks(d).flat_map(rounded_row).collect()).collect();
     let mut out = Vec::new();
     for q in q.chunks(d) {
-        let query = rounded_row(q);
         let split = |half: std::ops::Range<usize>| -> Vec<Vec<f64>> {
-            let dot = |row: &[f64]| half.clone().map(|k| row[k] * query[k]).sum::<f64>() * base_two;
+            let dot = |row: &[f32]| {
+                half.clone().map(|k| f64::from(row[k]) * f64::from(q[k])).sum::<f64>() * base_two
+            };
             let row = |j: usize| rotated.iter().map(|rotated| dot(&rotated[(j * side + j) * d..])).collect();
             (0..side).map(row).collect()
         };

@@ -2,10 +2,9 @@
 
 use std::ops::Range;
 
-use super::keys::{GridKeys, Weights};
+use super::keys::GridKeys;
 use super::scratch::{Scratch, Sizes};
 use super::split::Split;
-use super::split_i16::SplitI16;
 use super::tokens::{GridTokens, Group, GroupTokens};
 use super::{scores, scores_i16, values, values_i16};
 use crate::attention::KEYS;
@@ -50,29 +49,14 @@ impl Block<'_> {
 
     /// `a` and `b` of every panel.
     fn split_queries(&mut self) {
-        let GridKeys { d, m, ref weights, .. } = *self.keys;
-        let Scratch { sizes: Sizes { width, panels, quantized, .. }, .. } = self.scratch;
-        let (queries, scratch) = (self.queries, &mut self.scratch);
-        match weights {
-            Weights::F32(weights) => self.isa.dispatch_tiled(Split {
-                weights,
-                d,
-                width,
-                queries,
-                by_column: scratch.by_column,
-                by_row: scratch.by_row,
-            }),
-            Weights::I16(weights) => self.isa.dispatch_dots(SplitI16 {
-                weights,
-                d,
-                width,
-                queries,
-                queries_i16: scratch.queries_i16,
-                scales: scratch.scales,
-                by_column: scratch.by_column,
-                by_row: scratch.by_row,
-            }),
-        }
+        let Sizes { m, panels, quantized, .. } = self.scratch.sizes;
+        self.isa.dispatch_tiled(Split {
+            keys: self.keys,
+            queries: self.queries,
+            scratch: self.scratch.split,
+            by_column: self.scratch.by_column,
+            by_row: self.scratch.by_row,
+        });
         if quantized {
             for panel in 0..panels {
                 let panel = self.scratch.panel(panel);

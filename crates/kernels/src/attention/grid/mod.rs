@@ -9,13 +9,14 @@
 //! a(x) = [W|b]ᵀ Rᵀ q, first half of the channels, at column x;    b(y) likewise, second half, at row y
 //! ```
 //!
-//! where `a` and `b` are products of the query with matrices that depend on weights only ([`GridKeys`]). With
+//! where `a` and `b` are linear in the query ([`GridKeys`]): the rotations are taken apart about the middle
+//! of the grid, even and odd, and their angles are products of thin matrices (`split`, `factors`). With
 //! `T` copies, a query and a cell then cost one addition of two vectors as wide as `z` and `T` dot products
 //! of that width, instead of `T` dot products as wide as a key.
 //!
 //! ```text
 //! for each block of queries                        parallel: disjoint rows of the output
-//!   a, b ← tile(weights, q)                        side · (m + 1) rows each: fits L2           split
+//!   a, b ← cos(u θ) · A ± sin(u θ) · B             side · (m + 1) rows each: fits L2           split
 //!   for each block of cells                        with all copies at most KEYS tokens
 //!     for each panel of queries
 //!       S ← Σ (a(x) + b(y)) · z                    T rows at a time; one query per lane        scores
@@ -29,19 +30,19 @@
 //! The gateway is entered per panel and block of cells, at least 20 000 cycles of work, so the loops around
 //! are compiled once and not per instruction set.
 //!
-//! With [`GridKeys::int16`] and [`GridTokens::int16`] all three products are of 16-bit integers: `split_i16`,
-//! `scores_i16`, `values_i16`.
+//! With [`GridTokens::int16`] scores and weighted values are products of 16-bit integers: `scores_i16`,
+//! `values_i16`.
 //!
 //! Tokens without a place on the grid come last and have ordinary keys.
 
 mod block;
+mod factors;
 mod inputs_i16;
 mod keys;
 mod scores;
 mod scores_i16;
 mod scratch;
 mod split;
-mod split_i16;
 mod tokens;
 mod values;
 mod values_i16;
@@ -86,9 +87,10 @@ impl GridKeys {
             parallel::for_each_chunk_mut(out, queries * dv, |i, out| {
                 let count = out.len() / dv;
                 let (side, m, quantized) = (self.side, self.m, tokens.quantized);
-                let sizes = Sizes { d, m, dv, side, width, panels: count.div_ceil(width), quantized };
+                let (panels, split_scratch) = (count.div_ceil(width), self.split_scratch());
+                let sizes = Sizes { split_scratch, m, dv, side, width, panels, quantized };
                 let q = Rows::new(&q[i * queries * d..], d);
-                with_queries_and_scratch(sizes, q, count, |queries, scratch| {
+                with_queries_and_scratch(sizes, q, (count, d), |queries, scratch| {
                     Block { isa, keys: self, tokens, unplaced: keys, queries, scratch, out }.attend();
                 });
             });
@@ -96,9 +98,14 @@ impl GridKeys {
     }
 }
 
-/// Calls `f` with `count` rows of `q` packed into panels, `(d, width)` each, and scratch memory.
-fn with_queries_and_scratch(sizes: Sizes, q: Rows, count: usize, f: impl FnOnce(&[f32], Scratch)) {
-    let Sizes { d, width, panels, .. } = sizes;
+/// Calls `f` with `count` rows of `d` of `q` packed into panels, `(d, width)` each, and scratch memory.
+fn with_queries_and_scratch(
+    sizes: Sizes,
+    q: Rows,
+    (count, d): (usize, usize),
+    f: impl FnOnce(&[f32], Scratch),
+) {
+    let Sizes { width, panels, .. } = sizes;
     let packed = panels * d * width;
     parallel::with_scratch(packed + sizes.floats(), |floats| {
         parallel::with_scratch_i16(sizes.integers(), |integers| {

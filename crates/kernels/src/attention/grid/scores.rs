@@ -89,8 +89,8 @@ impl TileOp for UnplacedScores<'_> {
     #[inline(always)]
     fn eval<S: Simd, const MR: usize, const NV: usize>(self, s: S) {
         let Self { keys, count, d, queries, block_max, scores } = self;
-        let (lanes, prefetch) = (S::F32::LANES, &mut Prefetch::new(&[], 1));
-        let mut product = Product { depth: d, left: keys, right: queries, prefetch, out: &mut *scores };
+        let lanes = S::F32::LANES;
+        let mut product = Product { depth: d, left: keys, right: queries, out: &mut *scores };
         cover_rows::<S, MR, NV>(s, count, 0, &mut product);
         let mut max = [S::F32::splat(s, f32::NEG_INFINITY); NV];
         for row in scores.chunks_exact(NV * lanes).take(count) {

@@ -5,8 +5,8 @@ use crate::gemm::KC;
 /// The sizes that determine the layout.
 #[derive(Clone, Copy)]
 pub(super) struct Sizes {
-    /// Width of a query.
-    pub d: usize,
+    /// [`GridKeys::split_scratch`](super::GridKeys): rows that the split of a panel takes.
+    pub split_scratch: usize,
     /// Width of an input of the keys.
     pub m: usize,
     /// Width of a value.
@@ -34,35 +34,35 @@ impl Sizes {
     /// Floats of a [`Scratch`].
     pub fn floats(&self) -> usize {
         let per_panel = 2 * self.split() + (self.dv + 3) * self.width;
-        self.panels * per_panel + (KC + 2) * self.width
+        self.panels * per_panel + (KC + 2 + self.split_scratch) * self.width
     }
 
     /// Integers of a [`Scratch`].
     pub fn integers(&self) -> usize {
-        self.panels * (self.split_i16() + self.d * self.width) + KC * self.width
+        self.panels * self.split_i16() + KC * self.width
     }
 }
 
 /// Scratch memory of a block of queries. The part of each panel is contiguous in every buffer.
 pub(super) struct Scratch<'a> {
     pub sizes: Sizes,
-    /// `(d / 2, width, 2)` per panel: the queries as integers, if the weights are integers.
-    pub queries_i16: &'a mut [i16],
     /// `(side, m + 1, width)` per panel: `a`.
     pub by_column: &'a mut [f32],
     /// `(side, m + 1, width)` per panel: `b`.
     pub by_row: &'a mut [f32],
     /// `(2, side, m / 2, width, 2)` per panel: both as integers, if the scores are products of integers.
     split_i16: &'a mut [i16],
-    /// `(width)` per panel: the scales of `queries_i16`, later those of `split_i16`.
-    pub scales: &'a mut [f32],
+    /// `(width)` per panel: the scales of `split_i16`.
+    scales: &'a mut [f32],
     /// `(dv, width)` per panel: the weighted sums of the values.
     pub sums: &'a mut [f32],
     /// `(width)` per panel: the largest score.
     max: &'a mut [f32],
     /// `(width)` per panel: the sum of the weights.
     pub total: &'a mut [f32],
-    /// Shared by all panels in turn: see [`Panel`].
+    /// `(split_scratch, width)`: shared by all panels in turn.
+    pub split: &'a mut [f32],
+    /// Likewise: see [`Panel`].
     scores: &'a mut [f32],
     weights_i16: &'a mut [i16],
     correction: &'a mut [f32],
@@ -91,7 +91,7 @@ pub(super) struct Panel<'a> {
 impl<'a> Scratch<'a> {
     /// Divides `floats`, [`Sizes::floats`], and `integers`, [`Sizes::integers`].
     pub fn new(sizes: Sizes, mut floats: &'a mut [f32], mut integers: &'a mut [i16]) -> Self {
-        let Sizes { d, dv, width, panels, .. } = sizes;
+        let Sizes { split_scratch, dv, width, panels, .. } = sizes;
         let floats = &mut floats;
         let integers = &mut integers;
         Self {
@@ -99,6 +99,7 @@ impl<'a> Scratch<'a> {
             scores: take(floats, KC * width),
             correction: take(floats, width),
             block_max: take(floats, width),
+            split: take(floats, split_scratch * width),
             by_column: take(floats, panels * sizes.split()),
             by_row: take(floats, panels * sizes.split()),
             scales: take(floats, panels * width),
@@ -106,7 +107,6 @@ impl<'a> Scratch<'a> {
             max: take(floats, panels * width),
             total: take(floats, panels * width),
             weights_i16: take(integers, KC * width),
-            queries_i16: take(integers, panels * d * width),
             split_i16: take(integers, panels * sizes.split_i16()),
         }
     }

@@ -97,7 +97,7 @@ impl GridTokens {
     }
 
     /// [`Self::new`] for scores and weighted values from exact sums of 16-bit products: less work with VNNI.
-    /// With [`super::GridKeys::int16`] the relative L2 error of the output is about 2e-3.
+    /// The relative L2 error of the output is about 2e-3.
     ///
     /// # Panics
     /// If the sizes do not agree.

@@ -39,12 +39,7 @@ impl CrossAttention {
         let (key, key_bias) = loader.at("k_proj").linear(d, m)?;
         Ok(Self {
             q_proj: Linear::load(&loader.at("q_proj"), d, d)?,
-            grid_keys: match loader.precision() {
-                Precision::Int8 if loader.isa().tuning().words_pay => {
-                    GridKeys::int16(&key, &key_bias, scale(d), rope)
-                }
-                Precision::F32 | Precision::Int8 => GridKeys::new(&key, &key_bias, scale(d), rope),
-            },
+            grid_keys: GridKeys::new(&key, &key_bias, scale(d), rope),
             absorb: (loader.precision() == Precision::F32).then(|| {
                 let columns = (0..m).flat_map(|c| key[c..].iter().step_by(m));
                 let rows: Vec<f32> = columns.chain(&key_bias).copied().collect();

@@ -124,27 +124,26 @@ fn attend(shape: &shapes::Attention, int8: bool) -> Case {
 }
 
 /// The memory cross-attention as the model runs it. Operations are those of its products; the additions of
-/// the split scores are not counted.
+/// the split scores are not counted. The queries are split in single precision.
 fn attend_grid(shape: &shapes::GridAttention, int8: bool) -> Case {
     let shapes::GridAttention { queries, copies, side, d, m, .. } = *shape;
     let tokens = copies * side * side;
     let size = format!("{queries}x{tokens}_d{d}_m{m}");
-    let count = 2 * queries * (side * (m + 1) * d + 2 * tokens * m);
+    let keys =
+        move |weight: &[f32], bias: &[f32]| GridKeys::new(weight, bias, 0.01, &Rope::new(side, d, 10_000.0));
+    let split = 2 * queries * keys(&vec![0.0; d * m], &vec![0.0; d]).split_products();
+    let products = 4 * queries * tokens * m;
     let (kernel, work) = if int8 {
-        ("attention_int8", Work { words: count as u64, ..Work::default() })
+        ("attention_int8", Work { words: products as u64, floats: split as u64, ..Work::default() })
     } else {
-        ("attention_f32", floats(count))
+        ("attention_f32", floats(split + products))
     };
     case(kernel, &shape.name, size, work, move |isa| {
         let (q, z) = (noise(queries * d), noise(tokens * m));
         let (weight, bias, mut out) = (noise(d * m), noise(d), noise(queries * m));
-        let rope = Rope::new(side, d, 10_000.0);
-        let grids = (copies, side * side);
-        let (keys, tokens) = if int8 {
-            (GridKeys::int16(&weight, &bias, 0.01, &rope), GridTokens::int16(isa, grids, (&z, m), (&z, m)))
-        } else {
-            (GridKeys::new(&weight, &bias, 0.01, &rope), GridTokens::new(isa, grids, (&z, m), (&z, m)))
-        };
+        let keys = keys(&weight, &bias);
+        let arrange = if int8 { GridTokens::int16 } else { GridTokens::new };
+        let tokens = arrange(isa, (copies, side * side), (&z, m), (&z, m));
         Box::new(move || keys.attend(isa, &q, &tokens, &[], &mut out))
     })
 }
