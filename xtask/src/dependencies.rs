@@ -9,6 +9,7 @@ pub fn check() -> Result<(), String> {
     let file = shell::root().join("deny.toml");
     let text = fs::read_to_string(&file).map_err(|error| format!("deny.toml: {error}"))?;
     let allowed = list(&text, "allow")?;
+    let excepted = exceptions(&text)?;
     let skipped = list(&text, "skip")?;
 
     let metadata = shell::metadata()?;
@@ -25,7 +26,8 @@ pub fn check() -> Result<(), String> {
             faults.push(format!("{name} {version}: comes from {source}, not from crates.io"));
         }
         let license = package["license"].as_str().unwrap_or_default();
-        if !is_allowed(license, &allowed) {
+        let excepted = excepted.iter().any(|pair| *pair == (license.to_owned(), name.to_owned()));
+        if !excepted && !is_allowed(license, &allowed) {
             faults.push(format!("{name} {version}: licence {license:?} is not in deny.toml"));
         }
     }
@@ -54,6 +56,19 @@ fn list(text: &str, key: &str) -> Result<BTreeSet<String>, String> {
         .take_while(|line| *line != "]")
         .filter_map(|line| line.split('"').nth(1).map(str::to_owned))
         .collect())
+}
+
+/// Licence and crate of each line `{ allow = ["…"], crate = "…" },` of `exceptions`.
+fn exceptions(text: &str) -> Result<Vec<(String, String)>, String> {
+    let mut lines = text.lines().skip_while(|line| *line != "exceptions = [").skip(1).peekable();
+    if lines.peek().is_none() {
+        return Err("deny.toml: no list \"exceptions\"".to_owned());
+    }
+    let pair = |line: &str| {
+        let mut words = line.split('"').skip(1).step_by(2).map(str::to_owned);
+        Some((words.next()?, words.next()?))
+    };
+    Ok(lines.take_while(|line| *line != "]").filter_map(pair).collect())
 }
 
 /// Whether the terms of an SPDX expression can be met with `allowed`. `/` is an old way to write `OR`; an

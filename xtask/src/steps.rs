@@ -14,8 +14,8 @@ const TEST: &str = "cargo test --workspace";
 const DEMO: &str = "cargo run --release -- demo";
 
 /// Packages that are no use outside of this workspace, whose goldens and sources their code reads, and the
-/// native part of the Python package, which is packed as a wheel.
-const UNPACKAGED: [&str; 4] = ["sam2-tests", "sam2-benches", "sam2-py", "xtask"];
+/// native part of the Python package, which is packed as a wheel, and the C library.
+const UNPACKAGED: [&str; 5] = ["sam2-tests", "sam2-benches", "sam2-py", "sam2-capi", "xtask"];
 
 /// Bytes of the release binary with the embedded model and clip, and without. The second guards what was
 /// reached, 8.83 MB; its goal is 8.0 MB.
