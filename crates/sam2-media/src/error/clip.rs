@@ -243,6 +243,25 @@ pub enum FfmpegError {
         .0.display()
     )]
     Missing(PathBuf),
+    /// It is not installed, and a video is to be written.
+    #[error(
+        "writing {} needs ffmpeg, which is not installed: install it (Debian, Ubuntu: sudo apt install \
+         ffmpeg; macOS: brew install ffmpeg; Windows: winget install ffmpeg), or write .gif, .apng or a \
+         folder",
+        .0.display()
+    )]
+    MissingForOutput(PathBuf),
+    /// It cannot write a video.
+    #[error("ffmpeg cannot write {}{}", path.display(), in_brackets(messages))]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The last messages of ffmpeg, in one line; may be empty.
+        messages: String,
+    },
+    /// It takes no more frames.
+    #[error("ffmpeg took no frame for {SILENCE} s while writing {}, so it was ended", .0.display())]
+    Stuck(PathBuf),
     /// The program of `SAM2_FFMPEG` is not there.
     #[error("SAM2_FFMPEG names {}, which is not there: name an ffmpeg program, or unset it", .0.display())]
     Program(PathBuf),

@@ -2,9 +2,9 @@
 //! when it is silent for too long.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::process::{self, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -22,6 +22,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Bytes read at a time, and how many such parts are held.
 const PART: usize = 64 << 10;
 const PARTS: usize = 16;
+/// How many parts wait for a child that reads, and how often it is looked whether one more fits.
+const FED: usize = 2;
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// A shell starts the program and waits for it, in a process group of their own. A second shell reads from a
 /// pipe that this process holds open: when it ends, because this process drops it or is gone, even by
@@ -76,6 +79,33 @@ impl Child {
         Ok(child)
     }
 
+    /// Starts a program that reads what [`Feed::send`] gives it. It needs no second shell that watches: its
+    /// input ends with this process.
+    ///
+    /// # Errors
+    /// As [`Child::start`].
+    pub fn start_fed(program: &OsStr, args: &[OsString]) -> io::Result<(Self, Feed)> {
+        let mut command = Command::new(program);
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut process = command.spawn()?;
+        let (stdin, stderr) = (process.stdin.take(), process.stderr.take());
+        let (tail, messages) = sync_channel(1);
+        let (parts, input) = sync_channel::<Vec<u8>>(FED);
+        let (part, silence, output) = (Vec::new(), SILENCE, sync_channel(1).1);
+        let child = Self { process, pipe: None, output, part, read: 0, messages, silence, ended: false };
+        thread("child's input", move || {
+            let mut stdin = stdin;
+            // Writing fails when the child has ended; the sender then finds the channel closed.
+            while let (Some(pipe), Ok(part)) = (stdin.as_mut(), input.recv())
+                && pipe.write_all(&part).is_ok()
+            {}
+        })?;
+        thread("child's messages", move || drop(tail.send(stderr.map(read_tail).unwrap_or_default())))?;
+        Ok((child, Feed { parts }))
+    }
+
     /// Waits for the end of a child whose output has been read; returns the last lines of its stderr as one.
     ///
     /// # Errors
@@ -125,6 +155,32 @@ impl Drop for Child {
     fn drop(&mut self) {
         if !self.ended {
             self.end();
+        }
+    }
+}
+
+/// The input of a child; dropped, it ends.
+pub struct Feed {
+    parts: SyncSender<Vec<u8>>,
+}
+
+impl Feed {
+    /// Hands a part over.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BrokenPipe`] if the child has ended, [`ErrorKind::TimedOut`] if it takes nothing for
+    /// [`SILENCE`].
+    pub fn send(&self, mut part: Vec<u8>) -> io::Result<()> {
+        let mut waited = Duration::ZERO;
+        loop {
+            part = match self.parts.try_send(part) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Disconnected(_)) => return Err(ErrorKind::BrokenPipe.into()),
+                Err(TrySendError::Full(_)) if waited >= SILENCE => return Err(ErrorKind::TimedOut.into()),
+                Err(TrySendError::Full(part)) => part,
+            };
+            thread::sleep(PAUSE);
+            waited += PAUSE;
         }
     }
 }

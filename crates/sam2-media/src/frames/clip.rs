@@ -240,6 +240,24 @@ impl Clip {
         }
     }
 
+    /// The file of a frame, if the clip is a folder.
+    pub fn file(&self, index: usize) -> Option<&Path> {
+        match &self.source {
+            Source::Folder(folder) if index < folder.len() => Some(folder.file(index)),
+            _ => None,
+        }
+    }
+
+    /// Frames per second, where the file says so: a video, Y4M, an animated GIF or PNG.
+    pub fn fps(&self) -> Option<f64> {
+        match &self.source {
+            Source::Folder(_) | Source::Pages(_) => None,
+            Source::Animation(animation) => animation.fps(),
+            Source::Bytes(file) => file.fps(),
+            Source::Video(video) => video.fps(),
+        }
+    }
+
     /// Number of frames, at least one.
     #[expect(clippy::len_without_is_empty, reason = "never empty")]
     pub fn len(&self) -> usize {

@@ -115,6 +115,15 @@ impl Video {
         self.len
     }
 
+    /// Frames per second, as ffmpeg describes the file.
+    pub fn fps(&self) -> Option<f64> {
+        let mut args: Vec<OsString> = vec!["-hide_banner".into()];
+        args.extend(input(&self.path));
+        // Without an output it only describes the input, and fails.
+        let mut child = Child::start(&program(), &args).ok()?;
+        rate(&child.finish().ok()?.1)
+    }
+
     /// ffmpeg's warnings about a readable file, in one line.
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
@@ -140,16 +149,8 @@ impl Video {
 
 /// The arguments of a pass over at most `len` frames.
 fn arguments(path: &Path, passthrough: &str, len: usize) -> Vec<OsString> {
-    let pixels = MAX_PIXELS.to_string();
-    let mut args: Vec<OsString> = ["-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe"]
-        .into_iter()
-        .chain(["-format_whitelist", FORMATS, "-max_pixels", &pixels, "-i"])
-        .map(OsString::from)
-        .collect();
-    // `file:` prevents names like "concat:a|b" or "-" from being interpreted.
-    let mut name = OsString::from("file:");
-    name.push(path);
-    args.push(name);
+    let mut args: Vec<OsString> = vec!["-v".into(), "error".into()];
+    args.extend(input(path));
     // V: video streams that are no pictures of a cover.
     args.extend(["-map", "0:V:0", passthrough, "passthrough"].map(OsString::from));
     if len != usize::MAX {
@@ -159,7 +160,33 @@ fn arguments(path: &Path, passthrough: &str, len: usize) -> Vec<OsString> {
     args
 }
 
-fn program() -> OsString {
+/// The arguments that name the file and bound what is read of it.
+fn input(path: &Path) -> Vec<OsString> {
+    let pixels = MAX_PIXELS.to_string();
+    let mut args: Vec<OsString> = ["-nostdin", "-protocol_whitelist", "file,pipe"]
+        .into_iter()
+        .chain(["-format_whitelist", FORMATS, "-max_pixels", &pixels, "-i"])
+        .map(OsString::from)
+        .collect();
+    args.push(file_name(path));
+    args
+}
+
+/// `file:` prevents names like "concat:a|b" or "-" from being interpreted.
+pub(super) fn file_name(path: &Path) -> OsString {
+    let mut name = OsString::from("file:");
+    name.push(path);
+    name
+}
+
+/// The number before ` fps` in ffmpeg's description of a video.
+fn rate(text: &str) -> Option<f64> {
+    let before = text[..text.find(" fps,")?].rsplit([' ', ',']).next()?;
+    let (number, factor) = before.strip_suffix('k').map_or((before, 1.0), |number| (number, 1000.0));
+    number.parse().ok().map(|rate: f64| rate * factor).filter(|rate| rate.is_finite() && *rate > 0.0)
+}
+
+pub(super) fn program() -> OsString {
     std::env::var_os(PROGRAM).filter(|name| !name.is_empty()).unwrap_or_else(|| "ffmpeg".into())
 }
 
@@ -303,6 +330,14 @@ mod tests {
         assert_eq!(version("ffmpeg version N-112345-gdeadbeef Copyright"), None);
         assert_eq!(version("wrapped\nffmpeg version 6.1.1 Copyright"), Some((6, 1)));
         assert_eq!(version("something else"), None);
+    }
+
+    #[test]
+    fn rates_are_found_in_descriptions() {
+        let line = "Stream #0:0: Video: h264 (High), yuv420p, 320x240, 88 kb/s, 29.97 fps, 29.97 tbr, 1k tbn";
+        assert_eq!(rate(line), Some(29.97));
+        assert_eq!(rate("Video: gif, bgra, 320x240, 1k fps, 50 tbr"), Some(1000.0));
+        assert_eq!(rate("Video: png, 320x240, 25 tbr"), None);
     }
 
     #[test]

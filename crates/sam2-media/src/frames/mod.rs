@@ -7,6 +7,7 @@
 pub mod animation;
 mod child;
 pub mod clip;
+pub mod encode;
 pub mod ffmpeg;
 pub mod folder;
 pub mod gif;

@@ -234,6 +234,14 @@ impl ByteFile {
         self.len
     }
 
+    /// Frames per second, if a header says so.
+    pub fn fps(&self) -> Option<f64> {
+        match begin(&self.path, self.format).ok()?.layout {
+            Layout::Y4m(header) => header.fps,
+            _ => None,
+        }
+    }
+
     /// That the end is missing, if it is.
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()

@@ -31,6 +31,8 @@ pub struct Header {
     pub subsampling: Subsampling,
     /// Whether luma is 0 to 255 rather than 16 to 235.
     pub full_range: bool,
+    /// Frames per second, if the header says so.
+    pub fps: Option<f64>,
 }
 
 impl Header {
@@ -45,7 +47,7 @@ impl Header {
             return Err(Y4mError::Magic);
         }
         let (mut width, mut height) = (None, None);
-        let mut header = Self { size: (0, 0), subsampling: Some((2, 2)), full_range: false };
+        let mut header = Self { size: (0, 0), subsampling: Some((2, 2)), full_range: false, fps: None };
         for word in words {
             let (tag, value) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
             let number = || value.parse::<u32>().map_err(|_| Y4mError::Number(word.to_owned()));
@@ -53,6 +55,7 @@ impl Header {
                 "W" => width = Some(number()?),
                 "H" => height = Some(number()?),
                 "C" => header.subsampling = chroma(value)?,
+                "F" => header.fps = rate(value),
                 "I" if !matches!(value, "p" | "?") => return Err(Y4mError::Interlaced(word.to_owned())),
                 "X" => match value.strip_prefix("COLORRANGE=") {
                     Some("FULL") => header.full_range = true,
@@ -67,6 +70,13 @@ impl Header {
         header.size = (width, height);
         Ok(header)
     }
+}
+
+/// A rate that is written as a fraction.
+fn rate(text: &str) -> Option<f64> {
+    let (frames, seconds) = text.split_once(':')?;
+    let rate = frames.parse::<f64>().ok()? / seconds.parse::<f64>().ok()?;
+    (rate.is_finite() && rate > 0.0).then_some(rate)
 }
 
 /// The subsampling of a chroma format.
@@ -117,7 +127,12 @@ mod tests {
     fn headers_are_understood() {
         let full =
             header("YUV4MPEG2 W640 H360 F30000:1001 Ip A1:1 C422 XYSCSS=422 XCOLORRANGE=FULL\nFRAME\n");
-        let expected = Header { size: (640, 360), subsampling: Some((2, 1)), full_range: true };
+        let expected = Header {
+            size: (640, 360),
+            subsampling: Some((2, 1)),
+            full_range: true,
+            fps: Some(30_000.0 / 1001.0),
+        };
         assert_eq!(full.expect("full"), expected);
         for (name, subsampling) in [
             ("C420jpeg", Some((2, 2))),
@@ -129,7 +144,7 @@ mod tests {
             ("I?", Some((2, 2))),
         ] {
             let found = header(&format!("YUV4MPEG2 H3 W5 {name}\n")).expect(name);
-            assert_eq!(found, Header { size: (5, 3), subsampling, full_range: false });
+            assert_eq!(found, Header { size: (5, 3), subsampling, full_range: false, fps: None });
         }
     }
 

@@ -11,7 +11,7 @@ const CLICK_ON: [u8; 3] = [40, 190, 60];
 const CLICK_OFF: [u8; 3] = [225, 45, 45];
 const WHITE: [u8; 3] = [255; 3];
 /// Share of the object's colour in the colour of a pixel inside the mask.
-const TINT: f32 = 0.35;
+pub const TINT: f32 = 0.35;
 /// Weights of red, green and blue in the brightness of a pixel (ITU-R BT.601).
 const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 /// Opacity of the white ring around a mask.
@@ -51,6 +51,11 @@ pub fn colour(obj_id: u32) -> [u8; 3] {
 /// # Ok::<(), sam2_model::error::ImageError>(())
 /// ```
 pub fn mask(picture: &mut RgbImage, inside: &[bool], colour: [u8; 3]) {
+    mask_with(picture, inside, colour, TINT);
+}
+
+/// [`mask()`] with another share of the object's colour, 0 ..= 1.
+pub fn mask_with(picture: &mut RgbImage, inside: &[bool], colour: [u8; 3], share: f32) {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let thickness = stroke(picture).round() as usize;
     let shrunk = |mask: Vec<bool>, by: usize| (0..by).fold(mask, |mask, _| erode(&mask, width, height));
@@ -58,7 +63,7 @@ pub fn mask(picture: &mut RgbImage, inside: &[bool], colour: [u8; 3]) {
     let far = shrunk(inside.iter().map(|inside| !inside).collect(), thickness);
     for (i, pixel) in picture.pixels_mut().enumerate() {
         match (inside[i], core[i], far[i]) {
-            (true, true, _) => tint(pixel, colour),
+            (true, true, _) => tint(pixel, colour, share),
             (true, false, _) => blend(pixel, colour, 1.0),
             (false, _, false) => blend(pixel, WHITE, HALO),
             (false, _, true) => {}
@@ -67,13 +72,13 @@ pub fn mask(picture: &mut RgbImage, inside: &[bool], colour: [u8; 3]) {
 }
 
 /// Moves the colour of a pixel towards `colour`, at its brightness.
-fn tint(pixel: &mut Rgb<u8>, colour: [u8; 3]) {
+fn tint(pixel: &mut Rgb<u8>, colour: [u8; 3], amount: f32) {
     let own = pixel.0.map(f32::from);
     // The colours of the palette are dark: at full brightness they tint enough.
     let brightest = f32::from(colour.into_iter().max().unwrap_or(0).max(1));
     let full = colour.map(|channel| f32::from(channel) * 255.0 / brightest);
     let (brightness, grey) = (luma(own), luma(full));
-    let chroma = [0, 1, 2].map(|i| (1.0 - TINT) * (own[i] - brightness) + TINT * (full[i] - grey));
+    let chroma = [0, 1, 2].map(|i| (1.0 - amount) * (own[i] - brightness) + amount * (full[i] - grey));
     // As much of it as fits between black and white at this brightness.
     let fit = |c: f32| if c > 0.0 { (255.0 - brightness) / c } else { -brightness / c.min(-1e-6) };
     let share = chroma.iter().map(|&c| fit(c)).fold(1.0, f32::min);
@@ -225,7 +230,7 @@ mod tests {
                 [([grey; 3], 1), ([grey, 255 - grey, 30], 2), ([0, grey, 255], 6), ([grey; 3], 7)]
             {
                 let mut pixel = Rgb(own);
-                tint(&mut pixel, colour(id));
+                tint(&mut pixel, colour(id), TINT);
                 assert!(
                     (luma(pixel.0.map(f32::from)) - luma(own.map(f32::from))).abs() < 1.5,
                     "{own:?} {id}: {:?}",

@@ -22,7 +22,7 @@ fn write_png(
 }
 
 fn encode(
-    sink: &mut impl Write,
+    sink: &mut dyn Write,
     (width, height): (u32, u32),
     color: ColorType,
     palette: Option<Vec<u8>>,
@@ -115,7 +115,39 @@ pub fn write_cutout(path: &Path, size: (u32, u32), rgb: &[u8], inside: &[bool]) 
         data.extend_from_slice(pixel);
         data.push(if inside { 255 } else { 0 });
     }
-    write_png(path, size, ColorType::Rgba, None, &data)
+    write_rgba(path, size, &data)
+}
+
+/// Writes four bytes a pixel: red, green, blue, opacity.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_rgba(path: &Path, size: (u32, u32), rgba: &[u8]) -> Result<(), MediaError> {
+    write_png(path, size, ColorType::Rgba, None, rgba)
+}
+
+/// Writes an animated PNG of `count` frames that repeats endlessly; `next` gives their RGB pixels.
+///
+/// # Errors
+/// If it cannot be written, or `next` fails.
+pub fn write_animation(
+    sink: &mut dyn Write,
+    (width, height): (u32, u32),
+    (count, fps): (u32, f64),
+    next: &mut dyn FnMut() -> io::Result<Option<Vec<u8>>>,
+) -> io::Result<()> {
+    let mut encoder = Encoder::new(sink, width, height);
+    encoder.set_color(ColorType::Rgb);
+    encoder.set_depth(BitDepth::Eight);
+    encoder.set_compression(Compression::Fast);
+    encoder.set_animated(count, 0)?;
+    encoder.set_frame_delay(100, (100.0 * fps).round().clamp(1.0, 65_535.0) as u16)?;
+    let mut writer = encoder.write_header()?;
+    while let Some(pixels) = next()? {
+        writer.write_image_data(&pixels)?;
+    }
+    writer.finish()?;
+    Ok(())
 }
 
 /// Writes object numbers as palette indices, 0 = background, with the colours of the DAVIS data set.

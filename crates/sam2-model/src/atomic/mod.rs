@@ -44,6 +44,11 @@ impl AtomicFile {
         &self.path
     }
 
+    /// The name that it has until then, for a program that writes into it.
+    pub fn temporary_path(&self) -> PathBuf {
+        self.writer.get_ref().path()
+    }
+
     /// Ends the file and gives it its name, replacing a file that has it, whose permissions it gets. On
     /// return file and name are on the disk.
     ///

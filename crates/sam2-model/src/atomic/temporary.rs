@@ -78,6 +78,11 @@ impl Temporary {
         !matches!(file.as_file().try_lock(), Err(TryLockError::WouldBlock)) && has_name(file.as_file())
     }
 
+    /// Its name; empty when it has got another one.
+    pub(super) fn path(&self) -> PathBuf {
+        self.file.as_ref().map(|file| file.path().to_owned()).unwrap_or_default()
+    }
+
     /// Syncs the file and gives it its name.
     pub(super) fn persist(mut self, path: &Path) -> io::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };

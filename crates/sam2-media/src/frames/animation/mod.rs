@@ -121,6 +121,13 @@ impl Animation {
         self.len
     }
 
+    /// Frames per second, by the time that the first frame stays.
+    pub fn fps(&self) -> Option<f64> {
+        let first = self.decoder().ok()??.into_frames().ok()?.next()?.ok()?;
+        let (milliseconds, parts) = first.delay().numer_denom_ms();
+        (milliseconds > 0).then(|| 1000.0 * f64::from(parts) / f64::from(milliseconds))
+    }
+
     /// That the end is missing, if it is.
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
