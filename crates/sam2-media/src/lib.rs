@@ -22,6 +22,7 @@
 
 mod decode;
 pub mod error;
+pub mod export;
 pub mod files;
 pub mod frames;
 pub mod limits;

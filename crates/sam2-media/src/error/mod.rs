@@ -4,6 +4,7 @@
 
 mod array;
 mod clip;
+mod export;
 mod picture;
 mod prompt;
 mod table;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 pub use array::ArrayError;
 pub(crate) use clip::in_brackets;
 pub use clip::{ClipError, FfmpegError, MjpegError, PpmError, Y4mError};
+pub use export::ExportError;
 pub use picture::PictureError;
 pub use prompt::{InvalidCommand, InvalidPrompt};
 pub use sam2_model::text::TextError;
@@ -150,6 +152,9 @@ pub enum MediaError {
     /// A video cannot be read through ffmpeg.
     #[error(transparent)]
     Ffmpeg(#[from] FfmpegError),
+    /// Results cannot be exported.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// A text file cannot be read.
     #[error("cannot read {what} {name}")]
     Text {

@@ -29,6 +29,26 @@ pub fn rank(name: &str) -> Option<usize> {
     number(name.strip_suffix(".png")?, 3)
 }
 
+/// The extension of a path that looks like that of a file, in lower case: not the end of a version or a date,
+/// and neither a folder that is there nor a name with a slash behind it.
+///
+/// ```
+/// use sam2_media::outputs::names;
+///
+/// assert_eq!(names::extension("out.MP4".as_ref()).as_deref(), Some("mp4"));
+/// assert_eq!(names::extension("run.v2".as_ref()), None);
+/// assert_eq!(names::extension("clip.mp4/".as_ref()), None);
+/// ```
+pub fn extension(path: &Path) -> Option<String> {
+    let explicit = path.as_os_str().as_encoded_bytes().ends_with(b"/");
+    let text = path.extension()?.to_str()?.to_ascii_lowercase();
+    let version = text.strip_prefix('v').is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
+    let looks = (2..=11).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric())
+        && text.starts_with(|c: char| c.is_ascii_alphabetic());
+    (looks && !version && !explicit && !path.is_dir()).then_some(text)
+}
+
 /// A number that was written with at least `width` digits, padded with zeros.
 fn number(digits: &str, width: usize) -> Option<usize> {
     let padded = digits.len() == width || digits.len() > width && !digits.starts_with('0');

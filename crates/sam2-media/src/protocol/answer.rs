@@ -78,6 +78,9 @@ pub struct TrackLine {
     /// The object.
     #[serde(flatten)]
     pub object: ObjectLine,
+    /// Its mask, if requested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rle: Option<CocoRle>,
 }
 
 /// Scores and box of an object on a frame.
@@ -110,7 +113,7 @@ impl ObjectLine {
     /// /// The lines of one frame in `tracks.jsonl`.
     /// fn lines(output: &FrameOutput) -> serde_json::Result<Vec<String>> {
     ///     let objects = output.objects.iter().zip(output.masks());
-    ///     let line = |object| TrackLine { frame: output.frame_idx, object };
+    ///     let line = |object| TrackLine { frame: output.frame_idx, object, rle: None };
     ///     let lines = objects.map(|(object, mask)| line(ObjectLine::new(object, &mask)));
     ///     lines.map(|line| serde_json::to_string(&line)).collect()
     /// }
@@ -182,7 +185,8 @@ mod tests {
         let text = serde_json::to_string(&error).expect("JSON");
         assert_eq!(text, r#"{"error":"obj_id is missing","frame":4}"#);
         assert_eq!(serde_json::from_str::<Answer>(&text).expect("an answer"), error);
-        let line = TrackLine { frame: 9, object: object() };
+        let rle = Some(CocoRle { counts: "03".to_owned(), size: [2, 3] });
+        let line = TrackLine { frame: 9, object: object(), rle };
         let text = serde_json::to_string(&line).expect("JSON");
         assert_eq!(serde_json::from_str::<TrackLine>(&text).expect("a line"), line);
     }

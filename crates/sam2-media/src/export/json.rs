@@ -1,0 +1,27 @@
+//! Pieces of JSON.
+
+use sam2_model::Rle;
+use serde_json::Value;
+
+/// A string in quotes.
+pub fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+/// Texts with commas between them.
+pub fn joined(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(",")
+}
+
+/// A mask as pycocotools has it.
+pub fn rle(rle: &Rle) -> String {
+    format!("{{\"size\":[{},{}],\"counts\":{}}}", rle.height(), rle.width(), quoted(&rle.to_coco_string()))
+}
+
+/// COCO's list of classes.
+pub fn categories(names: &[String]) -> String {
+    let category = |(id, name): (usize, &String)| {
+        format!("{{\"id\":{},\"name\":{},\"supercategory\":\"\"}}", id + 1, quoted(name))
+    };
+    joined(names.iter().enumerate().map(category))
+}
