@@ -15,6 +15,7 @@ use crate::commands::convert::Convert;
 use crate::commands::demo::Demo;
 use crate::commands::eval::Eval;
 use crate::commands::everything::Everything;
+use crate::commands::export::Export;
 use crate::commands::info::Info;
 use crate::commands::man::Manual;
 use crate::commands::segment::Segment;
@@ -85,6 +86,8 @@ pub enum Command {
     Stream(Stream),
     /// Track the objects of given masks through folders of videos, with the flags of Meta's vos_inference.py
     Vos(Vos),
+    /// Write the masks of a run for other tools: YOLO, labelme, COCO, SA-V, MOT, MOTS, videos
+    Export(Export),
     /// Measure predictions against ground truth: DAVIS, SA-V, LaSOT
     Eval(Eval),
     /// Segment and track in a bundled clip with the embedded model, and check the result against the truth

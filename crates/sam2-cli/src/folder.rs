@@ -1,25 +1,46 @@
 //! Options that name a folder for outputs.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use sam2_media::outputs::names;
 
-/// Extensions of videos, for which there is a way.
+/// Extensions of videos that are not written, for which there is a way.
 const VIDEOS: [&str; 9] = ["mp4", "mov", "mkv", "webm", "avi", "m4v", "gif", "apng", "mpg"];
+/// Extensions of the videos that `sam2 track` writes.
+const WRITTEN: [&str; 5] = ["mp4", "webm", "mov", "gif", "apng"];
 
 /// A parser of folders: a name that looks like that of a file is refused, unless the folder is there.
 pub fn parser() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().try_map(parse)
 }
 
+/// A parser of folders and of names of videos, see [`is_video`].
+pub fn or_video() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|name| {
+        let path = PathBuf::from(&name);
+        if is_video(&path) {
+            return Ok(path);
+        }
+        parse(name).map_err(|error| match names::extension(&path) {
+            Some(extension) if VIDEOS.contains(&extension.as_str()) => format!(
+                "the extension of a video is one of .{}; for another: a folder and ffmpeg",
+                WRITTEN.join(", .")
+            ),
+            _ => error,
+        })
+    })
+}
+
+/// Whether it names a video instead of a folder.
+pub fn is_video(path: &Path) -> bool {
+    names::extension(path).is_some_and(|extension| WRITTEN.contains(&extension.as_str()))
+}
+
 fn parse(name: OsString) -> Result<PathBuf, String> {
-    let explicit = name.as_encoded_bytes().ends_with(b"/");
     let path = PathBuf::from(name);
-    let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-    let Some(extension) = extension.filter(|e| !explicit && is_extension(e) && !path.is_dir()) else {
-        return Ok(path);
-    };
+    let Some(extension) = names::extension(&path) else { return Ok(path) };
     let file = path.display();
     Err(if VIDEOS.contains(&extension.as_str()) {
         format!(
@@ -31,15 +52,6 @@ fn parse(name: OsString) -> Result<PathBuf, String> {
     })
 }
 
-/// Whether it looks like the extension of a file, not like the end of a version or a date.
-fn is_extension(text: &str) -> bool {
-    let version = text.strip_prefix('v').is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
-    (2..=11).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric())
-        && text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && !version
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,6 +59,8 @@ mod tests {
     #[test]
     fn names_of_files_are_no_folders() {
         let parsed = |name: &str| parse(name.into());
+        assert!(is_video(Path::new("a/out.MOV")) && !is_video(Path::new("out.mp4/")));
+        assert!(!is_video(Path::new("out.mkv")) && !is_video(Path::new("out")));
         for name in ["out.mp4", "a/out.MOV", "overlay.gif"] {
             let error = parsed(name).expect_err(name);
             assert!(error.contains("ffmpeg") && error.contains(name), "{error}");

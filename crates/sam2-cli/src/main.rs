@@ -8,6 +8,7 @@ mod commands;
 mod console;
 mod embedded;
 mod environment;
+mod exporting;
 mod folder;
 mod memory;
 mod model;
@@ -27,7 +28,8 @@ use clap::{CommandFactory, Parser};
 
 use cli::{Cli, Command};
 use commands::{
-    bench, compare, completions, convert, demo, eval, everything, info, man, segment, stream, track, vos,
+    bench, compare, completions, convert, demo, eval, everything, export, info, man, segment, stream, track,
+    vos,
 };
 use console::Console;
 use sam2_media::error::one_line;
@@ -93,6 +95,7 @@ fn run(cli: &Cli, console: &Console) -> Result<bool> {
             Command::Stream(args) => stream::run(args, console),
             Command::Vos(args) => vos::run(args, console),
             Command::Eval(args) => eval::run(args, console),
+            Command::Export(args) => export::run(args, console),
             Command::Demo(args) => demo::run(args, console),
             Command::Convert(args) => convert::run(args, console),
             Command::Info(args) => info::run(args, console),

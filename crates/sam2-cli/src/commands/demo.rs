@@ -82,7 +82,7 @@ pub fn run(args: &Demo, console: &Console) -> Result<()> {
     segment(&model, &clip, &prompts, &truth, folder, console)?;
     let segmented = start.elapsed();
 
-    let mut writer = Writer::begin(folder, Overlay::Plain, None, FrameNames::default())?;
+    let mut writer = Writer::begin(Some(folder), Overlay::Plain, None, FrameNames::default())?;
     let mut pictures = Vec::with_capacity(clip.len());
     let mut scores = Vec::with_capacity(clip.len());
     let stats = tracking::follow(model, &clip, &prompts, Default::default(), console, |frame, result| {

@@ -7,6 +7,7 @@ pub mod convert;
 pub mod demo;
 pub mod eval;
 pub mod everything;
+pub mod export;
 pub mod info;
 pub mod man;
 pub mod segment;

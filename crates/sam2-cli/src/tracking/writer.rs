@@ -8,7 +8,7 @@ use sam2_media::files::{self, LinesFile};
 use sam2_media::outputs::Plan;
 use sam2_media::pictures::{overlay, png};
 use sam2_media::prompts::Prompts;
-use sam2_media::protocol::{ObjectLine, TrackLine};
+use sam2_media::protocol::{CocoRle, ObjectLine, TrackLine};
 use sam2_model::video::FrameOutput;
 use sam2_model::{Frame, Mask};
 
@@ -68,12 +68,14 @@ pub fn draw(
 
 /// The files of one run.
 pub struct Writer {
-    folder: PathBuf,
+    folder: Option<PathBuf>,
+    /// Whether lines have the masks.
+    pub rle: bool,
     overlay: Option<PathBuf>,
     labels: bool,
     logits: Option<PathBuf>,
     names: FrameNames,
-    tracks: LinesFile,
+    tracks: Option<LinesFile>,
     lines: usize,
 }
 
@@ -100,15 +102,21 @@ impl Writer {
     }
 
     /// Starts a run in checked folders. `tracks.jsonl` is created when all frames are done, so a folder
-    /// without it has an unfinished run.
-    pub fn begin(folder: &Path, overlay: Overlay, logits: Option<&Path>, names: FrameNames) -> Result<Self> {
+    /// without it has an unfinished run. Without a folder there are only the lines.
+    pub fn begin(
+        folder: Option<&Path>,
+        overlay: Overlay,
+        logits: Option<&Path>,
+        names: FrameNames,
+    ) -> Result<Self> {
         Ok(Self {
-            folder: folder.to_owned(),
-            overlay: (overlay != Overlay::Off).then(|| folder.join(OVERLAY)),
+            folder: folder.map(Path::to_owned),
+            rle: false,
+            overlay: folder.filter(|_| overlay != Overlay::Off).map(|folder| folder.join(OVERLAY)),
             labels: overlay == Overlay::Labelled,
             logits: logits.map(Path::to_owned),
             names,
-            tracks: LinesFile::create(&folder.join(LIST))?,
+            tracks: folder.map(|folder| LinesFile::create(&folder.join(LIST))).transpose()?,
             lines: 0,
         })
     }
@@ -132,7 +140,8 @@ impl Writer {
                 files::write_npy(&file, &tensor::TensorRef::new(&[side, side], &object.low_res))?;
             }
             let object = ObjectLine::new(object, mask);
-            lines.push(serde_json::to_string(&TrackLine { frame: index, object })?);
+            let rle = self.rle.then(|| CocoRle::from(&mask.rle()));
+            lines.push(serde_json::to_string(&TrackLine { frame: index, object, rle })?);
         }
         if let Some(folder) = &self.overlay {
             png::write_rgb(
@@ -142,18 +151,22 @@ impl Writer {
         }
         let named = result.objects.iter().zip(&masks);
         let named = named.map(|(object, mask)| (u8::try_from(object.obj_id).unwrap_or(u8::MAX), mask.data()));
-        let ids = png::merge_objects(width * height, named);
-        png::write_indexed(&self.folder.join(format!("{name}.png")), (width as u32, height as u32), &ids)?;
-        lines.iter().try_for_each(|line| self.tracks.line(line))?;
+        if let Some(folder) = &self.folder {
+            let ids = png::merge_objects(width * height, named);
+            png::write_indexed(&folder.join(format!("{name}.png")), (width as u32, height as u32), &ids)?;
+        }
+        if let Some(tracks) = &mut self.tracks {
+            lines.iter().try_for_each(|line| tracks.line(line))?;
+        }
         self.lines += lines.len();
         Ok(lines)
     }
 
     /// Completes the run; returns the number of lines written.
     pub fn finish(self) -> Result<usize> {
-        let folders = [Some(&self.folder), self.overlay.as_ref(), self.logits.as_ref()];
+        let folders = [self.folder.as_ref(), self.overlay.as_ref(), self.logits.as_ref()];
         folders.into_iter().flatten().try_for_each(|folder| files::sync_folder(folder))?;
-        self.tracks.commit()?;
+        self.tracks.map_or(Ok(()), LinesFile::commit)?;
         Ok(self.lines)
     }
 }

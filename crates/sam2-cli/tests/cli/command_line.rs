@@ -127,7 +127,7 @@ fn a_folder_is_not_called_like_a_video() {
     let place = Place::new();
     let clip = place.frames("frames");
     let track = |out: &str| run(&["track", &clip, "-p", "80,64", "-q", "-o", &place.arg(out)]);
-    refused(&track("out.mp4"), &["out.mp4", "folder", "ffmpeg", "--overlay"]);
+    refused(&track("out.mkv"), &["out.mkv", ".mp4", "folder", "ffmpeg"]);
     refused(&track("out.jpg"), &["out.jpg", "folder"]);
     let photo = place.photo("photo.png");
     refused(&run(&["everything", &photo, "-o", &place.arg("all.png")]), &["all.png", "folder"]);

@@ -165,7 +165,7 @@ pub fn readable(folder: &Path) {
             Some("json") => is_json(&text()),
             // The archive's directory is at its end.
             Some("pt") => bytes.windows(4).rev().take(64).any(|word| word == b"PK\x05\x06"),
-            Some("csv") => text().ends_with('\n'),
+            Some("csv" | "txt" | "yaml" | "ini") => text().ends_with('\n'),
             _ => panic!("{} is no file of a run", path.display()),
         };
         assert!(whole, "{} is not whole", path.display());

@@ -7,13 +7,14 @@ use serde_json::Value;
 
 use crate::common::{Place, accepted, refused, run, sam2, stderr};
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "",
     "segment",
     "everything",
     "track",
     "stream",
     "vos",
+    "export",
     "eval",
     "eval davis",
     "eval sav",

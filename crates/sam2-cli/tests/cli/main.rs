@@ -12,6 +12,7 @@ mod config;
 mod convert;
 mod eval;
 mod everything;
+mod export;
 mod families;
 #[cfg(debug_assertions)]
 mod faults;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::exporting::ExportArgs;
 use crate::folder;
 use crate::numbers::finite;
 use crate::options::{MODEL, ModelArgs, OUTPUTS, OVERWRITE_HELP};
@@ -37,7 +38,7 @@ pub struct Everything {
         long = "output",
         value_name = "DIR",
         value_parser = folder::parser(),
-        required_unless_present = "json"
+        required_unless_present_any = ["json", "exports"]
     )]
     pub output: Option<PathBuf>,
     /// Replace the files of an earlier run.
@@ -46,6 +47,8 @@ pub struct Everything {
     /// Write the number of every mask into overlay.png
     #[arg(help_heading = OUTPUTS, long, requires = "output")]
     pub labels: bool,
+    #[command(flatten)]
+    pub export: ExportArgs,
     /// Print the masks as one JSON array on stdout
     #[arg(help_heading = OUTPUTS, long)]
     pub json: bool,

@@ -2,11 +2,13 @@
 
 mod args;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow};
+use sam2_media::export::{Images, Object};
 use sam2_media::files;
 use sam2_media::frames::still;
 use sam2_media::outputs::{Plan, names};
@@ -21,6 +23,7 @@ pub use args::Everything;
 use args::OutputMode;
 
 use crate::console::Console;
+use crate::exporting::{self, Exports};
 use crate::{memory, model, progress};
 
 /// Name of the list of masks in the output folder.
@@ -30,12 +33,18 @@ const OVERLAY: &str = "overlay.png";
 
 /// Runs the command.
 pub fn run(args: &Everything, console: &Console) -> Result<()> {
-    let plan = plan(args);
+    let mut exports = Exports::new(&args.export, |format| match &args.output {
+        Some(folder) => folder.join(format),
+        None => exporting::beside(&args.image, format),
+    })?;
+    let mut plan = plan(args);
+    exports.plan(&mut plan, &args.image, BTreeSet::new());
     plan.check()?;
     plan.refuse_earlier(args.overwrite)?;
     if let Some(folder) = &args.output {
         files::prepare_folder(folder)?;
     }
+    exports.prepare()?;
     if let Some(path) = &args.embeddings {
         files::prepare_file(path, "safetensors")?;
     }
@@ -66,10 +75,20 @@ pub fn run(args: &Everything, console: &Console) -> Result<()> {
     console.note(&format!("{} masks in {:.1} s", records.len(), start.elapsed().as_secs_f64()));
 
     let list = Value::Array(records.iter().map(|record| describe(record, args)).collect());
+    plan.clear()?;
     if let Some(folder) = &args.output {
-        plan.clear()?;
         write(folder, &photo, &records, &list, args.labels)?;
     }
+    exports.add(0, || {
+        let object = |(record, id): (&MaskRecord, u32)| Object {
+            id,
+            score: Some(record.predicted_iou),
+            rle: record.segmentation.clone(),
+        };
+        records.iter().zip(1..).map(object).collect()
+    });
+    let size = (photo.width() as u32, photo.height() as u32);
+    exports.write(Some(&Images::photo(&args.image, args.frame, photo)), &args.image, size, console)?;
     if args.json {
         return console.result(&list.to_string());
     }
@@ -92,6 +111,7 @@ fn plan(args: &Everything) -> Plan {
     let mut plan = Plan::default();
     plan.reads(&args.image);
     args.model.plan(&mut plan);
+    args.export.classes.names.iter().for_each(|path| plan.reads(path));
     args.point_grids.iter().for_each(|path| plan.reads(path));
     if let Some(path) = &args.embeddings {
         if path.exists() { plan.reads(path) } else { plan.writes(path) }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::exporting::ExportArgs;
 use crate::numbers::finite;
 use crate::options::{MODEL, ModelArgs, OUTPUTS, PROMPTS};
 use crate::prompting::{CoordinateArgs, PointArgs};
@@ -16,6 +17,7 @@ Examples:
   sam2 segment photo.jpg -p 320,240 -p 50,60,0 --cutout -o mask.png -m sam2.1_hiera_tiny.pt
   sam2 segment photo.jpg -b 40,30,200,160 -b 220,40,300,180 --overlay --labels -o mask.png
   sam2 segment photo.jpg -p 320,240 --json
+  sam2 segment photo.jpg -p 320,240 --export labelme=labels --classes 1=cat -m sam2.1_hiera_tiny.pt
   sam2 segment clip.mp4 --frame 30 -p 320,240 --overlay
   curl -s https://example.org/photo.jpg | sam2 segment - -p 320,240 -o - > mask.png";
 
@@ -96,6 +98,11 @@ pub struct Segment {
     /// Print the result as one JSON object on stdout
     #[arg(help_heading = OUTPUTS, long)]
     pub json: bool,
+    /// With --json: add every mask, as COCO run lengths
+    #[arg(help_heading = OUTPUTS, long, requires = "json")]
+    pub rle: bool,
+    #[command(flatten)]
+    pub export: ExportArgs,
     #[command(flatten)]
     pub model: ModelArgs,
 }

@@ -1,5 +1,6 @@
 //! The output files of the command.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -12,6 +13,7 @@ use tensor::Tensor;
 use super::answer::Answer;
 use super::args::Segment;
 use crate::console::Console;
+use crate::exporting::Exports;
 
 /// Whether a file name means stdin or stdout.
 pub fn is_stream(path: &Path) -> bool {
@@ -24,8 +26,9 @@ pub fn of_box(path: &Path, i: usize) -> PathBuf {
 }
 
 /// Checks every file that may be written, so that none of them fails after the inference.
-pub fn prepare(args: &Segment) -> Result<()> {
+pub fn prepare(args: &Segment, exports: &Exports) -> Result<()> {
     let mut plan = Plan::default();
+    args.export.classes.names.iter().for_each(|path| plan.reads(path));
     [Some(&args.image), args.mask_prompt.as_ref()].into_iter().flatten().for_each(|path| plan.reads(path));
     args.model.plan(&mut plan);
     let to_stdout = args.output.as_deref().is_some_and(is_stream);
@@ -68,7 +71,9 @@ pub fn prepare(args: &Segment) -> Result<()> {
             bail!("{} is the checkpoint: choose another name for --embeddings", path.display());
         }
     }
-    Ok(plan.check()?)
+    exports.plan(&mut plan, &args.image, BTreeSet::new());
+    plan.check()?;
+    exports.prepare()
 }
 
 /// Suffixes of the masks beside the one of -o.

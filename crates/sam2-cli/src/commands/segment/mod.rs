@@ -9,12 +9,14 @@ mod report;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
+use sam2_media::export::{Images, Object};
 use sam2_media::frames::still;
 use sam2_media::prompts::{BoxPrompt, Click, Prompt, check_points, to_points};
 use sam2_model::ImagePredictor;
 use sam2_model::image::{ImageOptions, ImagePrompt, Multimask, Prediction};
 
 use crate::console::Console;
+use crate::exporting::{self, Exports};
 use crate::memory;
 use crate::model;
 use answer::Answer;
@@ -25,7 +27,8 @@ use report::{Report, Timing};
 /// Runs the command.
 pub fn run(args: &Segment, console: &Console) -> Result<()> {
     check(args)?;
-    files::prepare(args)?;
+    let mut exports = Exports::new(&args.export, |format| exporting::beside(args.base(), format))?;
+    files::prepare(args, &exports)?;
     memory::check_photo(&args.image)?;
     let (photo, note) = still::read(&args.image, args.frame)?;
     console.note_about(&args.image, note.as_deref());
@@ -71,8 +74,11 @@ pub fn run(args: &Segment, console: &Console) -> Result<()> {
     };
     let answers: Vec<Answer> = predictions.into_iter().zip(points).map(answer).collect();
     let written = files::write(args, &photo, &answers, console)?;
+    exports.add(0, || objects(&answers));
+    let images = Images::photo(&args.image, args.frame, photo);
+    exports.write(Some(&images), &args.image, size, console)?;
     let several = answers.len() > 1;
-    let report = Report::new(&answers, several, Timing::new([load, encode, decode], embeddings));
+    let report = Report::new(&answers, several, args.rle, Timing::new([load, encode, decode], embeddings));
     if args.json {
         console.result(&serde_json::to_string(&report)?)?;
     } else {
@@ -93,6 +99,15 @@ pub fn run(args: &Segment, console: &Console) -> Result<()> {
     }
     console.detail(&report.timing_ms.describe());
     Ok(())
+}
+
+/// The best mask of every object, numbered from 1.
+fn objects(answers: &[Answer]) -> Vec<Object> {
+    let object = |(answer, id): (&Answer, u32)| {
+        let score = answer.prediction.ious().get(answer.prediction.best()).copied();
+        Object { id, score, rle: answer.best().rle() }
+    };
+    answers.iter().zip(1..).map(object).collect()
 }
 
 /// Clicks and a box of one object, in pixels.

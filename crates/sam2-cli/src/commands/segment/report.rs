@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use sam2_media::protocol::CocoRle;
 use serde::Serialize;
 
 use super::answer::Answer;
@@ -38,6 +39,8 @@ struct MaskReport {
     area: usize,
     bbox_xyxy: Option<[usize; 4]>,
     stability_score: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rle: Option<CocoRle>,
 }
 
 /// Milliseconds.
@@ -67,9 +70,9 @@ impl Timing {
 }
 
 impl Report {
-    /// `several`: whether there is one result per box.
-    pub fn new(answers: &[Answer], several: bool, timing_ms: Timing) -> Self {
-        let mut objects: Vec<Object> = answers.iter().map(|answer| object(answer, several)).collect();
+    /// `several`: whether there is one result per box; `rle`: whether results have their masks.
+    pub fn new(answers: &[Answer], several: bool, rle: bool, timing_ms: Timing) -> Self {
+        let mut objects: Vec<Object> = answers.iter().map(|answer| object(answer, several, rle)).collect();
         let found = match (several, objects.pop()) {
             (false, Some(one)) => Found::One(one),
             (_, last) => {
@@ -125,7 +128,7 @@ impl MaskReport {
     }
 }
 
-fn object(answer: &Answer, with_box: bool) -> Object {
+fn object(answer: &Answer, with_box: bool, rle: bool) -> Object {
     let prediction = &answer.prediction;
     let masks = answer.masks.iter().zip(prediction.ious()).enumerate();
     Object {
@@ -136,6 +139,7 @@ fn object(answer: &Answer, with_box: bool) -> Object {
                 area: mask.area(),
                 bbox_xyxy: mask.bbox_xyxy(),
                 stability_score: prediction.stability_score(k),
+                rle: rle.then(|| CocoRle::from(&mask.rle())),
             })
             .collect(),
         best: prediction.best(),

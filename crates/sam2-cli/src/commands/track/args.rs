@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use sam2_media::frames::RawSize;
 
+use crate::exporting::ExportArgs;
 use crate::folder;
 use crate::numbers;
 use crate::options::{MemoryArgs, ModelArgs, OUTPUTS, OVERWRITE_HELP, PROMPTS, TRACKING};
@@ -19,6 +20,7 @@ const EXAMPLES: &str = "\
 Examples:
   sam2 track clip.gif -p 120,80 -o masks
   sam2 track frames/ -b 40,30,200,160 -b 220,40,300,180 --overlay --labels -o masks -m sam2.1_hiera_tiny.pt
+  sam2 track clip.mp4 -p 120,80 -o overlay.mp4 --export coco=instances.json -m sam2.1_hiera_tiny.pt
   sam2 track clip.mp4 --prompts prompts.jsonl --memory samurai --json -o masks -m sam2.1_hiera_tiny.pt
   ffmpeg -i clip.mp4 -f yuv4mpegpipe - | sam2 track - -p 120,80 -o masks";
 
@@ -60,21 +62,28 @@ pub struct Track {
         value_parser = clap::value_parser!(u32).range(1..=255)
     )]
     pub obj_id: u32,
-    /// Folder for the masks (00000.png ..., DAVIS palette, one colour per object) and tracks.jsonl
+    /// Folder for the masks (00000.png ..., DAVIS palette, one colour per object) and tracks.jsonl; or a
+    /// video of the frames with the masks drawn on them: .mp4, .webm, .mov, .gif or .apng
     #[arg(
         help_heading = OUTPUTS,
         short,
         long = "output",
-        value_name = "DIR",
-        value_parser = folder::parser()
+        value_name = "DIR|VIDEO",
+        value_parser = folder::or_video(),
+        required_unless_present = "exports"
     )]
-    pub output: PathBuf,
+    pub output: Option<PathBuf>,
     /// Also write DIR/overlay/00000.png ...: the frames with masks and prompts drawn on them
     #[arg(help_heading = OUTPUTS, long)]
     pub overlay: bool,
-    /// With --overlay: write the number of every object beside its mask
-    #[arg(help_heading = OUTPUTS, long, requires = "overlay")]
+    /// With --overlay or a video: write the number of every object beside its mask
+    #[arg(help_heading = OUTPUTS, long)]
     pub labels: bool,
+    /// Add every mask to tracks.jsonl, as COCO run lengths, which keep overlaps
+    #[arg(help_heading = OUTPUTS, long)]
+    pub rle: bool,
+    #[command(flatten)]
+    pub export: ExportArgs,
     /// Name the files of every frame as its picture in the folder, not by its number
     #[arg(help_heading = OUTPUTS, long)]
     pub names_from_input: bool,

@@ -2,19 +2,23 @@
 
 mod args;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use sam2_media::export::{Images, Object};
 use sam2_media::frames::{Clip, Input};
 use sam2_media::outputs::Plan;
 use sam2_media::prompts::{PromptLine, Prompts, Target, jsonl};
-use sam2_model::Frame;
-use sam2_model::video::FrameOutput;
+use sam2_model::video::{FrameOutput, ObjectOutput};
+use sam2_model::{Frame, Mask};
 
 use args::PassArgs;
 pub use args::Track;
 
 use crate::console::Console;
+use crate::exporting::{self, Exports};
+use crate::folder;
 use crate::memory;
 use crate::model;
 use crate::prompting::{PALETTE_IDS, Refusals};
@@ -24,8 +28,10 @@ use crate::tracking::{self, FrameNames, Overlay, Writer};
 pub fn run(args: &Track, console: &Console) -> Result<()> {
     let mut refusals = Refusals::new(args.skip_bad_prompts, console);
     let lines = read_prompts(args, &mut refusals)?;
+    let mut exports = exports(args)?;
     let mut names = FrameNames::default();
     let mut plan = plan(args, &lines, &names);
+    exports.plan(&mut plan, &args.input, BTreeSet::new());
     plan.check()?;
     plan.refuse_earlier(args.overwrite)?;
     let PassArgs { reverse, both, start, length } = args.pass;
@@ -46,11 +52,22 @@ pub fn run(args: &Track, console: &Console) -> Result<()> {
             Some(_) => FrameNames::of(&Clip::open(&args.input, None)?, &args.input)?,
             None => FrameNames::of(clip, &args.input)?,
         };
+    }
+    if args.names_from_input || !exports.is_empty() {
+        let stems = match &input {
+            Input::Clip(clip) => clip.stems().unwrap_or_default(),
+            Input::Stream(_) => Vec::new(),
+        };
+        let stems = stems.into_iter().map(|stem| stem.to_string_lossy().into_owned()).collect();
         plan = self::plan(args, &lines, &names);
+        exports.plan(&mut plan, &args.input, stems);
         plan.check()?;
         plan.refuse_earlier(args.overwrite)?;
     }
     let size = input.size();
+    if let (Input::Stream(_), Some(format)) = (&input, exports.made_of_images()) {
+        bail!("{} is read only once: {format} needs a file", args.input.display());
+    }
     let target = Target {
         clip: &args.input,
         num_frames: input.num_frames().unwrap_or(usize::MAX),
@@ -65,17 +82,22 @@ pub fn run(args: &Track, console: &Console) -> Result<()> {
     let count = input.num_frames().map(|len| format!("{len} ")).unwrap_or_default();
     console.detail(&format!("{}: {count}frames of {}x{} pixels", args.input.display(), size.0, size.1));
 
-    let logits = args.save_logits.as_deref();
+    let (logits, folder) = (args.save_logits.as_deref(), folder_of(args));
     let overlay = Overlay::new(args.overlay, args.labels);
-    Writer::check(&args.output, overlay, logits)?;
+    if let Some(folder) = folder {
+        Writer::check(folder, overlay, logits)?;
+    }
+    exports.prepare()?;
     let model = model::open(&args.model, console)?;
     memory::check_picture(&model, (size.0 as usize, size.1 as usize))?;
     plan.clear()?;
-    let mut writer = Writer::begin(&args.output, overlay, logits, names)?;
+    let mut writer = Writer::begin(folder, overlay, logits, names)?;
+    writer.rle = args.rle;
     let side = model.low_res_size();
     let options = args.memory.options(&model, console);
     let sink = |frame: &Frame, result: &FrameOutput| {
         let lines = writer.frame(frame, result, &prompts, side)?;
+        exports.add(result.frame_idx, || objects(result));
         if args.json { lines.iter().try_for_each(|line| console.result(line)) } else { Ok(()) }
     };
     let stats = match &mut input {
@@ -85,17 +107,59 @@ pub fn run(args: &Track, console: &Console) -> Result<()> {
         Input::Stream(stream) => tracking::once::follow(model, stream, &prompts, options, console, sink)?,
     };
     let lines = writer.finish()?;
+    let images = match input {
+        Input::Clip(clip) => Some(Images::clip(&args.input, clip)),
+        Input::Stream(_) => None,
+    };
+    exports.write(images.as_ref(), &args.input, size, console)?;
     console.note(&stats.describe());
     if !args.json {
-        console.result(&format!(
-            "{} masks of {} frames in {}, scores in {}",
-            lines,
-            stats.frames,
-            args.output.display(),
-            args.output.join("tracks.jsonl").display()
-        ))?;
+        let place = match (folder, &args.output) {
+            (Some(folder), _) => {
+                format!(" in {}, scores in {}", folder.display(), folder.join("tracks.jsonl").display())
+            }
+            (None, Some(video)) => format!(" in {}", video.display()),
+            (None, None) => String::new(),
+        };
+        console.result(&format!("{lines} masks of {} frames{place}", stats.frames))?;
     }
     Ok(())
+}
+
+/// The folder of the masks, unless there is a video in its place, or exports alone.
+fn folder_of(args: &Track) -> Option<&Path> {
+    args.output.as_deref().filter(|output| !folder::is_video(output))
+}
+
+/// The exports, the video of -o among them.
+fn exports(args: &Track) -> Result<Exports> {
+    let (folder, input) = (folder_of(args), &args.input);
+    let beside = |format: &str| match folder {
+        Some(folder) => folder.join(format),
+        None => exporting::beside(input, format),
+    };
+    let mut exports = Exports::new(&args.export, beside)?;
+    if let (None, Some(video)) = (folder, &args.output) {
+        exports.overlay(video, args.labels)?;
+    }
+    if folder.is_none() && (args.save_logits.is_some() || args.names_from_input || args.rle && !args.json) {
+        bail!("--save-logits, --names-from-input and --rle need a folder: -o DIR");
+    }
+    if args.labels && !args.overlay && args.output.as_deref().is_none_or(|output| !folder::is_video(output)) {
+        bail!("--labels needs --overlay, or a video as -o");
+    }
+    Ok(exports)
+}
+
+/// The masks of a frame as run lengths.
+fn objects(result: &FrameOutput) -> Vec<Object> {
+    let objects = result.objects.iter().zip(result.masks());
+    let object = |(object, mask): (&ObjectOutput, Mask)| Object {
+        id: object.obj_id,
+        score: Some(object.predicted_iou),
+        rle: mask.rle(),
+    };
+    objects.map(object).collect()
 }
 
 /// The files that are read, and those that may be written.
@@ -105,7 +169,10 @@ fn plan(args: &Track, prompts: &[PromptLine], names: &FrameNames) -> Plan {
     args.model.plan(&mut plan);
     args.prompts.iter().for_each(|path| plan.reads(path));
     prompts.iter().filter_map(PromptLine::mask).for_each(|path| plan.reads(path));
-    Writer::plan(&mut plan, &args.output, args.save_logits.as_deref(), names);
+    if let Some(folder) = folder_of(args) {
+        Writer::plan(&mut plan, folder, args.save_logits.as_deref(), names);
+    }
+    args.export.classes.names.iter().for_each(|path| plan.reads(path));
     plan
 }
 
