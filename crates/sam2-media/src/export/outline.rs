@@ -8,6 +8,9 @@ pub type Loop = Vec<[u32; 2]>;
 
 /// The least IoU of a simplified outline with its mask.
 const LEAST_IOU: f64 = 0.99;
+/// How far an edge may lie elsewhere where the numbers are rounded: edges at 45 degrees pass through centres of
+/// pixels, which readers count in or out.
+const SHIFT: f64 = 0.01;
 /// How often the tolerance is halved before every corner is kept.
 const HALVINGS: usize = 4;
 
@@ -26,7 +29,8 @@ pub fn of(rle: &Rle, tolerance: f64) -> Vec<Polygon> {
             holes: polygon.holes.iter().map(simple).collect(),
         });
         let loops: Vec<Polygon> = loops.collect();
-        if overlap(&mask, &filled(mask.width(), mask.height(), all(&loops))) >= LEAST_IOU {
+        let filled = |shift| filled(mask.width(), mask.height(), all(&loops), shift);
+        if overlap(&mask, &filled(-SHIFT), &filled(SHIFT)) >= LEAST_IOU {
             return loops;
         }
     }
@@ -38,15 +42,23 @@ pub fn all(polygons: &[Polygon]) -> impl Iterator<Item = &Loop> {
     polygons.iter().flat_map(|polygon| std::iter::once(&polygon.outer).chain(&polygon.holes))
 }
 
-fn overlap(mask: &Mask, filled: &[bool]) -> f64 {
-    let pairs = || mask.data().iter().zip(filled);
-    let (common, union) =
-        (pairs().filter(|(a, b)| **a && **b).count(), pairs().filter(|(a, b)| **a || **b).count());
-    if union == 0 { 1.0 } else { common as f64 / union as f64 }
+/// IoU of the mask with the worst choice of the pixels on which the two fillings differ.
+fn overlap(mask: &Mask, left: &[bool], right: &[bool]) -> f64 {
+    let (mut common, mut union) = (0, 0);
+    for ((a, b), c) in mask.data().iter().zip(left).zip(right) {
+        common += u32::from(*a && *b && *c);
+        union += u32::from(*a || *b || *c);
+    }
+    if union == 0 { 1.0 } else { f64::from(common) / f64::from(union) }
 }
 
-/// The pixels whose centres are inside an odd number of loops.
-pub fn filled<'a>(width: usize, height: usize, loops: impl Iterator<Item = &'a Loop>) -> Vec<bool> {
+/// The pixels whose centres are inside an odd number of loops, all edges moved by `shift` pixels to the right.
+pub fn filled<'a>(
+    width: usize,
+    height: usize,
+    loops: impl Iterator<Item = &'a Loop>,
+    shift: f64,
+) -> Vec<bool> {
     // Where the inside begins or ends along a row.
     let mut flips = vec![false; width * height];
     for corners in loops {
@@ -54,7 +66,7 @@ pub fn filled<'a>(width: usize, height: usize, loops: impl Iterator<Item = &'a L
             let [ax, ay, bx, by] = [a[0], a[1], b[0], b[1]].map(f64::from);
             for y in a[1].min(b[1])..a[1].max(b[1]) {
                 let x = ax + (f64::from(y) + 0.5 - ay) * (bx - ax) / (by - ay);
-                let first = (x - 0.5).ceil().max(0.0) as usize;
+                let first = (x + shift - 0.5).ceil().max(0.0) as usize;
                 if first < width {
                     let at = y as usize * width + first;
                     flips[at] = !flips[at];

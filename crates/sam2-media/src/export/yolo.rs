@@ -25,7 +25,7 @@ pub fn text(set: &Set, frame: &Picture, options: &Options) -> (String, u64) {
 
 fn difference(object: &Object, corners: &Loop) -> u64 {
     let mask = object.rle.mask();
-    let filled = outline::filled(mask.width(), mask.height(), std::iter::once(corners));
+    let filled = outline::filled(mask.width(), mask.height(), std::iter::once(corners), 0.0);
     mask.data().iter().zip(&filled).filter(|(a, b)| a != b).count() as u64
 }
 

@@ -66,7 +66,7 @@ fn outlines_lose_corners_and_not_their_shape() {
     let corners = |tolerance| outline::of(&rle, tolerance)[0].outer.len();
     assert!(corners(1.0) * 8 < corners(0.0), "{} of {}", corners(1.0), corners(0.0));
     assert_eq!(corners(f64::NAN), corners(0.0));
-    let filled = outline::filled(400, 400, outline::all(&outline::of(&rle, 1.0)));
+    let filled = outline::filled(400, 400, outline::all(&outline::of(&rle, 1.0)), 0.0);
     let iou = iou(&filled, rle.mask().data());
     assert!((0.99..1.0).contains(&iou), "{iou}");
 }
