@@ -8,8 +8,8 @@ pub type Loop = Vec<[u32; 2]>;
 
 /// The least IoU of a simplified outline with its mask.
 const LEAST_IOU: f64 = 0.99;
-/// How far an edge may lie elsewhere where the numbers are rounded: edges at 45 degrees pass through centres of
-/// pixels, which readers count in or out.
+/// How far an edge may lie elsewhere where the numbers are rounded: edges at 45 degrees pass through centres
+/// of pixels, which readers count in or out.
 const SHIFT: f64 = 0.01;
 /// How often the tolerance is halved before every corner is kept.
 const HALVINGS: usize = 4;
@@ -52,7 +52,8 @@ fn overlap(mask: &Mask, left: &[bool], right: &[bool]) -> f64 {
     if union == 0 { 1.0 } else { f64::from(common) / f64::from(union) }
 }
 
-/// The pixels whose centres are inside an odd number of loops, all edges moved by `shift` pixels to the right.
+/// The pixels whose centres are inside an odd number of loops, all edges moved by `shift` pixels to the
+/// right.
 pub fn filled<'a>(
     width: usize,
     height: usize,
