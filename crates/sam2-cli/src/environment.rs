@@ -8,7 +8,10 @@ pub const VARIABLES: [(&str, &str); 8] = [
     ("SAM2_MODEL_DIR", "folder of checkpoints, for -m tiny, small, base+, large or the name of a file"),
     ("HF_HUB_CACHE", "Hugging Face cache of checkpoints, for -m tiny or facebook/sam2.1-hiera-tiny"),
     ("HF_HOME", "folder of Hugging Face, with the cache inside as hub [default: ~/.cache/huggingface]"),
-    ("SAM2_ISA", "instruction set to use instead of the fastest: portable, avx2, avx512, neon, dotprod"),
+    (
+        "SAM2_ISA",
+        "instruction set to use instead of the fastest: portable, avx2, avxvnni, avx512, neon, dotprod",
+    ),
     ("SAM2_FFMPEG", "the ffmpeg program that decodes videos [default: ffmpeg of the search path]"),
     ("SAM2_NO_NOTE", "1 silences the note about the embedded model"),
     ("RUST_BACKTRACE", "1 prints a backtrace if an internal error ends the program"),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 #[cfg(target_arch = "x86_64")]
-use super::{Avx2, Avx512, Avx512Vnni};
+use super::{Avx2, Avx512, Avx512Vnni, AvxVnni};
 use super::{Dot, DotOp, F32s, FloatsOf, Portable, Simd, SimdOp, TileOp, Tuning};
 #[cfg(target_arch = "aarch64")]
 use super::{Dotprod, Neon};
@@ -32,6 +32,9 @@ pub enum Isa {
     /// 256-bit vectors with fused multiply-add.
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
+    /// The same with integer products of VNNI: processors without AVX-512.
+    #[cfg(target_arch = "x86_64")]
+    AvxVnni(AvxVnni),
     /// 512-bit vectors (F, BW, DQ, VL), with VNNI where the host has it.
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
@@ -89,6 +92,12 @@ impl Isa {
             KnownIsa { name: Avx2::NAME, features: Avx2::FEATURES, isa: Avx2::detect().map(Isa::Avx2) },
             #[cfg(target_arch = "x86_64")]
             KnownIsa {
+                name: AvxVnni::NAME,
+                features: AvxVnni::FEATURES,
+                isa: Avx2::detect().and_then(AvxVnni::detect).map(Isa::AvxVnni),
+            },
+            #[cfg(target_arch = "x86_64")]
+            KnownIsa {
                 name: Avx512::NAME,
                 features: Avx512::FEATURES,
                 isa: Avx512::detect().map(Isa::Avx512),
@@ -126,7 +135,7 @@ impl Isa {
         })
     }
 
-    /// `portable`, `avx2`, `avx512`, `neon` or `dotprod`.
+    /// `portable`, `avx2`, `avxvnni`, `avx512`, `neon` or `dotprod`.
     pub fn name(&self) -> &'static str {
         match self {
             Isa::Portable(_) => Portable::NAME,
@@ -136,6 +145,8 @@ impl Isa {
             Isa::Dotprod(_) => Dotprod::NAME,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(_) => Avx2::NAME,
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni(_) => AvxVnni::NAME,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512(_) => Avx512::NAME,
         }
@@ -148,7 +159,7 @@ impl Isa {
             #[cfg(target_arch = "aarch64")]
             Isa::Neon(_) | Isa::Dotprod(_) => Neon::tuning(),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(_) => &Avx2::TUNING,
+            Isa::Avx2(_) | Isa::AvxVnni(_) => &Avx2::TUNING,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512(_) => &Avx512::TUNING,
         }
@@ -164,6 +175,8 @@ impl Isa {
             Isa::Dotprod(s) => s.enabled(),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(s) => s.enabled(),
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni(s) => s.enabled(),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512(s) => s.enabled(),
         }
@@ -181,6 +194,8 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(s) => s.run(op),
             #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni(s) => s.avx2().run(op),
+            #[cfg(target_arch = "x86_64")]
             Isa::Avx512(s) => s.run(op),
         }
     }
@@ -196,6 +211,8 @@ impl Isa {
             Isa::Dotprod(s) => s.neon().run_tiled(op),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(s) => s.run_tiled(op),
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni(s) => s.avx2().run_tiled(op),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512(s) => s.run_tiled(op),
         }
@@ -213,6 +230,8 @@ impl Isa {
             Isa::Dotprod(s) => s.run_dots(op),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(s) => s.run_dots(op),
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni(s) => s.run_dots(op),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512(s) => match Avx512Vnni::detect(s) {
                 Some(s) => s.run_dots(op),

@@ -33,7 +33,7 @@ pub use tuning::{Blocking, Tuning};
 #[cfg(target_arch = "aarch64")]
 pub use aarch64::{Caches, Dotprod, Neon};
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::{Avx2, Avx512, Avx512Vnni};
+pub use x86_64::{Avx2, Avx512, Avx512Vnni, AvxVnni};
 
 /// Bytes of a cache line.
 pub(crate) const LINE: usize = 64;

@@ -37,6 +37,10 @@ macro_rules! on_every_isa {
             $(#[test] fn $test() { crate::common::on("avx2", super::$test); })+
         }
         #[cfg(target_arch = "x86_64")]
+        mod avxvnni {
+            $(#[test] fn $test() { crate::common::on("avxvnni", super::$test); })+
+        }
+        #[cfg(target_arch = "x86_64")]
         mod avx512 {
             $(#[test] fn $test() { crate::common::on("avx512", super::$test); })+
         }
@@ -52,6 +56,8 @@ pub const TESTED: &[&str] = &[
     "dotprod",
     #[cfg(target_arch = "x86_64")]
     "avx2",
+    #[cfg(target_arch = "x86_64")]
+    "avxvnni",
     #[cfg(target_arch = "x86_64")]
     "avx512",
 ];

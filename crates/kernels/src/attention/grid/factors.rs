@@ -46,7 +46,7 @@ impl Factors {
 fn basis(mut rows: Vec<Vec<f64>>, tolerance: f64) -> Vec<Vec<f64>> {
     let mut basis: Vec<Vec<f64>> = Vec::new();
     while let Some(farthest) = rows.iter().max_by(|a, b| dot(a, a).total_cmp(&dot(b, b))) {
-        if !(dot(farthest, farthest).sqrt() > tolerance) {
+        if dot(farthest, farthest).sqrt() <= tolerance {
             break;
         }
         let mut next = farthest.clone();

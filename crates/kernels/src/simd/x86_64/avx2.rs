@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 use half::f16;
 
 use super::float_ops::float_ops;
-use crate::simd::define::{define_isa, enter, has_all};
+use crate::simd::define::{all, define_isa, enter, has_all};
 use crate::simd::{Blocking, F32s, Tuning};
 
 define_isa! {
@@ -26,6 +26,20 @@ define_isa! {
     floats = F32x8, tile 6 x 2;
     // 12 sums, 2 vectors of B, 1 of A, 1 of products, of 16 registers.
     dots = tile 6 x 2;
+    /// Token: the host has AVX2 and, without AVX-512 or beside it, VNNI on its vectors.
+    // 12 sums, 2 vectors of B, 1 of A, of 16 registers.
+    extended AvxVnni with ["avxvnni"], tile 6 x 2;
+}
+
+impl AvxVnni {
+    /// Its name in `SAM2_ISA`, in benchmarks and in tests.
+    pub const NAME: &'static str = "avxvnni";
+
+    /// The token of its floats.
+    #[inline(always)]
+    pub(in crate::simd) fn avx2(self) -> Avx2 {
+        self.0
+    }
 }
 
 /// Eight floats in a `ymm` register.
