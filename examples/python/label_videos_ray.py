@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import glob
 import json
-import logging
 import os
 import sys
 import tempfile
@@ -209,6 +208,7 @@ def start_ray(args: argparse.Namespace) -> None:
         ValueError: if the cluster has fewer cores than the workers need.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_DATA_LOG_LEVEL", "WARNING")
     import ray
 
     options = {"logging_level": "warning", "runtime_env": {"env_vars": QUIET}}
@@ -217,7 +217,6 @@ def start_ray(args: argparse.Namespace) -> None:
         ray.init(address="local", num_cpus=needed, include_dashboard=False, **options)
     else:
         ray.init(address=args.address, **options)
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
     ray.data.DataContext.get_current().enable_progress_bars = False
     cores = int(ray.cluster_resources().get("CPU", 0))
     if args.workers * args.cpus_per_worker > cores:

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use numpy::ndarray::{Array2, Array4, Axis};
 use numpy::{IntoPyArray, PyArray2, PyArray4, PyReadonlyArray2, PyReadonlyArray3};
 use pyo3::prelude::*;
+use rayon::prelude::*;
 use sam2_model::image::{ImageEmbedding, ImageOptions, ImagePredictor, ImagePrompt, Multimask};
 
 use crate::arrays;
@@ -101,15 +102,18 @@ impl ImageNative {
         let candidates = if multimask { 3 } else { 1 };
         let (predictions, pixels) = pool::run(py, || -> Result<_, Fault> {
             let predictions = self.predictor.predict_batch_on(image, &prompts)?;
-            let mut pixels = Vec::with_capacity(count * candidates * image.width() * image.height());
-            for (prediction, k) in predictions.iter().flat_map(|p| (0..p.len()).map(move |k| (p, k))) {
+            let masks: Vec<_> = predictions.iter().flat_map(|p| (0..p.len()).map(move |k| (p, k))).collect();
+            let size = image.width() * image.height();
+            let mut pixels = vec![0.0; count * candidates * size];
+            pixels.par_chunks_mut(size).zip(masks).for_each(|(pixels, (prediction, k))| {
                 let logits = prediction.mask_logits(k);
                 if return_logits {
-                    pixels.extend(logits);
+                    pixels.copy_from_slice(&logits);
                 } else {
-                    pixels.extend(logits.into_iter().map(|x| f32::from(u8::from(x > threshold))));
+                    let inside = |x| f32::from(u8::from(x > threshold));
+                    pixels.iter_mut().zip(logits).for_each(|(pixel, x)| *pixel = inside(x));
                 }
-            }
+            });
             Ok((predictions, pixels))
         })??;
         let side = self.predictor.model().low_res_size();
