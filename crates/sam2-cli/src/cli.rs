@@ -19,6 +19,8 @@ use crate::commands::export::Export;
 use crate::commands::info::Info;
 use crate::commands::man::Manual;
 use crate::commands::segment::Segment;
+#[cfg(feature = "serve")]
+use crate::commands::serve::Serve;
 use crate::commands::stream::Stream;
 use crate::commands::track::Track;
 use crate::commands::vos::Vos;
@@ -84,6 +86,9 @@ pub enum Command {
     Track(Track),
     /// Follow objects through frames as they come in, with prompts that may arrive on the way
     Stream(Stream),
+    /// Open a page in the browser: click, track, correct
+    #[cfg(feature = "serve")]
+    Serve(Serve),
     /// Track the objects of given masks through folders of videos, with the flags of Meta's vos_inference.py
     Vos(Vos),
     /// Write the masks of a run for other tools: YOLO, labelme, COCO, SA-V, MOT, MOTS, videos
@@ -114,6 +119,8 @@ impl Command {
             Self::Everything(args) => model::choose(&mut args.model.model),
             Self::Track(args) => model::choose(&mut args.model.model),
             Self::Stream(args) => model::choose(&mut args.model.model),
+            #[cfg(feature = "serve")]
+            Self::Serve(args) => model::choose(&mut args.model.model),
             Self::Bench(args) => model::choose(&mut args.model.model),
             Self::Vos(args) => model::choose(&mut args.sam2_checkpoint),
             Self::Info(Info { checkpoint: Some(path), .. }) | Self::Convert(Convert { input: path, .. }) => {

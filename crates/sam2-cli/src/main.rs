@@ -80,6 +80,11 @@ fn run(cli: &Cli, console: &Console) -> Result<bool> {
         console.note(&format!("note: {threads} threads for {cores} cores; {wanted} would not be faster"));
     }
     memory::check_threads(threads)?;
+    #[cfg(feature = "serve")]
+    if let Command::Serve(args) = &cli.command {
+        // It has threads of its own, since this one only waits.
+        return commands::serve::run(args, threads, console).map(|()| true);
+    }
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         // This thread is one of them: it needs no second stack, and works while it waits.
@@ -93,6 +98,8 @@ fn run(cli: &Cli, console: &Console) -> Result<bool> {
             Command::Everything(args) => everything::run(args, console),
             Command::Track(args) => track::run(args, console),
             Command::Stream(args) => stream::run(args, console),
+            #[cfg(feature = "serve")]
+            Command::Serve(_) => Ok(()),
             Command::Vos(args) => vos::run(args, console),
             Command::Eval(args) => eval::run(args, console),
             Command::Export(args) => export::run(args, console),

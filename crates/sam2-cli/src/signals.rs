@@ -1,6 +1,7 @@
 //! Signals: those that end the program leave no temporary file behind.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Handles signals from now on. SIGINT, SIGTERM and SIGHUP end the program with 128 and their number, as
@@ -17,6 +18,9 @@ pub fn watch() -> io::Result<()> {
 /// a thread of its own while the others go on, and a second signal ends it.
 pub type LastWill = Box<dyn FnOnce() -> anyhow::Result<Option<String>> + Send>;
 
+/// Whether a signal is how the program ends.
+static ENDS_BY_SIGNAL: AtomicBool = AtomicBool::new(false);
+
 static LAST_WILL: Mutex<Option<LastWill>> = Mutex::new(None);
 
 fn last_will() -> MutexGuard<'static, Option<LastWill>> {
@@ -26,6 +30,13 @@ fn last_will() -> MutexGuard<'static, Option<LastWill>> {
 /// Sets what is done when a signal ends the program.
 pub fn before_the_end(will: LastWill) {
     *last_will() = Some(will);
+}
+
+/// As [`before_the_end`], for a program that runs until a signal ends it: that is then no failure.
+#[cfg(feature = "serve")]
+pub fn until_the_end(will: LastWill) {
+    before_the_end(will);
+    ENDS_BY_SIGNAL.store(true, Ordering::Relaxed);
 }
 
 /// To be called last. While a signal is ending the program this does not return, so that what is done then,
@@ -46,7 +57,7 @@ mod imp {
     use signal_hook::flag;
     use signal_hook::iterator::Signals;
 
-    use super::last_will;
+    use super::{ENDS_BY_SIGNAL, last_will};
     use crate::console;
 
     /// Of the thread that waits, bytes.
@@ -72,6 +83,9 @@ mod imp {
                 let mut will = last_will();
                 let done = will.take().map_or(Ok(None), |will| will());
                 files::remove_temporary();
+                if done.is_ok() && ENDS_BY_SIGNAL.load(Ordering::Relaxed) {
+                    std::process::exit(0);
+                }
                 let words = match done {
                     Ok(None) => "files that were finished are whole".to_owned(),
                     Ok(Some(words)) => format!("{words}; files that were finished are whole"),

@@ -16,7 +16,7 @@ const CRATES: &[&[&str]] = &[
     &["sam2-kernels"],
     &["sam2-model"],
     &["sam2-media", "sam2-micro"],
-    &["sam2"],
+    &["sam2", "sam2-web"],
     &["sam2-cli", "sam2-py", "sam2-capi"],
     &["sam2-tests"],
     &["sam2-benches"],

@@ -11,6 +11,8 @@ pub mod export;
 pub mod info;
 pub mod man;
 pub mod segment;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod stream;
 pub mod track;
 pub mod vos;

@@ -13,6 +13,7 @@ const COMMANDS: [&str; 18] = [
     "everything",
     "track",
     "stream",
+    "serve",
     "vos",
     "export",
     "eval",
