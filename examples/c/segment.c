@@ -51,10 +51,11 @@ int main(int argc, char **argv)
     else {
         best = sam2_masks_best(masks, 0);
         for (k = 0; k < sam2_masks_count(masks, 0) && status == 0; k++) {
-            if (sam2_masks_get(masks, 0, k, &mask) != SAM2_OK || sam2_masks_rle(masks, 0, k, NULL, &length) != SAM2_OK)
+            if (sam2_masks_get(masks, 0, k, &mask) != SAM2_OK ||
+                sam2_masks_rle(masks, 0, k, NULL, &length) != SAM2_OK)
                 status = failed("mask");
             else
-                fprintf(stderr, "mask %d: %lu pixels, predicted IoU %.3f, stability %.3f, %lu bytes as RLE%s\n",
+                fprintf(stderr, "mask %d: %lu pixels, predicted IoU %.3f, stability %.3f, RLE of %lu bytes%s\n",
                         (int)k, (unsigned long)mask.area, mask.predicted_iou, mask.stability,
                         (unsigned long)(length - 1), k == best ? ", the best" : "");
         }

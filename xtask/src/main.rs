@@ -2,6 +2,7 @@
 //!
 //! A step that finds nothing to check fails. After a failure the other steps still run.
 
+mod capi;
 mod count;
 mod dependencies;
 mod fuzz;
@@ -11,6 +12,7 @@ mod shell;
 mod steps;
 mod text;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -33,6 +35,7 @@ const STEPS: &[(&str, &str, Step)] = &[
     ("examples", "every example of the package sam2", steps::examples),
     ("package", "packages, built from their packed files", steps::package),
     ("python", "the wheel, installed with the oldest and the newest NumPy", python::run),
+    ("capi", "the C library: programs in C and C++, also on an emulated ARM processor", capi::run),
     ("msrv", "the oldest compiler that is supported", steps::msrv),
     ("wasm", "sam2-model compiles for WebAssembly", steps::wasm),
     ("fuzz", "every reader on damaged files, for seconds", fuzz::run),
@@ -41,18 +44,37 @@ const STEPS: &[(&str, &str, Step)] = &[
 ];
 
 /// A step that `ci` leaves out.
-const ALONE: &[(&str, &str, Step)] =
-    &[("count", "instructions of a click and a tracked frame on ARM", count::run)];
+const ALONE: &[(&str, &str, Step)] = &[
+    ("count", "instructions of a click and a tracked frame on ARM", count::run),
+    ("memory", "the C and C++ programs under valgrind and with sanitizers", capi::memory),
+];
 
 fn usage() -> String {
     let lines = |steps: &[(&str, &str, Step)]| {
         steps.iter().map(|(name, about, _)| format!("  {name:10}{about}\n")).collect::<String>()
     };
-    format!("usage: cargo xtask STEP…\n\n{}  ci        all of these\n{}", lines(STEPS), lines(ALONE))
+    let install = "  capi --prefix DIR   installs the C library instead\n";
+    let (steps, alone) = (lines(STEPS), lines(ALONE));
+    format!("usage: cargo xtask STEP…\n\n{steps}  ci        all of these\n{alone}{install}")
+}
+
+fn installed(prefix: &str) -> ExitCode {
+    match capi::install(Path::new(prefix)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn main() -> ExitCode {
     let names: Vec<String> = std::env::args().skip(1).collect();
+    if let [name, flag, prefix] = &names[..]
+        && (name.as_str(), flag.as_str()) == ("capi", "--prefix")
+    {
+        return installed(prefix);
+    }
     let mut chosen = Vec::new();
     for name in &names {
         match STEPS.iter().chain(ALONE).find(|(step, ..)| step == name) {

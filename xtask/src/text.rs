@@ -17,7 +17,7 @@ fn read(path: &Path) -> Result<String, String> {
 
 pub fn width() -> Result<(), String> {
     let mut faults = Vec::new();
-    for file in shell::files(&[".rs", ".py", ".sh", ".ci/run"])? {
+    for file in shell::files(&[".rs", ".c", ".h", ".cpp", ".hpp", ".py", ".sh", ".ci/run"])? {
         for (number, line) in read(&file)?.lines().enumerate() {
             let columns = line.chars().count();
             if columns > WIDTH {

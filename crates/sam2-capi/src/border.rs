@@ -22,7 +22,8 @@ const MAX_PIXELS: usize = 1 << 28;
 /// The largest number of prompts in a call.
 const MAX_PROMPTS: usize = 1024;
 
-fn check<T>(pointer: *const T, name: &str) -> Result<(), Failure> {
+/// Whether a pointer can be one to a `T`.
+pub fn check<T>(pointer: *const T, name: &str) -> Result<(), Failure> {
     if pointer.is_null() {
         return Err(Failure::argument(format!("{name} is NULL")));
     }
@@ -43,7 +44,7 @@ pub unsafe fn reference<'a, T>(pointer: *const T, name: &str) -> Result<&'a T, F
     Ok(unsafe { &*pointer })
 }
 
-/// Writes `empty` where a result will stand.
+/// Writes `empty`, NULL that is, where a handle or a pointer will stand.
 ///
 /// # Safety
 /// If `out` is not NULL, there is room for a `T`, which nobody else uses meanwhile.

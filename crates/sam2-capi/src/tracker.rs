@@ -196,11 +196,12 @@ pub unsafe extern "C" fn sam2_tracker_reset(tracker: *mut Tracker) -> Status {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sam2_tracker_frames(tracker: *mut Tracker, frames: *mut i64) -> Status {
     enter(|| {
-        // SAFETY: pointers of the caller under the rules of the header; each is checked.
-        let (out, tracker) =
-            unsafe { (border::place(frames, "frames", 0)?, border::reference(tracker, "tracker")?) };
+        border::check(frames, "frames")?;
+        // SAFETY: a pointer of the caller under the rules of the header, which is checked.
+        let tracker = unsafe { border::reference(tracker, "tracker")? };
         let last = tracker.0.with(|tracker| Ok(tracker.frame_idx()))?;
-        *out = last.map_or(0, |last| last as i64 + 1);
+        // SAFETY: `check` found it neither NULL nor misaligned.
+        unsafe { frames.write(last.map_or(0, |last| last as i64 + 1)) };
         Ok(())
     })
 }

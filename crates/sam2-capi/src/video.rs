@@ -88,7 +88,6 @@ pub unsafe extern "C" fn sam2_video_free(video: *mut Video) {
 
 /// Points and a box on an object in a frame, whose image is given. As sam2_tracker_prompt().
 #[unsafe(no_mangle)]
-#[expect(clippy::too_many_arguments, reason = "C has no optional arguments")]
 pub unsafe extern "C" fn sam2_video_prompt(
     video: *mut Video,
     frame_idx: i64,
@@ -120,7 +119,6 @@ pub unsafe extern "C" fn sam2_video_prompt(
 
 /// The mask of an object in a frame, whose image is given. As sam2_tracker_mask().
 #[unsafe(no_mangle)]
-#[expect(clippy::too_many_arguments, reason = "C has no optional arguments")]
 pub unsafe extern "C" fn sam2_video_mask(
     video: *mut Video,
     frame_idx: i64,
@@ -172,10 +170,12 @@ pub unsafe extern "C" fn sam2_video_begin(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sam2_video_next(video: *mut Video, frame_idx: *mut i64) -> Status {
     enter(|| {
-        // SAFETY: pointers of the caller under the rules of the header; each is checked.
-        let (out, video) =
-            unsafe { (border::place(frame_idx, "frame_idx", -1)?, border::reference(video, "video")?) };
-        *out = video.0.with(|clip| Ok(clip.current()?.next.map_or(-1, |at| at as i64)))?;
+        border::check(frame_idx, "frame_idx")?;
+        // SAFETY: a pointer of the caller under the rules of the header, which is checked.
+        let video = unsafe { border::reference(video, "video")? };
+        let next = video.0.with(|clip| Ok(clip.current()?.next))?;
+        // SAFETY: `check` found it neither NULL nor misaligned.
+        unsafe { frame_idx.write(next.map_or(-1, |at| at as i64)) };
         Ok(())
     })
 }

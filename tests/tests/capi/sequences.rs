@@ -1,4 +1,4 @@
-//! Random sequences of calls with any arguments: `SAM2_SEQUENCES=100000 cargo test --release -p sam2-tests
+//! Random sequences of calls with any arguments: `SAM2_SEQUENCES=100000 cargo test -p sam2-tests
 //! --test capi sequences` for many.
 
 use std::sync::atomic::{AtomicUsize, Ordering};

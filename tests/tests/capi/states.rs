@@ -27,6 +27,7 @@ fn calls_in_the_wrong_order() {
         holds(sam2_video_new(model(), SIDE, SIDE, 3, null(), &raw mut v));
         let mut next = 5;
         fails(sam2_video_next(v, &raw mut next), SAM2_BAD_STATE, "sam2_video_begin");
+        assert_eq!(next, 5, "nothing is written");
         fails(sam2_video_begin(v, -1, -1, 0), SAM2_BAD_STATE, "no object");
         fails(sam2_video_track(v, 0, image, null_mut()), SAM2_BAD_STATE, "sam2_video_begin");
         fails(sam2_video_clear(v, 0, 1), SAM2_INVALID_ARGUMENT, "no prompt");

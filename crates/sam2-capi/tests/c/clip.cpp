@@ -32,7 +32,8 @@ static void others(const sam2::model &model, const sam2_image &image, float x, f
     const std::size_t side = static_cast<std::size_t>(model.low_res_size());
     const float *logits = three.low_res(0, three.best());
     sam2::prompt refined = sam2::click(x, y).mask_logits(std::vector<float>(logits, logits + side * side));
-    require(predictor.predict({refined, sam2::prompt().box(0, 0, x, y)}, false).prompts() == 2, "two prompts");
+    const sam2::prompt box = sam2::prompt().box(0, 0, x, y);
+    require(predictor.predict({refined, box}, false).prompts() == 2, "two prompts");
     try {
         predictor.predict(sam2::click(x, y).mask_logits({1, 2, 3}));
         require(false, "three logits are an error");
@@ -93,6 +94,8 @@ int main(int argc, char **argv)
     try {
         require(argc == 3, "two arguments");
         require(sam2_abi_version() == SAM2_ABI_VERSION, "header and library fit");
+        // The masks have the same bits for any number.
+        sam2::set_threads(3);
         return run(static_cast<float>(std::atof(argv[1])), static_cast<float>(std::atof(argv[2])));
     } catch (const std::exception &error) {
         std::cerr << "error: " << error.what() << "\n";
