@@ -55,7 +55,8 @@ int main(int argc, char **argv)
                 sam2_masks_rle(masks, 0, k, NULL, &length) != SAM2_OK)
                 status = failed("mask");
             else
-                fprintf(stderr, "mask %d: %lu pixels, predicted IoU %.3f, stability %.3f, RLE of %lu bytes%s\n",
+                fprintf(stderr,
+                        "mask %d: %lu pixels, predicted IoU %.3f, stability %.3f, RLE of %lu bytes%s\n",
                         (int)k, (unsigned long)mask.area, mask.predicted_iou, mask.stability,
                         (unsigned long)(length - 1), k == best ? ", the best" : "");
         }

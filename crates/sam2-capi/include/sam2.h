@@ -13,8 +13,8 @@
  * Ownership. What the caller passes is read during the call only. Pointers into a sam2_masks are valid until
  * sam2_masks_free(). Nothing is given to free().
  *
- * Threads. A model and a sam2_masks may be used by any number of threads. Another handle is used by one thread
- * at a time; a second one gets SAM2_BUSY. Work runs in threads of the library; fork() is allowed.
+ * Threads. A model and a sam2_masks may be used by any number of threads. Another handle is used by one
+ * thread at a time; a second one gets SAM2_BUSY. Work runs in threads of the library; fork() is allowed.
  *
  * Texts are UTF-8 and end with NUL, paths on Windows too.
  */

@@ -114,7 +114,10 @@ public:
     explicit masks(sam2_masks *handle) noexcept : handle_(handle) {}
 
     std::size_t prompts() const noexcept { return sam2_masks_prompts(handle_.get()); }
-    std::size_t count(std::size_t prompt = 0) const noexcept { return sam2_masks_count(handle_.get(), prompt); }
+    std::size_t count(std::size_t prompt = 0) const noexcept
+    {
+        return sam2_masks_count(handle_.get(), prompt);
+    }
     std::size_t best(std::size_t prompt = 0) const noexcept { return sam2_masks_best(handle_.get(), prompt); }
     std::int64_t frame_idx() const noexcept { return sam2_masks_frame_idx(handle_.get()); }
 
@@ -210,7 +213,10 @@ public:
     }
 
 private:
-    static std::size_t square(int side) { return static_cast<std::size_t>(side) * static_cast<std::size_t>(side); }
+    static std::size_t square(int side)
+    {
+        return static_cast<std::size_t>(side) * static_cast<std::size_t>(side);
+    }
 
     masks predict_all(const std::vector<const prompt *> &prompts, bool multimask)
     {

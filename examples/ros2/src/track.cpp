@@ -45,7 +45,7 @@ private:
         const auto format = formats.find(image.encoding);
         const bool is_whole = image.data.size() >= static_cast<std::size_t>(image.step) * image.height;
         if (format == formats.end() || !is_whole) {
-            RCLCPP_ERROR_THROTTLE(get_logger(), *get_clock(), 5000, "image of %s, %ux%u, %zu bytes: not taken",
+            RCLCPP_ERROR_THROTTLE(get_logger(), *get_clock(), 5000, "image of %s, %ux%u, %zu bytes: refused",
                                   image.encoding.c_str(), image.width, image.height, image.data.size());
             return;
         }
