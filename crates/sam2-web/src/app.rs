@@ -1,7 +1,7 @@
 //! What the threads share.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sam2_model::Model;
@@ -27,6 +27,8 @@ pub struct Settings {
     pub max_upload: u64,
     pub allow_write: Option<PathBuf>,
     pub osam: bool,
+    /// The clip inside the program.
+    pub embedded_clip: Option<&'static [u8]>,
     /// The folder of uploads and of exports in work.
     pub folder: PathBuf,
 }
@@ -45,6 +47,7 @@ pub struct App {
     pub reads: Queue<Read>,
     pub jobs: AtomicU64,
     pub uploading: AtomicU64,
+    pub exporting: AtomicBool,
     job: Mutex<Option<Arc<Job>>>,
 }
 
@@ -63,6 +66,7 @@ impl App {
             reads: Queue::default(),
             jobs: AtomicU64::new(0),
             uploading: AtomicU64::new(0),
+            exporting: AtomicBool::new(false),
             job: Mutex::new(None),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use axum::body::Bytes;
 use sam2_model::video::MemoryPolicyKind;
+use sam2_model::{Frame, Mask, Points};
 use tokio::sync::oneshot;
 
 use crate::error::ApiError;
@@ -24,6 +25,8 @@ pub enum Click {
     Prompt { media: Arc<Media>, request: PromptRequest, reply: Reply<PromptAnswer> },
     /// The three masks of a single click.
     Choose { media: Arc<Media>, frame: usize, prompt: Prompt, choice: usize, reply: Reply<MaskEntry> },
+    /// The mask of a prompt about a picture that is not in the list.
+    Once { picture: Frame, points: Points, reply: Reply<(Mask, f32)> },
     /// A frame that will be asked about.
     Encode { media: Arc<Media>, frame: usize },
 }

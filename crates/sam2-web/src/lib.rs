@@ -11,6 +11,7 @@ mod assets;
 mod engine;
 mod error;
 mod events;
+mod export;
 mod frames;
 mod guard;
 mod http;

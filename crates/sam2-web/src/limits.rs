@@ -10,6 +10,8 @@ pub const HEAD_TIME: Duration = Duration::from_secs(10);
 pub const HEAD: usize = 64 << 10;
 /// Bytes of a JSON body.
 pub const JSON: usize = 1 << 20;
+/// Bytes of a body with a picture in it.
+pub const PICTURE: usize = 64 << 20;
 /// How long the next bytes of a body may take.
 pub const BODY_TIME: Duration = Duration::from_secs(20);
 /// Requests that wait for one of the threads.

@@ -57,7 +57,10 @@ impl Media {
             width: self.size.0,
             height: self.size.1,
             frames: self.frames,
-            fps: None,
+            fps: match &self.source {
+                Source::Clip(clip) => clip.fps(),
+                Source::Photo(_) => None,
+            },
         }
     }
 

@@ -90,6 +90,7 @@ impl Server {
             max_upload: options.max_upload,
             allow_write: options.allow_write,
             osam: options.osam,
+            embedded_clip: options.embedded_clip.map(|(_, bytes)| bytes),
             folder,
         };
         let app = Arc::new(App::new(model, settings, guard, session));

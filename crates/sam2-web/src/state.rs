@@ -137,6 +137,8 @@ impl State {
         &self.prompts
     }
 
+    /// Whether it has no object.
+    #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty()
     }
@@ -228,12 +230,6 @@ impl State {
     pub fn on(&self, frame: usize) -> Vec<FrameObject> {
         let objects = self.masks.get(&frame).into_iter().flatten();
         objects.filter_map(|(&obj_id, layers)| layers.shown(obj_id)).collect()
-    }
-
-    /// The masks of an object on a frame: of its prompt, and of tracking.
-    pub fn layers(&self, frame: usize, obj_id: u32) -> (Option<&MaskEntry>, Option<&MaskEntry>) {
-        let layers = self.masks.get(&frame).and_then(|objects| objects.get(&obj_id));
-        layers.map_or((None, None), |layers| (layers.prompted.as_ref(), layers.tracked.as_ref()))
     }
 }
 

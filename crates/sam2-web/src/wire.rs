@@ -164,3 +164,9 @@ pub struct Range {
 pub struct Name {
     pub name: String,
 }
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Id {
+    pub id: String,
+}

@@ -82,6 +82,29 @@ impl Classes {
         Ok(classes)
     }
 
+    /// The classes of objects with names of their own; the others of `ids` have the default class.
+    ///
+    /// ```
+    /// use sam2_media::export::Classes;
+    ///
+    /// let classes = Classes::named(&[(2, "a car, 1=red".to_owned())].into(), [1, 2].into());
+    /// assert_eq!(classes.names(), ["object", "a car, 1=red"]);
+    /// assert_eq!((classes.of(1), classes.of(2)), (0, 1));
+    /// ```
+    pub fn named(names: &BTreeMap<u32, String>, ids: BTreeSet<u32>) -> Self {
+        let mut classes = Self::default();
+        for id in ids {
+            let name = names.get(&id).map_or(DEFAULT, String::as_str);
+            let known = classes.names.iter().position(|known| known == name);
+            let class = known.unwrap_or_else(|| classes.add(name));
+            classes.of.insert(id, class);
+        }
+        if classes.names.is_empty() {
+            classes.add(DEFAULT);
+        }
+        classes
+    }
+
     fn add(&mut self, name: &str) -> usize {
         self.names.push(name.to_owned());
         self.names.len() - 1

@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use super::answer::{TIMING, done, json, next, number, query, timed, wait};
 use crate::app::App;
 use crate::error::{Answer, ApiError};
+use crate::export::FORMATS;
 use crate::guard::random;
 use crate::jobs::{Read, Task};
 use crate::limits;
@@ -36,7 +37,7 @@ pub async fn info(State(app): State<Arc<App>>) -> Answer {
         "limits": {
             "max_upload": settings.max_upload, "objects": limits::OBJECTS, "points": limits::POINTS
         },
-        "formats": [],
+        "formats": FORMATS,
         "allow_write": settings.allow_write.is_some(),
     }))
 }

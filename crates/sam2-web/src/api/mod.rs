@@ -3,10 +3,13 @@
 mod answer;
 mod clips;
 mod events;
+mod export;
 mod media;
+mod osam;
 mod page;
 mod predict;
 mod protect;
+mod session;
 
 use std::sync::Arc;
 
@@ -32,11 +35,14 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/clips/{id}/track", post(clips::track))
         .route("/clips/{id}/masks", get(clips::masks))
         .route("/jobs/{job}", delete(clips::stop))
+        .route("/export", post(export::export))
+        .route("/session", get(session::get).put(session::put))
         .route("/events", get(events::events));
     Router::new()
         .route("/", get(page::index))
         .route("/assets/{name}", get(page::asset))
         .nest("/api/v1", api)
+        .route(protect::OSAM, post(osam::generate))
         .fallback(async || ApiError::not_found("such address"))
         .method_not_allowed_fallback(async || {
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method", "the address has no such method")

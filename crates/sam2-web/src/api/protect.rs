@@ -14,6 +14,8 @@ use axum::response::{IntoResponse, Response};
 use super::answer::TIMING;
 use crate::app::App;
 
+/// The address of osam's clients.
+pub const OSAM: &str = "/api/generate";
 const POLICY: &str = "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; \
                       form-action 'self'";
 
@@ -22,7 +24,7 @@ pub async fn protect(State(app): State<Arc<App>>, request: Request, next: Next) 
     let start = Instant::now();
     let mut response = match app.guard.admit(&request) {
         Some(redirect) => redirect,
-        None => match app.guard.check(&request) {
+        None => match app.guard.check(&request, app.settings.osam && request.uri().path() == OSAM) {
             Ok(()) => next.run(request).await,
             Err(refusal) => refusal.into_response(),
         },

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sam2_media::protocol::CocoRle;
-use sam2_model::ImagePredictor;
 use sam2_model::image::{ImageEmbedding, ImagePrompt, Multimask, Prediction};
+use sam2_model::{Frame, ImagePredictor, Mask, Points};
 use serde_json::json;
 
 use super::work::{Pools, guarded};
@@ -41,6 +41,9 @@ pub fn run(app: &App, pools: Pools) {
             Click::Choose { media, frame, prompt, choice, reply } => {
                 let chosen = guarded(|| thread.mask(&media, frame, &prompt, Some(choice)));
                 drop(reply.send(chosen));
+            }
+            Click::Once { picture, points, reply } => {
+                drop(reply.send(guarded(|| thread.once(&picture, points))));
             }
             Click::Encode { media, frame } => thread.encode(&media, frame),
         }
@@ -131,6 +134,16 @@ impl Interactive<'_> {
             let k = choice.unwrap_or(prediction.best()).min(prediction.len() - 1);
             let Candidate { rle, predicted_iou, stability } = candidate(&prediction, k);
             Ok(MaskEntry { rle, predicted_iou, stability, object_score: prediction.object_score() })
+        })
+    }
+
+    fn once(&self, picture: &Frame, points: Points) -> Result<(Mask, f32), ApiError> {
+        let predictor = &self.predictor;
+        self.pools.install(self.app, || {
+            let embedding = predictor.encode(picture);
+            let prediction = predictor.predict_on(&embedding, &points.into())?;
+            let best = prediction.best();
+            Ok((prediction.mask(best), prediction.ious()[best]))
         })
     }
 
