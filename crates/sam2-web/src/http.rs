@@ -49,7 +49,8 @@ pub async fn serve(listener: TcpListener, router: Router) {
 async fn connection(stream: TcpStream, router: Router) {
     let _ = stream.set_nodelay(true);
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(limits::HEAD_TIME).max_buf_size(limits::HEAD);
+    // With a buffer that is nearly full it reads as much again.
+    server.timer(TokioTimer::new()).header_read_timeout(limits::HEAD_TIME).max_buf_size(limits::HEAD / 2);
     // What goes wrong is the client's doing, and was answered if it can be.
     let _: Result<(), hyper::Error> =
         server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 pub const CONNECTIONS: usize = 32;
 /// How long the head of a request may take, and how long a connection may be idle.
 pub const HEAD_TIME: Duration = Duration::from_secs(10);
-/// Bytes of the head of a request.
+/// Bytes of the head of a request, at most.
 pub const HEAD: usize = 64 << 10;
 /// Bytes of a JSON body.
 pub const JSON: usize = 1 << 20;

@@ -117,6 +117,11 @@ impl Server {
         self.app.guard.link()
     }
 
+    /// The private folder of uploads.
+    pub fn folder(&self) -> &Path {
+        &self.app.settings.folder
+    }
+
     /// Whether nothing was prompted, now or before.
     pub fn is_unused(&self) -> bool {
         self.app.session.is_empty()

@@ -57,16 +57,16 @@ pub async fn export(State(app): State<Arc<App>>, content: Body) -> Answer {
     let (reply, answer) = oneshot::channel();
     let (parts, stream) = mpsc::channel::<Bytes>(4);
     // Pictures may take long to draw, and a client to fetch them.
+    let (folder, embedded) = (app.settings.folder.join(format!("export-{word}")), app.settings.embedded_clip);
     let work = move || {
-        let turn = turn;
-        let folder = turn.0.settings.folder.join(format!("export-{word}"));
-        let embedded = turn.0.settings.embedded_clip;
         let done = match &into {
             Some(allowed) => export.write_into(allowed, embedded),
             None => fs::create_dir(&folder)
                 .map_err(|e| ApiError::internal(format!("cannot export: {e}")))
                 .and_then(|()| export.pack(&folder, embedded)),
         };
+        // The next may begin while this one is fetched.
+        drop(turn);
         let path = match &done {
             Ok(Exported::File { path, .. }) => Some(path.clone()),
             _ => None,
