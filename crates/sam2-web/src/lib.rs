@@ -18,6 +18,7 @@ mod http;
 mod jobs;
 mod limits;
 mod media;
+mod private;
 mod queue;
 mod server;
 mod session;

@@ -1,6 +1,5 @@
 //! Start and end of the server.
 
-use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -16,9 +15,10 @@ use crate::api;
 use crate::app::{App, Settings};
 use crate::engine;
 use crate::error::ServeError;
-use crate::guard::{Guard, random};
+use crate::guard::Guard;
 use crate::http;
 use crate::media;
+use crate::private::Private;
 use crate::session::Session;
 
 /// How many ports after the default one are tried.
@@ -60,6 +60,7 @@ pub struct Server {
     app: Arc<App>,
     ended: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
+    folder: Private,
 }
 
 impl std::fmt::Debug for Server {
@@ -82,7 +83,7 @@ impl Server {
         let address = listener.local_addr().map_err(system("find the address"))?;
         let guard = Guard::new(address, options.token)?;
         let session = Session::open(&options.session)?;
-        let folder = private_folder().map_err(system("make a folder for uploads"))?;
+        let folder = Private::new().map_err(system("make a folder for uploads"))?;
         let settings = Settings {
             model_name: options.model_name,
             embedded: options.embedded,
@@ -91,11 +92,11 @@ impl Server {
             allow_write: options.allow_write,
             osam: options.osam,
             embedded_clip: options.embedded_clip.map(|(_, bytes)| bytes),
-            folder,
+            folder: folder.path().to_owned(),
         };
         let app = Arc::new(App::new(model, settings, guard, session));
         let started = add_all(&app, &options.paths, options.embedded_clip).and_then(|()| engine::start(&app));
-        let mut threads = started.inspect_err(|_| remove_folder(&app.settings.folder))?;
+        let mut threads = started?;
         let (ended, mut watch) = watch::channel(false);
         let runtime = Builder::new_current_thread().enable_all().build().map_err(system("start"))?;
         let router = api::router(Arc::clone(&app));
@@ -109,7 +110,7 @@ impl Server {
             });
         };
         threads.push(thread::Builder::new().name("http".to_owned()).spawn(serve).map_err(system("start"))?);
-        Ok(Self { app, ended, threads })
+        Ok(Self { app, ended, threads, folder })
     }
 
     /// The address that opens the page.
@@ -119,7 +120,7 @@ impl Server {
 
     /// The private folder of uploads.
     pub fn folder(&self) -> &Path {
-        &self.app.settings.folder
+        self.folder.path()
     }
 
     /// Whether nothing was prompted, now or before.
@@ -136,7 +137,7 @@ impl Server {
             let _ = thread.join();
         }
         self.app.session.sync();
-        remove_folder(&self.app.settings.folder);
+        self.folder.remove();
     }
 }
 
@@ -178,19 +179,4 @@ fn listen(options: &Options) -> Result<std::net::TcpListener, ServeError> {
             Err(e) => return Err(failed(e)),
         }
     }
-}
-
-/// A new folder that only this user may look into.
-fn private_folder() -> io::Result<PathBuf> {
-    let word = random().map_err(io::Error::other)?;
-    let folder = std::env::temp_dir().join(format!("sam2-serve-{word}"));
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(&folder)?;
-    Ok(folder)
-}
-
-fn remove_folder(folder: &Path) {
-    let _ = fs::remove_dir_all(folder);
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::common::{Place, accepted, refused, run, sam2, stderr};
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "",
     "segment",
     "everything",

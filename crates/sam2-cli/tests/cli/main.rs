@@ -25,6 +25,7 @@ mod pictures;
 mod prompts;
 mod saved;
 mod segment;
+mod serve;
 mod stream;
 mod stream_input;
 mod track;
