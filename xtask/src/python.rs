@@ -9,8 +9,8 @@ use crate::shell::{self, program};
 const WHEEL: u64 = 20_000_000;
 
 /// Test programs. `supervision` reads masks as annotation tools do.
-const TOOLS: [&str; 4] = ["pytest==9.*", "pillow", "tqdm", "mypy==1.*"];
-const NEWEST: [&str; 2] = ["numpy", "supervision"];
+const TOOLS: [&str; 3] = ["pytest==9.*", "pillow", "tqdm"];
+const NEWEST: [&str; 3] = ["numpy", "supervision", "mypy==1.*"];
 
 /// The newest environment gets it last: Ray asks for ranges of other packages' versions.
 const RAY: &str = "ray[data]==2.60.0";
