@@ -32,6 +32,8 @@ from sam2_cpu.build_sam import build_sam2_video_predictor
 from sam2_cpu.utils.amg import coco_encode_rle, mask_to_rle
 
 UNFINISHED = ".part"
+# Ray starts a worker that died again, with the same video. One that killed so many is given up.
+DEATHS = 2
 # A line for each video says how far a run is.
 QUIET = {"TQDM_DISABLE": "1"}
 
@@ -135,19 +137,14 @@ class Labeller:
         return {"name": job["name"], "frames": frames, "seconds": time.monotonic() - start, "error": error}
 
     def _track(self, job: dict[str, str]) -> int:
-        prompts = read_prompts(job["prompts"])
-        state = self._predictor.init_state(job["video"])
-        for prompt in prompts:
-            self._predictor.add_new_points_or_box(state, **prompt)
-        frames = 0
         out = Path(job["out"])
+        left = len(unfinished(out))
+        if left >= DEATHS:
+            raise RuntimeError(f"{left} workers died while they tracked it")
         file, part = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.", suffix=UNFINISHED)
         try:
             with os.fdopen(file, "w", encoding="utf-8") as lines:
-                for frame, obj_ids, logits in self._predictor.propagate_in_video(state):
-                    for obj_id, mask in zip(obj_ids, logits.numpy() > 0.0):
-                        lines.write(record(job["name"], frame, obj_id, mask[0]))
-                    frames += 1
+                frames = self._write(job, lines)
                 lines.flush()
                 os.fsync(lines.fileno())
             os.chmod(part, 0o666 & ~_umask())
@@ -156,6 +153,28 @@ class Labeller:
             os.unlink(part)
             raise
         return frames
+
+    def _write(self, job: dict[str, str], lines) -> int:
+        prompts = read_prompts(job["prompts"])
+        state = self._predictor.init_state(job["video"])
+        for prompt in prompts:
+            self._predictor.add_new_points_or_box(state, **prompt)
+        frames = 0
+        for frame, obj_ids, logits in self._predictor.propagate_in_video(state):
+            for obj_id, mask in zip(obj_ids, logits.numpy() > 0.0):
+                lines.write(record(job["name"], frame, obj_id, mask[0]))
+            frames += 1
+        return frames
+
+
+def unfinished(out: Path) -> list[Path]:
+    """What killed workers left of a result."""
+    return list(out.parent.glob(f".{glob.escape(out.name)}.*{UNFINISHED}"))
+
+
+def remove_unfinished(jobs: list[dict[str, str]]) -> None:
+    for part in [part for job in jobs for part in unfinished(Path(job["out"]))]:
+        part.unlink()
 
 
 def _umask() -> int:
@@ -271,19 +290,17 @@ def run(args: argparse.Namespace) -> int:
     print(f"{len(found)} videos, {len(found) - len(todo)} of them finished already", flush=True)
     if not todo:
         return 0
-    for job in todo:  # What a killed run left.
-        for part in args.out.glob(f".{glob.escape(job['name'])}.jsonl.*{UNFINISHED}"):
-            part.unlink()
+    remove_unfinished(todo)
     if args.workers:
         start_ray(args)
     start, frames, done = time.monotonic(), 0, 0
     failed: dict[str, str] = {}
     for attempt in range(1 + args.retries):
+        again = [job for job in todo if job["name"] in failed] if attempt else todo
         if attempt:
-            todo = [job for job in todo if job["name"] in failed]
-            print(f"{len(todo)} failed, attempt {attempt + 1}", flush=True)
+            print(f"{len(again)} failed, attempt {attempt + 1}", flush=True)
         failed = {}
-        for row in on_ray(todo, args) if args.workers else in_process(todo, args):
+        for row in on_ray(again, args) if args.workers else in_process(again, args):
             if row["error"]:
                 failed[row["name"]] = row["error"]
                 continue
@@ -291,6 +308,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"{row['name']}: {row['frames']} frames in {row['seconds']:.1f} s", flush=True)
         if not failed:
             break
+    remove_unfinished(todo)
     seconds = time.monotonic() - start
     cores = max(args.workers, 1) * args.cpus_per_worker
     print(

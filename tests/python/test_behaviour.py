@@ -132,7 +132,9 @@ def test_two_threads_on_one_predictor(predictor):
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_ctrl_c_ends_a_search():
     code = (
-        "import numpy as np, sam2_cpu\n"
+        "import signal, numpy as np, sam2_cpu\n"
+        # A shell's background job ignores Ctrl-C.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from sam2_cpu.automatic_mask_generator import SAM2AutomaticMaskGenerator\n"
         "generator = SAM2AutomaticMaskGenerator(sam2_cpu.build_sam2_micro(), points_per_side=200)\n"
         "print('ready', flush=True)\n"

@@ -7,8 +7,9 @@ import time
 
 import numpy as np
 import pytest
-from cluster import SCRIPT, label, make_clips, results
+from cluster import EXAMPLES, SCRIPT, label, make_clips, results
 
+import sam2_cpu
 from sam2_cpu.utils.amg import coco_encode_rle, mask_to_rle
 
 
@@ -79,6 +80,19 @@ def test_a_killed_run_leaves_no_half_result(clips, tmp_path):
     again = results(out)
     assert list(again) == ["ant.jsonl", "bee.jsonl", "cat.jsonl"]
     assert again["cat.jsonl"].count(b"\n") == 24
+
+
+def test_a_video_that_kills_workers_is_given_up(clips, tmp_path, monkeypatch):
+    """Ray hands the video of a worker that died to the next one, without end."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    from label_videos_ray import Labeller, jobs
+
+    (job, *_) = jobs(*clips, tmp_path)
+    labeller = Labeller({"checkpoint": None, "config": None, "precision": "f32"}, sam2_cpu.get_num_threads())
+    (tmp_path / ".ant.jsonl.1.part").touch()
+    assert labeller.label(job)["error"] == ""
+    (tmp_path / ".ant.jsonl.2.part").touch()
+    assert labeller.label(job)["error"] == "RuntimeError: 2 workers died while they tracked it"
 
 
 def test_what_cannot_be_labelled_is_refused_first(clips, tmp_path):
