@@ -275,7 +275,9 @@ fn file_name(media: &Media, index: usize) -> String {
 
 /// A name without its extension, of characters that every system has in names of files.
 pub fn stem(name: &str) -> String {
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| if stem.is_empty() { name } else { stem });
+    let is_extension = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let split = name.rsplit_once('.').filter(|(stem, end)| !stem.is_empty() && is_extension(end));
+    let stem = split.map_or(name, |(stem, _)| stem);
     let plain = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | ' ') { c } else { '_' };
     let name: String = stem.chars().map(plain).take(80).collect();
     let name = name.trim();

@@ -13,6 +13,7 @@ use sam2_model::Frame;
 use crate::error::ApiError;
 use crate::limits;
 use crate::media::{Media, Source};
+use crate::spool::Spool;
 
 /// Quality of the JPEGs.
 const QUALITY: u8 = 90;
@@ -26,6 +27,7 @@ pub struct Frames {
     frames: Mutex<Cache<Arc<Frame>>>,
     jpegs: Mutex<Cache<Bytes>>,
     open: Mutex<VecDeque<Position>>,
+    spool: Mutex<Option<Spool>>,
 }
 
 /// A clip that is being read.
@@ -142,16 +144,36 @@ impl Frames {
         if let Some(known) = self.known_jpeg(media, index) {
             return Ok(known);
         }
-        let frame = self.frame(media, index)?;
-        let mut jpeg = Vec::new();
-        let (width, height) = media.size;
-        let encoder = JpegEncoder::new_with_quality(&mut jpeg, QUALITY);
-        let encoded = encoder.write_image(frame.rgb(), width, height, ExtendedColorType::Rgb8);
-        encoded
-            .map_err(|e| ApiError::internal(format!("cannot encode frame {index} of {}: {e}", media.name)))?;
-        let jpeg = Bytes::from(jpeg);
-        lock(&self.jpegs).put((media.id.clone(), index), jpeg.len(), jpeg.clone(), limits::JPEGS);
+        if let Some(jpeg) = lock(&self.spool).as_mut().and_then(|spool| spool.read(&media.id, index)) {
+            self.keep_jpeg(media, index, &jpeg);
+            return Ok(jpeg);
+        }
+        let jpeg = encode(media, index, &*self.frame(media, index)?)?;
+        self.keep_jpeg(media, index, &jpeg);
         Ok(jpeg)
+    }
+
+    fn keep_jpeg(&self, media: &Media, index: usize, jpeg: &Bytes) {
+        lock(&self.jpegs).put((media.id.clone(), index), jpeg.len(), jpeg.clone(), limits::JPEGS);
+    }
+
+    /// The file for frames as JPEG, which [`Self::spool`] fills.
+    pub fn begin_spool(&self, spool: Spool) {
+        *lock(&self.spool) = Some(spool);
+    }
+
+    /// Keeps a frame as JPEG on the disk. Returns whether there is room for more.
+    ///
+    /// # Errors
+    /// If it cannot be encoded.
+    pub fn spool(&self, media: &Media, index: usize, frame: &Frame) -> Result<bool, ApiError> {
+        let jpeg = encode(media, index, frame)?;
+        Ok(lock(&self.spool).as_mut().is_some_and(|spool| spool.write(&media.id, index, &jpeg)))
+    }
+
+    /// Whether a frame as JPEG is on the disk.
+    pub fn is_spooled(&self, media: &Media, index: usize) -> bool {
+        lock(&self.spool).as_ref().is_some_and(|spool| spool.has(&media.id, index))
     }
 
     /// Drops everything of an entry that was removed.
@@ -160,6 +182,15 @@ impl Frames {
         lock(&self.jpegs).retain(|(media, _)| media != id);
         lock(&self.open).retain(|at| at.media != id);
     }
+}
+/// A frame as JPEG.
+fn encode(media: &Media, index: usize, frame: &Frame) -> Result<Bytes, ApiError> {
+    let mut jpeg = Vec::new();
+    let (width, height) = media.size;
+    let encoder = JpegEncoder::new_with_quality(&mut jpeg, QUALITY);
+    let encoded = encoder.write_image(frame.rgb(), width, height, ExtendedColorType::Rgb8);
+    encoded.map_err(|e| ApiError::internal(format!("cannot encode frame {index} of {}: {e}", media.name)))?;
+    Ok(Bytes::from(jpeg))
 }
 
 fn ended(media: &Media, index: usize) -> ApiError {

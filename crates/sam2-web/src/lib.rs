@@ -22,6 +22,7 @@ mod private;
 mod queue;
 mod server;
 mod session;
+mod spool;
 mod state;
 mod wire;
 

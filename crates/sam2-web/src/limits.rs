@@ -30,6 +30,9 @@ pub const FRAMES: usize = 128 << 20;
 pub const JPEGS: usize = 64 << 20;
 /// Clips that are held open for reading on: each may be an ffmpeg process.
 pub const OPEN_CLIPS: usize = 3;
+/// Frames as JPEG on the disk, bytes: of clips that can only be read forwards, so that scrubbing does not
+/// decode them again.
+pub const SPOOL: u64 = 1 << 30;
 /// Pictures and clips in the list.
 pub const MEDIA: usize = 10_000;
 /// Events that are kept for pages that reconnect, and their bytes.

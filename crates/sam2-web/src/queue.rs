@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::error::ApiError;
 use crate::limits;
@@ -19,6 +20,10 @@ struct Jobs<T> {
     waiting: [VecDeque<T>; 2],
     closed: bool,
 }
+
+/// The queue was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed;
 
 /// Jobs that go first, and those that wait for them.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +83,22 @@ impl<T> Queue<T> {
         waiting.iter_mut().find_map(VecDeque::pop_front)
     }
 
+    /// Waits for the next job so long.
+    ///
+    /// # Errors
+    /// When the queue was closed.
+    pub fn pop_within(&self, time: Duration) -> Result<Option<T>, Closed> {
+        let mut jobs = self.lock();
+        if !jobs.closed && jobs.waiting.iter().all(VecDeque::is_empty) && !time.is_zero() {
+            let waited = self.changed.wait_timeout(jobs, time).unwrap_or_else(PoisonError::into_inner);
+            jobs = waited.0;
+        }
+        if jobs.closed {
+            return Err(Closed);
+        }
+        Ok(jobs.waiting.iter_mut().find_map(VecDeque::pop_front))
+    }
+
     /// Waits for the next job; `None` when the queue was closed.
     pub fn pop(&self) -> Option<T> {
         let mut jobs = self.lock();
@@ -118,7 +139,9 @@ mod tests {
         (0..limits::QUEUE).for_each(|i| queue.push(Urgency::Now, i).expect("room"));
         assert_eq!(queue.push(Urgency::Now, 99).expect_err("full").status, 503);
         assert_eq!((queue.take(|&i| i % 2 == 0).len(), queue.any(|&i| i == 3)), (limits::QUEUE / 2, true));
+        assert_eq!(queue.pop_within(Duration::ZERO), Ok(Some(1)));
         queue.close();
+        assert_eq!(queue.pop_within(Duration::from_secs(60)), Err(Closed));
         assert_eq!((queue.pop(), queue.push(Urgency::Now, 1).is_err()), (None, true));
     }
 }

@@ -144,7 +144,8 @@ fn looks_foreign(bytes: &[u8]) -> bool {
 
 fn read(bytes: &[u8]) -> Result<BTreeMap<String, State>, String> {
     let mut states: BTreeMap<String, State> = BTreeMap::new();
-    for (i, line) in bytes.split(|&b| b == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
+    let Some(bytes) = bytes.strip_suffix(b"\n") else { return Ok(states) };
+    for (i, line) in bytes.split(|&b| b == b'\n').enumerate() {
         let number = i + 1;
         let damaged = |what: &str| format!("line {number}: {what}; choose another --session");
         let line: Line = serde_json::from_slice(line).map_err(|e| match i {

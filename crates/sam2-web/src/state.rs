@@ -305,7 +305,7 @@ mod tests {
         for (prompt, words) in [
             (click(9.0), "a.png"),
             (click(f32::NAN), "a.png"),
-            (Prompt::default(), "point"),
+            (Prompt::default(), "neither a click nor a box"),
             (Prompt { labels: vec![], ..click(1.0) }, "labels"),
             (Prompt { labels: vec![7], ..click(1.0) }, "7"),
             (Prompt { points: vec![[1.0; 2]; 1001], labels: vec![1; 1001], ..Prompt::default() }, "1000"),

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use sam2_model::video::{Direction, MemoryPolicyKind};
+use sam2_model::video::{Direction, MemoryPolicyKind, VideoOptions};
 use serde_json::json;
 
 use super::predictor::{ClipPredictor, entries};
@@ -155,10 +155,11 @@ impl Tracking<'_> {
         let nothing =
             || ApiError::conflict("no_prompt", "nothing is prompted in this clip: click on an object");
         let start = pass.start.or(first).ok_or_else(nothing)?;
-        if self.predictor(media, pass.policy)?.is_stale() {
+        let policy = pass.policy.unwrap_or(VideoOptions::of(app.model.config()).memory);
+        if self.predictor(media, Some(policy))?.is_stale() {
             self.predictors.retain(|(id, _)| *id != media.id);
         }
-        self.predictor(media, pass.policy)?.give_all(app, media, &prompts)?;
+        self.predictor(media, Some(policy))?.give_all(app, media, &prompts)?;
         let passes = passes(pass, start, media.frames);
         let total: usize = passes.iter().map(|(_, reach)| reach + 1).sum::<usize>() - (passes.len() - 1);
         let mut progress = Progress { begun: Instant::now(), done: 0, total };

@@ -78,7 +78,7 @@ fn uploads_are_gone_at_the_end() {
     };
     assert_eq!(of_this_server(server.upload_folder()), 1);
     let folder = server.server.folder().to_owned();
-    assert_eq!(std::fs::read_dir(&folder).expect("list").count(), 2, "the upload and the lock");
+    assert_eq!(std::fs::read_dir(&folder).expect("list").count(), 3, "upload, lock and frames");
     server.server.stop();
     assert!(!folder.exists());
 }
