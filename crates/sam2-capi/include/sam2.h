@@ -103,6 +103,9 @@
 // Precision of the linear layers: 8 bits.
 #define SAM2_INT8 1
 
+// Precision of the linear layers: bf16.
+#define SAM2_BF16 2
+
 // Event: the object has become absent.
 #define SAM2_LOST 1
 
@@ -198,7 +201,7 @@ typedef struct sam2_mask {
 typedef struct sam2_model_options {
     // sizeof(sam2_model_options).
     size_t struct_size;
-    // SAM2_F32 or SAM2_INT8.
+    // SAM2_F32, SAM2_INT8 or SAM2_BF16.
     int32_t precision;
     // Side that images are resized to, a multiple of 64; 0: the model's.
     int32_t image_size;

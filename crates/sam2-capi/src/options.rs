@@ -8,9 +8,9 @@ use sam2_model::video::{Direction, MemoryPolicyKind, Retention};
 
 use crate::failure::Failure;
 use crate::types::{
-    Image, Mask, ModelOptions, Prompt, SAM2_BGR8, SAM2_BGRA8, SAM2_F32, SAM2_FORWARD, SAM2_GRAY8, SAM2_INT8,
-    SAM2_MEMORY_DAM4SAM, SAM2_MEMORY_SAM2, SAM2_MEMORY_SAM2LONG, SAM2_MEMORY_SAMURAI, SAM2_REVERSE,
-    SAM2_RGB8, SAM2_RGBA8, VideoOptions,
+    Image, Mask, ModelOptions, Prompt, SAM2_BF16, SAM2_BGR8, SAM2_BGRA8, SAM2_F32, SAM2_FORWARD, SAM2_GRAY8,
+    SAM2_INT8, SAM2_MEMORY_DAM4SAM, SAM2_MEMORY_SAM2, SAM2_MEMORY_SAM2LONG, SAM2_MEMORY_SAMURAI,
+    SAM2_REVERSE, SAM2_RGB8, SAM2_RGBA8, VideoOptions,
 };
 
 /// A struct that may grow. It begins with its size, so that an older caller's can be told.
@@ -121,7 +121,8 @@ pub fn precision(precision: i32) -> Result<sam2_model::models::Precision, Failur
     match precision {
         SAM2_F32 => Ok(sam2_model::models::Precision::F32),
         SAM2_INT8 => Ok(sam2_model::models::Precision::Int8),
-        _ => Err(unknown("precision", precision, "SAM2_F32 and SAM2_INT8 are known")),
+        SAM2_BF16 => Ok(sam2_model::models::Precision::Bf16),
+        _ => Err(unknown("precision", precision, "SAM2_F32, SAM2_INT8 and SAM2_BF16 are known")),
     }
 }
 

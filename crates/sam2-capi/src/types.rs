@@ -58,6 +58,8 @@ pub const SAM2_MEMORY_SAM2LONG: i32 = 3;
 pub const SAM2_F32: i32 = 0;
 /// Precision of the linear layers: 8 bits.
 pub const SAM2_INT8: i32 = 1;
+/// Precision of the linear layers: bf16.
+pub const SAM2_BF16: i32 = 2;
 
 /// Event: the object has become absent.
 pub const SAM2_LOST: i32 = 1;
@@ -116,7 +118,7 @@ pub struct Prompt {
 pub struct ModelOptions {
     /// sizeof(sam2_model_options).
     pub struct_size: usize,
-    /// SAM2_F32 or SAM2_INT8.
+    /// SAM2_F32, SAM2_INT8 or SAM2_BF16.
     pub precision: i32,
     /// Side that images are resized to, a multiple of 64; 0: the model's.
     pub image_size: i32,

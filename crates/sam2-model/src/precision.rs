@@ -16,6 +16,9 @@ pub enum Precision {
     /// f32: equal to the reference up to rounding.
     #[default]
     F32,
+    /// Weights and activations rounded to bf16, exact products, sums in single precision. Attention runs in
+    /// f32.
+    Bf16,
     /// Weights as 8-bit integers with one scale per output channel, activations with one scale per token,
     /// exact integer sums. Scores of global attention and memory attention are integer products too, of 8
     /// bits, or of 16 where 8 are not accurate enough.
@@ -26,6 +29,7 @@ impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Precision::F32 => "f32",
+            Precision::Bf16 => "bf16",
             Precision::Int8 => "int8",
         })
     }
@@ -35,9 +39,9 @@ impl FromStr for Precision {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Precision::F32, Precision::Int8]
+        [Precision::F32, Precision::Bf16, Precision::Int8]
             .into_iter()
             .find(|precision| precision.to_string() == text)
-            .ok_or_else(|| format!("{text:?} is not a precision: use f32 or int8"))
+            .ok_or_else(|| format!("{text:?} is not a precision: use f32, bf16 or int8"))
     }
 }

@@ -90,7 +90,7 @@ impl NativeModel {
         &self.0.summary().variant
     }
 
-    /// `f32` or `int8`.
+    /// `f32`, `bf16` or `int8`.
     #[getter]
     fn precision(&self) -> String {
         self.0.precision().to_string()

@@ -10,14 +10,14 @@ use sam2_model::video::{VideoInfo, VideoOptions};
 use sam2_model::{Frame, Model, ModelOptions, Points, VideoPredictor, inspect};
 use sam2_tests::{clips, micro, seeded, small};
 
-fn model(name: &str, precision: Precision) -> Arc<Model> {
+pub fn model(name: &str, precision: Precision) -> Arc<Model> {
     let options = ModelOptions::default().precision(precision);
     Model::from_bytes_with(&seeded::checkpoint(name), name, &options).expect("the seeded checkpoint loads")
 }
 
 /// All recorded tensors by name.
 #[derive(Default)]
-struct Everything(BTreeMap<String, Vec<f32>>);
+pub struct Everything(pub BTreeMap<String, Vec<f32>>);
 
 impl Tap for Everything {
     fn enabled(&self) -> bool {
@@ -29,7 +29,7 @@ impl Tap for Everything {
 }
 
 /// Relative L2 error `|a − b| / |b|`.
-fn relative(a: &[f32], b: &[f32]) -> f64 {
+pub fn relative(a: &[f32], b: &[f32]) -> f64 {
     assert_eq!(a.len(), b.len());
     let square = |x: f32| f64::from(x) * f64::from(x);
     let distance: f64 = a.iter().zip(b).map(|(a, b)| square(a - b)).sum();
@@ -38,7 +38,16 @@ fn relative(a: &[f32], b: &[f32]) -> f64 {
 
 /// Runs `f` with each precision: f32, then int8.
 fn both<R>(name: &str, f: impl Fn(&Model, &mut Everything) -> R) -> [(Everything, R); 2] {
-    [Precision::F32, Precision::Int8].map(|precision| {
+    in_precisions(name, [Precision::F32, Precision::Int8], f)
+}
+
+/// Runs `f` with each precision.
+pub fn in_precisions<R>(
+    name: &str,
+    precisions: [Precision; 2],
+    f: impl Fn(&Model, &mut Everything) -> R,
+) -> [(Everything, R); 2] {
+    precisions.map(|precision| {
         let mut taps = Everything::default();
         let result = f(&model(name, precision), &mut taps);
         (taps, result)
@@ -73,7 +82,7 @@ fn memory_parts_stay_within_three_percent() {
 }
 
 /// The memory encoder, EdgeTAM's perceiver, and the memory attention over a full bank, on generated inputs.
-fn memory_parts(model: &Model) -> BTreeMap<&'static str, Vec<f32>> {
+pub fn memory_parts(model: &Model) -> BTreeMap<&'static str, Vec<f32>> {
     let config = model.config();
     let (cells, size, tokens) = (config.grid().pow(2), config.image_size, config.memory_tokens());
     let pix_feat = seeded::draw("input.pix_feat", cells * 256, 0.0, 1.0);
@@ -152,37 +161,47 @@ const SMALL_MODELS: [(&str, &[(&str, f64)]); 3] = [
 fn masks_of_small_models_are_nearly_the_same() {
     for name in ["edgetam", "efficienttam_ti_512x512"] {
         let frames: Vec<Frame> = (0..8).map(|f| photo(480, 270, f)).collect();
-        let ious = clip_ious(&frames, &Points::click(140.0, 90.0), |precision| model(name, precision));
+        let ious = clip_ious(&frames, &Points::click(140.0, 90.0), Precision::Int8, |p| model(name, p));
         let mean = ious.iter().sum::<f64>() / ious.len() as f64;
         println!("{name}: mean IoU {mean:.4}, least {:.4}", ious.iter().copied().fold(1.0, f64::min));
         assert!(mean >= 0.99, "{name}: {ious:?}");
     }
 }
 
-fn photo(width: usize, height: usize, f: usize) -> Frame {
+pub fn photo(width: usize, height: usize, f: usize) -> Frame {
     Frame::new(width, height, seeded::photo("clip.a", width, height, f)).expect("the photo fills the frame")
 }
 
 #[test]
 fn masks_of_the_bundled_clip_are_nearly_the_same() {
-    let frames = clips::gif(&micro::asset("demo.gif"));
-    let prompt: serde_json::Value =
-        serde_json::from_slice(&micro::asset("demo_prompts.jsonl")).expect("one line of JSON");
-    let coordinate = |i: usize| prompt["points"][0][i].as_f64().expect("a number") as f32;
-    let click = Points::click(coordinate(0), coordinate(1));
-    let ious = clip_ious(&frames, &click, |precision| {
-        let options = ModelOptions::default().precision(precision);
-        Model::from_bytes_with(&micro::asset(micro::CHECKPOINT), "micro", &options).expect("it loads")
-    });
+    let ious = bundled_clip_ious(Precision::Int8);
     let mean = ious.iter().sum::<f64>() / ious.len() as f64;
     println!("mean IoU {mean:.4}, least {:.4}", ious.iter().copied().fold(1.0, f64::min));
     assert!(mean >= 0.99, "{ious:?}");
 }
 
-/// IoU of the masks in single precision and in 8 bits, of an object prompted on the first frame.
-fn clip_ious(frames: &[Frame], prompt: &Points, model: impl Fn(Precision) -> Arc<Model>) -> Vec<f64> {
+/// IoU of the masks of the embedded model on its clip in single precision and in another.
+pub fn bundled_clip_ious(precision: Precision) -> Vec<f64> {
+    let frames = clips::gif(&micro::asset("demo.gif"));
+    let prompt: serde_json::Value =
+        serde_json::from_slice(&micro::asset("demo_prompts.jsonl")).expect("one line of JSON");
+    let coordinate = |i: usize| prompt["points"][0][i].as_f64().expect("a number") as f32;
+    let click = Points::click(coordinate(0), coordinate(1));
+    clip_ious(&frames, &click, precision, |precision| {
+        let options = ModelOptions::default().precision(precision);
+        Model::from_bytes_with(&micro::asset(micro::CHECKPOINT), "micro", &options).expect("it loads")
+    })
+}
+
+/// IoU of the masks in single precision and in another, of an object prompted on the first frame.
+pub fn clip_ious(
+    frames: &[Frame],
+    prompt: &Points,
+    precision: Precision,
+    model: impl Fn(Precision) -> Arc<Model>,
+) -> Vec<f64> {
     let info = VideoInfo { width: frames[0].width(), height: frames[0].height(), num_frames: frames.len() };
-    let [single, int8] = [Precision::F32, Precision::Int8].map(|precision| {
+    let [single, other] = [Precision::F32, precision].map(|precision| {
         let mut predictor =
             VideoPredictor::new(model(precision), info, VideoOptions::default()).expect("a video");
         predictor.add_points(0, &frames[0], 1, prompt).expect("a valid prompt");
@@ -190,7 +209,7 @@ fn clip_ious(frames: &[Frame], prompt: &Points, model: impl Fn(Precision) -> Arc
         let masks = frames.map(|(f, frame)| predictor.track_frame(f, frame).expect("a valid frame").mask(0));
         masks.collect::<Vec<_>>()
     });
-    single.iter().zip(&int8).map(|(a, b)| iou(a.data(), b.data())).collect()
+    single.iter().zip(&other).map(|(a, b)| iou(a.data(), b.data())).collect()
 }
 
 fn iou(a: &[bool], b: &[bool]) -> f64 {
@@ -212,7 +231,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
 }
 
 /// Logits of an object on the first frames of a seeded clip.
-fn tracked(model: &Arc<Model>, frames: usize) -> Vec<Vec<f32>> {
+pub fn tracked(model: &Arc<Model>, frames: usize) -> Vec<Vec<f32>> {
     let frame =
         |f| Frame::new(200, 150, seeded::photo("int8", 200, 150, f)).expect("the photo fills the frame");
     let info = VideoInfo { width: 200, height: 150, num_frames: frames };

@@ -1,6 +1,7 @@
 //! Properties that do not depend on the weights: results are the same for any number of threads, on any
 //! instruction set and after a saved session; int8 is close to f32; memory policies.
 
+mod bf16;
 mod custom_policy;
 mod distractor;
 mod embeddings;

@@ -175,6 +175,26 @@ pub(crate) fn tile_of_sum<S: Simd, const T: usize, const NV: usize>(
     acc
 }
 
+/// `MR × NV` vectors of `A · B` over `pairs` pairs of bf16 numbers, each the bits of a float:
+/// [`F32s::tile_of_pairs`], which the host must have. Operands as those of [`tile`].
+///
+/// # Panics
+/// If either is too short.
+#[inline(always)]
+pub(super) fn bf16_tile<S: Simd, const MR: usize, const NV: usize>(
+    s: S,
+    pairs: usize,
+    a: &[f32],
+    (b, stride): (&[f32], usize),
+) -> [[S::F32; NV]; MR] {
+    assert!(pairs <= KC && a.len() >= (MR - 1) * KC + pairs);
+    assert!(NV * S::F32::LANES <= stride && b.len() >= pairs * stride);
+    // SAFETY: `A` has `MR` rows of `pairs` pairs, the panel has `pairs` rows of `NV` vectors, both asserted
+    // above.
+    let tile = unsafe { S::F32::tile_of_pairs(s, pairs, (a.as_ptr(), KC), (b.as_ptr(), stride)) };
+    tile.expect("pairs are packed where the host multiplies them")
+}
+
 /// `MR × NV` vectors of `Aᵀ · B` over `depth` rows of both, each with its row stride.
 ///
 /// # Panics

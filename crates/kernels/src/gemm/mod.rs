@@ -28,7 +28,9 @@
 //! | `pack` | [`PackedB`] |
 //! | `rows` | the rows of `A` |
 //! | [`int8`] | the same in 8 bits |
+//! | [`bf16`] | the same with operands of bf16 |
 
+pub mod bf16;
 mod blocking;
 mod cover;
 mod epilogue;
@@ -115,12 +117,17 @@ pub fn gemm_from(isa: Isa, a: &impl RowSource, m: usize, b: &PackedB, c: &mut [f
 #[track_caller]
 pub fn gemm_block(isa: Isa, a: &[f32], m: usize, b: &PackedB, c: &mut [f32], epilogue: &Epilogue) {
     assert_eq!(a.len(), m * b.k(), "gemm: a has {} elements, expected {m}×{}", a.len(), b.k());
+    gemm_block_from(isa, &Rows::new(a, b.k()), m, b, c, epilogue);
+}
+
+/// [`gemm_block`] with the rows of `A` taken from a [`RowSource`].
+#[track_caller]
+fn gemm_block_from(isa: Isa, a: &impl RowSource, m: usize, b: &PackedB, c: &mut [f32], epilogue: &Epilogue) {
     check(isa, m, b, c.len(), epilogue);
     let (n, rows) = (b.n(), b.blocking().mc);
-    let a = Rows::new(a, b.k());
     for (i, c) in c.chunks_mut((rows * n).max(1)).enumerate() {
         let output = Output { n, c, prefetched: false, epilogue: epilogue.rows(i * rows, n) };
-        schedule::row_block(isa, &a, i * rows, b, output);
+        schedule::row_block(isa, a, i * rows, b, output);
     }
 }
 

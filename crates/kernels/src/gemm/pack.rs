@@ -36,6 +36,8 @@ pub struct PackedB {
     /// Rows of every k-block but the last.
     k_block: usize,
     plain: bool,
+    /// Whether a float is a pair of bf16 numbers.
+    pairs: bool,
     /// Index of the first element used in `data`, so that panels start on a cache line.
     start: u8,
     data: Data,
@@ -46,6 +48,8 @@ enum Data {
     Single(Vec<f32>),
     /// Numbers that half precision represents exactly: half the memory, and the same products.
     Half(Vec<f16>),
+    /// The bits of bf16 numbers.
+    Bf16(Vec<u16>),
 }
 
 impl Default for PackedB {
@@ -84,6 +88,21 @@ impl PackedB {
         packed
     }
 
+    /// As [`Self::from_nk`], of floats that are pairs of bf16 numbers, in k-blocks of `k_block` pairs.
+    pub(super) fn from_pairs(isa: Isa, w: &[f32], (n, k): (usize, usize), k_block: usize) -> Self {
+        let mut packed = Self { k_block, pairs: true, ..Self::empty(&isa.tuning().gemm, k) };
+        packed.fill_single(isa, k, n, false, &Transposed(Rows::new(w, k)));
+        packed
+    }
+
+    /// As [`Self::from_nk`], of the bits of bf16 numbers, in k-blocks of `k_block`. Each block of rows
+    /// converts a panel as it reads it.
+    pub(super) fn from_bf16(isa: Isa, w: &[u16], (n, k): (usize, usize), k_block: usize) -> Self {
+        let mut packed = Self { k_block, ..Self::empty(&isa.tuning().gemm, k) };
+        packed.data = Data::Bf16(packed.fill(isa, k, n, false, &Transposed(Rows::new(w, k)), Vec::new()));
+        packed
+    }
+
     /// As [`Self::from_nk`]. If half precision represents every element exactly, as in a half-precision
     /// checkpoint, and the micro-kernel is this crate's, the elements are stored in half precision: each
     /// block of rows converts a panel as it reads it.
@@ -116,7 +135,7 @@ impl PackedB {
 
     fn empty(blocking: &'static Blocking, k: usize) -> Self {
         let (tile, k_block, data) = ((0, 0), blocking.k_block(k), Data::default());
-        Self { k: 0, n: 0, tile, blocking, k_block, plain: false, start: 0, data }
+        Self { k: 0, n: 0, tile, blocking, k_block, plain: false, pairs: false, start: 0, data }
     }
 
     /// Refills it with the transpose of `n` rows of `k` elements, reusing its memory.
@@ -134,7 +153,7 @@ impl PackedB {
     fn fill_single(&mut self, isa: Isa, k: usize, n: usize, plain: bool, source: &impl Source<f32>) {
         let memory = match std::mem::take(&mut self.data) {
             Data::Single(data) => data,
-            Data::Half(_) => Vec::new(),
+            Data::Half(_) | Data::Bf16(_) => Vec::new(),
         };
         self.data = Data::Single(self.fill(isa, k, n, plain, source, memory));
     }
@@ -198,6 +217,7 @@ impl PackedB {
         match &self.data {
             Data::Single(data) => size_of_val(&data[..]),
             Data::Half(data) => size_of_val(&data[..]),
+            Data::Bf16(data) => size_of_val(&data[..]),
         }
     }
 
@@ -218,16 +238,20 @@ impl PackedB {
         self.plain
     }
 
+    pub(super) fn is_pairs(&self) -> bool {
+        self.pairs
+    }
+
     /// Whether a panel must be converted to single precision before it is multiplied.
     pub(crate) fn is_half(&self) -> bool {
-        matches!(self.data, Data::Half(_))
+        matches!(self.data, Data::Half(_) | Data::Bf16(_))
     }
 
     /// The elements of a matrix in single precision.
     fn single(&self) -> &[f32] {
         match &self.data {
             Data::Single(data) => &data[usize::from(self.start)..],
-            Data::Half(_) => unreachable!("only gemm reads a matrix in half precision"),
+            Data::Half(_) | Data::Bf16(_) => unreachable!("only gemm reads a matrix in half precision"),
         }
     }
 
@@ -280,13 +304,10 @@ impl PackedB {
         match &self.data {
             Data::Single(data) => &data[usize::from(self.start)..][range],
             Data::Half(data) => {
-                let panel = &data[usize::from(self.start)..][range];
-                let scratch = &mut scratch[..panel.len()];
-                let lanes = S::F32::LANES;
-                for (x, out) in panel.chunks_exact(lanes).zip(scratch.chunks_exact_mut(lanes)) {
-                    S::F32::load_half(s, x).store(out);
-                }
-                scratch
+                convert::<S, _>(&data[usize::from(self.start)..][range], scratch, |x| S::F32::load_half(s, x))
+            }
+            Data::Bf16(data) => {
+                convert::<S, _>(&data[usize::from(self.start)..][range], scratch, |x| S::F32::load_bf16(s, x))
             }
         }
     }
@@ -298,6 +319,17 @@ impl PackedB {
         let Range { start, .. } = self.range(k_block, 0);
         KBlock { data: &self.single()[start..][..depth * width * self.panels()], depth, width }
     }
+}
+
+/// A panel in single precision, in `scratch`.
+#[inline(always)]
+fn convert<'a, S: Simd, T>(panel: &[T], scratch: &'a mut [f32], load: impl Fn(&[T]) -> S::F32) -> &'a [f32] {
+    let scratch = &mut scratch[..panel.len()];
+    let lanes = S::F32::LANES;
+    for (x, out) in panel.chunks_exact(lanes).zip(scratch.chunks_exact_mut(lanes)) {
+        load(x).store(out);
+    }
+    scratch
 }
 
 /// A k-block of a [`PackedB`]: its place in memory is computed once, and not for every tile.

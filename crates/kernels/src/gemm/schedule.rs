@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::cover::{Tiles, cover_panel};
 use super::epilogue::{KBlockPosition, Output, Remainder};
-use super::microkernel::{matrixmultiply_sgemm, tile};
+use super::microkernel::{bf16_tile, matrixmultiply_sgemm, tile};
 use super::{KC, PackedB, RowSource};
 use crate::parallel;
 use crate::simd::{F32s, Isa, Simd, TileOp};
@@ -26,7 +26,12 @@ pub(super) fn row_block(isa: Isa, a: &impl RowSource, first_row: usize, b: &Pack
             for (k_block, a_block) in k_blocks.clone().zip(a_blocks.chunks_exact_mut(m * KC)) {
                 a.copy_rows(isa, first_row, (b.first_row(k_block), b.depth(k_block)), a_block);
             }
-            isa.dispatch_tiled(Pass { a: a_blocks, m, b, unpacked, k_blocks, output: &mut output });
+            let (a, output) = (&*a_blocks, &mut output);
+            if b.is_pairs() {
+                isa.dispatch_tiled(Pass::<true> { a, m, b, unpacked, k_blocks, output });
+            } else {
+                isa.dispatch_tiled(Pass::<false> { a, m, b, unpacked, k_blocks, output });
+            }
         }
     });
 }
@@ -45,8 +50,9 @@ fn plain_row_block(isa: Isa, a: &impl RowSource, first_row: usize, m: usize, b: 
 }
 
 /// A block of rows times a few k-blocks: all panels of `B`, and of each panel its k-blocks one after the
-/// other.
-struct Pass<'a, 'b> {
+/// other. `PAIRS`: a float is a pair of bf16 numbers. In one tile for both, the compiler makes the loop of
+/// floats slower.
+struct Pass<'a, 'b, const PAIRS: bool> {
     /// For each of `k_blocks`, `m` rows with stride [`KC`].
     a: &'a [f32],
     m: usize,
@@ -57,7 +63,7 @@ struct Pass<'a, 'b> {
     output: &'a mut Output<'b>,
 }
 
-impl TileOp for Pass<'_, '_> {
+impl<const PAIRS: bool> TileOp for Pass<'_, '_, PAIRS> {
     type Output = ();
     #[inline(always)]
     fn eval<S: Simd, const MR: usize, const NV: usize>(self, s: S) {
@@ -68,7 +74,8 @@ impl TileOp for Pass<'_, '_> {
                 let position = KBlockPosition { first: k_block == 0, last: k_block == last };
                 let depth = b.depth(k_block);
                 let b_panel = (b.panel(s, k_block, panel, unpacked), b.panel_width());
-                let mut products = PanelProduct { a, b: b_panel, depth, position, output: &mut *output };
+                let output = &mut *output;
+                let mut products = PanelProduct::<PAIRS> { a, b: b_panel, depth, position, output };
                 cover_panel::<S, MR, NV>(s, S::F32::LANES, (m, b.n()), panel, &mut products);
             }
         }
@@ -76,7 +83,7 @@ impl TileOp for Pass<'_, '_> {
 }
 
 /// A block of `A` times one panel of one k-block.
-struct PanelProduct<'a, 'b> {
+struct PanelProduct<'a, 'b, const PAIRS: bool> {
     /// Rows with stride [`KC`].
     a: &'a [f32],
     /// The panel and its width.
@@ -86,12 +93,17 @@ struct PanelProduct<'a, 'b> {
     output: &'a mut Output<'b>,
 }
 
-impl<S: Simd> Tiles<S> for PanelProduct<'_, '_> {
+impl<S: Simd, const PAIRS: bool> Tiles<S> for PanelProduct<'_, '_, PAIRS> {
     #[inline(always)]
     fn tile<const MR: usize, const NV: usize>(&mut self, s: S, panel: usize, i: usize) {
         let at = (i, panel * self.b.1);
         self.output.prefetch::<S, MR, NV>(s, at, self.position);
-        let sums = tile::<S, MR, NV>(s, self.depth, &self.a[i * KC..], self.b);
+        let a = &self.a[i * KC..];
+        let sums = if PAIRS {
+            bf16_tile::<S, MR, NV>(s, self.depth, a, self.b)
+        } else {
+            tile::<S, MR, NV>(s, self.depth, a, self.b)
+        };
         self.output.store(s, at, self.position, sums);
     }
 }

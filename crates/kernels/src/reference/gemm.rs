@@ -1,5 +1,7 @@
 //! Matrix products.
 
+use half::bf16;
+
 use super::rows;
 use crate::gemm::{Activation, Epilogue};
 
@@ -19,6 +21,38 @@ pub fn gemm(a: &[f32], b: &[f32], (m, k, n): (usize, usize, usize), epilogue: &E
 pub fn linear(x: &[f32], weight: &[f32], (m, k, n): (usize, usize, usize), epilogue: &Epilogue) -> Vec<f32> {
     assert_eq!((x.len(), weight.len()), (m * k, k * n), "linear: {m}×{k}×{n}");
     product((m, k, n), epilogue, |i, p| x[i * k + p], |p, j| weight[j * k + p])
+}
+
+/// [`linear`] of bf16 numbers: the twin of [`crate::gemm::bf16`], to the last bit.
+///
+/// Of every two products the second is added first, each with one rounding; sums of `pairs_per_block` pairs
+/// are added up.
+///
+/// # Panics
+/// If the lengths do not agree.
+pub fn linear_bf16(
+    x: &[f32],
+    weight: &[f32],
+    (m, k, n): (usize, usize, usize),
+    pairs_per_block: usize,
+) -> Vec<f32> {
+    assert_eq!((x.len(), weight.len()), (m * k, k * n), "linear_bf16: {m}×{k}×{n}");
+    let round = |x: &[f32]| -> Vec<f32> { x.iter().map(|&x| bf16::from_f32(x).to_f32()).collect() };
+    let (x, weight) = (round(x), round(weight));
+    let mut c = Vec::with_capacity(m * n);
+    for x in x.chunks(k) {
+        for w in weight.chunks(k) {
+            let sum_of_block = |(x, w): (&[f32], &[f32])| {
+                x.chunks(2)
+                    .zip(w.chunks(2))
+                    .fold(0.0, |sum: f32, (x, w)| x.iter().zip(w).rev().fold(sum, |sum, (x, w)| sum + x * w))
+            };
+            let len = 2 * pairs_per_block;
+            let sums = x.chunks(len).zip(w.chunks(len)).map(sum_of_block);
+            c.push(sums.reduce(|sum, block| block + sum).unwrap_or(0.0));
+        }
+    }
+    c
 }
 
 /// [`linear`] in 8 bits: the twin of [`crate::gemm::int8`], to the last bit where there is no GELU.

@@ -266,6 +266,15 @@ impl Isa {
         self.dispatch_dots(Shape)
     }
 
+    /// Whether an instruction multiplies pairs of bf16 numbers: [`F32s::tile_of_pairs`].
+    pub(crate) fn multiplies_bf16(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(_) => is_x86_feature_detected!("avx512bf16"),
+            _ => false,
+        }
+    }
+
     /// Bytes per group of the right operand: [`Dot::GROUP`].
     pub(crate) fn dot_group(self) -> usize {
         struct Group;

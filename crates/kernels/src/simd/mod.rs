@@ -116,6 +116,8 @@ pub trait F32s: Copy + Send + Sync {
 
     /// The first `LANES` half-precision numbers of `x`. Panics if there are fewer.
     fn load_half(s: Self::Token, x: &[f16]) -> Self;
+    /// The first `LANES` bf16 numbers of `x`, by their bits. Panics if there are fewer.
+    fn load_bf16(s: Self::Token, x: &[u16]) -> Self;
     /// Prefetches the cache line at `x` into L1; any address is valid.
     #[inline(always)]
     fn prefetch(_: Self::Token, _x: *const f32) {}
@@ -177,6 +179,22 @@ pub trait F32s: Copy + Send + Sync {
         _ab: [*const f32; 2],
         _z: *const f32,
     ) -> Option<[[Self; NV]; T]> {
+        None
+    }
+    /// `MR × NV` vectors of `A · B` over pairs of bf16 numbers, if the host has an instruction for them:
+    /// `pairs` steps of `k`, operands as those of [`Self::tile`] with a pair's bits in every float. An
+    /// element is one chain of additions: of each pair first the product of the upper halves.
+    ///
+    /// # Safety
+    /// As for [`Self::tile`].
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    unsafe fn tile_of_pairs<const MR: usize, const NV: usize>(
+        _: Self::Token,
+        _pairs: usize,
+        _a: (*const f32, usize),
+        _b: (*const f32, usize),
+    ) -> Option<[[Self; NV]; MR]> {
         None
     }
 }

@@ -288,7 +288,7 @@ fn precision_and_image_size_trade_exactness_for_time() {
     assert_eq!(large, click(&["-m", &model, "--config", &config]), "as if the configuration said so");
 
     let segment = |args: &[&str]| run(&[&["segment", &photo, "-p", "96,64", "--json", "-q"], args].concat());
-    refused(&segment(&["--precision", "int4"]), &["int4", "f32 or int8"]);
+    refused(&segment(&["--precision", "int4"]), &["int4", "f32, bf16 or int8"]);
     refused(&segment(&["--image-size", "100"]), &["image_size", "multiple of 64"]);
     refused(&segment(&["--image-size", "1000000"]), &["image_size", "4096"]);
     accepted(&segment(&["--embeddings", &file]));

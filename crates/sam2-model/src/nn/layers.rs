@@ -1,5 +1,6 @@
 //! Linear layer and layer norm.
 
+use kernels::gemm::bf16::{self, PackedB16};
 use kernels::gemm::int8::{self, PackedB8};
 use kernels::gemm::{Activation, Epilogue, PackedB, gemm, gemm_block};
 use kernels::{Isa, rows};
@@ -17,6 +18,7 @@ pub(crate) struct Linear {
 #[derive(Clone, Debug)]
 enum Weight {
     F32(PackedB),
+    Bf16(PackedB16),
     Int8(PackedB8),
 }
 
@@ -44,6 +46,7 @@ impl Linear {
         let weight = match loader.storage() {
             Storage::Single => Weight::F32(PackedB::from_nk(isa, weight, out, input)),
             Storage::Compact => Weight::F32(PackedB::compact_from_nk(isa, weight, out, input)),
+            Storage::Bf16 => Weight::Bf16(PackedB16::from_nk(isa, weight, out, input)),
             Storage::Int8 => Weight::Int8(PackedB8::from_nk(isa, weight, out, input)),
         };
         Self { weight, bias }
@@ -53,6 +56,7 @@ impl Linear {
     pub fn inputs(&self) -> usize {
         match &self.weight {
             Weight::F32(weight) => weight.k(),
+            Weight::Bf16(weight) => weight.k(),
             Weight::Int8(weight) => weight.k(),
         }
     }
@@ -91,6 +95,7 @@ impl Linear {
     fn apply(&self, isa: Isa, x: &[f32], m: usize, out: &mut [f32], epilogue: &Epilogue) {
         match &self.weight {
             Weight::F32(weight) => gemm(isa, x, m, weight, out, epilogue),
+            Weight::Bf16(weight) => bf16::gemm(isa, x, m, weight, out, epilogue),
             Weight::Int8(weight) => int8::gemm(isa, x, m, weight, out, epilogue),
         }
     }
@@ -99,6 +104,7 @@ impl Linear {
     pub fn apply_block(&self, isa: Isa, x: &[f32], m: usize, out: &mut [f32], epilogue: &Epilogue) {
         match &self.weight {
             Weight::F32(weight) => gemm_block(isa, x, m, weight, out, epilogue),
+            Weight::Bf16(weight) => bf16::gemm_block(isa, x, m, weight, out, epilogue),
             Weight::Int8(weight) => int8::gemm_block(isa, x, m, weight, out, epilogue),
         }
     }

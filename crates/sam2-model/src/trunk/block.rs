@@ -169,7 +169,7 @@ impl Block {
         let (q, kv) = (Rows::new(&qkv, 3 * c), Rows::new(&qkv, 3 * c));
         let (shape, scale) = self.shape(1, n, n);
         let attend = match self.precision {
-            Precision::F32 => attention::attention,
+            Precision::F32 | Precision::Bf16 => attention::attention,
             Precision::Int8 => attention::int8::attention,
         };
         // Each is read for the last time before the other is written.

@@ -9,11 +9,14 @@ pub(crate) enum Storage {
     Single,
     /// Single precision, stored as half precision where that is exact: for large matrices.
     Compact,
+    /// bf16 numbers.
+    Bf16,
     /// 8-bit integers.
     Int8,
 }
 
-/// Layers with many rows that tolerate quantisation: they run in 8 bits in a model of [`Precision::Int8`].
+/// Layers with many rows that tolerate quantisation: they run in 8 bits in a model of [`Precision::Int8`], in
+/// bf16 in one of [`Precision::Bf16`], all but the scores of attention.
 /// `*` is any one segment. All other layers run in single precision always.
 ///
 /// The path of an attention is that of its scores and, in the memory attention, of its value and output
@@ -48,6 +51,7 @@ pub(super) fn storage(precision: Precision, path: &str) -> Storage {
     match (QUANTIZED.iter().any(|pattern| matches(pattern, path)), precision) {
         (false, _) => Storage::Single,
         (true, Precision::F32) => Storage::Compact,
+        (true, Precision::Bf16) => Storage::Bf16,
         (true, Precision::Int8) => Storage::Int8,
     }
 }
@@ -90,6 +94,7 @@ mod tests {
         let qkv = "image_encoder.trunk.blocks.0.attn.qkv";
         assert_eq!(storage(Precision::F32, qkv), Storage::Compact);
         assert_eq!(storage(Precision::Int8, qkv), Storage::Int8);
+        assert_eq!(storage(Precision::Bf16, qkv), Storage::Bf16);
         for layer in ["sam_mask_decoder.iou_prediction_head.layers.0", "image_encoder.neck.convs.0.conv", ""]
         {
             assert_eq!(storage(Precision::Int8, layer), Storage::Single, "{layer}");

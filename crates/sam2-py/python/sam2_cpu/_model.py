@@ -15,7 +15,7 @@ class SAM2Model:
         image_size (int): side of the square that pictures are resized to, pixels.
         device (str): ``"cpu"``.
         variant (str): such as ``"SAM 2.1 tiny"``.
-        precision (str): ``"f32"`` or ``"int8"``.
+        precision (str): ``"f32"``, ``"bf16"`` or ``"int8"``.
     """
 
     def __init__(self, native: _native.NativeModel, source: str) -> None:

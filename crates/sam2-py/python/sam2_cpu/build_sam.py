@@ -178,7 +178,7 @@ def build_sam2(
         device: accepted for compatibility; the model runs on the CPU.
         hydra_overrides_extra (list of str): such as ``"++model.image_size=512"``.
         apply_postprocessing (bool): an unstable single mask is replaced by the best of three.
-        precision (str): ``"f32"``, or ``"int8"`` for 8-bit linear layers.
+        precision (str): ``"f32"``, ``"bf16"`` or ``"int8"`` for linear layers of 16 or 8 bits.
         image_size (int): side to which pictures are resized, pixels; smaller is faster.
 
     Returns:

@@ -164,6 +164,16 @@ impl F32s for F32x8 {
         Self(unsafe { [vld1q_f32(x), vld1q_f32(x.add(4))] })
     }
     #[inline(always)]
+    fn load_bf16(_: Neon, x: &[u16]) -> Self {
+        assert!(x.len() >= 8);
+        // SAFETY: the token proves the feature; `x` has eight numbers, asserted above.
+        unsafe {
+            let bits = vld1q_u16(x.as_ptr());
+            let [low, high] = [vget_low_u16(bits), vget_high_u16(bits)];
+            Self([low, high].map(|bits| vreinterpretq_f32_u32(vshlq_n_u32::<16>(vmovl_u16(bits)))))
+        }
+    }
+    #[inline(always)]
     fn load_half(_: Neon, x: &[f16]) -> Self {
         assert!(x.len() >= 8);
         // SAFETY: `x` has eight numbers of 16 bits, asserted above.

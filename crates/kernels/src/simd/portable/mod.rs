@@ -78,6 +78,11 @@ impl F32s for F32x8 {
         Self(f32x8::new(lanes.map(f16::to_f32)))
     }
     #[inline(always)]
+    fn load_bf16(_: Portable, x: &[u16]) -> Self {
+        let lanes: [u16; 8] = x[..8].try_into().expect("eight numbers");
+        Self(f32x8::new(lanes.map(|bits| f32::from_bits(u32::from(bits) << 16))))
+    }
+    #[inline(always)]
     fn add(self, o: Self) -> Self {
         Self(self.0 + o.0)
     }

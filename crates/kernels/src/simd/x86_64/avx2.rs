@@ -65,6 +65,15 @@ impl F32s for F32x8 {
     }
 
     #[inline(always)]
+    fn load_bf16(_: Avx2, x: &[u16]) -> Self {
+        assert!(x.len() >= 8);
+        // SAFETY: the token proves the feature; `x` has eight numbers, asserted above.
+        Self(unsafe {
+            let bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(x.as_ptr().cast()));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(bits))
+        })
+    }
+    #[inline(always)]
     fn load_partial(s: Avx2, x: &[f32]) -> Self {
         if x.len() >= 8 {
             return Self::load(s, x);

@@ -9,7 +9,7 @@ use half::f16;
 
 use super::float_ops::float_ops;
 use crate::simd::define::{all, define_isa, enter, has_all};
-use crate::simd::{Blocking, F32s, Tuning};
+use crate::simd::{AHEAD, Blocking, F32s, LINE, Tuning};
 
 define_isa! {
     /// Token: the host has AVX-512 F, BW, DQ and VL.
@@ -58,6 +58,15 @@ impl F32s for F32x16 {
     }
 
     #[inline(always)]
+    fn load_bf16(_: Avx512, x: &[u16]) -> Self {
+        assert!(x.len() >= 16);
+        // SAFETY: the token proves the feature; `x` has sixteen numbers, asserted above.
+        Self(unsafe {
+            let bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(x.as_ptr().cast()));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits))
+        })
+    }
+    #[inline(always)]
     fn load_partial(_: Avx512, x: &[f32]) -> Self {
         // SAFETY: the token proves the feature; the mask covers `min(16, x.len())` floats only.
         Self(unsafe { _mm512_maskz_loadu_ps(mask(x.len()), x.as_ptr()) })
@@ -101,5 +110,61 @@ impl F32s for F32x16 {
             let v = _mm_max_ps(v, _mm_movehl_ps(v, v));
             _mm_cvtss_f32(_mm_max_ss(v, _mm_shuffle_ps::<1>(v, v)))
         }
+    }
+    #[inline(always)]
+    unsafe fn tile_of_pairs<const MR: usize, const NV: usize>(
+        s: Avx512,
+        pairs: usize,
+        a: (*const f32, usize),
+        b: (*const f32, usize),
+    ) -> Option<[[Self; NV]; MR]> {
+        // SAFETY: the feature is detected here, those of AVX-512 by the token; the operands are as the caller
+        // promises.
+        is_x86_feature_detected!("avx512bf16").then(|| unsafe { tile_of_pairs(s, pairs, a, b) })
+    }
+}
+
+/// [`F32s::tile_of_pairs`].
+///
+/// # Safety
+/// The host must have the features. The operands must be as stated there.
+#[target_feature(enable = "avx512f,avx512bf16")]
+unsafe fn tile_of_pairs<const MR: usize, const NV: usize>(
+    s: Avx512,
+    pairs: usize,
+    (mut a, a_stride): (*const f32, usize),
+    (mut b, b_stride): (*const f32, usize),
+) -> [[F32x16; NV]; MR] {
+    let mut acc = [[_mm512_setzero_ps(); NV]; MR];
+    for _ in 0..pairs {
+        let row: [__m512bh; NV] = std::array::from_fn(|v| {
+            // SAFETY: one of `pairs` rows of `NV` vectors, which the caller promises.
+            unsafe { _mm512_loadu_si512(b.add(v * 16).cast()).cast_bf16() }
+        });
+        for at in (0..NV * 64).step_by(LINE) {
+            F32x16::prefetch(s, b.cast::<u8>().wrapping_add(AHEAD + at).cast());
+        }
+        for (r, acc) in acc.iter_mut().enumerate() {
+            // SAFETY: row `r < MR` at one of `pairs` pairs, which the caller promises.
+            let x = _mm512_set1_epi32(unsafe { a.add(r * a_stride).cast::<i32>().read_unaligned() });
+            for (acc, &y) in acc.iter_mut().zip(&row) {
+                *acc = _mm512_dpbf16_ps(*acc, x.cast_bf16(), y);
+            }
+        }
+        (a, b) = (a.wrapping_add(1), b.wrapping_add(b_stride));
+    }
+    acc.map(|row| row.map(F32x16))
+}
+
+/// The same bits as pairs of bf16 numbers.
+trait CastBf16 {
+    fn cast_bf16(self) -> __m512bh;
+}
+
+impl CastBf16 for __m512i {
+    #[inline(always)]
+    fn cast_bf16(self) -> __m512bh {
+        // SAFETY: both are 64 bytes of any bits.
+        unsafe { std::mem::transmute(self) }
     }
 }

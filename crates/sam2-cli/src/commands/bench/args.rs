@@ -13,7 +13,7 @@ Kernels (gemm, attention, conv) are timed alone, on random operands: at the shap
 (SAM 2.1 tiny if absent), for each of --thread-counts, with the instruction set that SAM2_ISA names (default:
 the fastest). A multiply-add counts as two operations; the peak is measured before and after each run. The
 crate matrixmultiply computes the same f32 products on one thread, as a baseline. With --precision int8, gemm
-and attention run in 8 bits.
+and attention run in 8 bits, with bf16 gemm alone.
 
 A file of shapes has any of these lists; name, batch, heads, dv, stride and padding may be absent:
   {\"gemm\": [{\"name\": \"mlp\", \"m\": 4096, \"k\": 384, \"n\": 1536}],

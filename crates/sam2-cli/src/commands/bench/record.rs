@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct Record {
     /// Such as `SAM 2.1 tiny`.
     pub model: String,
-    /// `f32` or `int8`.
+    /// `f32`, `bf16` or `int8`.
     pub precision: String,
     /// Side to which images are resized.
     pub image_size: usize,

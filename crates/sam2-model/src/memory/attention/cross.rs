@@ -184,7 +184,7 @@ impl CrossAttention {
                 let averaged = pooled.memories * (pooled.side * pooled.side / 4);
                 let repeated = Repeated { keys: 0..averaged, times: pooled.times };
                 let attend = match self.precision {
-                    Precision::F32 => attention::attention_repeated,
+                    Precision::F32 | Precision::Bf16 => attention::attention_repeated,
                     Precision::Int8 => attention::int8::attention_repeated,
                 };
                 attend(isa, shape, scale(d), operands, &repeated, &mut mixed);
@@ -222,7 +222,7 @@ pub(super) fn attend(
     out: &mut [f32],
 ) {
     let attend = match precision {
-        Precision::F32 => attention::attention,
+        Precision::F32 | Precision::Bf16 => attention::attention,
         Precision::Int8 => attention::int8::attention,
     };
     attend(isa, shape, scale(shape.d), q, k, v, out);

@@ -164,7 +164,7 @@ impl MemoryCrossAttention {
         }
         let arrange = match precision {
             Precision::Int8 if run.isa.tuning().words_pay => GridTokens::int16,
-            Precision::F32 | Precision::Int8 => GridTokens::new,
+            Precision::F32 | Precision::Bf16 | Precision::Int8 => GridTokens::new,
         };
         let cells = side * side;
         let grids = arrange(run.isa, (placed, cells), (keys, width), (values, width));

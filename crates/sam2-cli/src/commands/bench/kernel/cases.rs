@@ -3,6 +3,7 @@
 use kernels::Isa;
 use kernels::attention::{self, GridKeys, GridTokens};
 use kernels::conv::{Conv2d, ConvTranspose2x2, Depthwise};
+use kernels::gemm::bf16::{self, PackedB16};
 use kernels::gemm::int8::{self, PackedB8};
 use kernels::gemm::{Activation, Epilogue, PackedB, Rows, gemm};
 use kernels::rope::Rope;
@@ -37,7 +38,7 @@ pub fn all(shapes: &Shapes, parts: &[Part], precision: Precision) -> Vec<Case> {
     let int8 = precision == Precision::Int8;
     let mut cases = Vec::new();
     if parts.contains(&Part::Gemm) {
-        cases.extend(shapes.gemm.iter().map(|shape| product(shape, int8)));
+        cases.extend(shapes.gemm.iter().map(|shape| product(shape, precision)));
     }
     if parts.contains(&Part::Attention) {
         cases.extend(shapes.attention.iter().map(|shape| attend(shape, int8)));
@@ -66,10 +67,16 @@ fn floats(count: usize) -> Work {
     Work { floats: count as u64, ..Work::default() }
 }
 
-fn product(shape: &shapes::Gemm, int8: bool) -> Case {
+fn product(shape: &shapes::Gemm, precision: Precision) -> Case {
     let shapes::Gemm { m, k, n, .. } = *shape;
     let (size, count) = (format!("{m}x{k}x{n}"), 2 * m * k * n);
-    if int8 {
+    if precision == Precision::Bf16 {
+        return case("gemm_bf16", &shape.name, size, floats(count), move |isa| {
+            let (a, b, mut out) = (noise(m * k), PackedB16::from_nk(isa, &noise(k * n), n, k), noise(m * n));
+            Box::new(move || bf16::gemm(isa, &a, m, &b, &mut out, &Epilogue::default()))
+        });
+    }
+    if precision == Precision::Int8 {
         let work = Work { bytes: count as u64, ..Work::default() };
         return case("gemm_int8", &shape.name, size, work, move |isa| {
             let (a, b, mut out) = (noise(m * k), PackedB8::from_nk(isa, &noise(k * n), n, k), noise(m * n));
