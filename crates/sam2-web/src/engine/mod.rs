@@ -36,7 +36,7 @@ pub fn start(app: &Arc<App>) -> Result<Vec<JoinHandle<()>>, ServeError> {
     let shared = Arc::clone(&big);
     Ok(vec![
         spawn("interactive", Box::new(move || interactive::run(&one, Pools { own, big: shared })))?,
-        spawn("tracking", Box::new(move || big.install(|| tracking::run(&two))))?,
+        spawn("tracking", Box::new(move || tracking::run(&two, &big)))?,
         spawn("reader", Box::new(move || reader::run(&three)))?,
     ])
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use rayon::ThreadPool;
 use sam2_model::video::{Direction, MemoryPolicyKind, VideoOptions};
 use serde_json::json;
 
@@ -17,8 +18,8 @@ use crate::state::{MaskEntry, Prompt};
 use crate::wire::{PromptAnswer, PromptRequest, TrackDirection};
 
 /// Works until the queue is closed.
-pub fn run(app: &App) {
-    let mut thread = Tracking { app, predictors: Vec::new(), in_pass: None };
+pub fn run(app: &App, pool: &ThreadPool) {
+    let mut thread = Tracking { app, pool, predictors: Vec::new(), in_pass: None };
     while let Some(task) = app.tasks.pop() {
         thread.work(task);
     }
@@ -26,6 +27,8 @@ pub fn run(app: &App) {
 
 struct Tracking<'a> {
     app: &'a App,
+    /// Entered anew for every frame, so that others get their turn.
+    pool: &'a ThreadPool,
     /// Most recently used last.
     predictors: Vec<(String, ClipPredictor)>,
     /// The clip that is being tracked.
@@ -120,7 +123,8 @@ impl Tracking<'_> {
         if !in_pass && self.predictor(media, None)?.would_remember(place) {
             self.predictors.retain(|(id, _)| *id != media.id);
         }
-        self.predictor(media, None)?.set(app, media, place, prompt)
+        let (pool, clip) = (self.pool, self.predictor(media, None)?);
+        pool.install(|| clip.set(app, media, place, prompt))
     }
 
     fn prompt(
@@ -159,7 +163,8 @@ impl Tracking<'_> {
         if self.predictor(media, Some(policy))?.is_stale() {
             self.predictors.retain(|(id, _)| *id != media.id);
         }
-        self.predictor(media, Some(policy))?.give_all(app, media, &prompts)?;
+        let (pool, clip_predictor) = (self.pool, self.predictor(media, Some(policy))?);
+        pool.install(|| clip_predictor.give_all(app, media, &prompts))?;
         let passes = passes(pass, start, media.frames);
         let total: usize = passes.iter().map(|(_, reach)| reach + 1).sum::<usize>() - (passes.len() - 1);
         let mut progress = Progress { begun: Instant::now(), done: 0, total };
@@ -178,14 +183,15 @@ impl Tracking<'_> {
                 if clip.predictor.object_ids().is_empty() {
                     return Ok(true);
                 }
-                let output = clip.predictor.track_frame(index, &frame)?;
+                let mut masks = pool.install(|| -> Result<_, ApiError> {
+                    Ok(entries(&clip.predictor.track_frame(index, &frame)?))
+                })?;
                 clip.tracked();
                 // The second pass starts at the first one's start.
                 if turn > 0 && index == start {
                     continue;
                 }
                 let state = media.state().prompts().clone();
-                let mut masks = entries(&output);
                 masks.retain(|(obj_id, _)| !state.contains_key(&(index, *obj_id)));
                 app.set_masks(media, index, masks)?;
                 app.hub.send("progress", &progress.step(job, media));

@@ -123,6 +123,20 @@ fn a_head_must_arrive_within_ten_seconds() {
 }
 
 #[test]
+fn a_body_must_go_on_within_twenty_seconds() {
+    let server = start();
+    let (path, start) = (server.clip("prompts"), Instant::now());
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {}\r\nX-Sam2-Token: {}\r\nContent-Length: 99\r\n\r\n{{",
+        server.address, server.token
+    );
+    let answer = server.raw(head.as_bytes());
+    assert_eq!((answer.status, answer.code().as_str()), (408, "slow"));
+    let seconds = start.elapsed().as_secs_f64();
+    assert!((19.0..40.0).contains(&seconds), "{seconds} s");
+}
+
+#[test]
 fn a_head_has_64_kib_at_most() {
     let server = start();
     let long = "x".repeat(80_000);

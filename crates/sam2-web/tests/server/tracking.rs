@@ -217,6 +217,22 @@ fn frames_before_a_correction_stay_as_they_are() {
 }
 
 #[test]
+fn one_thread_is_enough() {
+    let server = crate::client::start_with(|options| options.threads = 1);
+    set(&server, 0, 1);
+    let mut events = server.events(None);
+    assert_eq!(server.post(&server.clip("track"), "{}").status, 202);
+    let body = format!(r#"{{"frame":9,"objects":[{{"obj_id":1,{CLICK}}}]}}"#);
+    assert_eq!(server.post(&server.media("predict"), &body).status, 200);
+    events.until("done");
+    assert_eq!(server.post(&server.media("predict"), &body).status, 200);
+    let expected = reference();
+    assert!(
+        masks(&server).iter().zip(expected).all(|(frame, mask)| rle(&frame["objects"][0]["rle"]) == mask)
+    );
+}
+
+#[test]
 fn both_directions_cover_the_clip() {
     let server = start();
     set(&server, 6, 1);
