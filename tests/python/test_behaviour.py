@@ -151,6 +151,27 @@ def test_ctrl_c_ends_a_search():
     assert child.returncode != 0 and "KeyboardInterrupt" in err and "finished" not in out
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
+def test_memory_is_given_back(frames):
+    """Models, pictures, masks and states of clips, 50 times."""
+
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    sizes = []
+    for _ in range(50):
+        model = sam2_cpu.build_sam2_micro(video=True)
+        predictor = sam2_image_predictor.SAM2ImagePredictor(model)
+        predictor.set_image(frames[0])
+        state = model.init_state(frames[:2])
+        model.add_new_points_or_box(state, 0, 1, CLICK, ON)
+        answers = [predictor.predict(CLICK, ON), *model.propagate_in_video(state)]
+        del model, predictor, state, answers
+        sizes.append(resident())
+    # A model alone has 17 MB.
+    assert max(sizes[30:]) - max(sizes[:20]) < 10, sizes
+
+
 def test_torch_shares_the_memory(video_model, frames):
     torch = pytest.importorskip("torch")
     state = video_model.init_state(frames[:1])
