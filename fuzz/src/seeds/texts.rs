@@ -63,3 +63,17 @@ pub fn rles() -> Vec<Vec<u8>> {
         seed(9, 9, &|_| false),
     ]
 }
+
+/// A line of a clip, an answer of a stream, the list of a photo, the report of a prompt.
+pub fn results() -> Vec<Vec<u8>> {
+    let rle = r#"{"size":[2,3],"counts":"033"}"#;
+    [
+        format!("{{\"frame\":0,\"obj_id\":1,\"predicted_iou\":0.5,\"rle\":{rle}}}\n"),
+        format!("{{\"frame\":4,\"objects\":[{{\"obj_id\":7,\"rle\":{rle}}}],\"ms\":1.5}}\n"),
+        format!("[{{\"segmentation\":{rle},\"predicted_iou\":0.5}},{{\"segmentation\":[[0,1],[1,0]]}}]"),
+        format!("{{\"masks\":[{{\"predicted_iou\":0.5,\"rle\":{rle}}}],\"best\":0}}"),
+        r#"[{"segmentation":{"size":[2,3],"counts":[0,3,3]}}]"#.to_owned(),
+    ]
+    .map(String::into_bytes)
+    .into()
+}

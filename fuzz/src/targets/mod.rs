@@ -36,6 +36,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "table", run: texts::table, seeds: seeds::texts::tables },
     Target { name: "names", run: texts::names, seeds: seeds::texts::names },
     Target { name: "rle", run: texts::rle, seeds: seeds::texts::rles },
+    Target { name: "results", run: texts::results, seeds: seeds::texts::results },
     Target { name: "y4m", run: media::y4m, seeds: seeds::clips::y4ms },
     Target { name: "raw", run: media::raw, seeds: seeds::clips::raws },
     Target { name: "png", run: media::picture, seeds: seeds::pictures::pngs },

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use sam2_media::export::results as runs;
 use sam2_media::outputs::names::inside;
 use sam2_media::prompts::{jsonl, mask_file};
 use sam2_media::protocol::Request;
@@ -90,5 +91,19 @@ pub fn rle(data: &[u8]) {
             assert_eq!(Rle::from_coco_string(width, height, &written).as_ref(), Ok(&rle));
         }
         Err(error) => check(Err(error)),
+    }
+}
+
+/// Results of a run that are exported: a list of lines, and one of masks.
+pub fn results(data: &[u8]) {
+    for name in ["results.jsonl", "results.json"] {
+        match runs::read(&file(name, data), None) {
+            Ok((mut set, _)) => {
+                set.reduce(2, 3);
+                let on_frames = set.frames.iter().flat_map(|frame| &frame.objects);
+                assert!(on_frames.into_iter().all(|object| object.rle.area() >= 3));
+            }
+            Err(error) => check(Err(error)),
+        }
     }
 }

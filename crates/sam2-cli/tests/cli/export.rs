@@ -9,7 +9,7 @@ use sam2_media::frames::Clip;
 use sam2_model::Rle;
 use serde_json::{Value, json};
 
-use crate::common::{Place, accepted, contents, list, readable, refused, run, stderr};
+use crate::common::{Place, accepted, contents, list, readable, refused, rgb, run, run_with, sam2, stderr};
 
 fn json_of(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).expect("a file")).expect("JSON")
@@ -269,4 +269,26 @@ fn what_cannot_be_exported_is_refused_in_words() {
     assert!(!place.join("t").exists() && !place.join("c.json").exists());
     let note = stderr(&export(&["--to", "coco", "-o", &file("coco.json")]));
     assert!(note.contains("--rle"), "{note}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_video_that_cannot_be_written_leaves_nothing() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let frames = place.frames("frames");
+    let video = place.arg("o.mp4");
+    let args = ["track", &frames, "-p", "80,64", "-q", "-o", &video];
+    let with = |program: &str| sam2().args(args).env("SAM2_FFMPEG", program).output().expect("sam2 starts");
+    // Refused before the clip is tracked.
+    refused(&with(&place.arg("absent")), &["SAM2_FFMPEG", "absent"]);
+    let version = "[ \"$1\" = -version ] && { echo 'ffmpeg version 6.0'; exit 0; }";
+    for script in ["echo 'no encoder' >&2; exit 1", "cat > /dev/null; echo 'no encoder' >&2; exit 1"] {
+        let program = place.write("fake", format!("#!/bin/sh\n{version}\n{script}\n"));
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("permissions");
+        refused(&with(&program), &["ffmpeg cannot write", "o.mp4", "ffmpeg says: no encoder"]);
+        assert_eq!(place.list(), ["fake", "frames"]);
+    }
+    let raw = ["track", "-", "--raw", "192x128", "-p", "80,64", "-q", "-o", &place.arg("o.gif")];
+    refused(&run_with(rgb(0..2), &raw), &["read only once", "overlay"]);
 }
