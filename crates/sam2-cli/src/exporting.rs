@@ -1,9 +1,8 @@
 //! `--export` of the commands that make masks.
 
-use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -35,7 +34,7 @@ impl ClassArgs {
     pub fn assign(&self, set: &mut Set) -> Result<()> {
         let names = self.names.as_deref();
         let names = names.map(|path| text::read_names(path, "the names of classes in")).transpose()?;
-        set.classes = Classes::new(names, self.classes.as_deref().unwrap_or_default(), set.ids())?;
+        set.classes = Classes::new(names, self.classes.as_deref().unwrap_or_default(), &set.ids())?;
         Ok(())
     }
 }
@@ -110,11 +109,10 @@ impl Exports {
     }
 
     /// Adds all files to a plan; `stems` are the names of the pictures, if they are files.
-    pub fn plan(&self, plan: &mut Plan, input: &Path, mut stems: BTreeSet<String>) {
-        stems.insert(name_of(input));
-        let stems = Arc::new(stems);
+    pub fn plan(&self, plan: &mut Plan, input: &Path, mut stems: Vec<OsString>) {
+        stems.push(name_of(input).into());
         for job in &self.jobs {
-            job.plan(plan, &name_of(input), &stems, false);
+            job.plan(plan, &name_of(input), stems.clone(), false);
         }
     }
 

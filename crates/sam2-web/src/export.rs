@@ -236,7 +236,7 @@ impl Export {
         let names = state.objects().iter().filter(|(_, object)| !object.name.trim().is_empty());
         let names: BTreeMap<u32, String> =
             names.map(|(&id, object)| (id, object.name.trim().to_owned())).collect();
-        set.classes = Classes::named(&names, set.ids());
+        set.classes = Classes::named(&names, &set.ids());
         set.reduce(self.request.every.unwrap_or(1), self.request.min_area.unwrap_or(0));
         Ok(set)
     }

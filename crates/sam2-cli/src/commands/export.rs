@@ -1,7 +1,6 @@
 //! `sam2 export`: results in the files of other tools.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -120,8 +119,8 @@ pub fn run(args: &Export, console: &Console) -> Result<()> {
     if let Some(path) = &args.images {
         if beside { plan.reads(path) } else { plan.reads_frames(path) }
     }
-    let stems = set.frames.iter().map(|frame| frame.stem().to_owned()).collect();
-    job.plan(&mut plan, &set.name, &Arc::new(stems), beside);
+    let stems = set.frames.iter().map(|frame| frame.stem().into()).collect();
+    job.plan(&mut plan, &set.name, stems, beside);
     plan.check()?;
     plan.refuse_earlier(args.overwrite)?;
     job.prepare()?;

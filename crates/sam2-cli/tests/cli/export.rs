@@ -236,6 +236,9 @@ fn what_cannot_be_exported_is_refused_in_words() {
     ] {
         refused(&export(&rest), words);
     }
+    // The list alone has no masks, whatever the pictures are.
+    let list = ["export", &file("out/tracks.jsonl"), "--to", "coco", "-o", "c.json", "--images", &frames];
+    refused(&run(&list), &["tracks.jsonl", "holds no masks"]);
     let photo = place.photo("photo.png");
     let other = place
         .write("other.jsonl", "{\"frame\":9,\"obj_id\":1,\"rle\":{\"size\":[128,192],\"counts\":\"PPP\"}}\n");

@@ -1,6 +1,6 @@
 //! The classes of objects.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::error::ExportError;
 
@@ -11,7 +11,7 @@ const DEFAULT: &str = "object";
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Classes {
     names: Vec<String>,
-    of: BTreeMap<u32, usize>,
+    of: Vec<(u32, usize)>,
 }
 
 impl Classes {
@@ -24,7 +24,7 @@ impl Classes {
     /// ```
     /// use sam2_media::export::Classes;
     ///
-    /// let classes = Classes::new(None, "1=car,2=person", [1, 2, 7].into())?;
+    /// let classes = Classes::new(None, "1=car,2=person", &[1, 2, 7])?;
     /// assert_eq!(classes.names(), ["car", "person", "object"]);
     /// assert_eq!((classes.of(2), classes.of(7)), (1, 2));
     /// # Ok::<(), sam2_media::error::ExportError>(())
@@ -33,9 +33,9 @@ impl Classes {
     /// # Errors
     /// If a pair cannot be read, is about an object twice, or names a class that the list does not have; or
     /// if there are more objects than names.
-    pub fn new(names: Option<Vec<String>>, pairs: &str, ids: BTreeSet<u32>) -> Result<Self, ExportError> {
+    pub fn new(names: Option<Vec<String>>, pairs: &str, ids: &[u32]) -> Result<Self, ExportError> {
         let listed = names.is_some();
-        let mut classes = Self { names: names.unwrap_or_default(), of: BTreeMap::new() };
+        let mut classes = Self { names: names.unwrap_or_default(), of: Vec::new() };
         if let Some(twice) =
             (1..classes.names.len()).find(|&i| classes.names[..i].contains(&classes.names[i]))
         {
@@ -53,14 +53,15 @@ impl Classes {
                 }
                 None => classes.add(&name),
             };
-            if classes.of.insert(id, class).is_some() {
+            if classes.known(id).is_some() {
                 return Err(ExportError::Classes(format!("object {id} has two classes")));
             }
+            classes.of.push((id, class));
         }
         let (lines, by_line) = (classes.names.len(), listed && pairs.is_empty());
-        for id in ids {
+        for &id in ids {
             let class = match id as usize {
-                _ if classes.of.contains_key(&id) => continue,
+                _ if classes.known(id).is_some() => continue,
                 _ if by_line && lines == 1 => 0,
                 line if by_line && (1..=lines).contains(&line) => line - 1,
                 _ if by_line => {
@@ -74,7 +75,7 @@ impl Classes {
                     None => classes.add(DEFAULT),
                 },
             };
-            classes.of.insert(id, class);
+            classes.of.push((id, class));
         }
         if classes.names.is_empty() {
             classes.add(DEFAULT);
@@ -87,17 +88,17 @@ impl Classes {
     /// ```
     /// use sam2_media::export::Classes;
     ///
-    /// let classes = Classes::named(&[(2, "a car, 1=red".to_owned())].into(), [1, 2].into());
+    /// let classes = Classes::named(&[(2, "a car, 1=red".to_owned())].into(), &[1, 2]);
     /// assert_eq!(classes.names(), ["object", "a car, 1=red"]);
     /// assert_eq!((classes.of(1), classes.of(2)), (0, 1));
     /// ```
-    pub fn named(names: &BTreeMap<u32, String>, ids: BTreeSet<u32>) -> Self {
+    pub fn named(names: &BTreeMap<u32, String>, ids: &[u32]) -> Self {
         let mut classes = Self::default();
-        for id in ids {
+        for &id in ids {
             let name = names.get(&id).map_or(DEFAULT, String::as_str);
             let known = classes.names.iter().position(|known| known == name);
             let class = known.unwrap_or_else(|| classes.add(name));
-            classes.of.insert(id, class);
+            classes.of.push((id, class));
         }
         if classes.names.is_empty() {
             classes.add(DEFAULT);
@@ -117,7 +118,11 @@ impl Classes {
 
     /// Index of the class of an object.
     pub fn of(&self, id: u32) -> usize {
-        self.of.get(&id).copied().unwrap_or(0)
+        self.known(id).unwrap_or(0)
+    }
+
+    fn known(&self, id: u32) -> Option<usize> {
+        self.of.iter().find(|(other, _)| *other == id).map(|(_, class)| *class)
     }
 }
 
@@ -145,7 +150,7 @@ mod tests {
 
     fn new(names: &[&str], pairs: &str, ids: &[u32]) -> Result<Vec<String>, String> {
         let names = (!names.is_empty()).then(|| names.iter().map(|name| (*name).to_owned()).collect());
-        let classes = Classes::new(names, pairs, ids.iter().copied().collect());
+        let classes = Classes::new(names, pairs, ids);
         let classes = classes.map_err(|error| error.to_string())?;
         Ok(ids.iter().map(|&id| classes.names()[classes.of(id)].clone()).collect())
     }

@@ -8,7 +8,7 @@ use super::set::{Object, Set};
 /// The file `instances.json`.
 pub fn text(set: &Set, options: &Options) -> String {
     let (width, height) = set.size;
-    let images = set.frames.iter().enumerate().map(|(i, frame)| {
+    let mut images = set.frames.iter().enumerate().map(|(i, frame)| {
         let file = quoted(&frame.file);
         format!("{{\"id\":{},\"file_name\":{file},\"width\":{width},\"height\":{height}}}", i + 1)
     });
@@ -17,7 +17,7 @@ pub fn text(set: &Set, options: &Options) -> String {
         .iter()
         .enumerate()
         .flat_map(|(i, frame)| frame.objects.iter().map(move |object| (i + 1, object)));
-    let annotations = on_frames.enumerate().map(|(i, (image, object))| {
+    let mut annotations = on_frames.enumerate().map(|(i, (image, object))| {
         let score = object.score.map(|score| format!(",\"score\":{score}")).unwrap_or_default();
         format!(
             "{{\"id\":{},\"image_id\":{image},\"category_id\":{},\"segmentation\":{},\"area\":{},\
@@ -32,8 +32,8 @@ pub fn text(set: &Set, options: &Options) -> String {
     });
     format!(
         "{{\"images\":[{}],\n\"annotations\":[{}],\n\"categories\":[{}]}}\n",
-        joined(images),
-        joined(annotations),
+        joined(&mut images),
+        joined(&mut annotations),
         categories(set.classes.names())
     )
 }
@@ -44,6 +44,6 @@ fn segmentation(object: &Object, options: &Options) -> String {
     if polygons.is_empty() || polygons.iter().any(|polygon| !polygon.holes.is_empty()) {
         return rle(&object.rle);
     }
-    let numbers = |corners: &[[u32; 2]]| joined(corners.iter().flatten().map(u32::to_string));
-    format!("[{}]", joined(polygons.iter().map(|polygon| format!("[{}]", numbers(&polygon.outer)))))
+    let numbers = |corners: &[[u32; 2]]| joined(&mut corners.iter().flatten().map(u32::to_string));
+    format!("[{}]", joined(&mut polygons.iter().map(|polygon| format!("[{}]", numbers(&polygon.outer)))))
 }

@@ -1,6 +1,6 @@
 //! One format, written to one place.
 
-use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -59,13 +59,15 @@ impl Job {
 
     /// Adds what may be written to a plan. `name` is that of the clip or photo; `stems` are the names of its
     /// pictures without extensions, so that files of others in the same folder are left alone.
-    pub fn plan(&self, plan: &mut Plan, name: &str, stems: &Arc<BTreeSet<String>>, beside: bool) {
+    pub fn plan(&self, plan: &mut Plan, name: &str, mut stems: Vec<OsString>, beside: bool) {
+        stems.sort();
+        let stems = Arc::new(stems);
         let folder = match &self.place {
             Place::File(path) => return plan.writes(path),
             Place::Folder(folder) => folder,
         };
         let mut series = |folder: PathBuf, extension: &'static str| {
-            let stems = Arc::clone(stems);
+            let stems = Arc::clone(&stems);
             plan.writes_series(folder, move |file| is_own(file, extension, &stems));
         };
         match self.format {
@@ -220,10 +222,11 @@ const TRUTH: &str = "gt/gt.txt";
 const SEQUENCE: &str = "seqinfo.ini";
 
 /// Whether a file with this extension, or with that of any picture if it is empty, belongs to the pictures.
-fn is_own(file: &str, extension: &str, stems: &BTreeSet<String>) -> bool {
+fn is_own(file: &str, extension: &str, stems: &[OsString]) -> bool {
     let Some((stem, found)) = file.rsplit_once('.') else { return false };
     let fits = if extension.is_empty() { !matches!(found, "json" | "txt") } else { found == extension };
-    fits && (stems.contains(stem) || names::frame(&format!("{stem}.png")).is_some())
+    fits && (stems.binary_search_by(|other| other.as_os_str().cmp(OsStr::new(stem))).is_ok()
+        || names::frame(&format!("{stem}.png")).is_some())
 }
 
 fn lost_pixels(count: u64) -> Option<String> {
@@ -232,8 +235,8 @@ fn lost_pixels(count: u64) -> Option<String> {
 }
 
 fn save(path: &Path, text: &str) -> Result<(), MediaError> {
-    files::prepare_folder(files::folder_of(path))?;
-    files::write(path, |file| file.write_all(text.as_bytes()))
+    save_in_series(path, text)?;
+    files::sync_folder(files::folder_of(path))
 }
 
 fn save_in_series(path: &Path, text: &str) -> Result<(), MediaError> {

@@ -9,8 +9,15 @@ pub fn quoted(text: &str) -> String {
 }
 
 /// Texts with commas between them.
-pub fn joined(parts: impl Iterator<Item = String>) -> String {
-    parts.collect::<Vec<_>>().join(",")
+pub fn joined(parts: &mut dyn Iterator<Item = String>) -> String {
+    let mut text = String::new();
+    for part in parts {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text += &part;
+    }
+    text
 }
 
 /// A mask as pycocotools has it.
@@ -23,5 +30,5 @@ pub fn categories(names: &[String]) -> String {
     let category = |(id, name): (usize, &String)| {
         format!("{{\"id\":{},\"name\":{},\"supercategory\":\"\"}}", id + 1, quoted(name))
     };
-    joined(names.iter().enumerate().map(category))
+    joined(&mut names.iter().enumerate().map(category))
 }

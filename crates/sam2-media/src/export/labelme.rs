@@ -8,7 +8,7 @@ use crate::pictures::png;
 
 /// The file of a picture.
 pub fn text(set: &Set, frame: &Picture, options: &Options) -> String {
-    let shapes = frame.objects.iter().flat_map(|object| {
+    let mut shapes = frame.objects.iter().flat_map(|object| {
         let label = &set.classes.names()[set.classes.of(object.id)];
         let shapes = if options.labelme_mask { vec![mask(object)] } else { polygons(object, options) };
         shapes.into_iter().map(move |(points, kind, mask)| {
@@ -23,7 +23,7 @@ pub fn text(set: &Set, frame: &Picture, options: &Options) -> String {
     format!(
         "{{\"version\":\"5.5.0\",\"flags\":{{}},\"shapes\":[{}],\n\"imagePath\":{},\"imageData\":null,\
          \"imageHeight\":{},\"imageWidth\":{}}}\n",
-        joined(shapes),
+        joined(&mut shapes),
         quoted(&frame.file),
         set.size.1,
         set.size.0
@@ -37,7 +37,7 @@ type Shape = (String, &'static str, String);
 fn polygons(object: &Object, options: &Options) -> Vec<Shape> {
     let shape = |polygon| {
         let corners = yolo::joined(std::slice::from_ref(polygon), true);
-        let points = joined(corners.iter().map(|[x, y]| format!("[{x}.0,{y}.0]")));
+        let points = joined(&mut corners.iter().map(|[x, y]| format!("[{x}.0,{y}.0]")));
         (points, "polygon", "null".to_owned())
     };
     outline::of(&object.rle, options.simplify).iter().map(shape).collect()

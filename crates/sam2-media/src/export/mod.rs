@@ -13,7 +13,7 @@
 //! let objects = vec![Object { id: 1, score: None, rle: mask.rle() }];
 //! let mut set = Set::new("photo", (3, 2));
 //! set.frames.push(Picture { index: 0, file: "photo.jpg".to_owned(), objects });
-//! set.classes = Classes::new(None, "1=car", set.ids())?;
+//! set.classes = Classes::new(None, "1=car", &set.ids())?;
 //! let job = Job::new(Format::Coco, out.clone(), Options::default())?;
 //! let remarks = job.write(&set, None)?; // what a user should know
 //! assert!(remarks.is_empty() && std::fs::read_to_string(&out)?.contains("\"car\""));

@@ -1,7 +1,6 @@
 //! What the commands have written: `tracks.jsonl`, `masks.json`, the report of `sam2 segment --json`, the
 //! answers of `sam2 stream`, and label maps.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -29,7 +28,22 @@ const OVERLAPS: &str = "the masks are those of the palette PNGs, where overlappi
                         to the lower number: the same run with --rle keeps them";
 
 /// Objects of every frame, in the order of the frames.
-type Frames = BTreeMap<usize, Vec<Object>>;
+type Frames = Vec<(usize, Vec<Object>)>;
+
+/// The objects of a frame, which is added if it is missing.
+fn on(frames: &mut Frames, index: usize) -> &mut Vec<Object> {
+    let at = frames.partition_point(|(other, _)| *other < index);
+    if frames.get(at).is_none_or(|(other, _)| *other != index) {
+        frames.insert(at, (index, Vec::new()));
+    }
+    &mut frames[at].1
+}
+
+/// What belongs to a frame in a list that is in order.
+fn of<T>(list: &[(usize, T)], index: usize) -> Option<&T> {
+    let at = list.binary_search_by_key(&index, |(other, _)| *other).ok()?;
+    Some(&list[at].1)
+}
 
 /// Reads a folder of `sam2 track`, `sam2 everything` or of label maps, or one of their lists. Masks are those
 /// of the list if it has run lengths, else of the palette PNGs. With `images`, frames have the names of the
@@ -45,16 +59,17 @@ pub fn read(path: &Path, images: Option<&Images>) -> Result<(Set, Vec<String>), 
         if masks.is_file() && !tracks.is_file() {
             list(&masks, &mut frames, &mut size)?;
         } else {
-            let mut known = Vec::new();
-            let exact = tracks.is_file() && lines(&tracks, &mut frames, &mut size, &mut known)?;
-            stems = named(path, &maps, &known)?;
+            let exact = tracks.is_file() && lines(&tracks, &mut frames, &mut size)?;
+            stems = named(path, &maps, &frames)?;
             if !exact {
                 frames = label_maps(path, &stems, &frames, &mut size)?;
                 remarks.push(OVERLAPS.to_owned());
             }
         }
     } else if path.extension().is_some_and(|extension| extension == "jsonl") {
-        lines(path, &mut frames, &mut size, &mut Vec::new())?;
+        if !lines(path, &mut frames, &mut size)? {
+            return Err(ExportError::NoMasks(path.to_owned()).into());
+        }
     } else {
         list(path, &mut frames, &mut size)?;
     }
@@ -64,9 +79,8 @@ pub fn read(path: &Path, images: Option<&Images>) -> Result<(Set, Vec<String>), 
         None => Set::new(name_of(path), size),
     };
     check(&set, size, &frames, images)?;
-    let stems: BTreeMap<usize, String> = stems.into_iter().collect();
     for (index, objects) in frames {
-        let file = stems.get(&index).map(|stem| format!("{stem}.png"));
+        let file = of(&stems, index).map(|stem| format!("{stem}.png"));
         set.frames.push(match images {
             Some(images) => images.picture(index, objects),
             None => Picture { index, file: file.unwrap_or_else(|| format!("{index:05}.png")), objects },
@@ -83,8 +97,8 @@ fn check(set: &Set, size: (u32, u32), frames: &Frames, images: Option<&Images>) 
         );
         return Err(ExportError::Images { what });
     }
-    match (images, frames.last_key_value()) {
-        (Some(images), Some((&last, _))) if last >= images.len() => {
+    match (images, frames.last()) {
+        (Some(images), Some(&(last, _))) if last >= images.len() => {
             let what = format!("the results have a frame {last}, and there are {} pictures", images.len());
             Err(ExportError::Images { what })
         }
@@ -95,13 +109,13 @@ fn check(set: &Set, size: (u32, u32), frames: &Frames, images: Option<&Images>) 
 /// The label maps of a folder, in natural order.
 fn maps(folder: &Path) -> Result<Vec<OsString>, MediaError> {
     let mut maps = files::list(folder, |file| file.extension().is_some_and(|e| e == "png"))?;
-    maps.sort_by(|a, b| natural::compare(a, b));
+    natural::sort(&mut maps);
     Ok(maps)
 }
 
 /// The frames of the label maps and their names: by their numbers if all have one, else, with names of the
 /// input, in the order of the frames of the list.
-fn named(folder: &Path, maps: &[OsString], known: &[usize]) -> Result<Vec<(usize, String)>, MediaError> {
+fn named(folder: &Path, maps: &[OsString], known: &Frames) -> Result<Vec<(usize, String)>, MediaError> {
     let stem =
         |name: &OsString| Path::new(name).file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let number = |name: &OsString| name.to_str().and_then(names::frame);
@@ -112,7 +126,7 @@ fn named(folder: &Path, maps: &[OsString], known: &[usize]) -> Result<Vec<(usize
         let reason = format!("it has {} frames, and {} label maps lie beside it", known.len(), maps.len());
         return Err(ExportError::Results { path: folder.join("tracks.jsonl"), line: 0, reason }.into());
     }
-    let order = (0..maps.len()).map(|i| known.get(i).copied().unwrap_or(i));
+    let order = (0..maps.len()).map(|i| known.get(i).map_or(i, |(index, _)| *index));
     Ok(order.zip(maps.iter().map(stem)).collect())
 }
 
@@ -134,10 +148,10 @@ fn label_maps(
             let id = u32::from(label);
             let inside = labels.data.iter().map(|&other| other == label).collect();
             let rle = Mask::new(labels.size.0 as usize, labels.size.1 as usize, inside).ok()?.rle();
-            let known = listed.get(index).and_then(|objects| objects.iter().find(|object| object.id == id));
+            let known = of(listed, *index).and_then(|objects| objects.iter().find(|object| object.id == id));
             Some(Object { id, score: known.and_then(|object| object.score), rle })
         });
-        frames.insert(*index, objects.collect());
+        *on(&mut frames, *index) = objects.collect();
     }
     Ok(frames)
 }
@@ -156,14 +170,9 @@ fn same_size(
     Err(ExportError::Results { path: path.to_owned(), line, reason })
 }
 
-/// Reads `tracks.jsonl` or the answers of a stream. `known` gets the frames in order; returns whether every
-/// line has run lengths. Without, objects have masks of one pixel, which stand for their scores.
-fn lines(
-    path: &Path,
-    frames: &mut Frames,
-    size: &mut Option<(u32, u32)>,
-    known: &mut Vec<usize>,
-) -> Result<bool, MediaError> {
+/// Reads `tracks.jsonl` or the answers of a stream; returns whether every line has run lengths. Without,
+/// objects have masks of one pixel, which stand for their scores.
+fn lines(path: &Path, frames: &mut Frames, size: &mut Option<(u32, u32)>) -> Result<bool, MediaError> {
     let file = File::open(path).map_err(|source| MediaError::Open { path: path.to_owned(), source })?;
     let (mut reader, mut exact, mut bytes) = (BufReader::new(file), true, Vec::new());
     for line in 1.. {
@@ -183,7 +192,7 @@ fn lines(
             continue;
         }
         let objects = value["objects"].as_array().map_or(std::slice::from_ref(&value), Vec::as_slice);
-        frames.entry(index).or_default();
+        on(frames, index);
         for object in objects {
             let id = object["obj_id"].as_u64().and_then(|id| u32::try_from(id).ok());
             let id = id.ok_or_else(|| wrong("it has no obj_id".to_owned()))?;
@@ -194,10 +203,9 @@ fn lines(
             if mask.is_object() {
                 same_size(path, line, size, (rle.width() as u32, rle.height() as u32))?;
             }
-            frames.entry(index).or_default().push(Object { id, score, rle });
+            on(frames, index).push(Object { id, score, rle });
         }
     }
-    known.extend(frames.keys());
     if !exact {
         *size = None;
     }
@@ -227,7 +235,7 @@ fn list(path: &Path, frames: &mut Frames, size: &mut Option<(u32, u32)>) -> Resu
     if !value.is_array() && found.is_empty() {
         return Err(ExportError::NoMasks(path.to_owned()).into());
     }
-    let objects = frames.entry(0).or_default();
+    let objects = on(frames, 0);
     for ((mask, score), id) in found.into_iter().zip(1..) {
         if mask.is_null() {
             return Err(wrong("it has no run lengths: write it with --rle".to_owned()).into());

@@ -9,7 +9,7 @@ use super::set::Set;
 /// on, so that the reader's sampling fits.
 pub fn text(set: &Set) -> String {
     let (width, height) = set.size;
-    let ids: Vec<u32> = set.ids().into_iter().collect();
+    let ids = set.ids();
     let last = set.frames.last().map_or(0, |frame| frame.index);
     let pixels = width as usize * height as usize;
     let nothing = u32::try_from(pixels).ok();
@@ -17,13 +17,13 @@ pub fn text(set: &Set) -> String {
     let nothing = nothing.as_ref().map(rle).unwrap_or_default();
     let steps = (0..=last).step_by(set.every.max(1));
     let on = |index: usize| set.frames.iter().find(|frame| frame.index == index);
-    let masklet = steps.clone().map(|index| {
+    let mut masklet = steps.clone().map(|index| {
         let mask = |&id: &u32| on(index).and_then(|frame| Set::mask(frame, id));
-        let masks = ids.iter().map(|id| mask(id).map_or(nothing.clone(), |object| rle(&object.rle)));
-        format!("[{}]", joined(masks))
+        let mut masks = ids.iter().map(|id| mask(id).map_or(nothing.clone(), |object| rle(&object.rle)));
+        format!("[{}]", joined(&mut masks))
     });
     let tracks: Vec<Track> = ids.iter().map(|&id| Track::of(set, id, steps.clone())).collect();
-    let of = |value: &dyn Fn(&Track) -> String| joined(tracks.iter().map(value));
+    let of = |value: &dyn Fn(&Track) -> String| joined(&mut tracks.iter().map(value));
     let frames = steps.clone().count();
     format!(
         "{{\"video_id\":{},\"video_duration\":{:?},\"video_frame_count\":{:?},\"video_height\":{:?},\
@@ -38,7 +38,7 @@ pub fn text(set: &Set) -> String {
         f64::from(height),
         f64::from(width),
         pixels as f64,
-        joined(masklet),
+        joined(&mut masklet),
         of(&|track| format!("{:?}", track.area / pixels as f64)),
         of(&|track| format!("{:?}", track.area)),
         of(&|track| quoted(track.bucket())),

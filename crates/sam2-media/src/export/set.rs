@@ -1,6 +1,5 @@
 //! Objects on pictures, as run lengths: what is exported.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use sam2_model::Rle;
@@ -89,26 +88,43 @@ impl Set {
         Self { name: name.into(), size, length: 0, fps: FPS, every: 1, classes, frames: Vec::new() }
     }
 
-    /// The objects that are on any frame.
-    pub fn ids(&self) -> BTreeSet<u32> {
-        self.frames.iter().flat_map(|frame| frame.objects.iter().map(|object| object.id)).collect()
+    /// The objects that are on any frame, in order.
+    pub fn ids(&self) -> Vec<u32> {
+        let mut ids = Vec::new();
+        for object in self.frames.iter().flat_map(|frame| &frame.objects) {
+            if let Err(at) = ids.binary_search(&object.id) {
+                ids.insert(at, object.id);
+            }
+        }
+        ids
     }
 
     /// Puts frames and objects into order, and keeps every `every`th frame of the clip and the masks of at
     /// least `min_area` pixels; empty ones are left out in any case.
     pub fn reduce(&mut self, every: usize, min_area: u64) {
-        self.frames.sort_by_key(|frame| frame.index);
+        in_order(&mut self.frames, |frame| frame.index);
         self.length = self.length.max(self.frames.last().map_or(0, |frame| frame.index + 1));
         self.every = every.max(1);
         self.frames.retain(|frame| frame.index % self.every == 0);
         for frame in &mut self.frames {
             frame.objects.retain(|object| object.rle.area() >= min_area.max(1));
-            frame.objects.sort_by_key(|object| object.id);
+            in_order(&mut frame.objects, |object| object.id as usize);
         }
     }
 
     /// The mask of an object on a frame.
     pub(super) fn mask(frame: &Picture, id: u32) -> Option<&Object> {
         frame.objects.iter().find(|object| object.id == id)
+    }
+}
+
+/// Sorts what mostly is in order already, in less code than the library's sort.
+fn in_order<T>(items: &mut [T], key: fn(&T) -> usize) {
+    for next in 1..items.len() {
+        let mut at = next;
+        while at > 0 && key(&items[at - 1]) > key(&items[at]) {
+            items.swap(at - 1, at);
+            at -= 1;
+        }
     }
 }

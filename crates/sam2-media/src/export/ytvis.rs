@@ -6,10 +6,10 @@ use super::set::{Object, Set};
 /// The file `instances.json`.
 pub fn text(set: &Set) -> String {
     let ((width, height), length) = (set.size, set.frames.len());
-    let files = joined(set.frames.iter().map(|frame| quoted(&frame.file)));
-    let annotations = set.ids().into_iter().zip(1..).map(|(id, number)| {
+    let files = joined(&mut set.frames.iter().map(|frame| quoted(&frame.file)));
+    let mut annotations = set.ids().into_iter().zip(1..).map(|(id, number)| {
         let list = |of: &dyn Fn(&Object) -> String| {
-            joined(set.frames.iter().map(|frame| Set::mask(frame, id).map_or("null".to_owned(), of)))
+            joined(&mut set.frames.iter().map(|frame| Set::mask(frame, id).map_or("null".to_owned(), of)))
         };
         format!(
             "{{\"id\":{number},\"video_id\":1,\"category_id\":{},\"iscrowd\":0,\"width\":{width},\
@@ -25,7 +25,7 @@ pub fn text(set: &Set) -> String {
         "{{\"videos\":[{{\"id\":1,\"name\":{},\"width\":{width},\"height\":{height},\"length\":{length},\
          \"file_names\":[{files}]}}],\n\"annotations\":[{}],\n\"categories\":[{}]}}\n",
         quoted(&set.name),
-        joined(annotations),
+        joined(&mut annotations),
         categories(set.classes.names())
     )
 }

@@ -3,7 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
-use std::process::{self, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{self, ChildStderr, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -74,8 +74,11 @@ impl Child {
         let (part, silence) = (Vec::new(), SILENCE);
         let child = Self { process, pipe, output, part, read: 0, messages, silence, ended: false };
         // An error from here on drops the child, which ends it.
-        thread("child's output", move || stdout.into_iter().for_each(|stdout| read_parts(stdout, &parts)))?;
-        thread("child's messages", move || drop(tail.send(stderr.map(read_tail).unwrap_or_default())))?;
+        thread(
+            "child's output",
+            Box::new(move || stdout.into_iter().for_each(|stdout| read_parts(stdout, &parts))),
+        )?;
+        thread("child's messages", read_messages(stderr, tail))?;
         Ok(child)
     }
 
@@ -90,19 +93,19 @@ impl Child {
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut process = command.spawn()?;
-        let (stdin, stderr) = (process.stdin.take(), process.stderr.take());
+        let (mut stdin, stderr) = (process.stdin.take(), process.stderr.take());
         let (tail, messages) = sync_channel(1);
         let (parts, input) = sync_channel::<Vec<u8>>(FED);
         let (part, silence, output) = (Vec::new(), SILENCE, sync_channel(1).1);
         let child = Self { process, pipe: None, output, part, read: 0, messages, silence, ended: false };
-        thread("child's input", move || {
-            let mut stdin = stdin;
+        let write = move || {
             // Writing fails when the child has ended; the sender then finds the channel closed.
             while let (Some(pipe), Ok(part)) = (stdin.as_mut(), input.recv())
                 && pipe.write_all(&part).is_ok()
             {}
-        })?;
-        thread("child's messages", move || drop(tail.send(stderr.map(read_tail).unwrap_or_default())))?;
+        };
+        thread("child's input", Box::new(write))?;
+        thread("child's messages", read_messages(stderr, tail))?;
         Ok((child, Feed { parts }))
     }
 
@@ -233,7 +236,7 @@ fn spawn(program: &OsStr, args: &[OsString]) -> io::Result<process::Child> {
     prepare(Command::new(program), Stdio::null()).spawn()
 }
 
-fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+fn thread(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
     thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
 }
 
@@ -251,6 +254,11 @@ fn read_parts(mut stream: impl Read, parts: &SyncSender<io::Result<Vec<u8>>>) {
             return;
         }
     }
+}
+
+/// The work of the thread that keeps the end of the child's messages.
+fn read_messages(stderr: Option<ChildStderr>, tail: SyncSender<String>) -> Box<dyn FnOnce() + Send> {
+    Box::new(move || drop(tail.send(stderr.map(read_tail).unwrap_or_default())))
 }
 
 /// Reads to the end and keeps the last bytes, as one line.

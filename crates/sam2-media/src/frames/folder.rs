@@ -60,7 +60,7 @@ impl Folder {
     pub fn open(path: &Path, max_frames: Option<usize>) -> Result<Self, MediaError> {
         let (mut names, mut notes) = frames_of(path)?;
         leave_out_companions(path, &mut names, &mut notes);
-        names.sort_by(|a, b| natural::compare(a, b));
+        natural::sort(&mut names);
         names.truncate(max_frames.unwrap_or(usize::MAX));
         let files: Vec<PathBuf> = names.into_iter().map(|name| path.join(name)).collect();
         let first = files.first().ok_or_else(|| ClipError::NoPictures(path.to_owned()))?;

@@ -1,7 +1,7 @@
 //! Natural order: `frame2` before `frame10`.
 
 use std::cmp::Ordering;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 
 /// Compares names with digit runs as numbers of any length; equal names by bytes (`01` before `1`).
 ///
@@ -28,6 +28,11 @@ pub fn compare(a: impl AsRef<OsStr>, b: impl AsRef<OsStr>) -> Ordering {
         }
     }
     left.len().cmp(&right.len()).then_with(|| a.cmp(b))
+}
+
+/// Sorts names.
+pub fn sort(names: &mut [OsString]) {
+    names.sort_by(|a, b| compare(a, b));
 }
 
 /// The leading digits without leading zeros, and the rest.

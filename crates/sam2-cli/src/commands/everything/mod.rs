@@ -2,7 +2,6 @@
 
 mod args;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -38,7 +37,7 @@ pub fn run(args: &Everything, console: &Console) -> Result<()> {
         None => exporting::beside(&args.image, format),
     })?;
     let mut plan = plan(args);
-    exports.plan(&mut plan, &args.image, BTreeSet::new());
+    exports.plan(&mut plan, &args.image, Vec::new());
     plan.check()?;
     plan.refuse_earlier(args.overwrite)?;
     if let Some(folder) = &args.output {

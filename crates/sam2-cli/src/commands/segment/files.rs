@@ -1,6 +1,5 @@
 //! The output files of the command.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -71,7 +70,7 @@ pub fn prepare(args: &Segment, exports: &Exports) -> Result<()> {
             bail!("{} is the checkpoint: choose another name for --embeddings", path.display());
         }
     }
-    exports.plan(&mut plan, &args.image, BTreeSet::new());
+    exports.plan(&mut plan, &args.image, Vec::new());
     plan.check()?;
     exports.prepare()
 }

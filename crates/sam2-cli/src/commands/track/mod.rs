@@ -2,7 +2,6 @@
 
 mod args;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -31,7 +30,7 @@ pub fn run(args: &Track, console: &Console) -> Result<()> {
     let mut exports = exports(args)?;
     let mut names = FrameNames::default();
     let mut plan = plan(args, &lines, &names);
-    exports.plan(&mut plan, &args.input, BTreeSet::new());
+    exports.plan(&mut plan, &args.input, Vec::new());
     plan.check()?;
     plan.refuse_earlier(args.overwrite)?;
     let PassArgs { reverse, both, start, length } = args.pass;
@@ -58,7 +57,7 @@ pub fn run(args: &Track, console: &Console) -> Result<()> {
             Input::Clip(clip) => clip.stems().unwrap_or_default(),
             Input::Stream(_) => Vec::new(),
         };
-        let stems = stems.into_iter().map(|stem| stem.to_string_lossy().into_owned()).collect();
+        let stems = stems.into_iter().map(|stem| stem.to_owned()).collect();
         plan = self::plan(args, &lines, &names);
         exports.plan(&mut plan, &args.input, stems);
         plan.check()?;

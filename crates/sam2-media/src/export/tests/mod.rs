@@ -63,7 +63,7 @@ fn set_of(masks: &Masks) -> Set {
     set.length = 6;
     set.reduce(1, 0);
     let names = NAMES.map(str::to_owned).to_vec();
-    set.classes = Classes::new(Some(names), "1=a, \"red\" car,2=Größe = 3", set.ids()).expect("classes");
+    set.classes = Classes::new(Some(names), "1=a, \"red\" car,2=Größe = 3", &set.ids()).expect("classes");
     set
 }
 
