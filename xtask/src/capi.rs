@@ -308,11 +308,11 @@ pub fn memory() -> Result<(), String> {
             equal(&format!("{source}, {link:?}, sanitized"), &found, &expected)?;
         }
     }
-    // An emulated processor takes its time: the first four frames.
+    // An emulated processor takes its time: the first two frames.
     let clip = read(&bench.clip)?;
     let frames = clip.windows(3).filter(|bytes| bytes == b"P6\n").count();
     bench.clip = bench.programs.join("short.ppm");
-    write(&bench.clip, &clip[..clip.len() / frames.max(1) * 4])?;
+    write(&bench.clip, &clip[..clip.len() / frames.max(1) * 2])?;
     for (source, _, click) in PROGRAMS {
         let program = bench.compile(source, Link::Shared, &["-g"])?;
         let mut command = Command::new("valgrind");

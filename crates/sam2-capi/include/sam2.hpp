@@ -107,7 +107,8 @@ private:
 
 inline prompt click(float x, float y) { return prompt().point(x, y); }
 
-// Masks of a call. What get() and low_res() point to lives as long as this object.
+// Masks of a call. What get() and low_res() point to lives as long as this object, so there is none of a
+// temporary one.
 class masks {
 public:
     masks() = default;
@@ -121,16 +122,19 @@ public:
     std::size_t best(std::size_t prompt = 0) const noexcept { return sam2_masks_best(handle_.get(), prompt); }
     std::int64_t frame_idx() const noexcept { return sam2_masks_frame_idx(handle_.get()); }
 
-    sam2_mask get(std::size_t prompt, std::size_t k) const
+    sam2_mask get(std::size_t prompt, std::size_t k) const &
     {
         sam2_mask out = SAM2_MASK_INIT;
         check(sam2_masks_get(handle_.get(), prompt, k, &out));
         return out;
     }
     // The best mask of a prompt.
-    sam2_mask get(std::size_t prompt = 0) const { return get(prompt, best(prompt)); }
+    sam2_mask get(std::size_t prompt = 0) const & { return get(prompt, best(prompt)); }
+    sam2_mask get(std::size_t prompt, std::size_t k) && = delete;
+    sam2_mask get(std::size_t prompt = 0) && = delete;
 
-    const float *low_res(std::size_t prompt, std::size_t k) const
+    const float *low_res(std::size_t prompt, std::size_t k) && = delete;
+    const float *low_res(std::size_t prompt, std::size_t k) const &
     {
         const float *logits = nullptr;
         check(sam2_masks_low_res(handle_.get(), prompt, k, &logits));

@@ -45,7 +45,8 @@ static void others(const sam2::model &model, const sam2_image &image, float x, f
     options.memory = SAM2_MEMORY_SAMURAI;
     sam2::tracker tracker(model, image.width, image.height, &options);
     require(tracker.push(image).prompts() == 0, "a frame without objects");
-    const sam2_mask mask = tracker.add(3, sam2::click(x, y)).get();
+    const sam2::masks clicked = tracker.add(3, sam2::click(x, y));
+    const sam2_mask mask = clicked.get();
     require(mask.obj_id == 3 && mask.area > 0, "the object of the click");
     tracker.add_mask(4, mask.data, mask.width, mask.height);
     require(tracker.push(image).prompts() == 2 && tracker.frames() == 2, "two objects on the second frame");
