@@ -104,7 +104,7 @@ pub fn arm() -> Result<(), String> {
         return Err("qemu-aarch64-static is missing: apt-get install qemu-user-static".to_owned());
     }
     let args = ["test", "-p", "sam2-kernels", "--target", ARM];
-    let tests = ["isa", "gemm", "int8", "attention", "attention_int8", "math", "rows"]
+    let tests = ["isa", "gemm", "bf16", "int8", "attention", "attention_int8", "math", "rows"]
         .iter()
         .flat_map(|test| ["--test", *test]);
     let mut command = cargo();
