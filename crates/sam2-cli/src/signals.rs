@@ -1,7 +1,7 @@
 //! Signals: those that end the program leave no temporary file behind.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Handles signals from now on. SIGINT, SIGTERM and SIGHUP end the program with 128 and their number, as
@@ -36,7 +36,7 @@ pub fn before_the_end(will: LastWill) {
 #[cfg(feature = "serve")]
 pub fn until_the_end(will: LastWill) {
     before_the_end(will);
-    ENDS_BY_SIGNAL.store(true, Ordering::Relaxed);
+    ENDS_BY_SIGNAL.store(true, std::sync::atomic::Ordering::Relaxed);
 }
 
 /// To be called last. While a signal is ending the program this does not return, so that what is done then,

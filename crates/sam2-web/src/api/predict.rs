@@ -61,7 +61,7 @@ pub async fn predict(
     }
     let client = headers.get(CLIENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let client: String = client.chars().take(64).collect();
-    let urgency = if request.preview {
+    if request.preview {
         let of = |job: &Click| job.preview_of(&client);
         if app.clicks.any(|job| of(job).is_some_and(|seq| seq > request.seq)) {
             return Err(stale());
@@ -71,11 +71,8 @@ pub async fn predict(
                 drop(reply.send(Err(stale())));
             }
         }
-        Urgency::Now
-    } else {
-        Urgency::Now
-    };
+    }
     let (reply, answer) = oneshot::channel();
-    app.clicks.push(urgency, Click::Predict { media, client, request, reply })?;
+    app.clicks.push(Urgency::Now, Click::Predict { media, client, request, reply })?;
     timed(start, &wait(answer).await?)
 }

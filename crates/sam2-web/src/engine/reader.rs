@@ -17,6 +17,8 @@ use crate::spool::Spool;
 
 /// How often it looks whether it may read on again.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long nothing was asked for before it reads on.
+const SILENCE: Duration = Duration::from_millis(20);
 
 /// Works until the queue is closed.
 pub fn run(app: &App) {
@@ -26,7 +28,7 @@ pub fn run(app: &App) {
     let mut ahead = None;
     loop {
         // While a clip is tracked the processor has enough to do.
-        let pause = if ahead.is_some() && !app.is_tracking() { Duration::ZERO } else { PAUSE };
+        let pause = if ahead.is_some() && !app.is_tracking() { SILENCE } else { PAUSE };
         match app.reads.pop_within(pause) {
             Err(Closed) => return,
             Ok(Some(job)) => work(app, job, &mut ahead),
