@@ -44,7 +44,7 @@ fn work(app: &App, job: Read, ahead: &mut Option<Ahead>) {
         Read::Frame { reply, .. } if reply.is_closed() => {}
         Read::Frame { media, frame, reply } => {
             drop(reply.send(guarded(|| app.frames.jpeg(&media, frame))));
-            if !ahead.as_ref().is_some_and(|ahead| ahead.media.id == media.id) {
+            if ahead.as_ref().is_none_or(|ahead| ahead.media.id != media.id) {
                 *ahead = Ahead::begin(app, &media);
             }
         }
