@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::shell::{self, cargo, program};
-use crate::steps::ARM;
+use crate::steps::{ARM, ARM_LINKER};
 
 /// As crates/sam2-capi/build.rs names it.
 const SONAME: &str = "libsam2.so.1";
@@ -275,8 +275,9 @@ fn arm(bench: &Bench) -> Result<(), String> {
         return Err("no C compiler for ARM: pip3 install --target target/tools ziglang".to_owned());
     }
     shell::target(ARM)?;
-    let args = ["rustc", "-p", "sam2-capi", "--lib", "--crate-type", "staticlib", "--target", ARM];
-    shell::run(cargo().args(args))?;
+    // The packages of the step `arm`, whose compiled crates it then shares.
+    let args = ["build", "-p", "sam2-kernels", "-p", "sam2-capi", "--lib", "--test", "isa", "--target", ARM];
+    shell::run(cargo().args(args).env(ARM_LINKER.0, ARM_LINKER.1))?;
     let library = shell::target_folder().join(ARM).join("debug/libsam2_c.a");
     let program = bench.programs.join("segment-arm");
     let mut command = Command::new(zig);

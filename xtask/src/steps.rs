@@ -24,6 +24,8 @@ const SIZE: u64 = 21_300_000;
 const SIZE_BARE: u64 = 8_900_000;
 
 pub const ARM: &str = "aarch64-unknown-linux-musl";
+/// The linker of its programs, which comes with Rust.
+pub const ARM_LINKER: (&str, &str) = ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld");
 const WASM: &str = "wasm32-unknown-unknown";
 
 pub fn fmt() -> Result<(), String> {
@@ -103,7 +105,8 @@ pub fn arm() -> Result<(), String> {
     if shell::output(program("qemu-aarch64-static").arg("--version")).is_err() {
         return Err("qemu-aarch64-static is missing: apt-get install qemu-user-static".to_owned());
     }
-    let args = ["test", "-p", "sam2-kernels", "--target", ARM];
+    // With the C library, which the step `capi` builds for ARM: so both take the same compiled crates.
+    let args = ["test", "-p", "sam2-kernels", "-p", "sam2-capi", "--target", ARM];
     let tests = ["isa", "gemm", "bf16", "int8", "attention", "attention_int8", "math", "rows"]
         .iter()
         .flat_map(|test| ["--test", *test]);
@@ -111,7 +114,7 @@ pub fn arm() -> Result<(), String> {
     command
         .args(args)
         .args(tests)
-        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld")
+        .env(ARM_LINKER.0, ARM_LINKER.1)
         .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER", "qemu-aarch64-static")
         .env("SAM2_REQUIRE_ISA", "dotprod");
     counted(&mut command, passed, "test")
