@@ -11,6 +11,7 @@ mod python;
 mod shell;
 mod steps;
 mod text;
+mod web;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ const STEPS: &[(&str, &str, Step)] = &[
     ("package", "packages, built from their packed files", steps::package),
     ("python", "the wheel, installed with the oldest and the newest NumPy", python::run),
     ("capi", "the C library: programs in C and C++, also on an emulated ARM processor", capi::run),
+    ("web", "the page of sam2 serve in a browser", web::run),
     ("msrv", "the oldest compiler that is supported", steps::msrv),
     ("wasm", "sam2-model compiles for WebAssembly", steps::wasm),
     ("fuzz", "every reader on damaged files, for seconds", fuzz::run),

@@ -43,11 +43,13 @@ export const put = (path, value) => read(json("PUT", path, value));
 export const remove = (path) => read(request("DELETE", path));
 export const upload = (file) => read(request("POST", `/media?name=${encodeURIComponent(file.name)}`, file));
 
-/** Exported files: {name, blob}, or {message} if the server wrote them itself. */
+/** Exported files: {name, blob}, or {files, remarks} if the server wrote them into its folder. */
 export async function exported(ids, format, options) {
     const response = await json("POST", "/export", { ids, format, options });
-    const name = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "")?.[1];
-    return name ? { name, blob: await response.blob() } : { message: (await response.json()).message };
+    if (options.write) return response.json();
+    const said = response.headers.get("Content-Disposition") ?? "";
+    const name = decodeURIComponent(/filename\*=UTF-8''([^;]+)/.exec(said)?.[1] ?? format);
+    return { name, blob: await response.blob() };
 }
 
 /** The picture of a frame. */

@@ -153,15 +153,16 @@ const keys = {
     0: fit,
     h: togglePreview,
     p: togglePatterns,
-    e: () => {
+    e() {
         $("export").open = true;
+        showFormats();
         $("formats").querySelector("button")?.focus();
     },
     "?": () => showHelp($("help").hidden),
 };
 for (let digit = 1; digit <= 9; digit++) {
     keys[digit] = () => {
-        const number = [...medium.objects.keys()][digit - 1];
+        const number = [...page.medium.objects.keys()][digit - 1];
         if (number) objectActions.choose(number);
     };
 }
@@ -214,7 +215,11 @@ for (const [id, call] of Object.entries({
 }))
     $(id).addEventListener("click", () => (page.medium || id === "help-open") && call());
 
-$("export").addEventListener("toggle", () => panels.formats(page.info?.formats ?? [], page.medium, exportAs));
+function showFormats() {
+    panels.formats(page.info?.formats ?? [], page.medium, exportAs);
+}
+
+$("export").addEventListener("toggle", showFormats);
 $("choose").addEventListener("change", (event) => {
     uploadAll([...event.target.files]);
     event.target.value = "";
@@ -242,6 +247,7 @@ async function begin() {
     panels.help();
     try {
         page.info = await api.get("/info");
+        $("write-label").hidden = !page.info.allow_write;
         $("model").textContent = `${page.info.model} · ${page.info.threads} threads`;
         for (const entry of await api.get("/media")) media.set(entry.id, new Medium(entry));
     } catch (error) {

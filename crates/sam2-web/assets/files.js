@@ -12,13 +12,13 @@ export async function exportAs(format) {
     $("export").open = false;
     say(`writing ${format.name}…`, { working: true });
     try {
-        const { name, blob, message } = await api.exported([page.medium.id], format.id, {});
-        if (blob) {
-            const address = URL.createObjectURL(blob);
-            panels.make("a", { href: address, download: name }).click();
-            setTimeout(() => URL.revokeObjectURL(address), 60_000);
-        }
-        say(message ?? `${name} is in your downloads`);
+        const options = $("write").checked ? { write: true } : {};
+        const { name, blob, files } = await api.exported([page.medium.id], format.id, options);
+        if (files) return say(`${files.length} files are written, ${files[0] ?? "none"} first`);
+        const address = URL.createObjectURL(blob);
+        panels.make("a", { href: address, download: name }).click();
+        setTimeout(() => URL.revokeObjectURL(address), 60_000);
+        say(`${name} is in your downloads`);
     } catch (error) {
         fail(error);
     }

@@ -112,7 +112,7 @@ export function keyboard(keys) {
         if (isControl && (event.key === " " || event.key === "Enter")) return;
         const letter = event.key.length === 1 ? event.key.toLowerCase() : event.key;
         const shift = event.shiftKey && (event.key.length > 1 || /[a-z]/.test(letter));
-    const name = (event.ctrlKey || event.metaKey ? "Ctrl+" : "") + (shift ? "Shift+" : "") + letter;
+        const name = (event.ctrlKey || event.metaKey ? "Ctrl+" : "") + (shift ? "Shift+" : "") + letter;
         const call = keys[name];
         if (!call || event.altKey) return;
         if (call(event) !== false) event.preventDefault();

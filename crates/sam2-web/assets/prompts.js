@@ -53,9 +53,8 @@ async function sendAll() {
             if (mask && op === "set") {
                 const iou = mask.predicted_iou?.toFixed(2) ?? "–";
                 const later = answer.preview ? "; preview, until tracking comes to it" : "";
-                say(
-                    `${of.objects.get(object).name}: predicted IoU ${iou}, ${Math.round(page.decodeMs)} ms${later}`,
-                );
+                const { name } = of.objects.get(object);
+                say(`${name}: predicted IoU ${iou}, ${Math.round(page.decodeMs)} ms${later}`);
             }
         } catch (error) {
             fail(error);

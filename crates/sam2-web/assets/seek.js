@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { fail, lists, media, mode, page, show } from "./page.js";
 import * as panels from "./panels.js";
 import { showChoices } from "./prompts.js";
+import { paletteOf } from "./store.js";
 
 const { $ } = panels;
 const FRAMES_AHEAD = 8;
@@ -47,7 +48,8 @@ async function restore(of) {
         for (const { obj_id, name, color } of objects) {
             const object = of.add(obj_id);
             if (name) object.name = name;
-            if (color) object.color = color;
+            // The palette's own colour means that none was chosen.
+            if (color && color.toLowerCase() !== paletteOf(obj_id)) object.color = color;
         }
         for (const { frame, obj_id, points, labels, box, candidate } of prompts) {
             of.setPrompt(frame, obj_id, {

@@ -1,20 +1,21 @@
 // What the page knows of a photo or clip: objects, prompts, masks, and what can be undone.
 
-/** The colour of an object as in overlays and palette PNGs: of the DAVIS palette, at full brightness. */
-export function colourOf(number) {
+/** The colour of an object in the palette of DAVIS, which palette PNGs have. */
+export function paletteOf(number) {
     const rgb = [0, 0, 0];
     for (let bit = 0, index = number & 255; bit < 8; bit++, index >>= 3) {
         for (const c of [0, 1, 2]) rgb[c] |= ((index >> c) & 1) << (7 - bit);
     }
-    const scale = 255 / Math.max(1, ...rgb);
-    return `#${rgb
-        .map((value) =>
-            Math.round(value * scale)
-                .toString(16)
-                .padStart(2, "0"),
-        )
-        .join("")}`;
+    return hex(rgb);
 }
+
+/** The same at full brightness, as overlays tint with it. */
+export function colourOf(number) {
+    const rgb = [1, 3, 5].map((at) => parseInt(paletteOf(number).slice(at, at + 2), 16));
+    return hex(rgb.map((value) => Math.round((value * 255) / Math.max(1, ...rgb))));
+}
+
+const hex = (rgb) => `#${rgb.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
 
 const nothing = () => ({ points: [], labels: [], box: null, candidate: null });
 export const isEmpty = (prompt) => prompt.points.length === 0 && !prompt.box;
