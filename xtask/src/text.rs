@@ -15,9 +15,13 @@ fn read(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
+/// Files whose lines are short.
+const CODE: [&str; 12] =
+    [".rs", ".c", ".h", ".cpp", ".hpp", ".py", ".sh", ".ci/run", ".js", ".mjs", ".css", ".html"];
+
 pub fn width() -> Result<(), String> {
     let mut faults = Vec::new();
-    for file in shell::files(&[".rs", ".c", ".h", ".cpp", ".hpp", ".py", ".sh", ".ci/run"])? {
+    for file in shell::files(&CODE)? {
         for (number, line) in read(&file)?.lines().enumerate() {
             let columns = line.chars().count();
             if columns > WIDTH {

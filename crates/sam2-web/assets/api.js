@@ -1,6 +1,8 @@
 // The server: requests under /api/v1, and its events.
 
 const BASE = "/api/v1";
+// Tabs drop their own stale previews only.
+const CLIENT = crypto.getRandomValues(new Uint32Array(2)).join("-");
 
 /** An answer that was no success; `code` and `message` are the server's. */
 export class Refused extends Error {
@@ -31,7 +33,10 @@ async function request(method, path, body, headers = {}) {
 }
 
 const json = (method, path, value) =>
-    request(method, path, JSON.stringify(value), { "Content-Type": "application/json" });
+    request(method, path, JSON.stringify(value), {
+        "Content-Type": "application/json",
+        "X-Sam2-Client": CLIENT,
+    });
 const read = async (answer) => {
     const text = await (await answer).text();
     return text ? JSON.parse(text) : null;
