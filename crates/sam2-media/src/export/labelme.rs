@@ -1,5 +1,7 @@
 //! labelme: a JSON file of shapes beside each picture. X-AnyLabeling and AnyLabeling read the same.
 
+use base64::prelude::{BASE64_STANDARD, Engine};
+
 use super::format::Options;
 use super::json::{joined, quoted};
 use super::set::{Object, Picture, Set};
@@ -50,38 +52,5 @@ fn mask(object: &Object) -> Shape {
     let inside: Vec<bool> = rows.flat_map(|row| row[x..x + width].iter().copied()).collect();
     let picture = png::encode_mask((width as u32, height as u32), &inside);
     let points = format!("[{x}.0,{y}.0],[{}.0,{}.0]", (x + width).max(1) - 1, (y + height).max(1) - 1);
-    (points, "mask", quoted(&base64(&picture)))
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for three in bytes.chunks(3) {
-        let number = three.iter().fold(0_u32, |number, &byte| number << 8 | u32::from(byte));
-        let number = number << (8 * (3 - three.len()));
-        for i in 0..4 {
-            let digit = DIGITS[(number >> (18 - 6 * i)) as usize & 63];
-            text.push(if i <= three.len() { char::from(digit) } else { '=' });
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    /// The test vectors of RFC 4648.
-    #[test]
-    fn bytes_become_digits() {
-        for (bytes, text) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("fooba", "Zm9vYmE="),
-            ("foobar", "Zm9vYmFy"),
-        ] {
-            assert_eq!(super::base64(bytes.as_bytes()), text);
-        }
-    }
+    (points, "mask", quoted(&BASE64_STANDARD.encode(&picture)))
 }
