@@ -14,6 +14,8 @@ use crate::error::{ApiError, ServeError};
 use crate::state::{MaskEntry, Object, Prompt, State};
 
 const VERSION: u32 = 1;
+/// Longer files are not read: about half a million masks.
+const MAX_BYTES: u64 = 1 << 30;
 
 /// A line of the file.
 #[derive(Debug, Deserialize, Serialize)]
@@ -54,7 +56,15 @@ impl Session {
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        // A pipe or a device is not opened: that could wait for ever, or have no end.
+        if path.metadata().is_ok_and(|data| !data.is_file()) {
+            return Err(fail("it is no file; choose another --session".to_owned()));
+        }
         let mut file = options.open(path).map_err(io)?;
+        let size = file.metadata().map_err(io)?.len();
+        if size > MAX_BYTES {
+            return Err(fail(format!("it has {size} bytes, {MAX_BYTES} are read; choose another --session")));
+        }
         match file.try_lock() {
             Err(std::fs::TryLockError::WouldBlock) => {
                 return Err(fail("another server uses it; choose another --session".to_owned()));
@@ -182,6 +192,16 @@ mod tests {
         let rle = CocoRle { counts: "033".to_owned(), size: [2, 3] };
         let prompt = Prompt { points: vec![[1.0, 0.5]], labels: vec![1], ..Prompt::default() };
         (prompt, MaskEntry { rle, predicted_iou: 0.1, stability: 0.2, object_score: 0.3 })
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn devices_and_folders_are_refused() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        for path in [Path::new("/dev/zero"), folder.path()] {
+            let error = Session::open(path).expect_err("no file").to_string();
+            assert!(error.contains("it is no file"), "{error}");
+        }
     }
 
     #[test]
