@@ -40,7 +40,8 @@ pub struct Export {
     #[command(flatten)]
     pub classes: ClassArgs,
     /// yolo, labelme, coco: how far an outline may be moved to have fewer corners, pixels
-    #[arg(long, value_name = "PX", default_value_t = 0.0, value_parser = numbers::finite::<f64>)]
+    #[arg(long, value_name = "PX", default_value_t = 0.0, allow_hyphen_values = true,
+        value_parser = numbers::finite::<f64>)]
     pub simplify: f64,
     /// Leave out masks of fewer pixels
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -67,10 +68,11 @@ pub struct Export {
     #[arg(long, value_name = "N")]
     pub first_frame: Option<usize>,
     /// overlay, alpha, mot, sav: frames per second [default: the clip's own, else 24]
-    #[arg(long, value_name = "N", value_parser = numbers::finite::<f64>)]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = numbers::finite::<f64>)]
     pub fps: Option<f64>,
     /// overlay: share of the object's colour
-    #[arg(long, value_name = "X", default_value_t = 0.35, value_parser = numbers::finite::<f32>)]
+    #[arg(long, value_name = "X", default_value_t = 0.35, allow_hyphen_values = true,
+        value_parser = numbers::finite::<f32>)]
     pub alpha: f32,
     /// overlay: write the number of every object beside its mask
     #[arg(long)]
