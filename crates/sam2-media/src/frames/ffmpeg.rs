@@ -190,14 +190,22 @@ pub(super) fn program() -> OsString {
     std::env::var_os(PROGRAM).filter(|name| !name.is_empty()).unwrap_or_else(|| "ffmpeg".into())
 }
 
+/// Why the program that reads `path` does not run.
+pub(super) fn cannot_run(program: &OsStr, path: &Path, e: std::io::Error) -> FfmpegError {
+    match e.kind() {
+        ErrorKind::NotFound if program == OsStr::new("ffmpeg") => FfmpegError::Missing(path.to_owned()),
+        ErrorKind::NotFound => FfmpegError::Program(program.into()),
+        ErrorKind::TimedOut => FfmpegError::Silent(path.display().to_string()),
+        _ => FfmpegError::Run(e),
+    }
+}
+
 /// Checks that ffmpeg is installed. Its versions before 5.1 call the option `-vsync`, later ones `-fps_mode`.
 fn passthrough_option(path: &Path) -> Result<&'static str, MediaError> {
     let program = program();
     let cannot_run = |e: std::io::Error| match e.kind() {
-        ErrorKind::NotFound if program == OsStr::new("ffmpeg") => FfmpegError::Missing(path.to_owned()),
-        ErrorKind::NotFound => FfmpegError::Program(program.clone().into()),
         ErrorKind::TimedOut => FfmpegError::Silent("-version".to_owned()),
-        _ => FfmpegError::Run(e),
+        _ => cannot_run(&program, path, e),
     };
     let mut child = Child::start(&program, &["-version".into()]).map_err(cannot_run)?;
     let mut text = Vec::new();

@@ -1,10 +1,11 @@
 //! Frames of photos, folders, animated pictures, TIFF pages, Y4M, Motion JPEG, bare RGB and, through ffmpeg,
-//! videos.
+//! videos and cameras.
 //!
 //! A [`Clip`] has a size and a length and can be read several times; it keeps no frames. A [`Stream`] is
 //! stdin or a pipe, which can be read once.
 
 pub mod animation;
+pub mod camera;
 mod child;
 pub mod clip;
 pub mod encode;

@@ -24,6 +24,9 @@ pub enum Answer {
         objects: Vec<ObjectAnswer>,
         /// Milliseconds from the frame to its masks.
         ms: f64,
+        /// Frames of a camera that passed since the beginning while others were in work.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dropped: Option<usize>,
     },
     /// A command that was refused.
     Error {
@@ -171,7 +174,7 @@ mod tests {
         let rle = Some(CocoRle { counts: "03".to_owned(), size: [2, 3] });
         let plain = ObjectLine { event: None, bbox_xyxy: None, ..object() };
         let objects = vec![ObjectAnswer { object: object(), rle }, ObjectAnswer { object: plain, rle: None }];
-        let frame = Answer::Frame { frame: 3, objects, ms: 1.25 };
+        let frame = Answer::Frame { frame: 3, objects, ms: 1.25, dropped: None };
         let text = serde_json::to_string(&frame).expect("JSON");
         assert_eq!(
             text,

@@ -13,7 +13,7 @@ use crate::prompting::{CoordinateArgs, PointArgs};
 const EXAMPLES: &str = "\
 Examples:
   sam2 stream clip.y4m --prompts prompts.jsonl -m sam2.1_hiera_tiny.pt
-  ffmpeg -f v4l2 -i /dev/video0 -f yuv4mpegpipe - | sam2 stream - --prompts prompts.jsonl --wait
+  sam2 stream /dev/video0 --camera-size 640x480 -p 320,240
   sam2 stream clip.gif -p 120,80 --max-frames 100 --save session.safetensors -o masks
   sam2 stream clip.gif --resume session.safetensors -o masks";
 
@@ -21,12 +21,18 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Stream {
-    /// Frames: - for Y4M or Motion JPEG on stdin (or bare RGB with --raw), a pipe, or whatever `sam2 track`
-    /// reads
+    /// Frames: - for Y4M or Motion JPEG on stdin (or bare RGB with --raw), a pipe, a camera such as
+    /// /dev/video0 (through ffmpeg; the latest frame wins), or whatever `sam2 track` reads
     pub input: PathBuf,
     /// The input is bare RGB frames of this size, 3 bytes a pixel
     #[arg(long, value_name = "WxH")]
     pub raw: Option<RawSize>,
+    /// Ask the camera for frames of this size [default: the camera's own]
+    #[arg(long, value_name = "WxH")]
+    pub camera_size: Option<RawSize>,
+    /// Ask the camera for so many frames a second [default: the camera's own]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub camera_fps: Option<u32>,
     /// Prompts and commands as JSON lines; lines may be added while it runs.
     #[arg(help_heading = PROMPTS, long, value_name = "FILE", help = PROMPTS_HELP)]
     pub prompts: Option<PathBuf>,

@@ -11,6 +11,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use sam2_media::files;
 use sam2_media::frames::Input;
+use sam2_media::frames::camera::{Camera, CameraOptions};
 use sam2_media::outputs::{Plan, names};
 use sam2_media::prompts::Prompt;
 use sam2_media::protocol::Feed;
@@ -33,6 +34,7 @@ pub fn run(args: &Stream, console: &Console) -> Result<()> {
              /dev/fd/3 3<prompts)"
         );
     }
+    let camera = camera_options(args)?;
     let mut feed = args.prompts.as_deref().map_or_else(|| Ok(Feed::none()), Feed::open)?;
     let mut plan = plan(args);
     feed.masks().for_each(|path| plan.reads(path));
@@ -50,33 +52,14 @@ pub fn run(args: &Stream, console: &Console) -> Result<()> {
     }
     let seen = resumed.as_ref().and_then(Tracker::frame_idx).map_or(0, |last| last + 1);
     let first = args.start.unwrap_or(seen);
-    let input = Input::open(&args.input, args.raw, args.max_frames.map(|n| n.saturating_add(first)))?;
-    input.notes().for_each(|note| console.note(&format!("note: {note}")));
-    let size = input.size();
-    let prompts = first_prompts(args, size, console)?;
-    let mut frames = match input {
-        Input::Stream(stream) => {
-            if args.start.is_some() {
-                bail!("{} is read only once: --start needs a file", args.input.display());
-            }
-            Frames::Once(stream)
+    let (size, mut frames) = match camera {
+        Some(options) => {
+            let camera = Camera::open(&args.input, options)?;
+            (camera.size(), Frames::Camera(camera))
         }
-        Input::Clip(clip) => {
-            let name = args.input.display();
-            if first >= clip.len() {
-                bail!(
-                    "{name} has {} frames, and the next is {first}: --start N continues with another one",
-                    clip.len()
-                );
-            }
-            if seen > 0 {
-                console.note(&format!(
-                    "note: the session has seen {seen} frames; it continues with frame {first} of {name}"
-                ));
-            }
-            Frames::Clip(clip.frames_from(first)?)
-        }
+        None => open(args, first, seen, console)?,
     };
+    let prompts = first_prompts(args, size, console)?;
     memory::check_picture(&model, (size.0 as usize, size.1 as usize))?;
     let tracker = match resumed {
         Some(tracker) => tracker,
@@ -119,6 +102,52 @@ pub fn run(args: &Stream, console: &Console) -> Result<()> {
     }
     console.note(&Stats { frames: count, elapsed: start.elapsed() }.describe());
     Ok(())
+}
+
+/// What the input is asked for, if it is a camera.
+fn camera_options(args: &Stream) -> Result<Option<CameraOptions>> {
+    let name = args.input.display();
+    if !Camera::is_one(&args.input) {
+        if args.camera_size.is_some() || args.camera_fps.is_some() {
+            bail!("{name} is no camera, such as /dev/video0: --camera-size and --camera-fps are for cameras");
+        }
+        return Ok(None);
+    }
+    if args.raw.is_some() || args.start.is_some() {
+        bail!("{name} is a camera: --raw and --start are for files");
+    }
+    Ok(Some(CameraOptions::new().size(args.camera_size).fps(args.camera_fps)))
+}
+
+/// The frames of a file, a pipe or stdin from `first` on, and their size.
+fn open(args: &Stream, first: usize, seen: usize, console: &Console) -> Result<((u32, u32), Frames)> {
+    let input = Input::open(&args.input, args.raw, args.max_frames.map(|n| n.saturating_add(first)))?;
+    input.notes().for_each(|note| console.note(&format!("note: {note}")));
+    let size = input.size();
+    let frames = match input {
+        Input::Stream(stream) => {
+            if args.start.is_some() {
+                bail!("{} is read only once: --start needs a file", args.input.display());
+            }
+            Frames::Once(stream)
+        }
+        Input::Clip(clip) => {
+            let name = args.input.display();
+            if first >= clip.len() {
+                bail!(
+                    "{name} has {} frames, and the next is {first}: --start N continues with another one",
+                    clip.len()
+                );
+            }
+            if seen > 0 {
+                console.note(&format!(
+                    "note: the session has seen {seen} frames; it continues with frame {first} of {name}"
+                ));
+            }
+            Frames::Clip(clip.frames_from(first)?)
+        }
+    };
+    Ok((size, frames))
 }
 
 /// The files that are read, and those that may be written, without the masks: which of them belong to this

@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Result, anyhow, bail};
 use sam2_media::error::InvalidPrompt;
 use sam2_media::files;
+use sam2_media::frames::camera::Camera;
 use sam2_media::frames::{self, FrameIter};
 use sam2_media::outputs::{Plan, names};
 use sam2_media::pictures::png;
@@ -22,6 +23,7 @@ use crate::prompting::PALETTE_IDS;
 
 /// Frames of a stream or of a clip.
 pub enum Frames {
+    Camera(Camera),
     Once(frames::Stream),
     Clip(FrameIter),
 }
@@ -29,6 +31,7 @@ pub enum Frames {
 impl Frames {
     fn next(&mut self) -> Result<Option<Frame>> {
         match self {
+            Self::Camera(camera) => Ok(camera.next_frame()?),
             Self::Once(stream) => Ok(stream.next_frame()?.map(|(_, frame)| frame)),
             Self::Clip(frames) => Ok(frames.next().transpose()?.map(|(_, frame)| frame)),
         }
@@ -37,8 +40,16 @@ impl Frames {
     /// What there is to say at the end; for a clip it was said at the beginning.
     pub fn note(&self) -> Option<&str> {
         match self {
+            Self::Camera(camera) => camera.note(),
             Self::Once(stream) => stream.note(),
             Self::Clip(_) => None,
+        }
+    }
+
+    fn dropped(&self) -> Option<usize> {
+        match self {
+            Self::Camera(camera) => Some(camera.dropped()),
+            Self::Once(_) | Self::Clip(_) => None,
         }
     }
 }
@@ -77,14 +88,20 @@ impl Session<'_> {
         while !self.ended && *count < limit && !self.console.reader_is_gone() {
             let Some(frame) = frames.next()? else { break };
             // Held to the last answer, so that a saved session knows the frames that were answered.
-            self.frame(&mut locked(tracker), frame, feed)?;
+            self.frame(&mut locked(tracker), frame, frames.dropped(), feed)?;
             *count += 1;
         }
         Ok(())
     }
 
     /// Tracks into a frame, runs the commands that are due on it, and prints the answers.
-    fn frame(&mut self, tracker: &mut Tracker, frame: Frame, feed: &mut Feed) -> Result<()> {
+    fn frame(
+        &mut self,
+        tracker: &mut Tracker,
+        frame: Frame,
+        dropped: Option<usize>,
+        feed: &mut Feed,
+    ) -> Result<()> {
         let start = Instant::now();
         let tracked = tracker.push(&frame)?;
         let index = tracked.frame_idx;
@@ -124,7 +141,7 @@ impl Session<'_> {
             write(folder, &result, &masks)?;
         }
         let ms = (start.elapsed().as_secs_f64() * 1e5).round() / 100.0;
-        self.answer(&Answer::Frame { frame: index, objects, ms })
+        self.answer(&Answer::Frame { frame: index, objects, ms, dropped })
     }
 
     fn answer(&self, answer: &Answer) -> Result<()> {
