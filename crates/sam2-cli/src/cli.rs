@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue};
-use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use anyhow::Result;
 use sam2_model::published::{self, Places};
@@ -73,6 +73,23 @@ pub struct Common {
     /// Say more on stderr
     #[arg(short, long, global = true, help_heading = COMMON, action = ArgAction::Count)]
     pub verbose: u8,
+    /// Form of the lines on stderr: text, or json: an object each with ts, level and event, and the progress
+    /// once a second [default: SAM2_LOG, else text]
+    #[arg(
+        long,
+        global = true,
+        help_heading = COMMON,
+        value_name = "text|json",
+        hide_possible_values = true
+    )]
+    pub log: Option<Log>,
+}
+
+/// The form of what stderr gets; it is chosen before the command line is read, by `console::choose_log`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Log {
+    Text,
+    Json,
 }
 
 /// The commands.

@@ -1,12 +1,36 @@
 //! The two streams: results on stdout, everything else on stderr. Write errors never panic, and no text of a
 //! file or of a file's name acts on the terminal.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use sam2_media::error::{in_full, printable, printable_lines};
+use serde_json::{Value, json};
+
+use crate::environment;
+
+/// Whether stderr gets an object of JSON per line.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// Takes the form of stderr's lines from the command line, or else from the environment, before either is
+/// checked: what is wrong with them is said in that form too.
+pub fn choose_log(args: impl IntoIterator<Item = OsString>) {
+    let mut args = args.into_iter();
+    let mut json = environment::log_is_json();
+    while let Some(arg) = args.next() {
+        match arg.to_str() {
+            Some("--") => break,
+            Some("--log") => json = args.next().is_some_and(|form| form == "json"),
+            Some(arg) => json = arg.strip_prefix("--log=").map_or(json, |form| form == "json"),
+            None => {}
+        }
+    }
+    JSON.store(json, Ordering::Relaxed);
+}
 
 /// Output of the program: results on stdout, remarks on stderr by verbosity.
 #[derive(Debug)]
@@ -90,13 +114,37 @@ impl Console {
 
     /// Whether to show a progress bar: stderr is a terminal, and not `--quiet`.
     pub fn shows_progress(&self) -> bool {
-        !self.quiet && io::stderr().is_terminal()
+        !self.quiet && !JSON.load(Ordering::Relaxed) && io::stderr().is_terminal()
+    }
+
+    /// Whether to write progress as events.
+    pub fn logs_progress(&self) -> bool {
+        !self.quiet && JSON.load(Ordering::Relaxed)
     }
 }
 
-/// Prints one line on stderr; a closed stderr is ignored.
+/// Prints one line on stderr; a closed stderr is ignored. With `--log json` it is an event whose level its
+/// first word names.
 pub fn stderr_line(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{}", printable(line));
+    if JSON.load(Ordering::Relaxed) {
+        let (level, message) = match line.split_once(": ") {
+            Some((level @ ("error" | "note"), message)) => (level, message),
+            _ => ("info", line),
+        };
+        event(level, "message", json!({ "message": message }));
+    } else {
+        let _ = writeln!(io::stderr().lock(), "{}", printable(line));
+    }
+}
+
+/// Writes an event on stderr: an object with `ts`, `level`, `event` and these fields.
+pub fn event(level: &str, event: &str, fields: Value) {
+    let ts = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+    let mut line = json!({ "ts": ts, "level": level, "event": event });
+    if let (Some(line), Value::Object(fields)) = (line.as_object_mut(), fields) {
+        line.extend(fields);
+    }
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// An error and its causes in one line.

@@ -42,6 +42,7 @@ static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    console::choose_log(std::env::args_os().skip(1));
     if !memory::can_start() {
         console::stderr_line("error: not enough memory to start: about 6 MB are needed");
         return ExitCode::FAILURE;
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
 
 /// Runs the command; `false` is a negative result of a comparison, not a failure.
 fn run(cli: &Cli, console: &Console) -> Result<bool> {
+    environment::check_log()?;
     kernels::Isa::from_env()?;
     signals::watch().context("cannot handle signals")?;
     let (cores, wanted) = (system::cores(), cli.common.threads.map(usize::from));

@@ -149,6 +149,7 @@ fn info_lists_the_environment() {
         "RUST_BACKTRACE",
         "SAM2_FFMPEG",
         "SAM2_ISA",
+        "SAM2_LOG",
         "SAM2_MODEL",
         "SAM2_MODEL_DIR",
         "SAM2_NO_NOTE",

@@ -5,6 +5,8 @@ mod common;
 mod bad_checkpoint;
 mod bad_input;
 mod bench;
+#[cfg(unix)]
+mod camera;
 mod clips;
 mod command_line;
 mod compare;
@@ -20,6 +22,7 @@ mod ffmpeg;
 mod help;
 mod kills;
 mod limits;
+mod log;
 mod outputs;
 mod pictures;
 mod prompts;
