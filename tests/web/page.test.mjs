@@ -26,11 +26,16 @@ after(async () => {
 
 /** A page of a server of its own, for tests that leave something behind. */
 async function alone(call, options, ...args) {
+    const refusals = typeof args.at(-1) === "object" && args.pop().refusals;
     const own = await serve("--session", path.join(folder(), "s.jsonl"), ...args);
     const opened = await open(own, options);
     try {
         await call(opened.page, own);
-        assert.deepEqual(opened.faults, []);
+        // The browser logs an answer of 409 as an error.
+        assert.deepEqual(
+            refusals ? opened.faults.filter((fault) => !fault.includes("409")) : opened.faults,
+            [],
+        );
     } finally {
         await opened.close();
         await own.stop();
@@ -100,23 +105,48 @@ test("a click marks the object, and the mask is on the canvas", async () => {
     });
 });
 
-test("clicks to pixels, milliseconds", async (t) => {
-    await alone(async (page) => {
-        for (let i = 0; i < 50; i++) {
-            if (i > 0) await changed(page, () => page.keyboard.press("Delete"));
-            await click(page, [95 + (i % 10), 80 + (i % 7)]);
-        }
-        const times = await page.evaluate(() =>
-            performance.getEntriesByName("click to pixels").map((entry) => entry.duration),
+for (const tracked of [false, true]) {
+    test(`clicks to pixels, milliseconds${tracked ? ", while the clip is tracked" : ""}`, async (t) => {
+        await alone(
+            async (page) => {
+                await click(page, ON);
+                if (tracked) {
+                    // Again and again: the clip is short. Another job is refused while one runs.
+                    const [{ id }] = await ask(page, "GET", "/media");
+                    await page.evaluate((id) => {
+                        const body = JSON.stringify({
+                            start: 0,
+                            end: null,
+                            direction: "forward",
+                            memory: "sam2",
+                        });
+                        const url = `/api/v1/clips/${id}/track`;
+                        setInterval(() => fetch(url, { method: "POST", body }).catch(() => {}), 50);
+                    }, id);
+                    await page.keyboard.press("n");
+                }
+                await page.evaluate(() => performance.clearMeasures());
+                for (let i = 0; i < 50; i++) {
+                    if (i > 0) await changed(page, () => page.keyboard.press("Delete"));
+                    const [x, y] = await place(page, 95 + (i % 10), 80 + (i % 7));
+                    await changed(page, () => page.mouse.click(x, y));
+                }
+                const times = await page.evaluate(() =>
+                    performance.getEntriesByName("click to pixels").map((entry) => entry.duration),
+                );
+                times.sort((a, b) => a - b);
+                const p95 = times[Math.floor(times.length * 0.95)];
+                t.diagnostic(`median ${times[times.length >> 1].toFixed(0)}, p95 ${p95.toFixed(0)}`);
+                assert.equal(times.length, 99, "50 clicks, cleared 49 times");
+                if (tracked) assert.equal(Object.keys(await masks(page)).length, 24, "it was tracked");
+                // Times of a busy machine say nothing: they are held only where they are asked for.
+                if (process.env.SAM2_WEB_TIMED) assert.ok(p95 < 100, `p95 is ${p95} ms`);
+            },
+            {},
+            { refusals: tracked },
         );
-        times.sort((a, b) => a - b);
-        const p95 = times[Math.floor(times.length * 0.95)];
-        t.diagnostic(`median ${times[times.length >> 1].toFixed(0)}, p95 ${p95.toFixed(0)}`);
-        assert.equal(times.length, 99, "50 clicks, cleared 49 times");
-        // Times of a busy machine say nothing: they are held only where they are asked for.
-        if (process.env.SAM2_WEB_TIMED) assert.ok(p95 < 100, `p95 is ${p95} ms`);
     });
-});
+}
 
 test("points, boxes, undo and redo", async () => {
     await alone(async (page) => {

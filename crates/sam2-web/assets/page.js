@@ -20,6 +20,7 @@ export const page = {
     preview: null, // mask under the pointer
     dragged: null, // box that is being drawn
     choices: { key: "", list: [], chosen: 0 }, // the three masks of a single click
+    encoding: null, // medium and frame, "id:n"
     job: null,
     seq: 0,
     decodeMs: 0,

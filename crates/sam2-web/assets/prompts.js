@@ -46,6 +46,7 @@ async function sendAll() {
                 op,
                 ...prompt,
             });
+            page.encoding = null;
             page.decodeMs = performance.now() - start;
             of.setMasks(answer.frame, answer.objects);
             if (op === "clear") of.masks.get(frame)?.delete(object);

@@ -6,9 +6,10 @@ import * as panels from "./panels.js";
 import { showChoices } from "./prompts.js";
 import { paletteOf } from "./store.js";
 
-const { $ } = panels;
+const { $, say } = panels;
 const FRAMES_AHEAD = 8;
 const FRAMES_KEPT = 48;
+const SOON_MS = 200;
 
 const frames = new Map(); // "id:n" → promise of a bitmap
 function bitmap(of, n) {
@@ -90,9 +91,16 @@ export async function seek(frame) {
 }
 
 async function encode(of) {
+    const at = `${of.id}:${of.frame}`;
+    page.encoding = at;
+    // A small model is done before anybody could read this.
+    setTimeout(() => {
+        if (page.encoding === at && !page.job) say("encoding the picture…", { working: true });
+    }, SOON_MS);
     try {
         await api.post(`/media/${of.id}/encode`, { frame: of.frame });
     } catch (error) {
+        page.encoding = null;
         if (error.status !== 503) fail(error);
     }
 }

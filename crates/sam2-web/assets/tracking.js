@@ -47,9 +47,12 @@ const time = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.round(secon
 
 /** What the server says on its own. */
 export const events = {
-    encoded({ id }) {
-        if (page.medium?.id === id && !page.job && page.medium.prompts.size === 0)
-            say("ready: click the object");
+    encoded({ id, frame }) {
+        const waited = page.encoding === `${id}:${frame}`;
+        if (!waited) return;
+        page.encoding = null;
+        const asked = $("status").classList.contains("working") || page.medium?.prompts.size === 0;
+        if (page.medium?.id === id && !page.job && asked) say("ready: click the object");
     },
     mask({ clip, frame, objects }) {
         const of = media.get(clip);
