@@ -9,6 +9,9 @@ use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
+/// Characters of a member's name in messages.
+const MAX_SHOWN: usize = 100;
+
 /// Reads every array of an archive, by name without the `.npy` suffix, ordered by name.
 ///
 /// ```
@@ -33,11 +36,12 @@ pub fn read(path: impl AsRef<Path>) -> Result<BTreeMap<String, NpyArray>, NpyErr
             let mut member = archive.by_index(i).map_err(archive_error)?;
             let file_name = member.name().map_err(archive_error)?.into_owned();
             let Some(name) = file_name.strip_suffix(".npy") else {
-                return Err(NpyError::Archive { reason: format!("member {file_name:?} is not a .npy file") });
+                let reason = format!("member {:?} is not a .npy file", shown(&file_name));
+                return Err(NpyError::Archive { reason });
             };
-            let array = read_single(&mut member).map_err(|error| error.at(path.join(&file_name)))?;
+            let array = read_single(&mut member).map_err(|error| error.at(path.join(shown(&file_name))))?;
             if arrays.insert(name.to_owned(), array).is_some() {
-                return Err(NpyError::Archive { reason: format!("array {name:?} appears twice") });
+                return Err(NpyError::Archive { reason: format!("array {:?} appears twice", shown(name)) });
             }
         }
         Ok(arrays)
@@ -46,6 +50,11 @@ pub fn read(path: impl AsRef<Path>) -> Result<BTreeMap<String, NpyArray>, NpyErr
         at @ NpyError::At { .. } => at,
         other => other.at(path),
     })
+}
+
+/// The name of a member in a message of one short line, whatever the archive calls it.
+fn shown(name: &str) -> String {
+    name.chars().take(MAX_SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Writes an archive with deflated members; the same arrays always give the same bytes.
@@ -125,6 +134,14 @@ mod tests {
         let error = read(&path).unwrap_err();
         assert!(error.to_string().ends_with("bad.npy"), "{error}");
         assert!(matches!(error.root(), NpyError::Magic));
+
+        let mut zip = ZipWriter::new(File::create(&path).unwrap());
+        let name = format!("two\nlines\u{1b}{}.npy", "x".repeat(5000));
+        zip.start_file(name, SimpleFileOptions::default()).unwrap();
+        zip.write_all(b"nonsense").unwrap();
+        zip.finish().unwrap();
+        let text = read(&path).unwrap_err().to_string();
+        assert!(text.contains("two lines xxx") && text.len() < 400, "{text}");
 
         let mut zip = ZipWriter::new(File::create(&path).unwrap());
         zip.start_file("readme.txt", SimpleFileOptions::default()).unwrap();
