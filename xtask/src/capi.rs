@@ -269,10 +269,10 @@ const OTHER_PIXELS: usize = 500;
 
 /// The static library on an emulated ARM processor, linked by a C compiler.
 fn arm(bench: &Bench) -> Result<(), String> {
-    let own = shell::target_folder().join("tools/ziglang/zig");
+    let own = shell::target_folder().join("tools/zig/ziglang/zig");
     let zig = if own.exists() { own } else { PathBuf::from("zig") };
     if shell::output(Command::new(&zig).arg("version")).is_err() {
-        return Err("no C compiler for ARM: pip3 install --target target/tools ziglang".to_owned());
+        return Err("no C compiler for ARM: pip3 install --target target/tools/zig ziglang".to_owned());
     }
     shell::target(ARM)?;
     // The packages of the step `arm`, whose compiled crates it then shares.
