@@ -269,7 +269,7 @@ fn options_out_of_range() {
     };
     let bad_text = c"caf\xe9.yaml";
     for (bad, status, words) in [
-        (ModelOptions { precision: 2, ..good }, SAM2_INVALID_ARGUMENT, "precision"),
+        (ModelOptions { precision: 3, ..good }, SAM2_INVALID_ARGUMENT, "precision"),
         (ModelOptions { image_size: -64, ..good }, SAM2_INVALID_ARGUMENT, "image_size"),
         (ModelOptions { image_size: 100, ..good }, SAM2_INVALID_ARGUMENT, "multiple of 64"),
         (ModelOptions { image_size: 1 << 20, ..good }, SAM2_INVALID_ARGUMENT, "image_size"),
