@@ -157,20 +157,18 @@ export function candidates(list, chosen, choose) {
 export function formats(list, medium, choose) {
     const fit = list.filter((format) => medium && format.kinds.includes(medium.kind));
     $("export-about").textContent = medium ? `All masks of ${medium.name} as` : "Nothing is open.";
-    $("formats").replaceChildren(
-        ...fit.map((format) =>
-            make(
-                "li",
-                {},
-                make(
-                    "button",
-                    { className: "button", onclick: () => choose(format) },
-                    make("span", { textContent: format.name }),
-                    make("small", { textContent: format.id }),
-                ),
-            ),
-        ),
-    );
+    // A list that is opened by its key is filled twice: the focus stays.
+    const items = fit.map((format) => {
+        const button = make(
+            "button",
+            { className: "button", onclick: () => choose(format) },
+            make("span", { textContent: format.name }),
+            make("small", { textContent: format.id }),
+        );
+        button.dataset.key = format.id;
+        return make("li", {}, button);
+    });
+    refill($("formats"), items);
 }
 
 const KEYS = [
