@@ -8,7 +8,7 @@ import { fail, lists, media, mode, page, view } from "./page.js";
 import * as panels from "./panels.js";
 import { change, choiceKey, chooseCandidate, pointerActions, undo } from "./prompts.js";
 import { open, pause, play, seek } from "./seek.js";
-import { isEmpty, Medium, withBox, withPoint } from "./store.js";
+import { isEmpty, Medium, nothing, withBox, withPoint } from "./store.js";
 import { choose } from "./tools.js";
 import { connected, events, stop, track } from "./tracking.js";
 
@@ -25,8 +25,7 @@ function showHelp(on) {
 }
 
 function clearObject() {
-    if (page.medium && !isEmpty(page.medium.prompt()))
-        change(page.medium.current, { points: [], labels: [], box: null, candidate: null });
+    if (page.medium && !isEmpty(page.medium.prompt())) change(page.medium.current, nothing());
 }
 
 const step = (by) => {

@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { fail, lists, page, show } from "./page.js";
 import * as panels from "./panels.js";
 import { choicesOf } from "./prompts.js";
+import { nothing } from "./store.js";
 
 const { say } = panels;
 
@@ -31,18 +32,16 @@ export const objectActions = {
         const of = page.medium;
         const { name } = of.objects.get(number);
         const dropped = of.drop(number);
-        const empty = { points: [], labels: [], box: null, candidate: null };
         if (dropped.length > 0) {
-            of.done.push({
+            of.record({
                 removed: true,
                 changes: dropped.map(({ frame, prompt }) => ({
                     frame,
                     object: number,
                     before: prompt,
-                    after: empty,
+                    after: nothing(),
                 })),
             });
-            of.undone.length = 0;
         }
         lists();
         try {

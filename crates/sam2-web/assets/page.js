@@ -13,13 +13,18 @@ const { $, say } = panels;
 
 export const mode = { tool: "add", preview: true, space: false, playing: 0 };
 export const media = new Map();
+/** The masks of no click. */
+export function noChoices() {
+    return { key: "", list: [], chosen: 0 };
+}
+
 export const page = {
     info: null,
     medium: null,
     picture: null,
     preview: null, // mask under the pointer
     dragged: null, // box that is being drawn
-    choices: { key: "", list: [], chosen: 0 }, // the three masks of a single click
+    choices: noChoices(), // the three masks of a single click
     encoding: null, // medium and frame, "id:n"
     job: null,
     seq: 0,

@@ -1,13 +1,13 @@
 // Clicks and boxes, the masks that answer them, and undoing.
 
 import * as api from "./api.js";
-import { fail, lists, mode, page, show, view } from "./page.js";
+import { fail, lists, mode, noChoices, page, show, view } from "./page.js";
 import * as panels from "./panels.js";
 import { seek } from "./seek.js";
 import { isEmpty, withBox, withoutPoint, withPoint } from "./store.js";
 import { choose } from "./tools.js";
 
-const { $, say } = panels;
+const { say } = panels;
 const REST_MS = 60;
 const QUICK_MS = 60;
 
@@ -71,13 +71,12 @@ export async function change(object, prompt, { frame = page.medium.frame, record
     const of = page.medium;
     const before = of.prompt(frame, object);
     if (record) {
-        of.done.push({ changes: [{ frame, object, before, after: prompt }] });
-        of.undone.length = 0;
+        of.record({ changes: [{ frame, object, before, after: prompt }] });
     }
     of.add(object);
     of.setPrompt(frame, object, prompt);
     page.preview = null;
-    page.choices = { key: "", list: [], chosen: 0 };
+    page.choices = noChoices();
     performance.mark("prompt");
     show();
     await send(of, frame, object);
@@ -124,8 +123,7 @@ export async function chooseCandidate(i) {
     const [of, frame, object] = [page.medium, page.medium.frame, page.medium.current];
     const before = of.prompt();
     const after = { ...before, candidate: i };
-    of.done.push({ changes: [{ frame, object, before, after }] });
-    of.undone.length = 0;
+    of.record({ changes: [{ frame, object, before, after }] });
     of.setPrompt(frame, object, after);
     showChoices();
     show();
@@ -143,7 +141,7 @@ export async function undo(from, to, side) {
         if (step.object !== page.medium.current) page.medium.add(step.object);
         page.medium.current = step.object;
         if (!entry.removed && step.frame !== page.medium.frame) seek(step.frame);
-        page.choices = { key: "", list: [], chosen: 0 };
+        page.choices = noChoices();
         await change(step.object, step[side], { frame: step.frame, record: false });
     }
     lists();
@@ -165,7 +163,6 @@ export const pointerActions = {
                     label,
                 ),
             );
-        $("clear").disabled = false;
     },
     box(box) {
         const rounded = box.map((value) => Math.round(value * 10) / 10);
@@ -191,8 +188,8 @@ function hover(place) {
         return;
     resting = setTimeout(async () => {
         const [of, frame, object, mine] = [page.medium, page.medium.frame, page.medium.current, ++page.seq];
+        if (!isEmpty(of.prompt())) return;
         const prompt = withPoint(of.prompt(), place, mode.tool === "remove" ? 0 : 1);
-        if (of.prompt().points.length > 0 || of.prompt().box) return;
         const start = performance.now();
         try {
             const { points, labels, box } = prompt;

@@ -17,7 +17,8 @@ export function colourOf(number) {
 
 const hex = (rgb) => `#${rgb.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
 
-const nothing = () => ({ points: [], labels: [], box: null, candidate: null });
+/** A prompt that points at nothing. */
+export const nothing = () => ({ points: [], labels: [], box: null, candidate: null });
 export const isEmpty = (prompt) => prompt.points.length === 0 && !prompt.box;
 
 export class Medium {
@@ -42,6 +43,12 @@ export class Medium {
 
     prompt(frame = this.frame, object = this.current) {
         return this.prompts.get(frame)?.get(object) ?? nothing();
+    }
+
+    /** Keeps a step, of changes {frame, object, before, after}, to be undone. */
+    record(step) {
+        this.done.push(step);
+        this.undone.length = 0;
     }
 
     setPrompt(frame, object, prompt) {
