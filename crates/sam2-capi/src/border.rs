@@ -11,6 +11,7 @@ use sam2_model::{FrameView, Points};
 
 use crate::failure::Failure;
 use crate::options::{Versioned, pixel_format};
+use crate::status::enter_or;
 use crate::types::{Image, Prompt};
 
 /// The largest struct of a newer header that is read to its end, bytes.
@@ -42,6 +43,19 @@ pub unsafe fn reference<'a, T>(pointer: *const T, name: &str) -> Result<&'a T, F
     check(pointer, name)?;
     // SAFETY: `check` found it neither NULL nor misaligned.
     Ok(unsafe { &*pointer })
+}
+
+/// Drops a handle that the caller gives back. NULL is fine.
+///
+/// # Safety
+/// If `pointer` is not NULL, it is of a `Box::into_raw` and was not given back before.
+pub unsafe fn free<T>(pointer: *mut T) {
+    enter_or((), || {
+        if !pointer.is_null() {
+            // SAFETY: not NULL, so it is what the caller promises.
+            drop(unsafe { Box::from_raw(pointer) });
+        }
+    });
 }
 
 /// Writes `empty`, NULL that is, where a handle or a pointer will stand.

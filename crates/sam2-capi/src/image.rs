@@ -10,7 +10,7 @@ use crate::handle::Handle;
 use crate::masks::Masks;
 use crate::model::Model;
 use crate::options::flag;
-use crate::status::{enter, enter_or};
+use crate::status::enter;
 use crate::types::{Image, Prompt, Status};
 
 /// A model and the image that was set.
@@ -41,12 +41,8 @@ pub unsafe extern "C" fn sam2_image_predictor_new(
 /// Gives a predictor back. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sam2_image_predictor_free(predictor: *mut ImagePredictor) {
-    enter_or((), || {
-        if !predictor.is_null() {
-            // SAFETY: not NULL, hence of a `Box::into_raw`, and freed once.
-            drop(unsafe { Box::from_raw(predictor) });
-        }
-    });
+    // SAFETY: as the header says: NULL, or from this library and not given back before.
+    unsafe { border::free(predictor) }
 }
 
 /// Encodes an image, for any number of predictions.

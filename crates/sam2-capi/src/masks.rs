@@ -246,12 +246,8 @@ pub unsafe extern "C" fn sam2_masks_rle(
 /// Gives masks back, and with them all pointers into them. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sam2_masks_free(masks: *mut Masks) {
-    enter_or((), || {
-        if !masks.is_null() {
-            // SAFETY: not NULL, hence of a `Box::into_raw`, and freed once.
-            drop(unsafe { Box::from_raw(masks) });
-        }
-    });
+    // SAFETY: as the header says: NULL, or from this library and not given back before.
+    unsafe { border::free(masks) }
 }
 
 /// Writes SAM2_MASK_INIT into a struct of struct_size bytes.

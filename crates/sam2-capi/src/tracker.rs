@@ -16,7 +16,7 @@ use crate::masks::Masks;
 use crate::model::Model;
 use crate::options::{self, Versioned, flag};
 use crate::pool;
-use crate::status::{enter, enter_or};
+use crate::status::enter;
 use crate::types::{Image, Prompt, Status, VideoOptions};
 
 /// A stream without an end, and its objects.
@@ -89,12 +89,8 @@ pub unsafe extern "C" fn sam2_tracker_new(
 /// Gives a tracker back. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sam2_tracker_free(tracker: *mut Tracker) {
-    enter_or((), || {
-        if !tracker.is_null() {
-            // SAFETY: not NULL, hence of a `Box::into_raw`, and freed once.
-            drop(unsafe { Box::from_raw(tracker) });
-        }
-    });
+    // SAFETY: as the header says: NULL, or from this library and not given back before.
+    unsafe { border::free(tracker) }
 }
 
 /// The next frame: all objects are tracked into it. masks may be NULL.

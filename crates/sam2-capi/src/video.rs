@@ -12,7 +12,7 @@ use crate::handle::Handle;
 use crate::masks::Masks;
 use crate::model::Model;
 use crate::options::{direction, flag};
-use crate::status::{enter, enter_or};
+use crate::status::enter;
 use crate::tracker::{give, video_options, wanted};
 use crate::types::{Image, Prompt, Status, VideoOptions};
 
@@ -78,12 +78,8 @@ pub unsafe extern "C" fn sam2_video_new(
 /// Gives a clip back. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sam2_video_free(video: *mut Video) {
-    enter_or((), || {
-        if !video.is_null() {
-            // SAFETY: not NULL, hence of a `Box::into_raw`, and freed once.
-            drop(unsafe { Box::from_raw(video) });
-        }
-    });
+    // SAFETY: as the header says: NULL, or from this library and not given back before.
+    unsafe { border::free(video) }
 }
 
 /// Points and a box on an object in a frame, whose image is given. As sam2_tracker_prompt().
