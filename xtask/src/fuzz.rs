@@ -74,6 +74,8 @@ fn target(fuzzer: &Path, folder: &Path, name: &str) -> Result<(), String> {
     command
         .env("FUZZ_TARGET", name)
         .args(["-rss_limit_mb=512", "-timeout=10", "-print_final_stats=1"])
+        // A run of chance would make a landing a matter of luck; long runs, which choose other seeds, search.
+        .arg("-seed=1")
         .arg(format!("-max_total_time={SECONDS}"))
         .arg(format!("-artifact_prefix={}/", crashes.display()))
         .args([corpus, seeds]);

@@ -33,7 +33,6 @@ use commands::{
 };
 use console::Console;
 use sam2_media::error::one_line;
-use sam2_media::frames::animation::THREAD as DECODER;
 
 #[global_allocator]
 static ALLOCATOR: allocator::Allocator = allocator::Allocator;
@@ -143,8 +142,8 @@ fn report_bugs_in_one_line() {
         return;
     }
     std::panic::set_hook(Box::new(|panic| {
-        // A decoder that panics has met a damaged file; the reader of the clip reports it.
-        if std::thread::current().name() == Some(DECODER) {
+        // A decoder that panics has met a damaged file, which its reader reports.
+        if sam2_media::decoding() {
             return;
         }
         let payload = panic.payload();

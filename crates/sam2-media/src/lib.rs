@@ -33,6 +33,7 @@ pub mod protocol;
 pub mod size;
 pub mod text;
 
+pub use decode::guard::decoding;
 pub use error::MediaError;
 /// Re-export: images are drawn on [`image::RgbImage`].
 pub use image;

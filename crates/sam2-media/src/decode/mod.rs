@@ -3,9 +3,11 @@
 
 pub(crate) mod bound;
 pub(crate) mod content;
+pub(crate) mod guard;
 pub(crate) mod jpeg;
 pub(crate) mod kind;
 pub(crate) mod plain;
+pub(crate) mod png;
 pub(crate) mod source;
 pub(crate) mod tiff;
 
@@ -15,6 +17,7 @@ use image::metadata::Orientation;
 
 use crate::error::PictureError;
 use content::Decoded;
+use guard::guarded;
 use kind::Kind;
 use source::{ReadSeek, Source};
 
@@ -41,11 +44,11 @@ pub(crate) fn read_from(reader: Box<dyn ReadSeek>) -> Result<Decoded, PictureErr
 /// # Errors
 /// As [`read`].
 pub(crate) fn read_source(kind: Kind, source: Source) -> Result<Decoded, PictureError> {
-    match kind {
+    guarded(|| match kind {
         Kind::Jpeg => jpeg::read(source),
         Kind::Tiff => tiff::read(source),
         kind => plain::read(kind, source),
-    }
+    })
 }
 
 /// Whether a picture may have more than 8 bits a value.
@@ -67,11 +70,12 @@ pub(crate) fn is_wide(path: &Path) -> Result<bool, PictureError> {
 /// As [`read`].
 pub(crate) fn size(path: &Path) -> Result<(u32, u32), PictureError> {
     let source = Source::open(path)?;
-    let (size, orientation) = match kind::of(&source.head, source.len)? {
-        Kind::Jpeg => jpeg::size(source)?,
-        Kind::Tiff => tiff::size(source)?,
-        kind => plain::size(kind, source)?,
-    };
+    let kind = kind::of(&source.head, source.len)?;
+    let (size, orientation) = guarded(|| match kind {
+        Kind::Jpeg => jpeg::size(source),
+        Kind::Tiff => tiff::size(source),
+        kind => plain::size(kind, source),
+    })?;
     let turned = matches!(
         orientation,
         Orientation::Rotate90

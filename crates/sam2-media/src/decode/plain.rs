@@ -6,10 +6,10 @@ use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, pnm::PnmD
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, Limits};
 
-use super::bound;
 use super::content::{Content, Decoded};
 use super::kind::Kind;
 use super::source::Source;
+use super::{bound, png};
 use crate::error::PictureError;
 
 /// Bytes that a decoder may reserve for what is no pixel, such as colour profiles and metadata.
@@ -40,7 +40,10 @@ pub(crate) fn size(kind: Kind, source: Source) -> Result<((u32, u32), Orientatio
     Ok((decoder.dimensions(), decoder.orientation().map_err(PictureError::decode)?))
 }
 
-fn open(kind: Kind, source: Source) -> Result<Box<dyn ImageDecoder>, PictureError> {
+fn open(kind: Kind, mut source: Source) -> Result<Box<dyn ImageDecoder>, PictureError> {
+    if kind == Kind::Png {
+        png::check(&mut source)?;
+    }
     let Source { mut reader, len, head } = source;
     if kind == Kind::WebP {
         // The decoder of lossy WebP takes a missing end for zeros.
@@ -60,12 +63,8 @@ fn open(kind: Kind, source: Source) -> Result<Box<dyn ImageDecoder>, PictureErro
     let (alloc, mut limits) = (|pixels: u64| BESIDE_PIXELS + PER_PIXEL * pixels, Limits::no_limits());
     let mut decoder: Box<dyn ImageDecoder> = match kind {
         Kind::Png => {
-            // The limit applies from the header on, which states the size in a fixed place.
-            let side = |at: usize| {
-                head.get(at..at + 4).and_then(|side| side.try_into().ok()).map_or(0, u32::from_be_bytes)
-            };
-            let size = (side(16), side(20));
-            bound::check(kind, size, &head, len)?;
+            // The limit applies from the header on.
+            let size = png::size(&head);
             limits.max_alloc = Some(alloc(u64::from(size.0) * u64::from(size.1)));
             Box::new(PngDecoder::with_limits(reader, limits.clone()).map_err(PictureError::decode)?)
         }

@@ -6,7 +6,9 @@ use std::time::Instant;
 use image::{ImageFormat, Rgb, RgbImage};
 
 use crate::error::{MediaError, PictureError, in_full};
-use crate::frames::photo;
+use crate::frames::{Input, photo};
+use crate::pictures::label_map;
+use crate::prompts::mask_file;
 
 fn drawn() -> RgbImage {
     RgbImage::from_fn(120, 90, |x, y| Rgb([(x * y) as u8, (x * 2) as u8, (y * 2 + x / 7 * 31) as u8]))
@@ -153,4 +155,40 @@ fn jpegs_of_all_kinds_of_names_and_colours_are_read() {
     image::DynamicImage::from(drawn()).to_luma8().save_with_format(&path, ImageFormat::Jpeg).expect("save");
     let expected = image::load_from_memory(&std::fs::read(&path).expect("read")).expect("decode").into_rgb8();
     assert_eq!(photo::read(&path).expect("read").rgb(), expected.as_raw());
+}
+
+#[test]
+fn palettes_that_are_no_lists_of_colours_are_refused() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let path = dir.path().join("x.png");
+    for moves in [false, true] {
+        for len in [0, 1, 2, 3, 48, 49, 50, 767, 768, 769, 771, 3000] {
+            let mut file = Vec::new();
+            let mut encoder = png::Encoder::new(&mut file, 8, 6);
+            encoder.set_color(png::ColorType::Indexed);
+            encoder.set_depth(png::BitDepth::Four);
+            encoder.set_palette(vec![7; len]);
+            if moves {
+                encoder.set_animated(2, 0).expect("two frames");
+            }
+            let mut writer = encoder.write_header().expect("header");
+            for _ in 0..=usize::from(moves) {
+                writer.write_image_data(&[0; 24]).expect("pixels");
+            }
+            writer.finish().expect("end");
+            std::fs::write(&path, file).expect("write");
+            let read = [
+                photo::read(&path).map(|_| ()),
+                photo::dimensions(&path).map(|_| ()),
+                label_map::read(&path).map(|_| ()),
+                mask_file::read(&path, Some(7)).map(|_| ()),
+                Input::open(&path, None, None).map(|_| ()),
+            ];
+            for result in read {
+                let text = result.err().map_or(String::new(), |error| in_full(&error));
+                let names_it = text.contains("x.png") && text.contains(&format!("palette has {len} bytes"));
+                assert_eq!(names_it, len % 3 != 0 || len > 768, "{len}: {text}");
+            }
+        }
+    }
 }

@@ -7,6 +7,7 @@ use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::{AnimationDecoder, ImageDecoder, ImageResult, Limits};
 
+use crate::decode::png;
 use crate::error::PictureError;
 use crate::size::check_claim;
 
@@ -66,11 +67,13 @@ impl Decoder {
             Format::Png => {
                 // This decoder reserves memory for a row before it tells the size.
                 let mut head = Vec::new();
-                reader.by_ref().take(24).read_to_end(&mut head)?;
+                reader.by_ref().take(png::HEAD).read_to_end(&mut head)?;
                 reader.rewind()?;
-                if let [.., a, b, c, d, e, f, g, h] = head[..] {
-                    check_claim(u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]), bytes)?;
+                if head.len() as u64 == png::HEAD {
+                    let (width, height) = png::size(&head);
+                    check_claim(width, height, bytes)?;
                 }
+                png::check_palette(&head, &mut reader)?;
                 let decoder = PngDecoder::new(reader).map_err(PictureError::decode)?;
                 if !decoder.is_apng().map_err(PictureError::decode)? {
                     return Ok(None);

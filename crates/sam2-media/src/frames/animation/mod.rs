@@ -15,14 +15,14 @@ use sam2_model::Frame;
 
 use super::iter::{FrameIter, frame, until_damage};
 use super::webp;
+use crate::decode::guard::guarded;
 use crate::error::{ClipError, MediaError, PictureError};
 use decoder::{Decoder, Format, Source};
 
 /// Number of decoded frames buffered for the reader of [`Animation::frames`].
 const AHEAD: usize = 2;
-/// Name of the threads that decode. A panic there is a damaged file that a decoder did not expect; it ends
-/// the pass with an error of the clip.
-pub const THREAD: &str = "frames";
+/// Name of the threads that decode.
+const THREAD: &str = "frames";
 
 /// The bytes of an animation.
 #[derive(Clone, Debug)]
@@ -148,12 +148,13 @@ impl Animation {
         let (sender, receiver) = sync_channel(AHEAD);
         let len = self.len;
         let decode = move || {
-            let frames = match decoder.into_frames() {
-                Ok(frames) => frames,
-                Err(e) => return drop(sender.send(Err(PictureError::decode(e)))),
+            let mut frames = match guarded(|| decoder.into_frames().map_err(PictureError::decode)) {
+                Ok(frames) => frames.take(len),
+                Err(e) => return drop(sender.send(Err(e))),
             };
-            for decoded in frames.take(len) {
-                let decoded = decoded.map_err(PictureError::decode).and_then(|decoded| {
+            let mut next = || frames.next().transpose().map_err(PictureError::decode);
+            while let Some(decoded) = guarded(&mut next).transpose() {
+                let decoded = decoded.and_then(|decoded| {
                     let rgb = DynamicImage::from(decoded.into_buffer()).into_rgb8();
                     frame(rgb.dimensions(), rgb.into_raw())
                 });
@@ -165,8 +166,8 @@ impl Animation {
             }
         };
         let thread = thread::Builder::new().name(THREAD.to_owned()).spawn(decode);
-        let thread = thread.map_err(|e| self.unreadable(e.into()))?;
-        Ok(Pass { name: self.name(), receiver, thread: Some(thread), index: 0 })
+        thread.map_err(|e| self.unreadable(e.into()))?;
+        Ok(Pass { name: self.name(), receiver, index: 0 })
     }
 
     fn name(&self) -> String {
@@ -188,7 +189,7 @@ impl Animation {
                 }
                 Origin::Embedded(bytes) => (Box::new(Cursor::new(*bytes)), bytes.len() as u64),
             };
-            Decoder::open(reader, bytes, self.format)
+            guarded(|| Decoder::open(reader, bytes, self.format))
         };
         open().map_err(|source| self.unreadable(source))
     }
@@ -207,7 +208,6 @@ impl Origin {
 struct Pass {
     name: String,
     receiver: Receiver<Result<Frame, PictureError>>,
-    thread: Option<thread::JoinHandle<()>>,
     index: usize,
 }
 
@@ -215,13 +215,7 @@ impl Iterator for Pass {
     type Item = Result<(usize, Frame), MediaError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let decoded = match self.receiver.recv() {
-            Ok(decoded) => decoded,
-            Err(_) => match self.thread.take().map(thread::JoinHandle::join) {
-                Some(Err(_)) => Err(PictureError::Panic),
-                _ => return None,
-            },
-        };
+        let decoded = self.receiver.recv().ok()?;
         let index = self.index;
         self.index += 1;
         let damaged = |source| ClipError::Frame { name: self.name.clone(), index, source }.into();

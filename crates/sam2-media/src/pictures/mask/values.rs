@@ -7,11 +7,12 @@ use image::metadata::Orientation;
 use png::{BitDepth, ColorType, Decoder, DecodingError, Info, Limits};
 
 use crate::decode::content::{Content, Decoded};
+use crate::decode::guard::guarded;
 use crate::decode::kind::{self, Kind};
 use crate::decode::source::Source;
 
 use crate::decode::tiff::values::{Meaning, Samples, Values};
-use crate::decode::{self, bound, tiff};
+use crate::decode::{self, tiff};
 use crate::error::PictureError;
 
 /// Bytes that the decoder of PNG may reserve for what is no pixel.
@@ -47,7 +48,7 @@ pub(crate) fn read(path: &Path) -> Result<Stored, PictureError> {
     // A PNG is read as it is stored: other readers turn indices into colours.
     let source = Source::open(path)?;
     let (stored, orientation) = match kind::of(&source.head, source.len)? {
-        Kind::Png => png(source)?,
+        Kind::Png => guarded(|| png(source))?,
         kind => {
             let Decoded { content, orientation, lossy } = decode::read_source(kind, source)?;
             match content {
@@ -59,7 +60,7 @@ pub(crate) fn read(path: &Path) -> Result<Stored, PictureError> {
     Ok(upright(stored, orientation))
 }
 
-fn png(source: Source) -> Result<(Stored, Orientation), PictureError> {
+fn png(mut source: Source) -> Result<(Stored, Orientation), PictureError> {
     let damaged = |error| match error {
         DecodingError::IoError(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
             PictureError::Io(error)
@@ -67,14 +68,11 @@ fn png(source: Source) -> Result<(Stored, Orientation), PictureError> {
         DecodingError::Format(error) => PictureError::Damaged(error.to_string()),
         error => PictureError::decode(error),
     };
-    let Source { reader, len, head } = source;
-    let side =
-        |at: usize| head.get(at..at + 4).and_then(|side| side.try_into().ok()).map_or(0, u32::from_be_bytes);
-    let size = (side(16), side(20));
-    bound::check(Kind::Png, size, &head, len)?;
+    decode::png::check(&mut source)?;
+    let size = decode::png::size(&source.head);
     let pixels = size.0 as usize * size.1 as usize;
     let limits = Limits { bytes: (BESIDE_PIXELS + 16 * pixels as u64) as usize };
-    let mut reader = Decoder::new_with_limits(reader, limits).read_info().map_err(damaged)?;
+    let mut reader = Decoder::new_with_limits(source.reader, limits).read_info().map_err(damaged)?;
     let (width, height) = size;
     let mut packed = vec![0; reader.output_buffer_size().ok_or(PictureError::TooLarge { width, height })?];
     let frame = reader.next_frame(&mut packed).map_err(damaged)?;
