@@ -85,11 +85,25 @@ def draw(picture: np.ndarray, truth: np.ndarray, found: np.ndarray, text: str) -
     return cell
 
 
+def output(*suffixes: str):
+    """Type of an option for an output file: checked before anything is measured."""
+
+    def check(text: str) -> pathlib.Path:
+        path = pathlib.Path(text)
+        if path.suffix not in suffixes or not path.parent.is_dir():
+            raise argparse.ArgumentTypeError(
+                f"{text}: give a path that ends in {' or '.join(suffixes)} in an existing folder"
+            )
+        return path
+
+    return check
+
+
 def write_sheet(path: pathlib.Path, cells: list[np.ndarray], columns: int = 4) -> None:
     cells = cells + [np.full_like(cells[0], 255)] * (-len(cells) % columns)
     rows = [np.hstack(cells[n : n + columns]) for n in range(0, len(cells), columns)]
     if not cv2.imwrite(str(path), np.vstack(rows)):
-        sys.exit(f"{path}: cannot be written; give a path that ends in .png or .jpg in an existing folder")
+        sys.exit(f"{path}: cannot be written; is the disk full or the folder read-only?")
 
 
 class Measure:
@@ -140,8 +154,10 @@ def main() -> None:
     parser.add_argument("weights", nargs="?", type=pathlib.Path, help="default: those in the program")
     parser.add_argument("--program", type=pathlib.Path, default=PROGRAM, metavar="FILE")
     parser.add_argument("--options", default="", help="further options of the program, such as '--threads 2'")
-    parser.add_argument("--sheet", type=pathlib.Path, metavar="FILE", help="draw truth and masks: .png, .jpg")
-    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write every score")
+    parser.add_argument(
+        "--sheet", type=output(".png", ".jpg"), metavar="FILE", help="draw truth and masks: .png, .jpg"
+    )
+    parser.add_argument("--json", type=output(".json"), metavar="FILE", help="write every score")
     args = parser.parse_args()
     if not args.program.is_file():
         sys.exit(f"{args.program}: no such program; build it with cargo build --release -p sam2-cli")
