@@ -28,15 +28,15 @@ def write_gif(path, pictures, palette) -> None:
     assert np.array_equal(decode(path), np.stack([np.array(i.convert("RGB")) for i in indexed])), path
 
 
-def write(name: str, pictures, palette, truths, click: tuple) -> None:
+def write(name: str, pictures, palette, truths, click: tuple, folder: pathlib.Path = ASSETS) -> None:
     """Writes a clip: frames [H, W, 3] uint8, truth masks [H, W] bool, and a click on frame 0."""
-    write_gif(ASSETS / f"{name}.gif", pictures, palette)
+    write_gif(folder / f"{name}.gif", pictures, palette)
     black_white = Image.new("P", (1, 1))
     black_white.putpalette([0, 0, 0, 255, 255, 255])
     masks = [np.repeat(t[..., None] * np.uint8(255), 3, axis=2) for t in truths]
-    write_gif(ASSETS / f"{name}_truth.gif", masks, black_white)
-    assert np.array_equal(decode(ASSETS / f"{name}_truth.gif"), np.stack(masks))
+    write_gif(folder / f"{name}_truth.gif", masks, black_white)
+    assert np.array_equal(decode(folder / f"{name}_truth.gif"), np.stack(masks))
     line = json.dumps({"frame": 0, "obj_id": 1, "points": [list(click)], "labels": [1]})
-    (ASSETS / f"{name}_prompts.jsonl").write_text(line + "\n")
+    (folder / f"{name}_prompts.jsonl").write_text(line + "\n")
     for file in (f"{name}.gif", f"{name}_truth.gif"):
-        print(file, (ASSETS / file).stat().st_size, "bytes")
+        print(file, (folder / file).stat().st_size, "bytes")

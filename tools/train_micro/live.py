@@ -15,14 +15,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+import collage
 import data
 import pool
 import prompts
 import sampling
+import things
 
 SIDE = 288  # side of a rendered scene in pixels, before cropping
 SLOTS = 128  # scenes in shared memory, in transit to the device
-THINGS = 8  # upper bound of the things in a scene
+THINGS = 12  # upper bound of the things in a scene
 WARM = 0.1  # fraction of the device's scenes that must be loaded before training starts
 GUARD = 256  # oldest scenes that are not sampled, as they are replaced while queued steps may read them
 CANDIDATES = 24  # clips drawn for each one that is used
@@ -35,23 +37,40 @@ WHOLE = np.dtype(
         ("shown", np.float32, data.TICKS),  # area fraction of thing 0
         ("touching", bool, data.TICKS),  # whether thing 0 is next to its twin
         ("thin", bool, (data.TICKS, THINGS)),
+        ("upright", bool, ()),  # not drawn: has an upright direction and colours of its own
     ]
 )
 
 
-def render(slots: np.ndarray, free, done, first: int, step: int) -> None:
-    """Renders the scenes of seeds first, first + step, … into free slots, without end."""
+def render(slots: np.ndarray, free, done, first: int, step: int, pack, drawn: float) -> None:
+    """Renders the scenes of seeds first, first + step, … into free slots, without end.
+
+    pack: things.zip, from which all scenes but the fraction `drawn` are made, half by each room; or None.
+    """
     os.nice(10)
     cv2.setNumThreads(1)
+    if pack:
+        import rooms  # needs moderngl
+
+        stock = things.Things(pack)
+        studio = rooms.Studio(stock, SIDE)
     for seed in itertools.count(first, step):
         rng = np.random.default_rng([seed, 6])
         story = str(rng.choice(data.STORIES, p=pool.SHARES))
-        frames, ids, _ = data.clip(seed % data.HELD_OUT, SIDE, story=story)
+        room = rng.random() if pack else 0.0
+        if pack and room > (1 + drawn) / 2:
+            frames, ids, owners = rooms.clip(seed % data.HELD_OUT, studio, data.TICKS)
+            ids = sampling.whole(ids, owners)
+        elif pack and room > drawn:
+            frames, ids = collage.clip(seed % data.HELD_OUT, stock, data.TICKS, SIDE)
+        else:
+            frames, ids, _ = data.clip(seed % data.HELD_OUT, SIDE, story=story)
+        upright = bool(pack) and room > drawn
         at = free.get()
         slot = slots[at]
-        slot["frames"], slot["ids"] = frames, ids
+        slot["frames"], slot["ids"], slot["upright"] = frames, ids, upright
         slot["shown"] = (ids == 0).mean((1, 2))
-        slot["touching"] = sampling.touching(ids) if story == "twin" else False
+        slot["touching"] = sampling.touching(ids) if story == "twin" and not upright else False
         for tick, small in enumerate(ids[:, ::2, ::2]):
             slot["thin"][tick] = [(small == k).any() and prompts.is_thin(small == k) for k in range(THINGS)]
         done.put(at)
@@ -60,8 +79,11 @@ def render(slots: np.ndarray, free, done, first: int, step: int) -> None:
 class Live:
     """Samples batches from a stream of scenes; `batch` has the interface of sampling.Pool."""
 
-    def __init__(self, size: int, processes: int, held: int, first: int):
-        """held: number of scenes on the device, 8 MB each. first: seed of the first scene."""
+    def __init__(self, size: int, processes: int, held: int, first: int, pack=None, drawn: float = 0.35):
+        """held: number of scenes on the device, 8 MB each. first: seed of the first scene.
+
+        pack: things.zip of assets.py, if scenes are not all drawn; drawn: fraction of those that still are.
+        """
         context = multiprocessing.get_context("fork")  # CUDA must not be initialised yet
         shared = mmap.mmap(-1, SLOTS * WHOLE.itemsize)
         self.size, self.held = size, held
@@ -70,10 +92,11 @@ class Live:
         for at in range(SLOTS):
             self.free.put(at)
         for k in range(processes):
-            arguments = self.slots, self.free, self.done, first + k, processes
+            arguments = self.slots, self.free, self.done, first + k, processes, pack, drawn
             context.Process(target=render, args=arguments, daemon=True).start()
         self.notes = {
-            k: np.zeros((held, *WHOLE[k].shape), WHOLE[k].base) for k in ("shown", "touching", "thin")
+            k: np.zeros((held, *WHOLE[k].shape), WHOLE[k].base)
+            for k in ("shown", "touching", "thin", "upright")
         }
         self.written = 0
         self.quiet = threading.Lock()  # for graphs.Captured
@@ -111,8 +134,8 @@ class Live:
 
     def batch(
         self, batch: int, frames: int, objects: int, smallest: float
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Normalised frames [B, T, 3, S, S] and masks [B, N, T, S, S] in {0, 1}, on the device."""
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Normalised frames [B, T, 3, S, S], masks [B, N, T, S, S] in {0, 1} and ones, on the device."""
         scenes, ticks, story = self._draw(batch, frames, smallest)
         allowed = np.ones((batch, THINGS), bool)
         if frames == 1:
@@ -120,9 +143,11 @@ class Live:
             only_thin = thin.any(1) & (self.rng.random(batch) < self.thin)
             allowed[only_thin] = thin[only_thin]
             story &= ~only_thin
-        crops = np.stack([self._crops(batch) for _ in range(CROPS)])
+        upright = self.notes["upright"][scenes]
+        crops = np.stack([self._crops(upright, frames == 1) for _ in range(CROPS)])
         there = lambda array: torch.from_numpy(array).to(self.device, non_blocking=True)
-        scenes, ticks, story, allowed, crops = map(there, (scenes, ticks, story, allowed, crops))
+        parts = scenes, ticks, story, allowed, crops, upright
+        scenes, ticks, story, allowed, crops, upright = map(there, parts)
         seen, crops = self._seen(self.ids[scenes, ticks[:, 0]], crops, story, allowed, smallest)
         prefer = story | (torch.rand(batch, device=self.device) < sampling.STORY_FIRST)
         chosen = _choose(seen, prefer & seen[:, 0], objects)
@@ -130,7 +155,8 @@ class Live:
         pictures = self.frames[every].permute(0, 1, 4, 2, 3).float().flatten(1, 2)
         pictures = self._warp(pictures, crops, "bilinear").unflatten(1, (frames, 3))
         ids = self._warp(self.ids[every].float(), crops, "nearest")
-        return self._colours(pictures), (ids[:, None] == chosen[:, :, None, None, None]).float()
+        masks = (ids[:, None] == chosen[:, :, None, None, None]).float()
+        return self._colours(pictures, upright), masks, torch.ones_like(chosen, dtype=torch.float32)
 
     def _draw(self, batch: int, frames: int, smallest: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Scenes [B], ticks [B, T], and whether thing 0 must be prompted, [B]."""
@@ -155,12 +181,20 @@ class Live:
         take += list(range(many - batch + len(take), many))  # the rest unconditionally
         return scenes[take], ticks[take], story
 
-    def _crops(self, batch: int) -> np.ndarray:
-        """Affine maps [B, 2, 3], batch to image coordinates in -1..1: crop, flips, transposition."""
-        rng = self.rng
-        share = rng.uniform(sampling.CROP, 1, (batch, 1, 1))
-        turn = np.eye(2)[None] * rng.choice([-1, 1], (batch, 1, 2))
-        turn = np.where(rng.random((batch, 1, 1)) < 0.5, turn, turn[:, ::-1])
+    def _crops(self, upright: np.ndarray, single: bool) -> np.ndarray:
+        """Affine maps [B, 2, 3], batch to image coordinates in -1..1: crop, flips, transposition.
+
+        As sampling.Pool: scenes that are `upright` are only mirrored, and single images of them are cropped
+        further, each side by itself.
+        """
+        rng, batch = self.rng, len(upright)
+        square, free = rng.uniform(sampling.CROP, 1, (batch, 1, 1)), rng.uniform(0, 1, (batch, 2, 1))
+        least = sampling.CROP_IMAGE if single else sampling.CROP
+        upright = upright[:, None, None]
+        share = np.where(upright, least + (1 - least) * free, square)
+        signs = rng.choice([-1, 1], (batch, 1, 2))
+        turn = np.eye(2)[None] * np.where(upright & [[[False, True]]], 1, signs)
+        turn = np.where(upright | (rng.random((batch, 1, 1)) < 0.5), turn, turn[:, ::-1])
         shift = rng.uniform(-1, 1, (batch, 2, 1)) * (1 - share)
         return np.concatenate([turn * share, shift], 2).astype(np.float32)
 
@@ -182,11 +216,14 @@ class Live:
         rows = torch.arange(batch, device=ids.device)
         return seen[best, rows], crops[best, rows]
 
-    def _colours(self, pictures: torch.Tensor) -> torch.Tensor:
+    def _colours(self, pictures: torch.Tensor, upright: torch.Tensor) -> torch.Tensor:
         """Channel order, contrast and brightness, constant over a clip; then normalisation."""
         batch, device = len(pictures), self.device
         low, high = sampling.CONTRAST
-        order = torch.rand(batch, 3, device=device).argsort(1)[:, None, :, None, None].expand_as(pictures)
+        order = torch.rand(batch, 3, device=device).argsort(1)
+        kept = upright & (torch.rand(batch, device=device) > sampling.SHUFFLED)
+        order = torch.where(kept[:, None], torch.arange(3, device=device), order)
+        order = order[:, None, :, None, None].expand_as(pictures)
         contrast, light = torch.rand(2, batch, 1, 1, 1, 1, device=device)
         x = pictures.gather(2, order) / 255
         light = 2 * sampling.LIGHT * (light - 0.5)

@@ -15,6 +15,9 @@ DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 BACKWARDS = 0.3  # fraction of clips that are reversed
 STORY_FIRST = 0.7  # fraction of clips whose target, if visible, is the first prompted object
 CROP = 0.7  # smallest crop, as a fraction of the side
+CROP_IMAGE = 0.5  # of a single image that is not drawn, whose two sides are cropped independently
+SHUFFLED = 0.3  # fraction of clips that are not drawn whose colour channels are permuted
+PART = 0.5  # fraction of images with parts of things on which parts are prompted too
 CONTRAST = (0.6, 1.2)
 LIGHT = 0.15  # largest change of brightness
 
@@ -33,16 +36,22 @@ class Pool:
         touch: float = 0.0,
         thin: float = 0.0,
         hard: float = 0.0,
+        drawn: float | None = None,
     ):
         """vanish: fraction of clips whose target disappears and returns.
 
         touch: fraction of clips, and of images, whose target is next to its twin or overlaps it.
         thin: fraction of images with only thin things (rings, bars) as prompted objects.
         hard: fraction of draws that sample clips in proportion to the errors that lack.py measured.
+        drawn: fraction of draws from drawn parts of the pool; without it, every part is drawn equally often.
         """
+        self.drawn = drawn
         self.folder, self.size, self.rng = folder, size, rng
         self.vanish, self.touch, self.thin, self.hard = vanish, touch, thin, hard
         self.parts: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self.owners: dict[
+            str, np.ndarray
+        ] = {}  # thing of each id, [clips, 128], of parts with parts of things
         self.shown: dict[str, np.ndarray] = {}  # area fraction of thing 0, [clips, frames]
         self.touching: dict[str, np.ndarray] = {}  # whether thing 0 is next to its twin, [clips, frames]
         self.ranked: list[tuple[str, int]] = []  # clips with a score of lack.py
@@ -54,9 +63,14 @@ class Pool:
             if path.name not in self.parts:
                 ids = path.with_name(path.name.replace("-frames", "-ids"))
                 self.parts[path.name] = np.load(path, mmap_mode="r"), np.load(ids, mmap_mode="r")
+                owners = path.with_name(path.name.replace("-frames", "-owners"))
+                if owners.exists():
+                    self.owners[path.name] = np.load(owners)
                 if self.vanish or self.touch:
-                    self.shown[path.name] = (self.parts[path.name][1] == 0).mean((2, 3))
-                if self.touch:
+                    self.shown[path.name] = self._shown(path.name)
+                if self.touch and not is_drawn(path.name):
+                    self.touching[path.name] = np.zeros(self.parts[path.name][1].shape[:2], bool)
+                elif self.touch:
                     number, ids = int(path.name.split("-")[1]), self.parts[path.name][1]
                     stories = [story for _, story in pool.plan(number, ids.shape[1])]
                     beside = [
@@ -67,6 +81,13 @@ class Pool:
             raise SystemExit(f"{self.folder}: no rendered clips; run pool.py first")
         if self.hard:
             self._rank()
+
+    def _shown(self, name: str) -> np.ndarray:
+        """Area fraction of thing 0 of every clip and frame."""
+        ids, owners = self.parts[name][1], self.owners.get(name)
+        if owners is None:
+            return (ids == 0).mean((2, 3))
+        return np.stack([(whole(i, o) == 0).mean((1, 2)) for i, o in zip(ids, owners)])
 
     def _rank(self) -> None:
         """Reads the scores that lack.py has written."""
@@ -81,41 +102,64 @@ class Pool:
 
     def batch(
         self, batch: int, frames: int, objects: int, smallest: float
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Normalised frames [B, T, 3, S, S] and masks [B, N, T, S, S] in {0, 1}.
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Normalised frames [B, T, 3, S, S], masks [B, N, T, S, S] in {0, 1}, and which are things [B, N].
 
-        Objects cover at least the fraction `smallest` of the first frame; one object may be repeated.
+        Objects cover at least the fraction `smallest` of the first frame; one object may be repeated. Those
+        that are not things (0 in the last tensor) are parts of things, on images only.
         """
-        pictures, masks = [], []
+        pictures, masks, things = [], [], []
         for u in self.rng.random(batch):
             gone, touching = frames > 1 and u > 1 - self.vanish, u < self.touch
             thin = frames == 1 and u > 1 - self.thin
-            x, ids, choice = self._one(frames, gone, touching, thin, smallest)
+            x, ids, fine, choice = self._one(frames, gone, touching, thin, smallest)
             chosen = list(self.rng.permutation(choice))
             if 0 in chosen and (gone or touching or self.rng.random() < STORY_FIRST):
                 chosen.sort(key=lambda k: min(k, 2))  # the target first, then its twin or occluder
             chosen = (chosen * objects)[:objects]
+            found = [ids == k for k in chosen]
+            whole = np.ones(objects, np.float32)
+            if frames == 1 and fine is not None and self.rng.random() < PART:
+                parts = self._parts(ids, fine, smallest)
+                slots = self.rng.permutation(objects)[: max(1, objects // 2)]
+                for slot, k in zip(slots, parts):
+                    found[slot], whole[slot] = fine == k, 0
             pictures.append(x)
-            masks.append(np.stack([ids == k for k in chosen]))
+            masks.append(np.stack(found))
+            things.append(whole)
         x = torch.from_numpy(np.stack(pictures)).permute(0, 1, 4, 2, 3).contiguous()
-        return x, torch.from_numpy(np.stack(masks)).float()
+        return x, torch.from_numpy(np.stack(masks)).float(), torch.from_numpy(np.stack(things))
+
+    def _parts(self, ids: np.ndarray, fine: np.ndarray, smallest: float) -> list[int]:
+        """Parts of things, shuffled: large enough, and at most 85 % of the visible thing."""
+        seen, first, counts = np.unique(fine[0], return_index=True, return_counts=True)
+        owner = ids[0].reshape(-1)[first]
+        good = (seen >= 0) & (counts >= smallest * fine[0].size)
+        good &= np.array([n < 0.85 * (ids[0] == o).sum() for n, o in zip(counts, owner)])
+        return [int(k) for k in self.rng.permutation(seen[good])]
 
     def _one(self, frames: int, gone: bool, touching: bool, thin: bool, smallest: float) -> tuple:
-        """Frames [T, S, S, 3], ids [T, S, S] and the things that may be prompted, at least one."""
+        """Frames [T, S, S, 3], things and parts per pixel [T, S, S] (no parts: None), things to prompt."""
         while True:
             name, clip, index = self._draw(frames, gone, touching, smallest)
             stored, stored_ids = self.parts[name]
-            x, ids = self._alter(stored[clip][index], stored_ids[clip][index])
+            x, ids = self._alter(stored[clip][index], stored_ids[clip][index], is_drawn(name))
+            fine = None
+            if name in self.owners:
+                fine, ids = ids, whole(ids, self.owners[name][clip])
             seen, counts = np.unique(ids[0], return_counts=True)
             choice = [int(k) for k, n in zip(seen, counts) if k >= 0 and n >= smallest * ids[0].size]
             if thin:
                 choice = [k for k in choice if prompts.is_thin(ids[0] == k)]
             if choice:
-                return x, ids, choice
+                return x, ids, fine, choice
 
     def _draw(self, frames: int, gone: bool, touching: bool, smallest: float) -> tuple[str, int, list[int]]:
         """A part, a clip, frame indices; on request thing 0 disappears and returns, or touches its twin."""
         names = [n for n in self.parts if self.parts[n][0].shape[1] >= frames]
+        if self.drawn is not None:
+            wanted = self.rng.random() < self.drawn or touching
+            names = [n for n in names if is_drawn(n) == wanted] or names
         if not names:
             raise SystemExit(
                 f"{self.folder}: no clips of {frames} frames; see pool.py --frames, or train.py --frames"
@@ -144,24 +188,41 @@ class Pool:
         index = list(range(first, first + stride * wanted, stride))
         return index[::-1] if self.rng.random() < BACKWARDS else index
 
-    def _alter(self, frames: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Augmentation, the same for all frames: crop, flips, transposition, colours."""
+    def _alter(self, frames: np.ndarray, ids: np.ndarray, drawn: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Augmentation, the same for all frames: crop, flips, transposition, colours.
+
+        What is not drawn keeps its upright direction, and mostly its colours.
+        """
         rng, side = self.rng, frames.shape[1]
-        crop = int(round(side * rng.uniform(CROP, 1)))
-        top, left = rng.integers(0, side - crop + 1, 2)
-        space = (slice(None), slice(top, top + crop), slice(left, left + crop))
+        share = rng.uniform(CROP_IMAGE if len(frames) == 1 and not drawn else CROP, 1, 2)
+        crop = np.rint(side * (share[:1].repeat(2) if drawn else share)).astype(int)
+        top, left = (rng.integers(0, side - n + 1) for n in crop)
+        space = (slice(None), slice(top, top + crop[0]), slice(left, left + crop[1]))
         size = (self.size, self.size)
-        frames = np.stack([cv2.resize(f, size, interpolation=cv2.INTER_LINEAR) for f in frames[space]])
+        smooth = cv2.INTER_AREA if crop.min() > 1.4 * self.size else cv2.INTER_LINEAR
+        frames = np.stack([cv2.resize(f, size, interpolation=smooth) for f in frames[space]])
         ids = np.stack([cv2.resize(i, size, interpolation=cv2.INTER_NEAREST) for i in ids[space]])
-        if rng.random() < 0.5:
+        if drawn and rng.random() < 0.5:
             frames, ids = frames[:, ::-1], ids[:, ::-1]
         if rng.random() < 0.5:
             frames, ids = frames[:, :, ::-1], ids[:, :, ::-1]
-        if rng.random() < 0.5:
+        if drawn and rng.random() < 0.5:
             frames, ids = frames.swapaxes(1, 2), ids.swapaxes(1, 2)
-        frames = frames[..., rng.permutation(3)].astype(np.float32) / 255
+        if drawn or rng.random() < SHUFFLED:
+            frames = frames[..., rng.permutation(3)]
+        frames = frames.astype(np.float32) / 255
         frames = ((frames - 0.5) * rng.uniform(*CONTRAST) + 0.5 + rng.uniform(-LIGHT, LIGHT)).clip(0, 1)
         return (frames - MEAN) / DEVIATION, ids
+
+
+def is_drawn(name: str) -> bool:
+    """Whether a part's file name is that of drawn clips."""
+    return int(name.split("-")[1]) < pool.ROOMS["collage"]
+
+
+def whole(ids: np.ndarray, owners: np.ndarray) -> np.ndarray:
+    """Things per pixel from parts per pixel, -1 for none."""
+    return np.where(ids < 0, np.int8(-1), owners[ids.clip(0)])
 
 
 def widest(wanted: int, stored: int) -> int:

@@ -12,10 +12,11 @@ ALL_POINTERS = (
 )
 
 
-def mask_losses(raw: torch.Tensor, ious: torch.Tensor, truth: torch.Tensor):
+def mask_losses(raw: torch.Tensor, ious: torch.Tensor, truth: torch.Tensor, sure: torch.Tensor | None = None):
     """Sum [B] of cross-entropy, dice and the predicted IoUs' L1 over candidates; IoU of the selected one.
 
-    raw [B, M, H, W] logits, ious [B, M], truth [B, 1, H, W] coverage in 0..1.
+    raw [B, M, H, W] logits, ious [B, M], truth [B, 1, H, W] coverage in 0..1. Where `sure` [B] is 0, as for a
+    click on a part of a thing, only the best candidate has to match.
     """
     raw, ious, truth = raw.float(), ious.float(), truth.expand_as(raw)
     entropy = F.binary_cross_entropy_with_logits(raw, truth, reduction="none").mean((2, 3))
@@ -29,7 +30,10 @@ def mask_losses(raw: torch.Tensor, ious: torch.Tensor, truth: torch.Tensor):
     quality = (ious - actual).abs().mean(1)
     # Not the best candidate alone: these images are not ambiguous, the selection is imperfect, and the
     # selected candidate becomes the memory.
-    masks = 0.4 * total.min(1).values + 0.6 * total[rows, chosen] + 0.3 * total.mean(1)
+    best = total.min(1).values
+    masks = 0.4 * best + 0.6 * total[rows, chosen] + 0.3 * total.mean(1)
+    if sure is not None:
+        masks = sure * masks + (1 - sure) * best
     return masks + quality, actual[rows, chosen]
 
 
@@ -92,8 +96,11 @@ def place_step(model, frames: torch.Tensor, each: int, rng: np.random.Generator)
     return total, scores
 
 
-def image_step(model, frames: torch.Tensor, masks: torch.Tensor, correct: bool):
-    """Clicks on most objects, boxes on the others; with `correct`, a corrective click and the mask prompt."""
+def image_step(model, frames: torch.Tensor, masks: torch.Tensor, things: torch.Tensor, correct: bool):
+    """Clicks on most objects, boxes on the others; with `correct`, a corrective click and the mask prompt.
+
+    things [B, N]: 0 for an object that is a part of a thing, so that a click on it is ambiguous.
+    """
     batch, objects = masks.shape[:2]
     feats, _, sizes = features(model, frames)
     boxed = objects // 3
@@ -112,8 +119,10 @@ def image_step(model, frames: torch.Tensor, masks: torch.Tensor, correct: bool):
         points = prompt(solid)
         share = (end - first) / objects
         raw, _, ious, low, *_ = model._forward_sam_heads(embedding, points, None, high, name == "click")
-        loss, iou = mask_losses(raw, ious, cover)
-        total, scores[name] = total + share * loss.mean(), iou.mean().detach()
+        sure = things[:, first:end].flatten() if name == "click" else None
+        loss, iou = mask_losses(raw, ious, cover, sure)
+        mean = iou.mean() if sure is None else weighted(iou, sure)
+        total, scores[name] = total + share * loss.mean(), mean.detach()
         if correct:
             with torch.no_grad():
                 best = raw[torch.arange(len(raw), device=raw.device), ious.argmax(1)][:, None].float()

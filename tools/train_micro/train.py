@@ -74,6 +74,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--hard", type=float, default=0.0, help="fraction of draws weighted by the errors of lack.py"
     )
+    parser.add_argument(
+        "--drawn",
+        type=float,
+        help="fraction of draws from drawn clips; else by their number, or 0.35 if --live",
+    )
+    parser.add_argument("--things", type=pathlib.Path, help="things.zip of assets.py, for --live")
     parser.add_argument("--images-per-step", type=int, default=10)
     parser.add_argument(
         "--clips-per-step", type=int, default=2, help="batch of the shortest clips; smaller for longer ones"
@@ -196,7 +202,10 @@ class Run:
 
     def __init__(self, args: argparse.Namespace):
         self.args, self.rank = args, args.rank
-        scenes = live.Live(args.size, args.live, args.held, SCENES * args.seed) if args.live else None
+        scenes = None
+        if args.live:
+            drawn = 0.35 if args.drawn is None else args.drawn
+            scenes = live.Live(args.size, args.live, args.held, SCENES * args.seed, args.things, drawn)
         self.device = torch.device(
             "cuda" if torch.cuda.is_available() else "cpu"
         )  # live.Live forks before CUDA is initialised
@@ -222,7 +231,7 @@ class Run:
             self.pool.open(self.device, self.rng, vanish, args.touch, args.thin)
         else:
             self.pool = sampling.Pool(
-                args.pool, args.size, self.rng, vanish, args.touch, args.thin, args.hard
+                args.pool, args.size, self.rng, vanish, args.touch, args.thin, args.hard, args.drawn
             )
         if args.graphs:
             micro.without_copies(self.device)
@@ -242,7 +251,7 @@ class Run:
             self.model.load_state_dict(kept, strict=not args.init_only)
         if args.head_start:
             pool = sampling.Pool(args.pool, args.size, np.random.default_rng(args.seed))
-            frames, _ = pool.batch(8, 1, 1, 0.0)
+            frames, *_ = pool.batch(8, 1, 1, 0.0)
             micro.head_start(self.model, frames[:, 0].to(self.device))
         self.mean = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
@@ -260,19 +269,19 @@ class Run:
         else:
             kind = "place" if places else rng.choice(["image", "image again"])
             length, batch = 1, args.images_per_step
-        frames, masks = self.pool.batch(batch, length, args.objects[int(clips)], smallest)
-        found = self.gradients(kind, frames.to(self.device), masks.to(self.device))
+        made = self.pool.batch(batch, length, args.objects[int(clips)], smallest)
+        found = self.gradients(kind, *(tensor.to(self.device) for tensor in made))
         self.learn("")
         prefix = "" if kind.startswith("image") else kind.split()[0] + " "
         return {prefix + k: v for k, v in found.items()}
 
-    def gradients(self, kind: str, frames: torch.Tensor, masks: torch.Tensor) -> dict:
+    def gradients(self, kind: str, frames: torch.Tensor, masks: torch.Tensor, things: torch.Tensor) -> dict:
         """Writes the gradients of one batch's loss to the parameters; returns loss and scores by name."""
         what, _, how = kind.partition(" ")
         if what == "place":
             loss, found = steps.place_step(self.model, frames, 8, self.rng)
         elif what == "image":
-            loss, found = steps.image_step(self.model, frames, masks, how == "again")
+            loss, found = steps.image_step(self.model, frames, masks, things, how == "again")
         else:
             loss, found = steps.clip_step(self.model, frames, masks, how)
         self.model.zero_grad(set_to_none=False)
