@@ -73,6 +73,23 @@ def relief(rng: np.random.Generator, cover: np.ndarray, sun: float) -> np.ndarra
     return light[..., None].astype(np.float32)
 
 
+def patch(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Coverage [H, W, 1] of a region of a cut-out: a side of a line, a stripe, or blotches."""
+    height, width = shape
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    angle = rng.uniform(0, 6.3)
+    along = (x / width - 0.5) * np.cos(angle) + (y / height - 0.5) * np.sin(angle) + rng.uniform(-0.3, 0.3)
+    kind = rng.random()
+    if kind < 0.4:
+        distance = along
+    elif kind < 0.7:
+        distance = rng.uniform(0.05, 0.2) - np.abs(along)
+    else:
+        blotches = appearance.noise(rng, max(shape), int(rng.integers(3, 7)))
+        distance = blotches[:height, :width] - rng.uniform(0.4, 0.65)
+    return (distance * max(shape) * rng.uniform(0.3, 1) + 0.5).clip(0, 1)[..., None]
+
+
 def prepared(rng: np.random.Generator, stock: things.Things, sun: float, like: np.ndarray | None = None):
     """A sprite [H, W, 4] with premultiplied alpha: recoloured, textured, lit. `like`: colour to resemble."""
     sprite = stock.sprite(rng)
@@ -85,6 +102,8 @@ def prepared(rng: np.random.Generator, stock: things.Things, sun: float, like: n
         colour = colour * (1 - share + share * grain / (grain.mean() + 0.05))
     if rng.random() < 0.15:  # one material throughout
         colour = stock.material(rng, *cover.shape)
+    for _ in range(int(rng.choice(4, p=[0.6, 0.2, 0.1, 0.1]))):  # patches of other materials
+        colour = colour + patch(rng, cover.shape) * (stock.material(rng, *cover.shape) - colour)
     colour = colour * rng.uniform(0.55, 1.15) + rng.uniform(-0.1, 0.1)
     if like is not None:
         mean = (colour * cover[..., None]).sum((0, 1)) / max(cover.sum(), 1)
@@ -175,7 +194,7 @@ class Scene:
     def _pieces(self, rng: np.random.Generator, stock: things.Things) -> list[Piece]:
         count = int(rng.choice([1, 2, 3, 4, 5, 6, 8, 10], p=[0.08, 0.1, 0.14, 0.16, 0.16, 0.16, 0.12, 0.08]))
         pieces, sprites = [], []
-        large = rng.random() < 0.4
+        large = rng.random() < 0.5
         for k in range(max(count, 2 if self.story in ("hidden", "twin") else 1)):
             like = None
             if rng.random() < 0.2:

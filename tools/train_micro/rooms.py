@@ -14,7 +14,7 @@ import things
 
 IDS = 120  # most parts in a scene
 KINDS = ("set", "toys", "hero", "heap")
-KIND_SHARES = (0.35, 0.25, 0.25, 0.15)
+KIND_SHARES = (0.25, 0.2, 0.4, 0.15)
 COUNTS = {"set": (3, 9), "toys": (3, 10), "hero": (1, 5), "heap": (5, 12)}
 STORIES = ("free", "crossed", "gone")
 STORY_SHARES = (0.55, 0.25, 0.2)
@@ -265,7 +265,7 @@ class Scene:
         reach = max(spread, 0.4) * rng.uniform(0.6, 1.25)
         if self.kind == "hero" or rng.random() < 0.35:
             target = hero.place + rng.normal(size=3) * hero.size * 0.15
-            reach = hero.size * rng.uniform(0.42, 1.1)
+            reach = hero.size * rng.uniform(0.36, 0.95)
         self.target = target + rng.normal(size=3) * 0.08
         self.distance = reach / np.tan(self.angle / 2) + hero.size * 0.25
         self.yaw = rng.uniform(-0.75, 0.75) if rng.random() < 0.75 else rng.uniform(0, 6.3)

@@ -121,7 +121,7 @@ class Pool:
             whole = np.ones(objects, np.float32)
             if frames == 1 and fine is not None and self.rng.random() < PART:
                 parts = self._parts(ids, fine, smallest)
-                slots = self.rng.permutation(objects)[: max(1, objects // 2)]
+                slots = self.rng.permutation(objects)[: max(1, objects // 3)]
                 for slot, k in zip(slots, parts):
                     found[slot], whole[slot] = fine == k, 0
             pictures.append(x)

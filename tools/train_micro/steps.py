@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 import prompts
 
+PART_QUALITY = 0.2  # weight of the predicted IoUs after a click on a part
 UNSURE = 0.0005  # objects below this fraction of the image area count neither as present nor as absent
 ALL_POINTERS = (
     16  # predictors divide pointer ages by this number less one, or by the length of a shorter clip less one
@@ -16,7 +17,7 @@ def mask_losses(raw: torch.Tensor, ious: torch.Tensor, truth: torch.Tensor, sure
     """Sum [B] of cross-entropy, dice and the predicted IoUs' L1 over candidates; IoU of the selected one.
 
     raw [B, M, H, W] logits, ious [B, M], truth [B, 1, H, W] coverage in 0..1. Where `sure` [B] is 0, as for a
-    click on a part of a thing, only the best candidate has to match.
+    click on a part of a thing, only the best candidate has to match, and the predicted IoUs count little.
     """
     raw, ious, truth = raw.float(), ious.float(), truth.expand_as(raw)
     entropy = F.binary_cross_entropy_with_logits(raw, truth, reduction="none").mean((2, 3))
@@ -34,6 +35,7 @@ def mask_losses(raw: torch.Tensor, ious: torch.Tensor, truth: torch.Tensor, sure
     masks = 0.4 * best + 0.6 * total[rows, chosen] + 0.3 * total.mean(1)
     if sure is not None:
         masks = sure * masks + (1 - sure) * best
+        quality = quality * (PART_QUALITY + (1 - PART_QUALITY) * sure)
     return masks + quality, actual[rows, chosen]
 
 
