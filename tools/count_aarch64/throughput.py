@@ -23,8 +23,13 @@ PROCESSORS = [
     ("A76 / N1", "neoverse-n1"),
     ("A72", "cortex-a72"),
     ("A55", "cortex-a55"),
+    ("N2", "neoverse-n2"),
+    ("V1", "neoverse-v1"),
     ("V2", "neoverse-v2"),
 ]
+
+# Instructions that a processor lacks.
+WITHOUT = {"cortex-a72": {"sdot"}}
 
 # Multiply-adds of an instruction on whole registers.
 PRODUCTS = {"fmla": 4, "sdot": 16, "smmla": 32, "smull": 8, "smull2": 8, "smlal": 8, "smlal2": 8}
@@ -126,7 +131,7 @@ def main():
         loops = groups[name]
         cells = []
         for _, processor in PROCESSORS:
-            if "sdot" in wanted and processor == "cortex-a72":
+            if WITHOUT.get(processor, set()) & set(wanted):
                 cells.append("–")
             else:
                 cycles = max(predict(f"llvm-mca{suffix}", loop, processor) for loop in loops)
