@@ -106,7 +106,7 @@ pub enum LoadError {
     /// A tensor that the model needs is absent.
     #[error(
         "{origin}: tensor {name} is missing; the file is not the checkpoint of a {variant} model, or is \
-         incomplete"
+         incomplete{advice}"
     )]
     MissingTensor {
         /// File name.
@@ -115,6 +115,8 @@ pub enum LoadError {
         name: String,
         /// The model that was being loaded.
         variant: String,
+        /// What the names tell about the file, behind a semicolon; may be empty.
+        advice: String,
     },
     /// A tensor has another shape than the model needs.
     #[error("{origin}: tensor {name} has shape {found:?}, the {variant} model needs {expected:?}")]
@@ -131,7 +133,10 @@ pub enum LoadError {
         found: Vec<usize>,
     },
     /// A tensor is stored in a type that is not read.
-    #[error("{origin}: tensor {name} is stored as {dtype}; F64, F32, F16 and BF16 are read")]
+    #[error(
+        "{origin}: tensor {name} is stored as {dtype}; F64, F32, F16 and BF16 are read: convert it first \
+         (tensor.float() in PyTorch)"
+    )]
     DType {
         /// File name.
         origin: String,
@@ -154,7 +159,7 @@ pub enum LoadError {
         value: f32,
     },
     /// Tensors that the model does not use.
-    #[error("{origin}: {count} tensors do not belong to a {variant} model, among them {names}")]
+    #[error("{origin}: {count} tensors do not belong to a {variant} model, among them {names}{advice}")]
     UnexpectedTensors {
         /// File name.
         origin: String,
@@ -164,5 +169,7 @@ pub enum LoadError {
         names: String,
         /// The model that was being loaded.
         variant: String,
+        /// What to do, behind a semicolon.
+        advice: String,
     },
 }

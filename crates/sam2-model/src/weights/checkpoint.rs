@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::advice;
 use super::contents::{self, Contents};
 use super::fingerprint::fingerprint;
 use super::keys::CONFIG_KEY;
@@ -110,18 +111,22 @@ impl<'a> Checkpoint<'a> {
 
     fn unknown(&self, mut reason: String) -> LoadError {
         let has = |name: &str| self.tensors.contains_key(name);
-        if has("mask_decoder.iou_token.weight") || has("sam_mask_decoder.iou_token.weight") {
-            if self.names().any(|name| name.starts_with("image_encoder.patch_embed.")) {
-                reason.push_str("; it is of the first Segment Anything, SAM 1");
-            }
-        } else if self.names().any(|name| name.contains("lora_A") || name.contains("lora_B")) {
-            reason.push_str("; it is an adapter (LoRA), which has to be merged into its model");
+        let is_sam = has("mask_decoder.iou_token.weight") || has("sam_mask_decoder.iou_token.weight");
+        if is_sam && self.names().any(|name| name.starts_with("image_encoder.patch_embed.")) {
+            reason.push_str("; it is of the first Segment Anything, SAM 1");
         }
+        reason.push_str(&self.advice());
         if let Some((name, found)) = self.others.first_key_value().filter(|_| self.tensors.is_empty()) {
             let name: String = name.escape_debug().take(100).collect();
             reason.push_str(&format!("; its {name} is {found} and not a tensor"));
         }
         LoadError::UnknownModel { origin: self.origin.clone(), reason }
+    }
+
+    /// What the names of the tensors and of the file tell, behind a semicolon; empty if nothing.
+    fn advice(&self) -> String {
+        let advice = advice::of(self.names()).or_else(|| advice::of_file(&self.origin));
+        advice.map(|advice| format!("; {advice}")).unwrap_or_default()
     }
 
     fn shapes(&self) -> Shapes {
@@ -163,6 +168,10 @@ impl<'a> Checkpoint<'a> {
             count: left.len(),
             names: some.join(", "),
             variant: self.variant.clone(),
+            advice: match self.advice() {
+                advice if advice.is_empty() => "; save the tensors of the model alone".to_owned(),
+                advice => advice,
+            },
         })
     }
 
@@ -192,6 +201,7 @@ impl<'a> Checkpoint<'a> {
                 origin: origin(),
                 name: name.to_owned(),
                 variant: self.variant.clone(),
+                advice: self.advice(),
             },
         };
         let tensor = self.tensors.get(name).ok_or_else(missing)?;

@@ -149,6 +149,7 @@ fn outputs<'t, 'a>(
         count: 1,
         names: name.escape_debug().take(100).collect(),
         variant: checkpoint.variant.clone(),
+        advice: String::new(),
     };
     let named = names::from_meta(&checkpoint.tensors, naming).map_err(unknown)?;
     Ok(named

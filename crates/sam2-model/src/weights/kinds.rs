@@ -3,8 +3,10 @@
 /// Number of bytes that [`describe`] looks at.
 pub(super) const START: usize = 512;
 
+const PICKLE: &str = "it is a pickle that torch.save did not write; load it and save it with torch.save";
+
 /// Beginnings of other formats.
-const BEGINNINGS: [(&[u8], &str); 23] = [
+const BEGINNINGS: [(&[u8], &str); 24] = [
     (b"version https://git-lfs", "it is a Git LFS pointer and not the file itself; run git lfs pull"),
     (b"\x1f\x8b", "it is compressed (gzip); unpack it"),
     (b"BZh", "it is compressed (bzip2); unpack it"),
@@ -26,8 +28,9 @@ const BEGINNINGS: [(&[u8], &str); 23] = [
     (b"\x7fELF", "it is a program (ELF)"),
     (b"MZ", "it is a program (Windows)"),
     (b"SQLite format 3", "it is an SQLite database"),
-    (b"\x80\x02", "it is a pickle that torch.save did not write"),
+    (b"\x80\x02", PICKLE),
     (b"\0asm", "it is a WebAssembly program"),
+    (b"ftrt", "it is a TensorRT engine"),
 ];
 
 /// What a file is that begins so, if it is known and has no tensors that are read.
@@ -39,7 +42,7 @@ pub(super) fn describe(start: &[u8]) -> Option<String> {
     let known = if at(257, b"ustar") || at(0, b"sys\0") {
         "it is a tar archive, as PyTorch before 0.2 wrote it; unpack it, or save it again with PyTorch"
     } else if at(0, b"\x80") && matches!(start.get(1), Some(3..=5)) {
-        "it is a pickle that torch.save did not write"
+        PICKLE
     } else if at(4, b"TFL3") {
         "it is a TensorFlow Lite model"
     } else if at(4, b"ftyp") {
@@ -71,7 +74,12 @@ fn of_text(start: &[u8]) -> Option<String> {
     if web {
         return Some("it is a web page, such as an error or a login in place of the file".to_owned());
     }
-    is_text.then(|| "it is text; if it is the configuration, give it with --config".to_owned())
+    is_text.then(|| {
+        // Often the answer of a server in place of the file.
+        let line = lower.lines().next().unwrap_or_default();
+        let shown: String = line.chars().take(40).collect::<String>().escape_debug().to_string();
+        format!("it is text (\"{shown}\"); if it is the configuration, give it with --config")
+    })
 }
 
 #[cfg(test)]
@@ -92,6 +100,7 @@ mod tests {
             (b"model:\n  image_size: 1024\n", "--config"),
             (b"\0\0\0\x20ftypisom", "video"),
             (b"\x1c\0\0\0TFL3", "TensorFlow Lite"),
+            (b"Entry not found", "it is text (\"entry not found\")"),
         ] {
             let found = describe(start).expect("it is known");
             assert!(found.contains(word), "{found}");

@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::advice;
 use super::source::OpenFile;
 use super::text::quoted;
 use crate::error::LoadError;
@@ -21,7 +22,9 @@ const IN_A_FOLDER: [&str; 4] = [
     "pytorch_model.bin.index.json",
 ];
 /// Extensions of checkpoints: a folder may hold one such file of any other name.
-const EXTENSIONS: [&str; 5] = ["safetensors", "pt", "pth", "ckpt", "bin"];
+pub(super) const EXTENSIONS: [&str; 5] = ["safetensors", "pt", "pth", "ckpt", "bin"];
+/// What training scripts put beside a checkpoint, under names that begin so.
+const BESIDE: [&str; 6] = ["optimizer", "scheduler", "scaler", "training_args", "rng_state", "random_states"];
 const INDEX: &str = ".index.json";
 /// The longest name of a part, as of a file, bytes.
 const MAX_NAME: usize = 255;
@@ -73,7 +76,8 @@ fn in_folder(folder: &Path) -> Result<PathBuf, LoadError> {
     for entry in std::fs::read_dir(folder).map_err(io)? {
         let path = entry.map_err(io)?.path();
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-        if EXTENSIONS.contains(&extension.as_str()) && path.is_file() {
+        let is_beside = BESIDE.iter().any(|start| file_name(&path).starts_with(start));
+        if EXTENSIONS.contains(&extension.as_str()) && !is_beside && path.is_file() {
             found.push(path);
         }
     }
@@ -86,10 +90,21 @@ fn in_folder(folder: &Path) -> Result<PathBuf, LoadError> {
              makes one file of it"
                 .to_owned(),
         )),
+        [] if is_unpacked(folder) => Err(foreign(
+            "it is a .pt file that was unpacked; pack it again without compression (zip -0 -r)".to_owned(),
+        )),
         [] => Err(foreign(format!(
-            "it is a folder without {}, or one .{} file",
+            "it is a folder without {}, or one .{} file{}",
             IN_A_FOLDER.join(", "),
-            EXTENSIONS.join(", .")
+            EXTENSIONS.join(", ."),
+            match folders_in(folder) {
+                inner if inner.is_empty() => String::new(),
+                inner => format!("; there are checkpoints in its folders {}: name one", inner.join(", ")),
+            }
+        ))),
+        [part, ..] if advice::of_file(&file_name(part)).is_some() => Err(foreign(format!(
+            "it is a folder with parts of a checkpoint ({}) whose index (*.index.json) is missing",
+            file_name(part)
         ))),
         several => {
             let names: Vec<String> = several.iter().take(3).map(|path| file_name(path)).collect();
@@ -97,6 +112,27 @@ fn in_folder(folder: &Path) -> Result<PathBuf, LoadError> {
             Err(foreign(format!("it is a folder with {count} checkpoints ({}); name one", names.join(", "))))
         }
     }
+}
+
+/// Whether a folder is what a `.pt` file was unpacked to.
+fn is_unpacked(folder: &Path) -> bool {
+    let has = |folder: &Path| folder.join("data.pkl").is_file();
+    has(folder) || entries(folder).any(|path| has(&path))
+}
+
+/// The names of some folders in a folder that hold a checkpoint: a training script writes one at a time.
+fn folders_in(folder: &Path) -> Vec<String> {
+    let holds = |path: &PathBuf| IN_A_FOLDER.iter().any(|name| path.join(name).is_file());
+    let mut names: Vec<String> = entries(folder).filter(holds).map(|path| file_name(&path)).collect();
+    names.sort();
+    names.truncate(3);
+    names
+}
+
+/// Some entries of a folder.
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    entries.take(1000).filter_map(Result::ok).map(|entry| entry.path())
 }
 
 /// The parts of the index `path`, in the order of their names.
@@ -155,6 +191,26 @@ mod tests {
         assert!(refused(folder.path()).contains("a folder without model.safetensors"));
         write(".metadata", "");
         assert!(refused(folder.path()).contains("dcp_to_torch_save"));
+        std::fs::remove_file(at(".metadata")).expect("remove");
+        for name in ["training_args.bin", "optimizer.pt", "rng_state_0.pth"] {
+            write(name, "");
+        }
+        assert!(refused(folder.path()).contains("a folder without model.safetensors"));
+        for step in ["checkpoint-20", "checkpoint-10"] {
+            std::fs::create_dir(at(step)).expect("folder");
+            write(&format!("{step}/model.safetensors"), "");
+        }
+        assert!(refused(folder.path()).contains("checkpoint-10, checkpoint-20: name one"));
+        std::fs::create_dir(at("archive")).expect("folder");
+        write("archive/data.pkl", "");
+        assert!(refused(folder.path()).contains("unpacked"));
+        for part in ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"] {
+            write(part, "");
+        }
+        assert!(refused(folder.path()).contains("whose index"));
+        for part in ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"] {
+            std::fs::remove_file(at(part)).expect("remove");
+        }
         write("sam2.pt", "");
         assert_eq!(names(folder.path()), ["sam2.pt"]);
         write("other.CKPT", "");

@@ -1,5 +1,6 @@
 //! Reading a checkpoint: a safetensors or PyTorch file, read piece by piece, every tensor checked before use.
 
+mod advice;
 mod checkpoint;
 mod contents;
 mod export;

@@ -11,8 +11,9 @@ use crate::weights::select::Listing;
 use crate::weights::source::{Part, Source};
 use crate::weights::text::quoted;
 
-/// The magic number as `LONG1`, which is among the first bytes in every protocol.
+/// The magic number as `LONG1`, which is among the first bytes from protocol 2 on, and as a line.
 const MAGIC: &[u8] = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19";
+const MAGIC_LINE: &[u8] = b"L119547037146038801333356L\n";
 /// Number of bytes that [`recognised`] looks at.
 pub(super) const START: usize = 32;
 /// Bytes in which the pickles are looked for first. Then four times as many, until they are whole.
@@ -22,7 +23,8 @@ const VERSION: i64 = 1001;
 
 /// Whether a file begins so.
 pub(super) fn recognised(start: &[u8]) -> bool {
-    start[..start.len().min(START)].windows(MAGIC.len()).any(|window| window == MAGIC)
+    let start = &start[..start.len().min(START)];
+    start.starts_with(MAGIC_LINE) || start.windows(MAGIC.len()).any(|window| window == MAGIC)
 }
 
 /// The `wanted` dicts of a file.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use super::pickle::{Global, Id, Node, Pickle};
+use crate::weights::advice;
 use crate::weights::fault::Fault;
 use crate::weights::keys::CONFIG_KEY;
 use crate::weights::select::{Group, Listing, unwrapped};
@@ -17,6 +18,8 @@ const MAX_DEPTH: usize = 3;
 const MAX_ITEMS: usize = 16;
 /// Number of dicts that may be a model.
 const MAX_DICTS: usize = 100;
+/// Keys under which scripts put the model itself.
+const MODELS: [&str; 6] = ["model", "state_dict", "model_state_dict", "ema", "net", "module"];
 /// Characters of a key in a path.
 const MAX_KEY: usize = 40;
 
@@ -110,14 +113,17 @@ impl<'p> Pickle<'p> {
         let (mut tensors, mut others) = (BTreeMap::new(), BTreeMap::new());
         for (written, id) in dict.entries {
             let name = unwrapped(written);
-            let twice = if matches!(self.node(id), Node::Call(..)) {
-                let tensor =
-                    self.tensor(id, storages).map_err(|e| e.within(&format!("tensor {}", quoted(&name))))?;
-                tensors.insert(name.into_owned(), tensor).is_some()
+            let mut twice = false;
+            if matches!(self.node(id), Node::Call(..)) {
+                match self.tensor(id, storages) {
+                    Ok(tensor) => twice = tensors.insert(name.into_owned(), tensor).is_some(),
+                    // Of a type of a later PyTorch: it matters only if the model has this tensor.
+                    Err(Fault::Foreign(what)) => drop(others.insert(name.into_owned(), what)),
+                    Err(fault) => return Err(fault.within(&format!("tensor {}", quoted(&name)))),
+                }
             } else {
                 others.insert(name.into_owned(), self.kind(id));
-                false
-            };
+            }
             if twice {
                 return Err(format!("tensor {} is there twice", quoted(written)).into());
             }
@@ -149,10 +155,13 @@ impl<'p> Pickle<'p> {
         }
         let (bytes, mut element) = self.storage(arguments[0], storages)?;
         if version == 3 {
-            let Node::Global(Global::DType(name, size)) = *self.node(arguments[6]) else {
-                return Err("its type is not one".into());
+            element = match *self.node(arguments[6]) {
+                Node::Global(Global::DType(name, size)) => Element::new(name, size),
+                Node::Global(Global::Foreign(_)) => {
+                    return Err(Fault::Foreign(format!("a tensor of {}", self.kind(arguments[6]))));
+                }
+                _ => return Err("its type is not one".into()),
             };
-            element = Element::new(name, size);
         }
         let offset = self.number(arguments[1]).ok_or("its offset is not a number")?;
         let (shape, strides) = (self.numbers(arguments[2])?, self.numbers(arguments[3])?);
@@ -165,7 +174,12 @@ impl<'p> Pickle<'p> {
 
     /// Bytes and type of the elements of a storage.
     fn storage<'a>(&self, id: Id, storages: &impl Storages<'a>) -> Result<(Part<'a>, Element), Fault> {
-        let name = self.storage_name(id).ok_or("its storage is not described as torch.save does")?;
+        let Some(name) = self.storage_name(id) else {
+            return Err(match self.foreign_storage(id) {
+                Some(class) => Fault::Foreign(format!("a tensor of {}", self.kind(class))),
+                None => "its storage is not described as torch.save does".into(),
+            });
+        };
         let bytes = storages.get(name.key)?;
         let bytes = bytes.ok_or_else(|| format!("its storage {} is not in the file", quoted(name.key)))?;
         let (element, size) = name.element;
@@ -185,6 +199,13 @@ impl<'p> Pickle<'p> {
             },
         };
         Ok((bytes, Element::new(element, size)))
+    }
+
+    /// The class of a storage that is not known here.
+    fn foreign_storage(&self, id: Id) -> Option<Id> {
+        let Node::Persistent(name) = *self.node(id) else { return None };
+        let &class = self.items(name).ok()?.get(1)?;
+        matches!(self.node(class), Node::Global(Global::Foreign(_))).then_some(class)
     }
 
     /// The description of a storage.
@@ -250,7 +271,7 @@ impl<'p> Pickle<'p> {
             let names: Vec<String> = names.take(4).map(|name| name.chars().take(60).collect()).collect();
             names.join(", ").escape_debug().to_string()
         };
-        if let Node::Object(Some(_)) = self.node(self.root()) {
+        if let Node::Object(_) = self.node(self.root()) {
             let kind = self.kind(self.root());
             return format!("it is {kind}, pickled whole; save its state_dict() in its place");
         }
@@ -262,13 +283,25 @@ impl<'p> Pickle<'p> {
             }
         }
         if let Some(dict) = dicts.iter().find(|dict| dict.entries.iter().any(|(_, id)| is_tensor(*id))) {
-            let mut names = dict.entries.iter().filter(|(_, id)| is_tensor(*id)).map(|(name, _)| *name);
-            return format!("it holds tensors of another model, such as {}", some(&mut names));
+            let names = || dict.entries.iter().filter(|(_, id)| is_tensor(*id)).map(|(name, _)| *name);
+            if let Some(advice) = advice::of(names()) {
+                return advice.to_owned();
+            }
+            return format!("it holds tensors of another model, such as {}", some(&mut names()));
+        }
+        // Some scripts save the model itself and not its tensors.
+        let modules = dicts.iter().flat_map(|dict| &dict.entries).filter(|(name, _)| MODELS.contains(name));
+        for &(name, id) in modules {
+            if let Node::Object(_) = self.node(id) {
+                let kind = self.kind(id);
+                return format!("its {name} is {kind}, pickled whole; save its state_dict() in its place");
+            }
         }
         match dicts.first() {
             Some(root) => {
                 format!("it holds the keys {}", some(&mut root.entries.iter().map(|(name, _)| *name)))
             }
+            None if matches!(self.node(self.root()), Node::Dict(_)) => "it holds an empty dict".to_owned(),
             None => format!("it holds {}", self.kind(self.root())),
         }
     }

@@ -112,10 +112,14 @@ fn locate(source: Source) -> Result<(u64, u64, u64), Fault> {
     let tail_at = source.len() - tail_len;
     let tail = part(source, tail_at, tail_len, "the end")?.read()?;
     let last = tail.len().checked_sub(END_LEN).ok_or_else(cut)?;
+    // Behind the record and its comment are at most zeros, to which a copy was filled up.
+    let zeros = tail.len() - tail.iter().rev().take_while(|&&byte| byte == 0).count();
     let at = (last.saturating_sub(MAX_COMMENT)..=last)
         .rev()
         .find(|&at| {
-            tail[at..].starts_with(END) && at + END_LEN + usize::from(u16_at(&tail, at + 20)) == tail.len()
+            let end = at + END_LEN;
+            tail[at..].starts_with(END)
+                && (zeros.max(end)..=tail.len()).contains(&(end + usize::from(u16_at(&tail, at + 20))))
         })
         .ok_or_else(cut)?;
     let end = &tail[at..];

@@ -20,7 +20,7 @@ pub(in crate::weights::pt) enum Global {
     Foreign(u32),
 }
 
-const STORAGES: [(&str, &str, u8); 10] = [
+const STORAGES: [(&str, &str, u8); 16] = [
     ("FloatStorage", "F32", 4),
     ("DoubleStorage", "F64", 8),
     ("HalfStorage", "F16", 2),
@@ -31,8 +31,15 @@ const STORAGES: [(&str, &str, u8); 10] = [
     ("CharStorage", "I8", 1),
     ("ByteStorage", "U8", 1),
     ("BoolStorage", "BOOL", 1),
+    // Those below are no weights that are read, but are named as what they are.
+    ("ComplexFloatStorage", "C64", 8),
+    ("ComplexDoubleStorage", "C128", 16),
+    ("ComplexHalfStorage", "C32", 4),
+    ("QInt8Storage", "QI8", 1),
+    ("QUInt8Storage", "QU8", 1),
+    ("QInt32Storage", "QI32", 4),
 ];
-const DTYPES: [(&str, &str, u8); 13] = [
+const DTYPES: [(&str, &str, u8); 22] = [
     ("float32", "F32", 4),
     ("float64", "F64", 8),
     ("float16", "F16", 2),
@@ -46,6 +53,15 @@ const DTYPES: [(&str, &str, u8); 13] = [
     ("uint32", "U32", 4),
     ("uint64", "U64", 8),
     ("bool", "BOOL", 1),
+    ("complex32", "C32", 4),
+    ("complex64", "C64", 8),
+    ("complex128", "C128", 16),
+    ("float8_e4m3fn", "F8_E4M3", 1),
+    ("float8_e4m3fnuz", "F8_E4M3FNUZ", 1),
+    ("float8_e5m2", "F8_E5M2", 1),
+    ("float8_e5m2fnuz", "F8_E5M2FNUZ", 1),
+    ("float8_e8m0fnu", "F8_E8M0", 1),
+    ("float4_e2m1fn_x2", "F4", 1),
 ];
 
 impl Global {

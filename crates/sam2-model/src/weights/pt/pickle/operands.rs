@@ -91,8 +91,14 @@ impl<'a> Machine<'a> {
                 let len = self.length_8()?;
                 if len > self.bytes.len() - self.at { Err(self.cut()) } else { Ok(()) }
             }
-            // Lines of storages, and buffers outside of the pickle.
-            b'P' | 0x97 | 0x98 => {
+            // Names of storages as lines.
+            b'P' => Err(limit(
+                "is of protocol 0, in which torch.load does not find its storages either; save it again \
+                 with protocol 2"
+                    .to_owned(),
+            )),
+            // Buffers outside of the pickle.
+            0x97 | 0x98 => {
                 Err(limit(format!("has the opcode 0x{opcode:02x}, which torch.save never writes")))
             }
             other => Err(format!("has the unknown opcode 0x{other:02x}").into()),

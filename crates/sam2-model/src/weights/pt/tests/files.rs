@@ -43,7 +43,10 @@ pub fn archive(object: &Py, storages: &[Vec<u8>], protocol: u8) -> Vec<u8> {
 
 /// As [`archive`], in the format before PyTorch 1.6, with storages of `f32`.
 pub fn legacy(object: &Py, storages: &[Vec<u8>], protocol: u8) -> Vec<u8> {
-    let magic = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19".to_vec();
+    let magic = match protocol {
+        0 | 1 => b"L119547037146038801333356L\n".to_vec(),
+        _ => b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19".to_vec(),
+    };
     let machine = dict(vec![("protocol_version", Py::Int(1001)), ("little_endian", Py::True)]);
     let keys = Py::List((0..storages.len()).map(|i| text(&i.to_string())).collect());
     let parts = [&Py::Raw(magic), &Py::Int(1001), &machine, object, &keys];

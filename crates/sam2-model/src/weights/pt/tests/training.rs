@@ -84,10 +84,7 @@ fn every_protocol_is_read_in_both_formats() {
             let weights = state_dict("", 1.5, is_legacy, &mut storages);
             let root = dict(vec![("model", weights), ("epoch", Py::Int(3)), ("best", Py::Float(0.25))]);
             let write = if is_legacy { legacy } else { archive };
-            // The magic number cannot be written as a line.
-            if protocol > 0 || !is_legacy {
-                assert_eq!(firsts(&write(&root, &storages, protocol)), [1.5; 4], "protocol {protocol}");
-            }
+            assert_eq!(firsts(&write(&root, &storages, protocol)), [1.5; 4], "protocol {protocol}");
         }
     }
     let seven = [&b"\x80\x07"[..], &pickle(&Py::None, 2)[2..]].concat();
@@ -370,6 +367,11 @@ fn a_file_without_a_model_is_described() {
         (dict(vec![("epoch", Py::Int(1)), ("lr", Py::Float(0.1))]), "the keys epoch, lr"),
         (Py::Int(7), "it holds a number"),
         (dict(vec![("model", Py::None)]), "the keys model"),
+        (Py::Dict(vec![]), "an empty dict"),
+        (
+            dict(vec![("epoch", Py::Int(1)), ("model", object("net", "Sam", dict(vec![("a", Py::True)])))]),
+            "its model is an object of net.Sam, pickled whole",
+        ),
     ] {
         let message = refused(&archive(&root, &storages, 2));
         assert!(message.contains(word) && !message.contains("download"), "{word}: {message}");
@@ -377,6 +379,79 @@ fn a_file_without_a_model_is_described() {
     let script: [(&str, &[u8]); 2] = [("m/data.pkl", b"\x80\x02N."), ("m/constants.pkl", b"\x80\x02).")];
     assert!(refused(&zip(&script)).contains("TorchScript"));
     assert!(refused(&zip(&[("a.npy", b"\x93NUMPY")])).contains(".npz"));
+    assert!(refused(&zip(&[("w/sam2.pt", b"PK")])).contains("\"w/sam2.pt\" is; unpack it"));
+    // Adapters without their model.
+    let mut storages = Vec::new();
+    let adapter = dict(vec![("model.qkv.lora_A.weight", tensor(1.0, false, &mut storages))]);
+    assert!(refused(&archive(&adapter, &storages, 2)).contains("LoRA"));
+}
+
+/// A tensor of a type that is named by a dtype, as PyTorch saves those without a storage class of their own.
+fn of_dtype(dtype: &'static str, key: &str, bytes: usize) -> Py {
+    let name = vec![
+        text("storage"),
+        Py::Global("torch.storage", "UntypedStorage"),
+        text(key),
+        text("cpu"),
+        Py::Int(bytes as i64),
+    ];
+    let hooks = call("collections", "OrderedDict", Vec::new());
+    let dtype = Py::Global("torch", dtype);
+    let storage = Py::Persistent(Box::new(Py::Tuple(name)));
+    let arguments = vec![storage, Py::Int(0), numbers(&[3]), numbers(&[1]), Py::None, hooks, dtype];
+    call("torch._utils", "_rebuild_tensor_v3", arguments)
+}
+
+#[test]
+fn types_that_are_no_weights_are_named_and_no_damage() {
+    for (dtype, size, name) in [
+        ("float8_e4m3fn", 1, "F8_E4M3"),
+        ("float8_e5m2", 1, "F8_E5M2"),
+        ("complex64", 8, "C64"),
+        ("bool", 1, "BOOL"),
+    ] {
+        let file =
+            archive(&dict(vec![("no_mem_embed", of_dtype(dtype, "0", 3 * size))]), &[vec![0; 3 * size]], 2);
+        let contents = read(&file).expect("it is read");
+        let element = &contents.tensors["no_mem_embed"].element;
+        assert!(element.name == name && !element.is_float(), "{dtype}");
+    }
+    let complex = view(storage("ComplexFloatStorage", "0", 3, false), 0, &[3], &[1]);
+    let file = archive(&dict(vec![("no_mem_embed", complex)]), &[vec![0; 24]], 2);
+    assert_eq!(read(&file).expect("it is read").tensors["no_mem_embed"].element.name, "C64");
+    // Of a later PyTorch: it does no harm beside the weights, and is no tensor among them.
+    for tensor in [of_dtype("float3", "4", 3), view(storage("FutureStorage", "4", 3, false), 0, &[3], &[1])] {
+        let mut storages = Vec::new();
+        let weights = state_dict("", 1.5, false, &mut storages);
+        storages.push(vec![0; 3]);
+        let Py::Build(items, metadata) = weights else { panic!("a state dict") };
+        let Py::SetItems(ordered, mut entries) = *items else { panic!("a state dict") };
+        entries.push((text("head.weight"), tensor));
+        let root = Py::Build(Box::new(Py::SetItems(ordered, entries)), metadata);
+        let file = archive(&root, &storages, 2);
+        assert_eq!(firsts(&file), [1.5; 4]);
+        let others = read(&file).expect("it is read").others;
+        assert!(others["head.weight"].starts_with("a tensor of the function or class torch."), "{others:?}");
+    }
+}
+
+#[test]
+fn files_that_were_packed_again_or_filled_up_are_read() {
+    let mut storages = Vec::new();
+    let root = state_dict("", 1.5, false, &mut storages);
+    let pickle = pickle(&root, 2);
+    for folder in ["", "m/", "out/m/"] {
+        let names: Vec<String> = (0..storages.len()).map(|i| format!("{folder}data/{i}")).collect();
+        let (name, other) = (format!("{folder}data.pkl"), format!("{folder}notes_data.pkl"));
+        let mut entries: Vec<(&str, &[u8])> = vec![(&name, &pickle), (&other, b"")];
+        entries.extend(names.iter().map(String::as_str).zip(storages.iter().map(Vec::as_slice)));
+        let mut file = zip(&entries);
+        assert_eq!(firsts(&file), [1.5; 4], "{folder}");
+        file.extend([0; 4096]);
+        assert_eq!(firsts(&file), [1.5; 4], "{folder}");
+        file.push(1);
+        assert!(refused(&file).contains("directory at its end"));
+    }
 }
 
 /// Nested, shared and repeated objects cost no more than their bytes.
