@@ -29,7 +29,7 @@ PROCESSORS = [
 ]
 
 # Instructions that a processor lacks.
-WITHOUT = {"cortex-a72": {"sdot"}}
+WITHOUT = {"cortex-a72": {"sdot", "smmla"}, "neoverse-n1": {"smmla"}, "cortex-a55": {"smmla"}}
 
 # Multiply-adds of an instruction on whole registers.
 PRODUCTS = {"fmla": 4, "sdot": 16, "smmla": 32, "smull": 8, "smull2": 8, "smlal": 8, "smlal2": 8}
@@ -44,6 +44,7 @@ KINDS = [
     *[(f"f32 {r}×8: weights, flash attention", {"fmla": 8 * r}, 0, 2) for r in (8, 4, 2, 1)],
     *[(f"f32 grid scores, {t} copies", {"fmla": 8 * t}, 8, 0) for t in range(8, 0, -1)],
     *[(f"int8 `sdot` {r}×8", {"sdot": 8 * r}, 0, 2) for r in (8, 4, 2, 1)],
+    *[(f"int8 `smmla` {r}×8", {"smmla": 4 * r}, 0, 2) for r in (8, 4, 2)],
     *[(f"int8 `smull`, `sadalp` {r}×8", dict.fromkeys(BYTES, 2 * r), 0, 1) for r in (4, 2, 1)],
 ]
 

@@ -116,7 +116,7 @@ pub fn arm() -> Result<(), String> {
         .args(tests)
         .env(ARM_LINKER.0, ARM_LINKER.1)
         .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER", "qemu-aarch64-static")
-        .env("SAM2_REQUIRE_ISA", "dotprod");
+        .env("SAM2_REQUIRE_ISA", "i8mm");
     counted(&mut command, passed, "test")
 }
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::gemm::dot_tile;
 use crate::parallel;
-use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa, SLICE, Simd, TileOp};
+use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa, SLICE, Simd, TileOp, lhs_group};
 
 /// Additions to every sum in registers.
 const ROUNDS: usize = 1 << 19;
@@ -66,7 +66,8 @@ impl DotOp for Bytes {
     fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) -> f64 {
         let lanes = FloatsOf::<D>::LANES;
         let stride = D::GROUP * NV * lanes;
-        let (a, b) = (vec![black_box(1u8); GROUPS * 4 * MR], vec![black_box(1i8); GROUPS * stride]);
+        let (a, b) =
+            (vec![black_box(1u8); GROUPS * lhs_group(D::GROUP) * MR], vec![black_box(1i8); GROUPS * stride]);
         let mut total = FloatsOf::<D>::splat(d.floats(), 0.0);
         let start = Instant::now();
         for _ in 0..ROUNDS / GROUPS {

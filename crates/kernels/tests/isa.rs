@@ -34,6 +34,7 @@ fn host_has(feature: &str) -> bool {
     return match feature {
         "neon" => std::arch::is_aarch64_feature_detected!("neon"),
         "dotprod" => std::arch::is_aarch64_feature_detected!("dotprod"),
+        "i8mm" => std::arch::is_aarch64_feature_detected!("i8mm"),
         other => panic!("add {other} to this list"),
     };
     #[allow(unreachable_code)]

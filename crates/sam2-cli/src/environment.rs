@@ -10,7 +10,7 @@ pub const VARIABLES: [(&str, &str); 9] = [
     ("HF_HOME", "folder of Hugging Face, with the cache inside as hub [default: ~/.cache/huggingface]"),
     (
         "SAM2_ISA",
-        "instruction set to use instead of the fastest: portable, avx2, avxvnni, avx512, neon, dotprod",
+        "instruction set to use instead of the fastest: portable, avx2, avxvnni, avx512, neon, dotprod, i8mm",
     ),
     ("SAM2_FFMPEG", "the ffmpeg program that decodes videos [default: ffmpeg of the search path]"),
     ("SAM2_LOG", "form of the lines on stderr for commands without --log: text or json"),

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::KC;
-use crate::simd::{AHEAD, Dot, F32s, FloatsOf, LINE, SLICE, Simd};
+use crate::simd::{AHEAD, Dot, F32s, FloatsOf, LINE, SLICE, Simd, lhs_group};
 
 /// Unroll factor over `k`. With hyper-threading, instruction issue is the bottleneck and not the FMA units.
 const UNROLL: usize = 4;
@@ -237,9 +237,11 @@ pub(crate) fn dot_tile<D: Dot, const MR: usize, const NV: usize>(
     (b, b_stride): (&[i8], usize),
 ) -> [[D::Sums; NV]; MR] {
     let width = D::GROUP * FloatsOf::<D>::LANES;
-    assert!(groups > 0 && a.len() >= (groups - 1) / (SLICE / 4) * a_stride + MR * SLICE);
+    let slices = groups.div_ceil(const { SLICE / lhs_group(D::GROUP) });
+    let rows = MR.next_multiple_of(D::ROWS);
+    assert!(groups > 0 && a.len() >= (slices - 1) * a_stride + rows * SLICE);
     assert!(NV * width <= b_stride && b.len() >= groups * b_stride);
-    // SAFETY: `a` has `MR` rows of a slice for each `SLICE / 4` groups, `b` has `groups` rows of at least
+    // SAFETY: `a` has whole slices of whole `ROWS` of rows for all groups, `b` has `groups` rows of at least
     // `NV` vectors, both asserted above.
     unsafe { d.tile(groups, (a.as_ptr(), a_stride), (b.as_ptr(), b_stride)) }
 }

@@ -10,7 +10,7 @@
 ///     floats = vector type, tile rows x vectors;           implements `Simd` for `Token`
 ///     dots = tile rows x vectors;                          optional: `Token::enter_dots` for `Dot`
 ///     /// Token: the features that it proves.
-///     extended Token with [further features …], tile rows x vectors;    optional: its `enter_dots`
+///     extended Token with [further features …], tile rows x vectors;    any number: its `enter_dots`
 /// }
 /// ```
 ///
@@ -28,7 +28,7 @@ macro_rules! define_isa {
         $(
             $(#[$extended_doc:meta])*
             extended $Extended:ident with $further:tt, tile $EXTENDED_MR:literal x $EXTENDED_NV:literal;
-        )?
+        )*
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
@@ -106,7 +106,7 @@ macro_rules! define_isa {
                     )
                 }
             }
-        )?
+        )*
     };
 }
 

@@ -1,12 +1,12 @@
 //! Integer dot products: the operations of a quantised kernel beyond those of [`Simd`].
 //!
 //! A right operand holds one group of bytes for every lane of the floats, and a dot product adds the products
-//! of each group to a 32-bit sum. A group is four bytes where an instruction takes that many, else two, which
-//! are widened to 16 bits on the way into a register. All of it is integer arithmetic without saturation, so
+//! of each group to a 32-bit sum. A group is eight or four bytes where an instruction takes that many, else
+//! two, which are widened to 16 bits on the way into a register. All of it is integer arithmetic without saturation, so
 //! every instruction set gives the same bits.
 //!
 //! The tile of bytes belongs to the instruction set: x86 multiplies a group in every lane ([`Groups`]), ARM a
-//! lane of a vector.
+//! lane of a vector, or two rows by two columns.
 
 use super::{AHEAD, F32s, LINE, Simd};
 
@@ -25,9 +25,12 @@ pub trait Dot: Copy + Send + Sync + 'static {
     /// A 32-bit sum per lane.
     type Sums: Copy;
 
-    /// Bytes per group of the right operand. A group of the left operand always takes four bytes: one or two
-    /// per element.
+    /// Bytes per group of the right operand. A group of the left operand takes as many, but at least four: one
+    /// or two per element.
     const GROUP: usize;
+    /// Rows of the left operand that lie side by side: by turns as many bytes of each as
+    /// [`Self::store_lhs`] writes.
+    const ROWS: usize = 1;
 
     /// The token of the floats.
     fn floats(self) -> Self::Floats;
@@ -36,12 +39,12 @@ pub trait Dot: Copy + Send + Sync + 'static {
     /// `MR × NV` vectors of sums of products of bytes over `groups` groups, of which there is at least one.
     ///
     /// `a`, as stored by [`Self::store_lhs`], is cut into slices: [`SLICE`] bytes of each of `MR` rows, then
-    /// `a_stride` bytes further on the next; four bytes are a group. `b`, signed, has `groups` rows of `NV`
-    /// vectors of groups with stride `b_stride`, in bytes.
+    /// `a_stride` bytes further on the next; [`lhs_group`] bytes are a group. `b`, signed, has `groups` rows of
+    /// `NV` vectors of groups with stride `b_stride`, in bytes.
     ///
     /// # Safety
-    /// `a` must be valid for reads of whole slices, `MR` · [`SLICE`] bytes for each [`SLICE`]` / 4` groups or
-    /// fewer, and `b` for reads of `groups` rows.
+    /// `a` must be valid for reads of whole slices of `MR` rows, rounded up to whole [`Self::ROWS`], for all
+    /// groups, and `b` for reads of `groups` rows.
     #[allow(unsafe_code)]
     unsafe fn tile<const MR: usize, const NV: usize>(
         self,
@@ -49,7 +52,7 @@ pub trait Dot: Copy + Send + Sync + 'static {
         a: (*const u8, usize),
         b: (*const i8, usize),
     ) -> [[Self::Sums; NV]; MR];
-    /// Writes integral floats in 0 ..= 255 as elements of a left operand, one per lane, `4 / GROUP` bytes
+    /// Writes integral floats in 0 ..= 255 as elements of a left operand, one per lane, [`lhs_size`] bytes
     /// each; minus 128 where the dot product takes signed operands only. Panics if `out` is shorter.
     fn store_lhs(self, x: FloatsOf<Self>, out: &mut [u8]);
     /// The pair of integers at `x` in every lane.
@@ -85,6 +88,18 @@ pub trait Dot: Copy + Send + Sync + 'static {
 
     /// Calls `op` with the target features of this instruction set enabled.
     fn run_dots<O: DotOp>(self, op: O) -> O::Output;
+}
+
+/// Bytes of an element of the left operand.
+#[inline(always)]
+pub const fn lhs_size(group: usize) -> usize {
+    4usize.div_ceil(group)
+}
+
+/// Bytes of a group of the left operand.
+#[inline(always)]
+pub const fn lhs_group(group: usize) -> usize {
+    group * lhs_size(group)
 }
 
 /// Dot products of a group in every lane: the operations of [`tile_of_groups`].

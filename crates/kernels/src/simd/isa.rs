@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use super::{Avx2, Avx512, Avx512Vnni, AvxVnni};
 use super::{Dot, DotOp, F32s, FloatsOf, Portable, Simd, SimdOp, TileOp, Tuning};
 #[cfg(target_arch = "aarch64")]
-use super::{Dotprod, Neon};
+use super::{Dotprod, I8mm, Neon};
 
 /// An instruction set that the host has. Ordered from the slowest to the fastest.
 ///
@@ -29,6 +29,9 @@ pub enum Isa {
     /// NEON with dot products of bytes.
     #[cfg(target_arch = "aarch64")]
     Dotprod(Dotprod),
+    /// NEON with products of matrices of bytes.
+    #[cfg(target_arch = "aarch64")]
+    I8mm(I8mm),
     /// 256-bit vectors with fused multiply-add.
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
@@ -88,6 +91,12 @@ impl Isa {
                 features: Dotprod::FEATURES,
                 isa: Neon::detect().and_then(Dotprod::detect).map(Isa::Dotprod),
             },
+            #[cfg(target_arch = "aarch64")]
+            KnownIsa {
+                name: I8mm::NAME,
+                features: I8mm::FEATURES,
+                isa: Neon::detect().and_then(I8mm::detect).map(Isa::I8mm),
+            },
             #[cfg(target_arch = "x86_64")]
             KnownIsa { name: Avx2::NAME, features: Avx2::FEATURES, isa: Avx2::detect().map(Isa::Avx2) },
             #[cfg(target_arch = "x86_64")]
@@ -135,7 +144,7 @@ impl Isa {
         })
     }
 
-    /// `portable`, `avx2`, `avxvnni`, `avx512`, `neon` or `dotprod`.
+    /// `portable`, `avx2`, `avxvnni`, `avx512`, `neon`, `dotprod` or `i8mm`.
     pub fn name(&self) -> &'static str {
         match self {
             Isa::Portable(_) => Portable::NAME,
@@ -143,6 +152,8 @@ impl Isa {
             Isa::Neon(_) => Neon::NAME,
             #[cfg(target_arch = "aarch64")]
             Isa::Dotprod(_) => Dotprod::NAME,
+            #[cfg(target_arch = "aarch64")]
+            Isa::I8mm(_) => I8mm::NAME,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(_) => Avx2::NAME,
             #[cfg(target_arch = "x86_64")]
@@ -157,7 +168,7 @@ impl Isa {
         match self {
             Isa::Portable(_) => &Portable::TUNING,
             #[cfg(target_arch = "aarch64")]
-            Isa::Neon(_) | Isa::Dotprod(_) => Neon::tuning(),
+            Isa::Neon(_) | Isa::Dotprod(_) | Isa::I8mm(_) => Neon::tuning(),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(_) | Isa::AvxVnni(_) => &Avx2::TUNING,
             #[cfg(target_arch = "x86_64")]
@@ -173,6 +184,8 @@ impl Isa {
             Isa::Neon(s) => s.enabled(),
             #[cfg(target_arch = "aarch64")]
             Isa::Dotprod(s) => s.enabled(),
+            #[cfg(target_arch = "aarch64")]
+            Isa::I8mm(s) => s.enabled(),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(s) => s.enabled(),
             #[cfg(target_arch = "x86_64")]
@@ -191,6 +204,8 @@ impl Isa {
             Isa::Neon(s) => s.run(op),
             #[cfg(target_arch = "aarch64")]
             Isa::Dotprod(s) => s.neon().run(op),
+            #[cfg(target_arch = "aarch64")]
+            Isa::I8mm(s) => s.neon().run(op),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(s) => s.run(op),
             #[cfg(target_arch = "x86_64")]
@@ -209,6 +224,8 @@ impl Isa {
             Isa::Neon(s) => s.run_tiled(op),
             #[cfg(target_arch = "aarch64")]
             Isa::Dotprod(s) => s.neon().run_tiled(op),
+            #[cfg(target_arch = "aarch64")]
+            Isa::I8mm(s) => s.neon().run_tiled(op),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(s) => s.run_tiled(op),
             #[cfg(target_arch = "x86_64")]
@@ -228,6 +245,8 @@ impl Isa {
             Isa::Neon(s) => s.run_dots(op),
             #[cfg(target_arch = "aarch64")]
             Isa::Dotprod(s) => s.run_dots(op),
+            #[cfg(target_arch = "aarch64")]
+            Isa::I8mm(s) => s.run_dots(op),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(s) => s.run_dots(op),
             #[cfg(target_arch = "x86_64")]

@@ -25,13 +25,13 @@ mod aarch64;
 #[allow(unsafe_code)]
 mod x86_64;
 
-pub use dot::{Dot, DotOp, FloatsOf, SLICE};
+pub use dot::{Dot, DotOp, FloatsOf, SLICE, lhs_group, lhs_size};
 pub use isa::{Isa, KnownIsa, UnknownIsa};
 pub use portable::Portable;
 pub use tuning::{Blocking, Tuning};
 
 #[cfg(target_arch = "aarch64")]
-pub use aarch64::{Caches, Dotprod, Neon};
+pub use aarch64::{Caches, Dotprod, I8mm, Neon};
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::{Avx2, Avx512, Avx512Vnni, AvxVnni};
 

@@ -32,6 +32,10 @@ macro_rules! on_every_isa {
         mod dotprod {
             $(#[test] fn $test() { crate::common::on("dotprod", super::$test); })+
         }
+        #[cfg(target_arch = "aarch64")]
+        mod i8mm {
+            $(#[test] fn $test() { crate::common::on("i8mm", super::$test); })+
+        }
         #[cfg(target_arch = "x86_64")]
         mod avx2 {
             $(#[test] fn $test() { crate::common::on("avx2", super::$test); })+
@@ -54,6 +58,8 @@ pub const TESTED: &[&str] = &[
     "neon",
     #[cfg(target_arch = "aarch64")]
     "dotprod",
+    #[cfg(target_arch = "aarch64")]
+    "i8mm",
     #[cfg(target_arch = "x86_64")]
     "avx2",
     #[cfg(target_arch = "x86_64")]

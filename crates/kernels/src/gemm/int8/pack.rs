@@ -15,6 +15,8 @@ pub const MAX_K: usize = 1 << 15;
 #[derive(Clone, Debug, Default)]
 pub struct PackedB8 {
     k: usize,
+    /// With padding.
+    padded_k: usize,
     n: usize,
     pub(super) tile: (usize, usize),
     data: Vec<i8>,
@@ -43,15 +45,16 @@ impl PackedB8 {
     pub(crate) fn repack_nk(&mut self, isa: Isa, w: Rows, common: &[f32], n: usize, k: usize) {
         assert!(k > 0 && k <= MAX_K, "PackedB8: k = {k}");
         (self.k, self.n, self.tile) = (k, n, isa.dot_tile_shape());
+        self.padded_k = padded(k, isa.dot_group());
         let width = self.tile.1;
         let columns = n.next_multiple_of(width);
         // Every byte is written, those of padded columns as zeros.
-        self.data.resize(columns * self.padded_k(), 0);
+        self.data.resize(columns * self.padded_k, 0);
         self.scales.resize(columns, 0.0);
         self.column_sums.resize(columns, 0);
         let mut panels: Vec<_> = self
             .data
-            .chunks_exact_mut(width * k.next_multiple_of(4))
+            .chunks_exact_mut(width * self.padded_k)
             .zip(self.scales.chunks_exact_mut(width).zip(self.column_sums.chunks_exact_mut(width)))
             .collect();
         // About 64 Ki bytes per task; fewer are not worth a thread.
@@ -102,7 +105,7 @@ impl PackedB8 {
         let s = d.floats();
         let lanes = FloatsOf::<D>::LANES;
         let right = (self.panel(panel), D::GROUP * self.tile.1);
-        let acc = dot_tile::<D, MR, NV>(d, self.padded_k() / D::GROUP, rows.tile(i), right);
+        let acc = dot_tile::<D, MR, NV>(d, self.padded_k / D::GROUP, rows.tile(i), right);
         let scales_of: [_; NV] =
             array::from_fn(|v| FloatsOf::<D>::load(s, &self.scales[panel * self.tile.1 + v * lanes..]));
         // An array of zeros would be filled by a call to `memset` for every tile.
@@ -119,15 +122,15 @@ impl PackedB8 {
         out
     }
 
-    /// Number of rows with padding; the same for every size of groups.
-    fn padded_k(&self) -> usize {
-        self.k.next_multiple_of(4)
-    }
-
     fn panel(&self, panel: usize) -> &[i8] {
-        let len = self.tile.1 * self.padded_k();
+        let len = self.tile.1 * self.padded_k;
         &self.data[panel * len..(panel + 1) * len]
     }
+}
+
+/// Number of rows with padding.
+fn padded(k: usize, group: usize) -> usize {
+    k.next_multiple_of(group.max(4))
 }
 
 /// One panel of [`PackedB8`].
@@ -163,7 +166,7 @@ impl DotOp for PackPanel<'_> {
                 scales[j] = 0.0;
             }
             row[k..].fill(HALF);
-            let row = &row[..k.next_multiple_of(4)];
+            let row = &row[..padded(k, D::GROUP)];
             let groups = bytes[D::GROUP * j..].chunks_mut(D::GROUP * width);
             for (out, group) in groups.zip(row.chunks_exact(D::GROUP)) {
                 out.iter_mut().zip(group).for_each(|(out, byte)| *out = (byte ^ HALF) as i8);

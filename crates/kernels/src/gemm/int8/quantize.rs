@@ -1,6 +1,6 @@
 //! Quantisation: floats to bytes.
 
-use crate::simd::{Dot, F32s, FloatsOf, Isa, SLICE};
+use crate::simd::{Dot, F32s, FloatsOf, Isa, SLICE, lhs_size};
 
 /// Half the range of an unsigned byte, and the difference between a signed and an unsigned one.
 pub(super) const HALF: u8 = 128;
@@ -56,12 +56,14 @@ impl Quantizer {
         }
     }
 
-    /// Writes every element as one of a left operand; the rest of the last vector becomes `zero`.
+    /// Writes every element as one of row `row` of the [`Dot::ROWS`] side by side in `out`; the rest of the
+    /// last vector becomes `zero`.
     #[inline(always)]
-    pub fn lhs<D: Dot>(self, d: D, x: &[f32], out: &mut [u8]) {
+    pub fn lhs<D: Dot>(self, d: D, x: &[f32], row: usize, out: &mut [u8]) {
         let lanes = FloatsOf::<D>::LANES;
-        for (x, out) in x.chunks(lanes).zip(out.chunks_exact_mut(lanes * lhs_size(D::GROUP))) {
-            d.store_lhs(self.vector(d, x), out);
+        let size = lanes * lhs_size(D::GROUP);
+        for (x, out) in x.chunks(lanes).zip(out.chunks_exact_mut(D::ROWS * size)) {
+            d.store_lhs(self.vector(d, x), &mut out[row % D::ROWS * size..]);
         }
     }
 
@@ -74,12 +76,6 @@ impl Quantizer {
     }
 }
 
-/// Size of an element of a left operand in bytes.
-#[inline(always)]
-const fn lhs_size(group: usize) -> usize {
-    4 / group
-}
-
 /// Scale and zero point of a quantised row: a byte represents `scale · (byte − zero)`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RowScale {
@@ -88,7 +84,7 @@ pub(crate) struct RowScale {
 }
 
 /// Quantised rows as left operands, in the order in which a register tile reads them: [`SLICE`] bytes of each
-/// of `mr` rows, then the next of each.
+/// of `mr` rows, then the next of each. [`Dot::ROWS`] rows lie side by side.
 ///
 /// Each row has its own scale and zero point: the smaller of zero and its minimum becomes 0, the larger of
 /// zero and its maximum becomes 255.
@@ -124,13 +120,14 @@ impl<'a> RowGroups<'a> {
         let group = &mut self.bytes[i / self.mr * self.mr * self.len..][..self.mr * self.len];
         let slices = group.chunks_exact_mut(self.mr * SLICE);
         for (x, slices) in row.chunks(SLICE / lhs_size(D::GROUP)).zip(slices) {
-            Quantizer { inverse, zero }.lhs(d, x, &mut slices[i % self.mr * SLICE..][..SLICE]);
+            let rows = &mut slices[i % self.mr / D::ROWS * D::ROWS * SLICE..][..D::ROWS * SLICE];
+            Quantizer { inverse, zero }.lhs(d, x, i % self.mr, rows);
         }
         RowScale { scale, zero: zero as u8 }
     }
 
-    /// The bytes from row `i` on and the distance from one slice of a row to the next, for a tile within one
-    /// group of rows.
+    /// The bytes from row `i` on, the first of [`Dot::ROWS`], and the distance from one slice of a row to the
+    /// next, for a tile within one group of rows.
     #[inline(always)]
     pub fn tile(&self, i: usize) -> (&[u8], usize) {
         let group = &self.bytes[i / self.mr * self.mr * self.len..][..self.mr * self.len];

@@ -94,6 +94,9 @@ unsafe fn load(b: *const i8) -> [int8x16_t; 2] {
 impl Dot for Neon {
     integer_ops! { |token| token }
 
+    // Words take the one pipe that multiplies integers, with half of what floats get.
+    const GROUP: usize = 4;
+
     #[inline(always)]
     unsafe fn tile<const MR: usize, const NV: usize>(
         self,

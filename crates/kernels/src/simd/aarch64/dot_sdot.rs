@@ -55,6 +55,8 @@ macro_rules! step {
 impl Dot for Dotprod {
     integer_ops! { |token| token.neon() }
 
+    const GROUP: usize = 4;
+
     #[inline(always)]
     unsafe fn tile<const MR: usize, const NV: usize>(
         self,

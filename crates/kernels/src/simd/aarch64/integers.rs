@@ -31,9 +31,6 @@ macro_rules! integer_ops {
         type Floats = Neon;
         type Pairs = Pairs;
         type Sums = Sums;
-        // Words take the one pipe that multiplies integers, with half of what floats get.
-        const GROUP: usize = 4;
-
         #[inline(always)]
         fn floats(self) -> Neon {
             let floats: fn(Self) -> Neon = $floats;

@@ -1,5 +1,5 @@
-//! NEON, which every AArch64 has, and the dot products of bytes that some have: a token and a vector of
-//! floats, and products of bytes for each.
+//! NEON, which every AArch64 has, and the products of bytes that some have, `dotprod` and `i8mm`: a token and a
+//! vector of floats, and products of bytes for each.
 
 /// An expression over vectors in registers. Loads and stores are not written in it: they have a fact of their
 /// own to state.
@@ -13,10 +13,11 @@ macro_rules! neon {
 mod caches;
 mod dot_neon;
 mod dot_sdot;
+mod dot_smmla;
 mod integers;
 mod neon;
 mod tiles;
 mod vector;
 
 pub use caches::Caches;
-pub use neon::{Dotprod, Neon};
+pub use neon::{Dotprod, I8mm, Neon};

@@ -33,6 +33,10 @@ define_isa! {
     /// Token: the host has NEON with dot products of bytes, optional in ARMv8.2 and mandatory in ARMv8.4.
     // 16 sums, 8 vectors of A, 2 of B, of 32 registers.
     extended Dotprod with ["dotprod"], tile 8 x 1;
+    /// Token: the host has NEON with products of matrices of bytes, optional in ARMv8.2 and mandatory in
+    /// ARMv8.6.
+    // 16 sums, 8 vectors of A, 4 of B, of 32 registers.
+    extended I8mm with ["i8mm"], tile 8 x 1;
 }
 
 impl Neon {
@@ -58,6 +62,17 @@ impl Neon {
 impl Dotprod {
     /// Its name in `SAM2_ISA`, in benchmarks and in tests.
     pub const NAME: &'static str = "dotprod";
+
+    /// The token of its floats.
+    #[inline(always)]
+    pub(in crate::simd) fn neon(self) -> Neon {
+        self.0
+    }
+}
+
+impl I8mm {
+    /// Its name in `SAM2_ISA`, in benchmarks and in tests.
+    pub const NAME: &'static str = "i8mm";
 
     /// The token of its floats.
     #[inline(always)]
