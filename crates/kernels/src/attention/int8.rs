@@ -210,22 +210,29 @@ struct Scores<'a> {
 impl DotOp for Scores<'_> {
     type Output = ();
     #[inline(always)]
-    fn eval<D: Dot, const MR: usize, const NV: usize>(mut self, d: D) {
+    fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
         let sizes = (self.queries.scales.len(), self.range.len());
-        cover::<D, MR, NV>(d, FloatsOf::<D>::LANES, sizes, &mut self);
+        let lanes = FloatsOf::<D>::LANES;
+        cover::<D, MR, NV>(d, lanes, sizes, &mut ScoreTiles { of: self, shape: (MR, NV * lanes) });
     }
 }
 
-impl<D: Dot> Tiles<D> for Scores<'_> {
+struct ScoreTiles<'a> {
+    of: Scores<'a>,
+    /// Of the whole register tile.
+    shape: (usize, usize),
+}
+
+impl<D: Dot> Tiles<D> for ScoreTiles<'_> {
     #[inline(always)]
     fn tile<const MR: usize, const NV: usize>(&mut self, d: D, panel: usize, i: usize) {
-        let (lanes, width) = (FloatsOf::<D>::LANES, self.keys.panel_width());
-        let QueriesU8 { rows, scales, .. } = self.queries;
-        let first_panel = self.range.start / width;
-        let products = self.keys.products::<D, MR, NV>(d, rows, scales, first_panel + panel, i);
+        let (lanes, width) = (FloatsOf::<D>::LANES, self.shape.1);
+        let Scores { queries: QueriesU8 { rows, scales, .. }, keys, range, scores } = &mut self.of;
+        let at = (range.start / width + panel, i);
+        let products = keys.products::<D, MR, NV>(d, rows, scales, at, self.shape);
         for (r, products) in products.into_iter().enumerate() {
             for (v, x) in products.into_iter().enumerate() {
-                x.store(&mut self.scores[(i + r) * KC + panel * width + v * lanes..]);
+                x.store(&mut scores[(i + r) * KC + panel * width + v * lanes..]);
             }
         }
     }

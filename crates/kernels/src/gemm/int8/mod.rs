@@ -111,7 +111,8 @@ impl DotOp for RowBlock<'_> {
         for (i, scale) in scales[..m].iter_mut().enumerate() {
             *scale = rows.set(d, i, a.part(i, 0, b.k()));
         }
-        let mut products = Products { rows, scales: &scales, b, output };
+        let shape = (MR, NV * FloatsOf::<D>::LANES);
+        let mut products = Products { rows, scales: &scales, b, shape, output };
         cover::<D, MR, NV>(d, FloatsOf::<D>::LANES, (m, b.n()), &mut products);
     }
 }
@@ -120,15 +121,17 @@ struct Products<'a> {
     rows: RowGroups<'a>,
     scales: &'a [RowScale],
     b: &'a PackedB8,
+    /// Of the whole register tile.
+    shape: (usize, usize),
     output: Output<'a>,
 }
 
 impl<D: Dot> Tiles<D> for Products<'_> {
     #[inline(always)]
     fn tile<const MR: usize, const NV: usize>(&mut self, d: D, panel: usize, i: usize) {
-        let at = (i, panel * self.b.tile.1);
+        let at = (i, panel * self.shape.1);
         self.output.prefetch::<D::Floats, MR, NV>(d.floats(), at, KBlockPosition::ONLY);
-        let products = self.b.products::<D, MR, NV>(d, &self.rows, self.scales, panel, i);
+        let products = self.b.products::<D, MR, NV>(d, &self.rows, self.scales, (panel, i), self.shape);
         self.output.store(d.floats(), at, KBlockPosition::ONLY, products);
     }
 }

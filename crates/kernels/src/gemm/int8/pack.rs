@@ -83,38 +83,38 @@ impl PackedB8 {
         self.n
     }
 
-    pub(crate) fn panel_width(&self) -> usize {
-        self.tile.1
-    }
-
     /// Size in bytes.
     pub fn bytes(&self) -> usize {
         self.data.len() + size_of_val(&self.scales[..]) + size_of_val(&self.column_sums[..])
     }
 
     /// Products of the rows `i .. i + MR`, all of one group, with the columns of a panel, dequantised.
+    ///
+    /// `mr` and `width` are the shape of the whole register tile. Its caller knows it when compiling: then the
+    /// operands of a step are at fixed distances from a register.
     #[inline(always)]
     pub(crate) fn products<D: Dot, const MR: usize, const NV: usize>(
         &self,
         d: D,
         rows: &RowGroups,
         scales: &[RowScale],
-        panel: usize,
-        i: usize,
+        (panel, i): (usize, usize),
+        (mr, width): (usize, usize),
     ) -> [[FloatsOf<D>; NV]; MR] {
+        debug_assert_eq!((mr, width), self.tile);
         let s = d.floats();
         let lanes = FloatsOf::<D>::LANES;
-        let right = (self.panel(panel), D::GROUP * self.tile.1);
-        let acc = dot_tile::<D, MR, NV>(d, self.padded_k / D::GROUP, rows.tile(i), right);
+        let right = (self.panel(panel), D::GROUP * width);
+        let acc = dot_tile::<D, MR, NV>(d, self.padded_k / D::GROUP, rows.tile(i, mr), right);
         let scales_of: [_; NV] =
-            array::from_fn(|v| FloatsOf::<D>::load(s, &self.scales[panel * self.tile.1 + v * lanes..]));
+            array::from_fn(|v| FloatsOf::<D>::load(s, &self.scales[panel * width + v * lanes..]));
         // An array of zeros would be filled by a call to `memset` for every tile.
         let mut out = [scales_of; MR];
         for (r, (acc, out)) in acc.into_iter().zip(&mut out).enumerate() {
             let RowScale { scale, zero } = scales[i + r];
             let scale = FloatsOf::<D>::splat(s, scale);
             for (v, (sums, out)) in acc.into_iter().zip(out).enumerate() {
-                let column = panel * self.tile.1 + v * lanes;
+                let column = panel * width + v * lanes;
                 let sums = d.correct_zero_point(sums, zero, &self.column_sums[column..]);
                 *out = d.to_floats(sums).mul(scale.mul(*out));
             }

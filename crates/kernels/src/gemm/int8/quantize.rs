@@ -127,10 +127,10 @@ impl<'a> RowGroups<'a> {
     }
 
     /// The bytes from row `i` on, the first of [`Dot::ROWS`], and the distance from one slice of a row to the
-    /// next, for a tile within one group of rows.
+    /// next, for a tile within one group of `mr` rows.
     #[inline(always)]
-    pub fn tile(&self, i: usize) -> (&[u8], usize) {
-        let group = &self.bytes[i / self.mr * self.mr * self.len..][..self.mr * self.len];
-        (&group[i % self.mr * SLICE..], self.mr * SLICE)
+    pub fn tile(&self, i: usize, mr: usize) -> (&[u8], usize) {
+        let group = &self.bytes[i / mr * mr * self.len..][..mr * self.len];
+        (&group[i % mr * SLICE..], mr * SLICE)
     }
 }

@@ -92,8 +92,9 @@ macro_rules! integer_ops {
             assert!(column_sums.len() >= 8);
             let zero = neon!(vdupq_n_s32(i32::from(zero) - i32::from(OFFSET)));
             // SAFETY: there are eight sums, asserted above.
-            let (low, high) =
-                unsafe { (vld1q_s32(column_sums.as_ptr()), vld1q_s32(column_sums.as_ptr().add(4))) };
+            let low = unsafe { vld1q_s32(column_sums.as_ptr()) };
+            // SAFETY: as above.
+            let high = unsafe { vld1q_s32(column_sums.as_ptr().add(4)) };
             neon!([vmlaq_s32(sums[0], low, zero), vmlaq_s32(sums[1], high, zero)])
         }
         #[inline(always)]
