@@ -20,12 +20,12 @@ import prompts
 import rooms
 import things
 
-NUMBER = 0
+NUMBER = 284
 FRAMES = 24
 SIZE = 256
 COLOURS = 128
 TURN = 0.25  # angle between the way of thing 0 and the picture's horizontal, in radians
-REACH = 1.2  # length of this way, in half widths of the picture
+REACH = 1.3  # length of this way, in half widths of the picture
 
 
 def render(studio: rooms.Studio, number: int) -> tuple[np.ndarray, np.ndarray, rooms.Scene]:
@@ -42,7 +42,7 @@ def render(studio: rooms.Studio, number: int) -> tuple[np.ndarray, np.ndarray, r
     way = np.array([np.cos(scene.yaw + TURN), 0, -np.sin(scene.yaw + TURN)])
     hero.drift = way * REACH * scene.distance * np.tan(scene.angle / 2) / FRAMES
     hero.place = scene.target * [1, 0, 1] + [0, hero.base, 0] - hero.drift * (FRAMES - 1) / 2
-    hero.turn = np.pi / 2 - np.arctan2(way[2], way[0]), 0.0, 0.0
+    hero.turn = -np.pi / 2 - np.arctan2(way[2], way[0]), 0.0, 0.0
     drawn = [scene.draw(t) for t in range(FRAMES)]
     owners = np.append(scene.owners, -1)  # id -1 is the last
     return np.stack([d[0] for d in drawn]), np.stack([owners[d[1]] == 0 for d in drawn]), scene

@@ -165,11 +165,14 @@ class Scene:
         studio.made[sky] = collage.backdrop(rng, studio.stock, 320)[..., :3]
         self.sky = sky
         side = rng.uniform(4, 12)
+        bare = rng.uniform(0.55, 1) + rng.normal(size=3) * 0.03 if rng.random() < 0.25 else None
 
         def wall(turn: np.ndarray, place, size: float, spread: float) -> None:
             colour, image = rng.random(3) * 0.8 + 0.1, None
             if rng.random() < 0.75:
                 colour, image = rng.uniform(0.6, 1.1, 3), studio.paint(rng)
+            if bare is not None:  # a plain room of one light colour
+                colour, image = bare.clip(0, 1), None
             surface = raster.Surface(
                 colour, image, int(image is not None), spread, rng.uniform(0, 0.4) * (rng.random() < 0.4)
             )
@@ -208,6 +211,12 @@ class Scene:
                 size = rng.uniform(0.9, 1.6)
             else:
                 size = np.exp(rng.uniform(np.log(0.25), np.log(1.1)))
+            if rng.random() < 0.12 and self.still:  # looks like the floor or a wall
+                like = self.bodies[rng.integers(len(self.still))].surfaces[0]
+                like = dataclasses.replace(
+                    like, colour=like.colour * rng.uniform(0.75, 1.2), mapping=like.mapping * 2
+                )
+                surfaces = [like] * len(surfaces)
             tall = model["cm"][1] / centimetres
             base = size * min(tall, 1.0) / 2
             wide = size * max(model["cm"][0], model["cm"][2]) / centimetres / 2

@@ -16,6 +16,8 @@ BACKWARDS = 0.3  # fraction of clips that are reversed
 STORY_FIRST = 0.7  # fraction of clips whose target, if visible, is the first prompted object
 CROP = 0.7  # smallest crop, as a fraction of the side
 CROP_IMAGE = 0.5  # of a single image that is not drawn, whose two sides are cropped independently
+ZOOM = 0.4  # fraction of these images whose crop is around one thing, down to CLOSEST of a side
+CLOSEST = 0.3
 SHUFFLED = 0.3  # fraction of clips that are not drawn whose colour channels are permuted
 PART = 0.5  # fraction of images with parts of things on which parts are prompted too
 CONTRAST = (0.6, 1.2)
@@ -197,6 +199,8 @@ class Pool:
         share = rng.uniform(CROP_IMAGE if len(frames) == 1 and not drawn else CROP, 1, 2)
         crop = np.rint(side * (share[:1].repeat(2) if drawn else share)).astype(int)
         top, left = (rng.integers(0, side - n + 1) for n in crop)
+        if len(frames) == 1 and not drawn and rng.random() < ZOOM:
+            top, left, crop = self._around(ids[0])
         space = (slice(None), slice(top, top + crop[0]), slice(left, left + crop[1]))
         size = (self.size, self.size)
         smooth = cv2.INTER_AREA if crop.min() > 1.4 * self.size else cv2.INTER_LINEAR
@@ -213,6 +217,20 @@ class Pool:
         frames = frames.astype(np.float32) / 255
         frames = ((frames - 0.5) * rng.uniform(*CONTRAST) + 0.5 + rng.uniform(-LIGHT, LIGHT)).clip(0, 1)
         return (frames - MEAN) / DEVIATION, ids
+
+    def _around(self, ids: np.ndarray) -> tuple[int, int, np.ndarray]:
+        """Top, left, height and width of a crop in which a random id of [S, S] fills much of the picture."""
+        rng, side = self.rng, len(ids)
+        seen = np.unique(ids[ids >= 0])
+        if not len(seen):
+            return 0, 0, np.array([side, side])
+        ys, xs = np.nonzero(ids == rng.choice(seen))
+        low, high = np.array([ys.min(), xs.min()]), np.array([ys.max(), xs.max()]) + 1
+        crop = np.rint((high - low) * rng.uniform(0.8, 1.9, 2)).astype(int)
+        crop = np.maximum(crop, crop.max() // 2).clip(round(CLOSEST * side), side)
+        corner = np.rint((low + high - crop) / 2 + rng.normal(size=2) * 0.12 * crop).astype(int)
+        top, left = corner.clip(0, side - crop)
+        return int(top), int(left), crop
 
 
 def is_drawn(name: str) -> bool:
