@@ -86,6 +86,16 @@ class Studio:
         self.made[key] = self.stock.material(rng, 128, 128)
         return key
 
+    def own(self, model: dict) -> list[raster.Surface]:
+        """The materials of a model as its author made them."""
+        out = []
+        for material in model["materials"]:
+            image = self.stock.texture(model["collection"], material.get("texture", ""))
+            colour = np.array(material["colour"])
+            colour = np.maximum(colour, 0.6) if image else colour
+            out.append(raster.Surface(colour, image, int(bool(image)), 1.0, 0.4 * material["gloss"]))
+        return out
+
     def surfaces(self, rng: np.random.Generator, model: dict) -> list[raster.Surface]:
         """The materials of a model: its own, recoloured, or replaced."""
         own, tint = rng.random() < 0.55, rng.random() < 0.5
