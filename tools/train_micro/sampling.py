@@ -38,14 +38,15 @@ class Pool:
         touch: float = 0.0,
         thin: float = 0.0,
         hard: float = 0.0,
-        drawn: float | None = None,
+        drawn: tuple[float, float] | None = None,
     ):
         """vanish: fraction of clips whose target disappears and returns.
 
         touch: fraction of clips, and of images, whose target is next to its twin or overlaps it.
         thin: fraction of images with only thin things (rings, bars) as prompted objects.
         hard: fraction of draws that sample clips in proportion to the errors that lack.py measured.
-        drawn: fraction of draws from drawn parts of the pool; without it, every part is drawn equally often.
+        drawn: fractions of the images and of the clips that are from drawn parts; without it, every part of the
+        pool is drawn equally often.
         """
         self.drawn = drawn
         self.folder, self.size, self.rng = folder, size, rng
@@ -160,7 +161,7 @@ class Pool:
         """A part, a clip, frame indices; on request thing 0 disappears and returns, or touches its twin."""
         names = [n for n in self.parts if self.parts[n][0].shape[1] >= frames]
         if self.drawn is not None:
-            wanted = self.rng.random() < self.drawn or touching
+            wanted = self.rng.random() < self.drawn[int(frames > 1)] or touching
             names = [n for n in names if is_drawn(n) == wanted] or names
         if not names:
             raise SystemExit(

@@ -77,7 +77,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--drawn",
         type=float,
-        help="fraction of draws from drawn clips; else by their number, or 0.35 if --live",
+        nargs=2,
+        help="fractions of images and of clips from drawn parts of the pool (else by their number); with"
+        " --live the first is the fraction of scenes (else 0.35)",
     )
     parser.add_argument("--things", type=pathlib.Path, help="things.zip of assets.py, for --live")
     parser.add_argument("--images-per-step", type=int, default=10)
@@ -204,7 +206,7 @@ class Run:
         self.args, self.rank = args, args.rank
         scenes = None
         if args.live:
-            drawn = 0.35 if args.drawn is None else args.drawn
+            drawn = args.drawn[0] if args.drawn else 0.35
             scenes = live.Live(args.size, args.live, args.held, SCENES * args.seed, args.things, drawn)
         self.device = torch.device(
             "cuda" if torch.cuda.is_available() else "cpu"
