@@ -25,7 +25,7 @@ FRAMES = 24
 SIZE = 256
 COLOURS = 160
 CENTIMETRES = 250  # in a unit of the scene
-CAR = "VW-new-beetle"
+CAR = "smart-car"
 WAY = -1.2, 1.6  # x of the car on the first and on the last frame
 LANE = -0.3  # its z; +z is towards the camera
 # model, x, z, direction of its front (0: towards the camera)

@@ -42,8 +42,8 @@ LINKS = {
 HOLDERS = {
     "KatorLegaz": "© 2003-2008 Andrew Kator and Jennifer Legaz",
     "Reallusion": "© 2008-2013 Reallusion, <http://www.reallusion.com>",
-    "Scopia": "© 2010-2020 Emmanuel Puybaret / eTeks <info@eteks.com> and Scopia Visual Interfaces Systems, s.l.,"
-    " <http://www.scopia.es>",
+    "Scopia": "© 2010-2020 Emmanuel Puybaret / eTeks <info@eteks.com> and Scopia Visual Interfaces Systems,"
+    " s.l., <http://www.scopia.es>",
 }
 # Folders of openclipart with things; shapes, symbols, logos and patterns are left out.
 CLIPART = (

@@ -45,8 +45,7 @@ class Pool:
         touch: fraction of clips, and of images, whose target is next to its twin or overlaps it.
         thin: fraction of images with only thin things (rings, bars) as prompted objects.
         hard: fraction of draws that sample clips in proportion to the errors that lack.py measured.
-        drawn: fractions of the images and of the clips that are from drawn parts; without it, every part of the
-        pool is drawn equally often.
+        drawn: fractions of images and of clips from drawn parts; else every part is drawn equally often.
         """
         self.drawn = drawn
         self.folder, self.size, self.rng = folder, size, rng
