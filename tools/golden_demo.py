@@ -18,6 +18,9 @@ import golden_seeded
 import oracle
 from probes import Probes
 
+# The embedded checkpoint of before the training on rendered things, for whose masks the prompts of the
+# scenarios were chosen.
+EARLIER = clips.ASSETS.parent / "tests/fixtures/saved/sam2.1_micro.safetensors"
 # Overrides that `build_sam2_video_predictor` applies to a configuration.
 BUILDER = {
     "_target_": "sam2.sam2_video_predictor.SAM2VideoPredictor",
@@ -31,8 +34,8 @@ BUILDER = {
 }
 
 
-def build() -> torch.nn.Module:
-    with safe_open(clips.ASSETS / "sam2.1_micro.safetensors", "pt") as file:
+def build(checkpoint: pathlib.Path = clips.ASSETS / "sam2.1_micro.safetensors") -> torch.nn.Module:
+    with safe_open(checkpoint, "pt") as file:
         config = json.loads(file.metadata()["sam2.config"]) | BUILDER
         state = {name: file.get_tensor(name).to(torch.get_default_dtype()) for name in file.keys()}
     model = instantiate(OmegaConf.create(config), _recursive_=True)

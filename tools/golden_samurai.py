@@ -88,7 +88,7 @@ def build(model_name: str, options: dict):
     import seeded
     from golden_scenarios import seeded_model
 
-    model = golden_demo.build()
+    model = golden_demo.build(golden_demo.EARLIER)
     if model_name != "embedded":
         model = seeded_model(model_name, model)
     model.samurai_mode = True

@@ -303,7 +303,7 @@ def build_at(model_name: str, side: int):
 
 def build_micro(model_name: str):
     """The embedded model's configuration with seeded weights."""
-    return seeded_model(model_name, golden_demo.build())
+    return seeded_model(model_name, golden_demo.build(golden_demo.EARLIER))
 
 
 @mock.patch.object(misc, "get_connected_components", components)  # Meta's needs CUDA
@@ -321,7 +321,7 @@ def record(build, scripts: dict) -> Recorded:
 
 
 def demo() -> Recorded:
-    return record(golden_demo.build, scenarios.DEMO)
+    return record(functools.partial(golden_demo.build, golden_demo.EARLIER), scenarios.DEMO)
 
 
 def tiny(side: int, scripts: dict) -> Recorded:

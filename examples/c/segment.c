@@ -1,7 +1,7 @@
 /*
  * A mask from a click: segment X Y [CHECKPOINT] < picture.ppm > mask.pgm
  *
- * Without a checkpoint the small model inside of the library is used, which is not meant for photos.
+ * Without a checkpoint the small model inside of the library is used, whose masks of photos are rough.
  */
 #include <sam2.h>
 

@@ -2,7 +2,7 @@
  * An object through a stream: track X Y [CHECKPOINT] < frames.ppm > masks.pgm
  *
  * The click is on the first frame. Frames come from anywhere: ffmpeg -i clip.mp4 -f image2pipe -c:v ppm -
- * Without a checkpoint the small model inside of the library is used, which is not meant for photos.
+ * Without a checkpoint the small model inside of the library is used, whose masks of photos are rough.
  */
 #include <sam2.h>
 

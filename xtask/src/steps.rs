@@ -20,7 +20,7 @@ const UNPACKAGED: [&str; 5] = ["sam2-tests", "sam2-benches", "sam2-py", "sam2-ca
 
 /// Bytes of the release binary with the embedded model, the clip and the page, and without. The second guards
 /// what was reached, 9.29 MB; its goal is 8.0 MB.
-const SIZE: u64 = 21_300_000;
+const SIZE: u64 = 21_450_000;
 const SIZE_BARE: u64 = 9_350_000;
 
 pub const ARM: &str = "aarch64-unknown-linux-musl";

@@ -298,7 +298,7 @@ sam2_status sam2_model_from_memory(const void *bytes,
                                    const struct sam2_model_options *options,
                                    struct sam2_model **out);
 
-// The small model inside of the library, with which everything can be tried; it is not meant for photos.
+// The small model inside of the library, with which everything can be tried; its masks of photos are rough.
 sam2_status sam2_model_embedded(const struct sam2_model_options *options, struct sam2_model **out);
 
 // One more owner of the model, who frees it too. Returns model.

@@ -169,7 +169,7 @@ public:
         check(sam2_model_from_memory(bytes, len, options, &out));
         return model(out);
     }
-    // The small model inside of the library; not meant for photos.
+    // The small model inside of the library; its masks of photos are rough.
     static model embedded(const sam2_model_options *options = nullptr)
     {
         sam2_model *out = nullptr;

@@ -94,7 +94,7 @@ pub unsafe extern "C" fn sam2_model_from_memory(
     })
 }
 
-/// The small model inside of the library, with which everything can be tried; it is not meant for photos.
+/// The small model inside of the library, with which everything can be tried; its masks of photos are rough.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sam2_model_embedded(options: *const ModelOptions, out: *mut *mut Model) -> Status {
     enter(|| {

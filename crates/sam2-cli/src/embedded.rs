@@ -11,8 +11,10 @@ pub const PUBLISHED_NOTE: &str = "https://dl.fbaipublicfiles.com/segment_anythin
                                   sam2.1_hiera_{tiny,small,base_plus,large}.pt \
                                   (Hugging Face: facebook/sam2.1-hiera-*); -m takes them as they are";
 
-/// The clip of `sam2 demo`.
+/// A clip of `sam2 demo`.
 pub struct Demo {
+    /// What it shows.
+    pub name: &'static str,
     /// An animated GIF.
     pub clip: &'static [u8],
     /// An animated GIF that is white where the object is.
@@ -29,9 +31,20 @@ mod files {
         Ok(sam2_micro::open(options)?)
     }
 
-    pub fn demo() -> Result<Demo> {
-        let (clip, truth) = (sam2_micro::DEMO_CLIP, sam2_micro::DEMO_TRUTH);
-        Ok(Demo { clip, truth, prompts: sam2_micro::DEMO_PROMPTS })
+    pub fn demos() -> Result<[Demo; 2]> {
+        let drawn = Demo {
+            name: "drawn",
+            clip: sam2_micro::DEMO_CLIP,
+            truth: sam2_micro::DEMO_TRUTH,
+            prompts: sam2_micro::DEMO_PROMPTS,
+        };
+        let rendered = Demo {
+            name: "rendered",
+            clip: sam2_micro::RENDERED_CLIP,
+            truth: sam2_micro::RENDERED_TRUTH,
+            prompts: sam2_micro::RENDERED_PROMPTS,
+        };
+        Ok([drawn, rendered])
     }
 }
 
@@ -48,7 +61,7 @@ mod files {
         )
     }
 
-    pub fn demo() -> Result<Demo> {
+    pub fn demos() -> Result<[Demo; 2]> {
         bail!(
             "this build has no embedded model and no clip: build it with the feature `embedded` for the demo"
         )
@@ -63,10 +76,10 @@ pub fn model(options: &ModelOptions) -> Result<Arc<Model>> {
     files::model(options)
 }
 
-/// The embedded clip.
+/// The embedded clips: of drawn shapes, and of rendered things.
 ///
 /// # Errors
 /// If this build has none.
-pub fn demo() -> Result<Demo> {
-    files::demo()
+pub fn demos() -> Result<[Demo; 2]> {
+    files::demos()
 }

@@ -16,12 +16,12 @@ use crate::memory;
 use crate::options::{ModelArgs, TradeArgs};
 
 /// Description of the embedded model.
-pub const EMBEDDED_NOTE: &str = "a 4 M parameter SAM 2.1 trained on synthetic shapes, made so that \
-                                 everything runs out of the box; it is not meant for photos";
+pub const EMBEDDED_NOTE: &str = "a 4 M parameter SAM 2.1 trained on drawn and rendered scenes, so \
+                                 that everything runs out of the box; its masks of photos are rough";
 
 /// The note on stderr when the embedded model runs.
 const NOTE: [&str; 2] = [
-    "note: this is the embedded model, trained on drawn shapes and not meant for photos; -m takes another",
+    "note: this is the embedded model, trained on rendered scenes, rough on photos; -m takes another",
     "note: published ones: https://dl.fbaipublicfiles.com/segment_anything_2/092824/sam2.1_hiera_tiny.pt",
 ];
 

@@ -1,7 +1,7 @@
 //! A small SAM 2.1 embedded as bytes, so that tests, examples and first trials need no download.
 //!
-//! 4.16 M parameters in half precision, 256×256 pixels, trained on synthetic shapes; it is not meant for
-//! photos. Beside it is the clip of `sam2 demo`, with its prompt and ground truth.
+//! 4.16 M parameters in half precision, 256×256 pixels, trained on drawn and rendered scenes; its masks
+//! of photos are rough. Beside it are the clips of `sam2 demo`, with prompts and ground truth.
 //!
 //! ```
 //! use sam2_model::{Frame, ImagePredictor, Points};
@@ -35,6 +35,15 @@ pub const DEMO_TRUTH: &[u8] = include_bytes!("../assets/demo_truth.gif");
 
 /// The prompt for [`DEMO_CLIP`], a click on the object, as one JSON line.
 pub const DEMO_PROMPTS: &str = include_str!("../assets/demo_prompts.jsonl");
+
+/// An animated GIF of rendered 3-D models: a car drives along a street behind others.
+pub const RENDERED_CLIP: &[u8] = include_bytes!("../assets/rendered.gif");
+
+/// Ground truth of [`RENDERED_CLIP`], as [`DEMO_TRUTH`].
+pub const RENDERED_TRUTH: &[u8] = include_bytes!("../assets/rendered_truth.gif");
+
+/// The prompt for [`RENDERED_CLIP`], as [`DEMO_PROMPTS`].
+pub const RENDERED_PROMPTS: &str = include_str!("../assets/rendered_prompts.jsonl");
 
 /// The embedded model with default options, loaded once per process and shared.
 ///

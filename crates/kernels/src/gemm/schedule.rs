@@ -73,8 +73,8 @@ impl<const PAIRS: bool> TileOp for Pass<'_, '_, PAIRS> {
             for (k_block, a) in k_blocks.clone().zip(a.chunks_exact(m * KC)) {
                 let position = KBlockPosition { first: k_block == 0, last: k_block == last };
                 let depth = b.depth(k_block);
-                // Known when compiling, rows of a panel are at fixed distances from a register, which saves ARM
-                // an instruction for each. On x86 an address takes the sum of two registers.
+                // Known when compiling, rows of a panel are at fixed distances from a register, which saves
+                // ARM an instruction for each. On x86 an address takes the sum of two registers.
                 let width = if cfg!(target_arch = "aarch64") { NV * S::F32::LANES } else { b.panel_width() };
                 let b_panel = (b.panel(s, k_block, panel, unpacked), width);
                 let output = &mut *output;

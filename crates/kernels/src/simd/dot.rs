@@ -2,8 +2,8 @@
 //!
 //! A right operand holds one group of bytes for every lane of the floats, and a dot product adds the products
 //! of each group to a 32-bit sum. A group is eight or four bytes where an instruction takes that many, else
-//! two, which are widened to 16 bits on the way into a register. All of it is integer arithmetic without saturation, so
-//! every instruction set gives the same bits.
+//! two, which are widened to 16 bits on the way into a register. All of it is integer arithmetic without
+//! saturation, so every instruction set gives the same bits.
 //!
 //! The tile of bytes belongs to the instruction set: x86 multiplies a group in every lane ([`Groups`]), ARM a
 //! lane of a vector, or two rows by two columns.
@@ -25,8 +25,8 @@ pub trait Dot: Copy + Send + Sync + 'static {
     /// A 32-bit sum per lane.
     type Sums: Copy;
 
-    /// Bytes per group of the right operand. A group of the left operand takes as many, but at least four: one
-    /// or two per element.
+    /// Bytes per group of the right operand. A group of the left operand takes as many, but at least four:
+    /// one or two per element.
     const GROUP: usize;
     /// Rows of the left operand that lie side by side: by turns as many bytes of each as
     /// [`Self::store_lhs`] writes.
@@ -39,8 +39,8 @@ pub trait Dot: Copy + Send + Sync + 'static {
     /// `MR × NV` vectors of sums of products of bytes over `groups` groups, of which there is at least one.
     ///
     /// `a`, as stored by [`Self::store_lhs`], is cut into slices: [`SLICE`] bytes of each of `MR` rows, then
-    /// `a_stride` bytes further on the next; [`lhs_group`] bytes are a group. `b`, signed, has `groups` rows of
-    /// `NV` vectors of groups with stride `b_stride`, in bytes.
+    /// `a_stride` bytes further on the next; [`lhs_group`] bytes are a group. `b`, signed, has `groups` rows
+    /// of `NV` vectors of groups with stride `b_stride`, in bytes.
     ///
     /// # Safety
     /// `a` must be valid for reads of whole slices of `MR` rows, rounded up to whole [`Self::ROWS`], for all

@@ -1,4 +1,4 @@
-//! `sam2 demo`: the embedded model on the bundled clip, measured against the clip's ground truth.
+//! `sam2 demo`: the embedded model on the bundled clips, measured against their ground truth.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,69 +52,86 @@ pub struct Demo {
     pub overwrite: bool,
 }
 
+/// A clip, what is known of it, and the folder of its pictures.
+struct Part {
+    name: &'static str,
+    clip: Clip,
+    prompts: Prompts,
+    truth: Vec<Vec<bool>>,
+    folder: PathBuf,
+}
+
+impl Part {
+    fn open(files: &embedded::Demo, folder: PathBuf) -> Result<Self> {
+        let clip = Clip::embedded(files.clip)?;
+        let (prompts, truth) = (embedded_prompts(files.prompts, &clip)?, read_truth(files.truth, &clip)?);
+        Ok(Self { name: files.name, clip, prompts, truth, folder })
+    }
+
+    /// Adds the files of this part to the plan.
+    fn plan(&self, plan: &mut Plan) {
+        Writer::plan(plan, &self.folder, None, &FrameNames::default());
+        [SHEET_FILE, ANIMATION].iter().for_each(|name| plan.writes_list(self.folder.join(name)));
+        plan.writes_series(&self.folder, |name| [MASK, MASK_OVERLAY].contains(&name));
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &Demo, console: &Console) -> Result<()> {
-    let files = embedded::demo()?;
     let folder = &args.output;
     let start = Instant::now();
+    let [drawn, rendered] = embedded::demos()?;
+    let parts = [Part::open(&drawn, folder.clone())?, Part::open(&rendered, folder.join(rendered.name))?];
     let mut plan = Plan::default();
-    Writer::plan(&mut plan, folder, None, &FrameNames::default());
-    [SHEET_FILE, ANIMATION].iter().for_each(|name| plan.writes_list(folder.join(name)));
-    plan.writes_series(folder, |name| [MASK, MASK_OVERLAY].contains(&name));
+    parts.iter().for_each(|part| part.plan(&mut plan));
     plan.refuse_earlier(args.overwrite || folder == Path::new(OWN_FOLDER))?;
-    Writer::check(folder, Overlay::Plain, None)?;
-    let clip = Clip::embedded(files.clip)?;
-    let prompts = embedded_prompts(files.prompts, &clip)?;
-    let truth = read_truth(files.truth, &clip)?;
+    parts.iter().try_for_each(|part| Writer::check(&part.folder, Overlay::Plain, None))?;
     let model = embedded::model(&ModelOptions::default())?;
-    let side = model.low_res_size();
-    console.result(&format!("model    {}", model::EMBEDDED_NOTE))?;
-    console.result(&format!(
-        "clip     {} frames of {}x{} pixels",
-        clip.len(),
-        clip.size().0,
-        clip.size().1
-    ))?;
-    let loaded = start.elapsed();
     plan.clear()?;
-
-    let start = Instant::now();
-    segment(&model, &clip, &prompts, &truth, folder, console)?;
-    let segmented = start.elapsed();
-
-    let mut writer = Writer::begin(Some(folder), Overlay::Plain, None, FrameNames::default())?;
-    let mut pictures = Vec::with_capacity(clip.len());
-    let mut scores = Vec::with_capacity(clip.len());
-    let stats = tracking::follow(model, &clip, &prompts, Default::default(), console, |frame, result| {
-        writer.frame(frame, result, &prompts, side)?;
-        let masks = result.masks();
-        scores.push((result.frame_idx, jaccard(masks[0].data(), &truth[result.frame_idx])));
-        pictures.push(tracking::draw(frame, result, &masks, &prompts, false)?);
-        Ok(())
-    })?;
-    writer.finish()?;
-    console.result(&format!("track    {}", summary(&scores)))?;
+    console.result(&format!("model    {}", model::EMBEDDED_NOTE))?;
+    console.result(&format!("load     {:.0} ms", start.elapsed().as_secs_f64() * 1e3))?;
+    parts.iter().try_for_each(|part| show(&model, part, console))?;
     console.result(&format!(
-        "time     load {:.0} ms, segment {:.0} ms, track {}",
-        loaded.as_secs_f64() * 1e3,
-        segmented.as_secs_f64() * 1e3,
-        stats.describe()
-    ))?;
-
-    let animation = folder.join(ANIMATION);
-    files::write(&animation, |file| gif::write(file, &pictures, DELAY))?;
-    let overview = folder.join(SHEET_FILE);
-    png::write_rgb(&overview, &contact_sheet(&pictures, &truth, &scores))?;
-    files::sync_folder(folder)?;
-    console.result(&format!(
-        "look at  {} (dashed: the truth) and {}",
-        overview.display(),
-        animation.display()
+        "look at  {} (dashed: the truth), and {ANIMATION} beside each",
+        parts.map(|part| part.folder.join(SHEET_FILE).display().to_string()).join(" and "),
     ))?;
     console.result(&format!(
         "for your own photos and clips use a published checkpoint: {}",
         embedded::PUBLISHED_NOTE
     ))
+}
+
+/// Segments the prompted frame of a clip and tracks through it; writes pictures, prints scores and times.
+fn show(model: &Arc<Model>, part: &Part, console: &Console) -> Result<()> {
+    let Part { name, clip, prompts, truth, folder } = part;
+    let (width, height) = clip.size();
+    console.result(&format!("{name:<9}{} frames of {width}x{height} pixels", clip.len()))?;
+    let start = Instant::now();
+    segment(model, part, console)?;
+    let segmented = start.elapsed();
+
+    let mut writer = Writer::begin(Some(folder), Overlay::Plain, None, FrameNames::default())?;
+    let mut pictures = Vec::with_capacity(clip.len());
+    let mut scores = Vec::with_capacity(clip.len());
+    let side = model.low_res_size();
+    let stats =
+        tracking::follow(model.clone(), clip, prompts, Default::default(), console, |frame, result| {
+            writer.frame(frame, result, prompts, side)?;
+            let masks = result.masks();
+            scores.push((result.frame_idx, jaccard(masks[0].data(), &truth[result.frame_idx])));
+            pictures.push(tracking::draw(frame, result, &masks, prompts, false)?);
+            Ok(())
+        })?;
+    writer.finish()?;
+    console.result(&format!("track    {}", summary(&scores)))?;
+    console.result(&format!(
+        "time     segment {:.0} ms, track {}",
+        segmented.as_secs_f64() * 1e3,
+        stats.describe()
+    ))?;
+    files::write(&folder.join(ANIMATION), |file| gif::write(file, &pictures, DELAY))?;
+    png::write_rgb(&folder.join(SHEET_FILE), &contact_sheet(&pictures, truth, &scores))?;
+    Ok(files::sync_folder(folder)?)
 }
 
 fn embedded_prompts(text: &str, clip: &Clip) -> Result<Prompts> {
@@ -126,14 +143,8 @@ fn embedded_prompts(text: &str, clip: &Clip) -> Result<Prompts> {
 }
 
 /// The first prompted frame as a photo, with its first object.
-fn segment(
-    model: &Arc<Model>,
-    clip: &Clip,
-    prompts: &Prompts,
-    truth: &[Vec<bool>],
-    folder: &Path,
-    console: &Console,
-) -> Result<()> {
+fn segment(model: &Arc<Model>, part: &Part, console: &Console) -> Result<()> {
+    let Part { clip, prompts, truth, folder, .. } = part;
     let (index, objects) = prompts.frames().next().context("the embedded prompts are empty")?;
     let (&obj_id, (target, _)) = objects.iter().next().context("the embedded prompts are empty")?;
     let Prompt::Points { clicks, bbox } = target else { bail!("the embedded prompts begin with a mask") };
@@ -229,16 +240,15 @@ mod tests {
     #[cfg(feature = "embedded")]
     #[test]
     fn bundled_files_fit_together() {
-        let files = embedded::demo().expect("the embedded clip");
-        let clip = Clip::embedded(files.clip).expect("clip");
-        let truth = read_truth(files.truth, &clip).expect("truth");
-        let prompts = embedded_prompts(files.prompts, &clip).expect("prompts fit the clip");
-        for (frame, objects) in prompts.frames() {
-            for (target, _) in objects.values() {
-                let Prompt::Points { clicks, .. } = target else { panic!("clicks expected") };
-                for click in clicks {
-                    let pixel = click.y as usize * clip.size().0 as usize + click.x as usize;
-                    assert_eq!(truth[frame][pixel], click.label == 1, "{click:?}");
+        for files in embedded::demos().expect("the embedded clips") {
+            let part = Part::open(&files, PathBuf::new()).expect("prompts and truth fit the clip");
+            for (frame, objects) in part.prompts.frames() {
+                for (target, _) in objects.values() {
+                    let Prompt::Points { clicks, .. } = target else { panic!("clicks expected") };
+                    for click in clicks {
+                        let pixel = click.y as usize * part.clip.size().0 as usize + click.x as usize;
+                        assert_eq!(part.truth[frame][pixel], click.label == 1, "{click:?}");
+                    }
                 }
             }
         }

@@ -99,7 +99,7 @@ pub fn run(args: &Serve, threads: usize, console: &Console) -> Result<()> {
     let name = file.map_or("embedded".to_owned(), |name| name.to_string_lossy().into_owned());
     let options = Options {
         paths: args.paths.clone(),
-        embedded_clip: embedded::demo().ok().map(|demo| ("demo.gif", demo.clip)),
+        embedded_clip: embedded::demos().ok().map(|[demo, _]| ("demo.gif", demo.clip)),
         host: args.host,
         port: args.port.unwrap_or(PORT),
         fixed_port: args.port.is_some(),

@@ -111,7 +111,9 @@ fn open_again(isa: &str) -> (Vec<Value>, Vec<u8>) {
             Some(name) => fixture(name).into(),
             None => std::ffi::OsString::from(arg),
         });
-        let text = accepted(&sam2().args(args).arg("-q").env("SAM2_ISA", isa).output().expect("sam2 starts"));
+        let model = fixture("sam2.1_micro.safetensors");
+        let run = sam2().args(args).arg("-q").arg("-m").arg(model).env("SAM2_ISA", isa).output();
+        let text = accepted(&run.expect("sam2 starts"));
         lines.extend(text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")));
     }
     (lines, std::fs::read(out).expect("logits are written"))

@@ -33,7 +33,7 @@ fn a_click_cuts_the_object_out() {
     assert_eq!(text.lines().count(), 3, "a single click is ambiguous: {text}");
     assert_eq!(text.matches("(best)").count(), 1);
     let note = stderr(&output);
-    assert!(note.contains("embedded") && note.contains("drawn shapes"), "{note}");
+    assert!(note.contains("embedded") && note.contains("rendered scenes"), "{note}");
     assert!(note.contains("dl.fbaipublicfiles.com/segment_anything_2/092824"), "{note}");
     assert_eq!(place.list(), ["mask.png", "mask_cutout.png", "mask_overlay.png", "photo.png"]);
     let iou = iou_with_disc(&place.join("mask.png"));

@@ -10,8 +10,8 @@ thread_local! {
     static DECODING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread is inside a decoder, whose panic becomes an error of the file. For panic hooks, which run
-/// before that.
+/// Whether this thread is inside a decoder, whose panic becomes an error of the file. For panic hooks, which
+/// run before that.
 ///
 /// ```
 /// std::panic::set_hook(Box::new(|panic| {

@@ -90,8 +90,8 @@ impl PackedB8 {
 
     /// Products of the rows `i .. i + MR`, all of one group, with the columns of a panel, dequantised.
     ///
-    /// `mr` and `width` are the shape of the whole register tile. Its caller knows it when compiling: then the
-    /// operands of a step are at fixed distances from a register.
+    /// `mr` and `width` are the shape of the whole register tile. Its caller knows it when compiling: then
+    /// the operands of a step are at fixed distances from a register.
     #[inline(always)]
     pub(crate) fn products<D: Dot, const MR: usize, const NV: usize>(
         &self,

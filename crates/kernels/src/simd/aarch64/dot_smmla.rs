@@ -1,8 +1,8 @@
 //! `smmla`: products of two rows by two columns of eight bytes each, added to four sums.
 //!
 //! The instruction is inline assembly because its intrinsic, `vmmlaq_s32`, is unstable up to Rust 1.95
-//! (`stdarch_neon_i8mm`, rust-lang/rust#117223). `.arch_extension` lets the assembler accept it wherever it is
-//! inlined.
+//! (`stdarch_neon_i8mm`, rust-lang/rust#117223). `.arch_extension` lets the assembler accept it wherever it
+//! is inlined.
 //!
 //! Rows lie in pairs, eight bytes of each by turns, and groups are of eight bytes, so that two columns are a
 //! vector of the right operand.

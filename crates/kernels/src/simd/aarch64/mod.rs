@@ -1,5 +1,5 @@
-//! NEON, which every AArch64 has, and the products of bytes that some have, `dotprod` and `i8mm`: a token and a
-//! vector of floats, and products of bytes for each.
+//! NEON, which every AArch64 has, and the products of bytes that some have, `dotprod` and `i8mm`: a token and
+//! a vector of floats, and products of bytes for each.
 
 /// An expression over vectors in registers. Loads and stores are not written in it: they have a fact of their
 /// own to state.
