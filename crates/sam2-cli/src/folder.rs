@@ -40,6 +40,9 @@ pub fn is_video(path: &Path) -> bool {
 
 fn parse(name: OsString) -> Result<PathBuf, String> {
     let path = PathBuf::from(name);
+    if path.as_os_str().is_empty() {
+        return Err("it is empty; the current folder is .".to_owned());
+    }
     let Some(extension) = names::extension(&path) else { return Ok(path) };
     let file = path.display();
     Err(if VIDEOS.contains(&extension.as_str()) {
@@ -65,6 +68,7 @@ mod tests {
             let error = parsed(name).expect_err(name);
             assert!(error.contains("ffmpeg") && error.contains(name), "{error}");
         }
+        assert!(parsed("").expect_err("an absent variable").contains("current folder"));
         for name in ["mask.png", "tracks.jsonl", "a.b/out.json", "x.safetensors"] {
             let error = parsed(name).expect_err(name);
             assert!(error.contains(&format!("{name}/")), "{error}");

@@ -143,6 +143,13 @@ pub struct MemoryArgs {
 }
 
 impl MemoryArgs {
+    /// Whether any of them was given.
+    pub fn is_given(self) -> bool {
+        let Self { policy, max_cond_frames, clear_around_prompts, fill_holes, non_overlap } = self;
+        let numbers = max_cond_frames.is_some() || fill_holes.is_some();
+        policy.is_some() || numbers || clear_around_prompts || non_overlap
+    }
+
     /// The options of the library: those of the command line, else those of the model's configuration, which
     /// are noted if they change the memory policy.
     pub fn options(self, model: &Model, console: &Console) -> VideoOptions {

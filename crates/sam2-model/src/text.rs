@@ -59,6 +59,10 @@ pub fn decode(bytes: Vec<u8>) -> Result<String, TextError> {
     if text.starts_with('\u{feff}') {
         text.drain(..'\u{feff}'.len_utf8());
     }
+    // Lines that end in CR alone, as old programs write them.
+    if text.contains('\r') && !text.contains('\n') {
+        text = text.replace('\r', "\n");
+    }
     Ok(text)
 }
 
@@ -110,6 +114,8 @@ mod tests {
     fn marks_of_the_encoding_are_understood() {
         assert_eq!(decode(b"\xef\xbb\xbfname\r\n".to_vec()).expect("UTF-8"), "name\r\n");
         assert_eq!(decode(Vec::new()).expect("empty"), "");
+        assert_eq!(decode(b"a\rb\r".to_vec()).expect("old lines"), "a\nb\n");
+        assert_eq!(decode(b"a\r\nb\r".to_vec()).expect("lines"), "a\r\nb\r");
         for text in ["\u{feff}name", "name"] {
             for bytes in [u16::to_le_bytes, u16::to_be_bytes] {
                 let error = decode(utf16(text, bytes)).expect_err("UTF-16").to_string();

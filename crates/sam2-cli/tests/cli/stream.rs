@@ -69,6 +69,10 @@ fn a_stream_continues_from_a_session_with_the_same_results() {
     let part = resumed(&parts[0], &["--max-frames", "2"]);
     assert_eq!(lines(&accepted(&part)).len(), 2);
     assert!(stderr(&part).contains("has seen 5 frames; it continues with frame 5"), "{}", stderr(&part));
+    assert!(!stderr(&part).contains("no effect"), "{}", stderr(&part));
+    let part = resumed(&parts[0], &["--max-frames", "1", "--memory", "samurai"]);
+    accepted(&part);
+    assert!(stderr(&part).contains("options for them have no effect"), "{}", stderr(&part));
     let part = resumed(&parts[0], &["--start", "9"]);
     let numbers: Vec<Value> = lines(&accepted(&part)).iter().map(|line| line["frame"].clone()).collect();
     assert_eq!(numbers, [5, 6, 7], "three frames are left from frame 9 on");

@@ -1,6 +1,8 @@
 //! JPEG. The decoder fills what is missing with grey; here a file whose data end early is refused, unless it
 //! lacks the end marker alone.
 
+mod tables;
+
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayAlphaImage, GrayImage, RgbImage, RgbaImage};
 use zune_jpeg::errors::DecodeErrors;
@@ -17,6 +19,7 @@ use crate::error::PictureError;
 type Decoder<'a> = zune_jpeg::JpegDecoder<ZCursor<&'a [u8]>>;
 
 const END: [u8; 2] = [0xff, 0xd9];
+const ORDINARY: &str = "convert it to an ordinary JPEG or to PNG first (magick IN.jpg OUT.png, or ffmpeg)";
 
 /// Decodes the picture: grey as grey, every other colour space as RGB.
 ///
@@ -56,7 +59,10 @@ pub(crate) fn size(source: Source) -> Result<((u32, u32), Orientation), PictureE
 type Header = ((u32, u32), Orientation, Vec<u8>);
 
 fn header(source: Source) -> Result<Header, PictureError> {
-    let bytes = source.bytes()?;
+    let bytes = tables::added(source.bytes()?);
+    if let Some(what) = not_read(&bytes) {
+        return Err(PictureError::NotRead { what, advice: ORDINARY });
+    }
     let mut decoder = Decoder::new_with_options(ZCursor::new(&bytes), options());
     decoder.decode_headers().map_err(unreadable)?;
     let (width, height) = decoder.dimensions().unwrap_or((0, 0));
@@ -64,6 +70,34 @@ fn header(source: Source) -> Result<Header, PictureError> {
     bound::check(Kind::Jpeg, size, &[], bytes.len() as u64)?;
     let orientation = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif));
     Ok((size, orientation.unwrap_or(Orientation::NoTransforms), bytes))
+}
+
+/// The kind of a JPEG that is whole, but that the decoder takes for a damaged one.
+fn not_read(bytes: &[u8]) -> Option<&'static str> {
+    let (marker, at) = frame(bytes)?;
+    match marker {
+        0xc3 => Some("a lossless JPEG"),
+        0xc5..=0xc7 | 0xcd..=0xcf => Some("a hierarchical JPEG"),
+        0xc9..=0xcb => Some("a JPEG with arithmetic coding"),
+        0xf7 => Some("a JPEG-LS picture"),
+        _ if bytes.get(at + 4).is_some_and(|&bits| bits > 8) => Some("a JPEG of more than 8 bits a value"),
+        _ => None,
+    }
+}
+
+/// Marker and offset of the frame header, the offset being that of the marker.
+fn frame(bytes: &[u8]) -> Option<(u8, usize)> {
+    let mut at = 2;
+    loop {
+        let &[0xff, marker, high, low] = bytes.get(at..at + 4)? else { return None };
+        match marker {
+            // Fill bytes.
+            0xff => at += 1,
+            0xc4 | 0xc8 | 0xcc => at += 2 + usize::from(u16::from_be_bytes([high, low])),
+            0xc0..=0xcf | 0xf7 => return Some((marker, at)),
+            _ => at += 2 + usize::from(u16::from_be_bytes([high, low])),
+        }
+    }
 }
 
 fn options() -> DecoderOptions {
@@ -92,6 +126,7 @@ fn decode(bytes: &[u8], strict: bool) -> Result<Pixels, PictureError> {
 fn unreadable(error: DecodeErrors) -> PictureError {
     match error {
         DecodeErrors::Unsupported(_) => PictureError::decode(error),
+        DecodeErrors::IoErrors(_) => PictureError::CutShort("its data end within its headers".to_owned()),
         error => PictureError::Damaged(error.to_string()),
     }
 }
@@ -145,15 +180,9 @@ fn scans(bytes: &[u8]) -> Scans {
 
 /// Width and height in the frame header.
 pub(crate) fn claimed(bytes: &[u8]) -> Option<(u16, u16)> {
-    let mut at = 2;
-    loop {
-        let &[0xff, marker, high, low] = bytes.get(at..at + 4)? else { return None };
-        if matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc) {
-            let side = |at: usize| Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
-            return Some((side(at + 7)?, side(at + 5)?));
-        }
-        at += 2 + usize::from(u16::from_be_bytes([high, low]));
-    }
+    let (_, at) = frame(bytes).filter(|(marker, _)| *marker < 0xf0)?;
+    let side = |at: usize| Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
+    Some((side(at + 7)?, side(at + 5)?))
 }
 
 /// A picture without its end marker. It is whole if its pixels do not depend on the bytes that follow: it is
@@ -216,6 +245,30 @@ mod tests {
         assert_eq!(read(&zeros).expect("filled up").pixels, whole);
         let more = [&file[..], b"a second picture"].concat();
         assert_eq!(read(&more).expect("bytes behind").pixels, whole);
+    }
+
+    #[test]
+    fn kinds_that_are_not_read_are_named_and_not_called_damaged() {
+        let file = file();
+        let frame = file.windows(2).position(|pair| pair == [0xff, 0xc0]).expect("a frame header");
+        let patched = |at: usize, byte: u8| {
+            let mut file = file.clone();
+            file[at] = byte;
+            crate::decode::read_from(Box::new(std::io::Cursor::new(file))).map(|_| ()).expect_err("refused")
+        };
+        for (marker, word) in [
+            (0xc3, "lossless"),
+            (0xc9, "arithmetic"),
+            (0xca, "arithmetic"),
+            (0xc5, "hierarchical"),
+            (0xf7, "JPEG-LS"),
+        ] {
+            let text = patched(frame + 1, marker).to_string();
+            assert!(text.contains(word) && text.contains("convert") && !text.contains("damaged"), "{text}");
+        }
+        let text = patched(frame + 4, 12).to_string();
+        assert!(text.contains("more than 8 bits") && !text.contains("damaged"), "{text}");
+        assert_eq!(claimed(&file), Some((96, 64)));
     }
 
     #[test]

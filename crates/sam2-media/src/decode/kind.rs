@@ -32,9 +32,11 @@ const LFS: &str = "fetch the file itself (git lfs pull)";
 const UNPACK: &str = "unpack it first";
 const VIDEO: &str = "use `sam2 track` for it";
 const ARRAY: &str = "save the slice as PNG or TIFF first";
+const SLIDE: &str = "export it as TIFF first (bfconvert IN OUT.tif, or the microscope's program)";
+const AGAIN: &str = "copy or download it again";
 
 /// What a file starts with, its name, and what to do. Both empty: it is read.
-const SIGNATURES: [(usize, &[u8], &str, &str); 52] = [
+const SIGNATURES: [(usize, &[u8], &str, &str); 66] = [
     (4, b"ftypheic", "a HEIC picture", HEIC),
     (4, b"ftypheix", "a HEIC picture", HEIC),
     (4, b"ftypheim", "a HEIC picture", HEIC),
@@ -87,6 +89,20 @@ const SIGNATURES: [(usize, &[u8], &str, &str); 52] = [
     (0, b"Rar!", "a RAR archive", UNPACK),
     (0, b"#EXTM3U", "a playlist", "give a picture"),
     (0, b"version https://git-lfs", "a pointer of Git LFS", LFS),
+    (0, b"SDPX", "a DPX picture", TO_JPEG),
+    (0, b"XPDS", "a DPX picture", TO_JPEG),
+    (0, b"\x01\xda", "an SGI picture", TO_JPEG),
+    (0, b"\x0a\x05\x01", "a PCX picture", TO_JPEG),
+    (0, b"\0\0\x0a\0", "a TGA picture", TO_JPEG),
+    (0, b"BPG\xfb", "a BPG picture", TO_JPEG),
+    (0, b"II\xbc\x01", "a JPEG XR picture", TO_JPEG),
+    (0, b"\xd7\xcd\xc6\x9a", "a Windows metafile", LAYERS),
+    (0, b"AT&TFORM", "a DjVu document", PAGE),
+    (0, b"FOVb", "a camera's raw picture (X3F)", RAW),
+    (0, b"ZISRAWFILE", "a microscope's file (CZI)", SLIDE),
+    (0, b"NRRD000", "an NRRD volume", ARRAY),
+    (0, b"ObjectType =", "a MetaImage volume", ARRAY),
+    (0, b"\x89PNG\n", "a PNG damaged by a transfer as text", "copy it again as binary data"),
 ];
 
 /// The format of a file of `len` bytes that begins with `head`.
@@ -104,6 +120,7 @@ pub(crate) fn of(head: &[u8], len: u64) -> Result<Kind, PictureError> {
         SIGNATURES.iter().find(|(at, magic, ..)| head.get(*at..).is_some_and(|b| b.starts_with(magic)));
     let (what, advice) = match named {
         Some(&(.., what, advice)) => (what, advice),
+        None if head.iter().all(|&byte| byte == 0) => ("a file that begins with zeros alone", AGAIN),
         None => text(head).ok_or(PictureError::Format)?,
     };
     Err(PictureError::NotRead { what, advice })
@@ -112,9 +129,9 @@ pub(crate) fn of(head: &[u8], len: u64) -> Result<Kind, PictureError> {
 /// What a file of `len` bytes that begins with `head` is, and what to do, if that is known and it is no clip.
 pub(crate) fn of_no_clip(head: &[u8], len: u64) -> Option<(&'static str, &'static str)> {
     match of(head, len) {
-        Err(PictureError::NoBytes) => Some(("an empty file (0 bytes)", "copy or download it again")),
+        Err(PictureError::NoBytes) => Some(("an empty file (0 bytes)", AGAIN)),
         Err(PictureError::NotRead { advice: VIDEO, .. }) => None,
-        Err(PictureError::NotRead { what, advice: advice @ (LFS | UNPACK) }) => Some((what, advice)),
+        Err(PictureError::NotRead { what, advice: advice @ (LFS | UNPACK | AGAIN) }) => Some((what, advice)),
         Err(PictureError::NotRead { what, advice: WEB }) => Some((what, WEB_CLIP)),
         Err(PictureError::NotRead { what, .. }) => Some((what, "give a video, or a folder of pictures")),
         _ => None,
@@ -174,6 +191,10 @@ mod tests {
             (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
             (b"shopping list\n", "text"),
             (b"P1ease", "text"),
+            (b"\x89PNG\n\x1a\n\0\0", "transfer as text"),
+            (b"SDPX\0\0", "DPX"),
+            (b"II\xbc\x01", "JPEG XR"),
+            (&[0; 600], "zeros"),
             (b"BMW and Audi are makers of motor cars", "text"),
         ] {
             let text = of(bytes, bytes.len() as u64).expect_err(name).to_string();

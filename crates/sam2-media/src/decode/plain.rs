@@ -43,6 +43,7 @@ pub(crate) fn size(kind: Kind, source: Source) -> Result<((u32, u32), Orientatio
 fn open(kind: Kind, mut source: Source) -> Result<Box<dyn ImageDecoder>, PictureError> {
     if kind == Kind::Png {
         png::check(&mut source)?;
+        png::complete(&mut source)?;
     }
     let Source { mut reader, len, head } = source;
     if kind == Kind::WebP {

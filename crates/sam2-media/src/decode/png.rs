@@ -6,11 +6,15 @@ use super::bound;
 use super::kind::Kind;
 use super::source::Source;
 use crate::error::PictureError;
+use crate::limits::MAX_PICTURE_BYTES;
 
 /// Bytes of the signature.
 const SIGNATURE: u64 = 8;
 /// The colour type whose pixels are indices.
 const INDEXED: u8 = 3;
+/// The last chunk.
+const END: [u8; 12] = *b"\0\0\0\0IEND\xaeB`\x82";
+const CGBI: &str = "convert it first (pngcrush -revert-iphone-optimizations IN.png OUT.png)";
 /// Most bytes of a palette: 256 colours.
 const PALETTE: u32 = 768;
 
@@ -30,8 +34,47 @@ pub(crate) fn size(head: &[u8]) -> (u32, u32) {
 /// # Errors
 /// Those of [`bound::check`], or [`PictureError::Damaged`].
 pub(crate) fn check(source: &mut Source) -> Result<(), PictureError> {
+    if source.head.get(12..16) == Some(b"CgBI") {
+        return Err(PictureError::NotRead { what: "a PNG of an iPhone app (CgBI)", advice: CGBI });
+    }
     bound::check(Kind::Png, size(&source.head), &source.head, source.len)?;
     check_palette(&source.head, &mut source.reader)
+}
+
+/// Puts the last chunk behind a file that lacks it alone, or a part of it: it says nothing about the picture,
+/// which is whole if the chunks before it are.
+///
+/// # Errors
+/// If the file cannot be read.
+pub(crate) fn complete(source: &mut Source) -> Result<(), PictureError> {
+    let at = source.len.saturating_sub(END.len() as u64);
+    source.reader.seek(SeekFrom::Start(at))?;
+    let mut tail = Vec::new();
+    source.reader.read_to_end(&mut tail)?;
+    source.reader.seek(SeekFrom::Start(SIGNATURE))?;
+    let mut at = SIGNATURE;
+    while tail != END {
+        let next = chunk(&mut source.reader)?;
+        let end = next.map_or(at, |(len, _)| at + 12 + u64::from(len));
+        if next.is_some_and(|(_, name)| name != *b"IEND") && end <= source.len {
+            source.reader.seek(SeekFrom::Start(end))?;
+            at = end;
+            continue;
+        }
+        let rest = (source.len - at) as usize;
+        if rest < END.len() && tail.ends_with(&END[..rest]) {
+            source.reader.rewind()?;
+            let mut bytes = Vec::new();
+            source.reader.by_ref().take(MAX_PICTURE_BYTES).read_to_end(&mut bytes)?;
+            bytes.truncate(at as usize);
+            bytes.extend(END);
+            source.len = bytes.len() as u64;
+            source.reader = Box::new(io::Cursor::new(bytes));
+        }
+        break;
+    }
+    source.reader.rewind()?;
+    Ok(())
 }
 
 /// Reads the chunks up to the pixels, if these are indices, and goes back to the beginning.

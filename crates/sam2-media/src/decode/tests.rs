@@ -192,3 +192,28 @@ fn palettes_that_are_no_lists_of_colours_are_refused() {
         }
     }
 }
+
+#[test]
+fn a_png_that_lacks_its_last_chunk_alone_is_read() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let path = dir.path().join("x.png");
+    drawn().save(&path).expect("save");
+    let file = std::fs::read(&path).expect("read");
+    let whole = photo::read(&path).expect("whole");
+    let size = photo::dimensions(&path).expect("its size");
+    for missing in 1..=12 {
+        std::fs::write(&path, &file[..file.len() - missing]).expect("write");
+        assert_eq!(photo::dimensions(&path).expect("its size"), size);
+        assert_eq!(photo::read(&path).expect("all pixels are there").rgb(), whole.rgb(), "{missing}");
+    }
+    for missing in [13, 14, 40] {
+        std::fs::write(&path, &file[..file.len() - missing]).expect("write");
+        let text = in_full(&photo::read(&path).expect_err("pixels are missing"));
+        assert!(text.contains("cut short") || text.contains("damaged"), "{missing}: {text}");
+    }
+    std::fs::write(&path, [&file[..], b"more"].concat()).expect("write");
+    assert_eq!(photo::read(&path).expect("bytes behind").rgb(), whole.rgb());
+    std::fs::write(&path, [&file[..8], b"\0\0\0\x04CgBI\x50\0\x20\x02\0\0\0\0", &file[8..]].concat())
+        .expect("write");
+    assert!(in_full(&photo::read(&path).expect_err("of an app")).contains("pngcrush"));
+}

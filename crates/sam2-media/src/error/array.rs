@@ -2,15 +2,20 @@
 
 use tensor::npy::NpyError;
 
+use super::picture::PictureError;
+
 /// An array cannot serve as a mask.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArrayError {
     /// The file cannot be read.
-    #[error("{}", .0.root())]
+    #[error("{}{}", .0.root(), advice(.0))]
     Npy(NpyError),
     /// Neither a mask nor logits.
-    #[error("its shape is {0:?}, and a mask is [height, width], logits are [side, side], or several of them")]
+    #[error(
+        "its shape is {0:?}, and a mask is [height, width] of zeros and ones, shares of 0 to 1 or numbers of \
+         objects, logits are [side, side], or several of them"
+    )]
     Shape(Vec<usize>),
     /// An archive without one array that is meant.
     #[error("it holds the arrays {0}: name one of them `logits` or `mask`, or save it alone")]
@@ -29,7 +34,18 @@ pub enum ArrayError {
     /// A value that is infinite or not a number.
     #[error("not all of its values are finite numbers")]
     NotFinite,
+    /// A label map without the object that is meant, or that can be read in two ways.
+    #[error(transparent)]
+    Marks(PictureError),
     /// No pixel is inside.
     #[error("it has no pixel inside: it marks no object")]
     Empty,
+}
+
+/// What to do about a type that is not read.
+fn advice(error: &NpyError) -> &'static str {
+    match error.root() {
+        NpyError::Dtype { .. } => "; save a.astype(np.float32) instead",
+        _ => "",
+    }
 }

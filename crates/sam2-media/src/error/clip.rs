@@ -13,10 +13,15 @@ use crate::limits::{KINDS, SILENCE};
 pub enum ClipError {
     /// A folder without pictures.
     #[error(
-        "the folder {} holds no pictures ({})",
-        .0.display(), KINDS.map(|(_, extensions)| extensions.join(", ")).join(", ")
+        "the folder {} holds no pictures ({}){found}",
+        folder.display(), KINDS.map(|(_, extensions)| extensions.join(", ")).join(", ")
     )]
-    NoPictures(PathBuf),
+    NoPictures {
+        /// The folder.
+        folder: PathBuf,
+        /// What is there in their place and what to do, behind a semicolon; may be empty.
+        found: String,
+    },
     /// Pictures of a folder differ in size.
     #[error(
         "frames must all have the size of the first: {} has {}x{} pixels, {} has {}x{}",
@@ -28,6 +33,9 @@ pub enum ClipError {
         /// The picture that differs, its width and height.
         other: Box<(PathBuf, (u32, u32))>,
     },
+    /// A pattern in place of a name.
+    #[error("there is no file {}: patterns are not expanded; give the folder of the frames", .0.display())]
+    Pattern(PathBuf),
     /// A clip without frames.
     #[error("{name} holds no frames")]
     NoFrames {
@@ -274,6 +282,24 @@ pub enum FfmpegError {
     /// A file of sound, or of sound with a picture on its cover.
     #[error("{} holds no video, only sound, subtitles or the picture of a cover", .0.display())]
     NoVideoStream(PathBuf),
+    /// A program that is not ffmpeg, or that cannot start.
+    #[error(
+        "{} does not run as ffmpeg does{}; SAM2_FFMPEG names another program",
+        program.display(), in_brackets(messages)
+    )]
+    NotFfmpeg {
+        /// The program.
+        program: PathBuf,
+        /// Its last messages, in one line; may be empty.
+        messages: String,
+    },
+    /// Frames without a header.
+    #[error(
+        "{name} holds bare frames, whose size and format stand nowhere: give RGB with --raw WIDTHxHEIGHT, \
+         others through ffmpeg (ffmpeg -f rawvideo -pix_fmt yuv420p -s WIDTHxHEIGHT -i {name} OUT.mkv)",
+        name = .0.display()
+    )]
+    BareFrames(PathBuf),
     /// A file that names other files, or a format unknown here.
     #[error(
         "{} is a playlist or in a format that is not read as a clip: give the clip itself, or convert it \

@@ -40,7 +40,7 @@ pub enum PictureError {
     #[error("it is cut short: {0}; copy or download it again")]
     CutShort(String),
     /// Its content contradicts itself.
-    #[error("it is damaged: {}; copy or download it again", one_line(.0))]
+    #[error("it is damaged: {}; copy or download it again", plain(.0))]
     Damaged(String),
     /// The header claims more than the file could hold.
     #[error(
@@ -58,7 +58,7 @@ pub enum PictureError {
     #[error("it has more than {} MB, and a picture may have no more", MAX_PICTURE_BYTES >> 20)]
     FileTooLarge,
     /// The decoder refuses it.
-    #[error(transparent)]
+    #[error("{}; convert it to JPEG or PNG first", plain(&.0.to_string()))]
     Decode(Box<dyn std::error::Error + Send + Sync>),
     /// It has no pixels.
     #[error("it is empty ({width}x{height} pixels)")]
@@ -128,6 +128,7 @@ impl PictureError {
         let any: &dyn std::any::Any = &error;
         match any.downcast_ref::<image::ImageError>() {
             Some(image::ImageError::Decoding(_)) => Self::Damaged(text),
+            _ if matches!(any.downcast_ref(), Some(tiff::TiffError::FormatError(_))) => Self::Damaged(text),
             _ => Self::Decode(Box::new(error)),
         }
     }
@@ -139,6 +140,20 @@ impl PictureError {
     }
 }
 
+/// The message of a decoder without what only its authors need: quotation marks around it, a full stop, and
+/// the bits of a PNG chunk's name.
+fn plain(text: &str) -> String {
+    const CHUNK: &str = "ChunkType { type: ";
+    let mut text = one_line(text);
+    while let Some(at) = text.find(CHUNK) {
+        let name = &text[at + CHUNK.len()..];
+        let name: String = name.chars().take_while(|&c| c != ',' && c != ' ').collect();
+        let end = text[at..].find('}').map_or(text.len(), |end| at + end + 1);
+        text.replace_range(at..end, &name);
+    }
+    text.trim_matches('"').trim_end_matches('.').to_owned()
+}
+
 /// Object numbers in words, the first few of them.
 fn in_words(numbers: &[u32]) -> String {
     const SHOWN: usize = 8;
@@ -148,5 +163,27 @@ fn in_words(numbers: &[u32]) -> String {
     match numbers.len() {
         1 => format!("object {}", list[0]),
         _ => format!("the objects {}{more}", list.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_decoders_are_plain() {
+        for (text, expected) in [
+            ("\"Number of components cannot be zero.\"", "Number of components cannot be zero"),
+            (
+                "CRC error while decoding ChunkType { type: IDAT, critical: true, safecopy: false } chunk.",
+                "CRC error while decoding IDAT chunk",
+            ),
+            ("Chunk ChunkType { type: IHDR", "Chunk IHDR"),
+            ("image\n  truncated", "image truncated"),
+        ] {
+            assert_eq!(plain(text), expected);
+        }
+        let format = tiff::TiffError::FormatError(tiff::TiffFormatError::InconsistentSizesEncountered);
+        assert!(PictureError::decode(format).to_string().starts_with("it is damaged: "));
     }
 }

@@ -193,7 +193,7 @@ pub enum InvalidPrompt {
     /// A box without pixels.
     #[error(
         "the box {},{},{},{} is empty or inverted: it is x0,y0,x1,y1 with x0 < x1 and y0 < y1; if it is \
-         x,y,width,height, add --box-format xywh",
+         x,y,width,height, add --box-format xywh, with both sides above 0",
         corners[0], corners[1], corners[2], corners[3]
     )]
     BoxEmpty {

@@ -116,10 +116,13 @@ impl Child {
     pub fn finish(&mut self) -> io::Result<(ExitStatus, String)> {
         let Some(status) = self.wait(self.silence)? else { return Err(ErrorKind::TimedOut.into()) };
         self.ended = true;
-        if self.pipe.is_some() && status.code() == Some(NOT_FOUND) {
+        let messages = self.messages();
+        // The loader of a program that is there ends with the same code if a library or memory is missing.
+        let is_absent = self.pipe.is_some() && status.code() == Some(NOT_FOUND);
+        if is_absent && !messages.contains("loading shared libraries") {
             return Err(ErrorKind::NotFound.into());
         }
-        Ok((status, self.messages()))
+        Ok((status, messages))
     }
 
     /// Ends the child and its group; returns the last lines of its stderr as one.
@@ -300,6 +303,9 @@ mod tests {
         child.read_to_end(&mut bytes).expect("read");
         let (status, messages) = child.finish().expect("ends");
         assert_eq!((bytes.len(), status.code(), messages.as_str()), (3_000_000, Some(3), "one two"));
+        let mut no_memory = shell("echo p: error while loading shared libraries: libx.so >&2; exit 127");
+        let (status, messages) = no_memory.finish().expect("it was there");
+        assert!(status.code() == Some(127) && messages.contains("libx.so"));
         let absent = Child::start(OsStr::new("there-is-no-such-program"), &[]);
         let error = absent.and_then(|mut child| child.finish()).expect_err("absent");
         assert_eq!(error.kind(), ErrorKind::NotFound);

@@ -90,6 +90,11 @@ impl Input {
     }
 }
 
+/// Whether a name is a pattern of ffmpeg or of a shell.
+fn is_pattern(path: &Path) -> bool {
+    path.file_name().unwrap_or_default().to_string_lossy().contains(['%', '*', '?'])
+}
+
 /// The error of ffmpeg, or what the file is in place of a clip.
 fn in_words(path: &Path, error: MediaError) -> MediaError {
     let named = matches!(
@@ -166,7 +171,10 @@ impl Clip {
     /// # Errors
     /// If it cannot be read, holds no frames, or is a single picture.
     pub fn open(path: &Path, max_frames: Option<usize>) -> Result<Self, MediaError> {
-        let cannot_open = |source| MediaError::Open { path: path.to_owned(), source };
+        let cannot_open = |source: std::io::Error| match source.kind() {
+            std::io::ErrorKind::NotFound if is_pattern(path) => ClipError::Pattern(path.to_owned()).into(),
+            _ => MediaError::Open { path: path.to_owned(), source },
+        };
         let source = if std::fs::metadata(path).map_err(cannot_open)?.is_dir() {
             Source::Folder(Folder::open(path, max_frames)?.into())
         } else {

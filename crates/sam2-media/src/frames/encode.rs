@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 
 use sam2_model::atomic::AtomicFile;
 
@@ -52,11 +53,17 @@ impl Encoder {
     /// If ffmpeg has ended, or takes nothing any more.
     pub fn push(&mut self, pixels: Vec<u8>) -> Result<(), MediaError> {
         self.feed.send(pixels).map_err(|error| {
-            let (path, messages) = (self.file.path().to_owned(), self.child.end());
-            match error.kind() {
-                ErrorKind::TimedOut => FfmpegError::Stuck(path).into(),
-                _ => FfmpegError::Write { path, messages }.into(),
+            let path = self.file.path().to_owned();
+            if error.kind() == ErrorKind::TimedOut {
+                self.child.end();
+                return FfmpegError::Stuck(path).into();
             }
+            // It has ended, and says why.
+            let messages = match self.child.finish() {
+                Ok((status, messages)) => cause(status, messages),
+                Err(_) => self.child.end(),
+            };
+            FfmpegError::Write { path, messages }.into()
         })
     }
 
@@ -73,7 +80,7 @@ impl Encoder {
             _ => FfmpegError::Run(error),
         })?;
         if !status.success() {
-            return Err(FfmpegError::Write { path, messages }.into());
+            return Err(FfmpegError::Write { path, messages: cause(status, messages) }.into());
         }
         file.commit().map_err(|source| MediaError::Write { path, source })
     }
@@ -129,4 +136,32 @@ fn arguments(
     };
     let words: Vec<String> = input.split(' ').chain(output.split(' ')).map(str::to_owned).collect();
     words.into_iter()
+}
+/// Why it has ended: its messages, or the signal that ended it before it could give one.
+fn cause(status: ExitStatus, messages: String) -> String {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        // SIGXFSZ.
+        let what = match signal {
+            25 => "the limit on the size of a file is reached (ulimit -f)".to_owned(),
+            other => format!("signal {other} ended it"),
+        };
+        return if messages.is_empty() { what } else { format!("{messages}; {what}") };
+    }
+    let _ = status;
+    messages
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_signal_is_a_cause() {
+        use std::os::unix::process::ExitStatusExt;
+        assert!(cause(ExitStatus::from_raw(25), String::new()).contains("ulimit -f"));
+        assert_eq!(cause(ExitStatus::from_raw(9), "x".to_owned()), "x; signal 9 ended it");
+        assert_eq!(cause(ExitStatus::from_raw(256), "x".to_owned()), "x");
+    }
 }

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use sam2_model::Frame;
 
 use super::child::Child;
+use super::ending;
 use super::iter::{FrameIter, frame, read_exactly, size_of};
-use super::ogg;
 use crate::error::{FfmpegError, MediaError, PpmError, in_brackets};
 use crate::limits::MAX_PIXELS;
 use crate::size::check_size;
@@ -94,9 +94,9 @@ impl Video {
         let what = format!("{}: {len} frames read", path.display());
         video.note = if !messages.is_empty() {
             Some(what + &in_brackets(&messages))
-        } else if len < most && ogg::is_cut(path) {
+        } else if len < most {
             // ffmpeg takes this for the end.
-            Some(what + "; the end of the Ogg file is missing")
+            ending::missing(path, len).map(|missing| format!("{what}; {missing}"))
         } else {
             None
         };
@@ -212,7 +212,7 @@ fn passthrough_option(path: &Path) -> Result<&'static str, MediaError> {
     child.by_ref().take(1 << 16).read_to_end(&mut text).map_err(cannot_run)?;
     let (status, messages) = child.finish().map_err(cannot_run)?;
     if !status.success() {
-        return Err(FfmpegError::Failed { name: "-version".to_owned(), messages }.into());
+        return Err(FfmpegError::NotFfmpeg { program: program.into(), messages }.into());
     }
     let old = version(&String::from_utf8_lossy(&text)).is_some_and(|version| version < (5, 1));
     Ok(if old { "-vsync" } else { "-fps_mode" })
@@ -265,6 +265,8 @@ impl Reader {
         let has = |words: &str| messages.contains(words);
         Err(if has("matches no streams") {
             FfmpegError::NoVideoStream(self.path.clone())
+        } else if is_bare(&self.path) && !has("not found") {
+            FfmpegError::BareFrames(self.path.clone())
         } else if has("not on whitelist") || has("not in whitelist") || has("whitelisted") {
             FfmpegError::Playlist(self.path.clone())
         } else if has("moov atom not found") && is_mp4(&self.path) {
@@ -281,6 +283,12 @@ impl Reader {
     fn silent(&self) -> FfmpegError {
         FfmpegError::Silent(self.name())
     }
+}
+
+/// Whether a file holds frames without a header, by its name alone: its bytes tell nothing.
+fn is_bare(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+    ["yuv", "rgb", "bgr", "nv12", "i420", "raw"].iter().any(|known| extension == *known)
 }
 
 /// Whether a file begins with a part of an MP4 or MOV file; ffmpeg takes the name for it too.

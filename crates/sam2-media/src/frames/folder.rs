@@ -28,6 +28,30 @@ const COMPANIONS: [&str; 12] = [
     "annotation",
 ];
 
+/// Entries of a folder that are looked at for a message.
+const MAX_LISTED: usize = 1000;
+/// Extensions of what folders hold in place of pictures that are read, what it is, and what to do.
+const OTHERS: [(&[&str], &str, &str); 6] = [
+    (
+        &["heic", "heif", "avif"],
+        "HEIC or AVIF pictures",
+        "convert them to JPEG first (heif-convert, avifdec)",
+    ),
+    (
+        &["cr2", "cr3", "nef", "arw", "dng", "raf", "rw2", "orf"],
+        "raw pictures of a camera",
+        "develop them to JPEG or TIFF first",
+    ),
+    (
+        &["jxl", "jp2", "j2k", "tga", "exr", "dpx", "psd"],
+        "pictures of other kinds",
+        "convert them to PNG first",
+    ),
+    (&["dcm", "dicom"], "DICOM files", "export the slices as PNG first"),
+    (&["npy", "npz"], "NumPy files", "save the frames as PNG first"),
+    (&["mp4", "mov", "mkv", "avi", "webm", "m4v", "y4m"], "videos", "give one of them"),
+];
+
 /// The images of a folder in natural order, all of one kind and one size.
 ///
 /// ```
@@ -63,7 +87,7 @@ impl Folder {
         natural::sort(&mut names);
         names.truncate(max_frames.unwrap_or(usize::MAX));
         let files: Vec<PathBuf> = names.into_iter().map(|name| path.join(name)).collect();
-        let first = files.first().ok_or_else(|| ClipError::NoPictures(path.to_owned()))?;
+        let first = files.first().ok_or_else(|| no_pictures(path))?;
         let size = photo::dimensions(first)?;
         for file in &files[1..] {
             let other = photo::dimensions(file)?;
@@ -155,6 +179,41 @@ fn frames_of(folder: &Path) -> Result<(Vec<OsString>, Vec<String>), MediaError> 
     Ok((frames, notes))
 }
 
+/// The error of a folder without pictures, with what it holds in their place.
+fn no_pictures(folder: &Path) -> ClipError {
+    let entries = fs::read_dir(folder).into_iter().flatten().take(MAX_LISTED).filter_map(Result::ok);
+    let (mut folders, mut counts) = (Vec::new(), [0_usize; OTHERS.len()]);
+    for entry in entries {
+        let path = entry.path();
+        if path.is_dir() {
+            folders.push(path);
+        } else if let Some(other) = other_kind_of(&path) {
+            counts[other] += 1;
+        }
+    }
+    folders.sort();
+    let most = (0..counts.len()).max_by_key(|&i| (counts[i], std::cmp::Reverse(i))).unwrap_or(0);
+    let holds = |folder: &PathBuf| {
+        fs::read_dir(folder)
+            .is_ok_and(|entries| entries.take(MAX_LISTED).flatten().any(|e| kind_of(&e.path()).is_some()))
+    };
+    let found = if counts[most] > 0 {
+        let (_, what, advice) = OTHERS[most];
+        format!("; it holds {} {what}: {advice}", counts[most])
+    } else if let Some(inner) = folders.iter().find(|folder| holds(folder)) {
+        format!("; there are some in {}", inner.display())
+    } else {
+        String::new()
+    };
+    ClipError::NoPictures { folder: folder.to_owned(), found }
+}
+
+/// Index of the kind of [`OTHERS`] that a file's name tells.
+fn other_kind_of(file: &Path) -> Option<usize> {
+    let extension = file.extension()?.to_str()?.to_lowercase();
+    OTHERS.iter().position(|(extensions, ..)| extensions.contains(&extension.as_str()))
+}
+
 /// Index of the kind of [`KINDS`] that a file's name tells.
 fn kind_of(file: &Path) -> Option<usize> {
     let extension = file.extension()?.to_str()?.to_lowercase();
@@ -191,6 +250,20 @@ fn leave_out_companions(folder: &Path, names: &mut Vec<OsString>, notes: &mut Ve
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_there_in_place_of_pictures_is_said() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let refused = || Folder::open(dir.path(), None).expect_err("no pictures").to_string();
+        assert!(refused().ends_with("pam)"), "{}", refused());
+        fs::create_dir(dir.path().join("images")).expect("folder");
+        picture(&dir.path().join("images/0.png"), 0, (4, 2));
+        assert!(refused().contains("there are some in") && refused().ends_with("images"), "{}", refused());
+        for name in ["a.mp4", "IMG_1.HEIC", "IMG_2.heic"] {
+            fs::write(dir.path().join(name), "").expect("write");
+        }
+        assert!(refused().contains("2 HEIC or AVIF pictures: convert them"), "{}", refused());
+    }
     use image::{Rgb, RgbImage};
 
     fn picture(path: &Path, level: u8, size: (u32, u32)) {

@@ -9,6 +9,7 @@ pub mod camera;
 mod child;
 pub mod clip;
 pub mod encode;
+mod ending;
 pub mod ffmpeg;
 pub mod folder;
 pub mod gif;

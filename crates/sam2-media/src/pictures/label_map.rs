@@ -1,9 +1,13 @@
 //! Label maps: pictures whose pixel values are object numbers, as in DAVIS, MOSE, SA-V and YouTube-VOS.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::mask::{self, Marks, Pixels, Stored};
 use crate::error::{MediaError, PictureError};
+
+/// Distinct values above which a grey picture may be a mask with soft edges.
+const MANY: usize = 16;
 
 /// The numbers of one frame, row by row, 0 = background.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +23,8 @@ pub struct Labels {
 /// Reads a picture as Pillow converts it to NumPy: the palette index, else the grey value; 1-bit images
 /// become 0 and 1, 2- and 4-bit grey is scaled to 0 to 255. Colours and pictures with transparency, which
 /// have no numbers there, are read as masks are: by the colours of the DAVIS data set, or as one object,
-/// number 1.
+/// number 1. A grey mask with soft edges is one object, with the number of its largest value, as it would be
+/// without them.
 ///
 /// ```
 /// use sam2_media::pictures::{label_map, png};
@@ -46,6 +51,9 @@ fn read_inner(path: &Path) -> Result<Labels, PictureError> {
         Stored { pixels: Pixels::Grey { mut numbers, white }, alpha: None, lossy: false, .. } => {
             if white == 3 || white == 15 {
                 numbers.iter_mut().for_each(|value| *value *= 255 / white);
+            } else if let Some(inside) = soft(&numbers, white, size) {
+                let largest = numbers.iter().copied().max().unwrap_or(0);
+                numbers = inside.into_iter().map(|inside| if inside { largest } else { 0 }).collect();
             }
             (numbers, None)
         }
@@ -56,6 +64,19 @@ fn read_inner(path: &Path) -> Result<Labels, PictureError> {
     };
     let small = |&number: &u32| u8::try_from(number).map_err(|_| PictureError::LargeLabel(number));
     Ok(Labels { size, data: numbers.iter().map(small).collect::<Result<_, _>>()?, palette })
+}
+
+/// The shape of a mask with soft edges; its values would otherwise be hundreds of objects.
+fn soft(numbers: &[u32], white: u32, size: (u32, u32)) -> Option<Vec<bool>> {
+    let distinct: BTreeSet<u32> = numbers.chunk_by(|a, b| a == b).map(|run| run[0]).collect();
+    if white != 255 || distinct.len() <= MANY {
+        return None;
+    }
+    let pixels = Pixels::Grey { numbers: numbers.to_vec(), white };
+    match mask::marks(Stored { size, pixels, alpha: None, lossy: false }) {
+        Ok(Marks::Shape(inside)) => Some(inside),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -105,6 +126,25 @@ mod tests {
         let clear = [[9, 0], [9, 255], [9, 0], [8, 255], [7, 0], [9, 0]].concat();
         let clear = written(ColorType::GrayscaleAlpha, BitDepth::Eight, &clear).expect("alpha");
         assert_eq!(clear.data, [0, 1, 0, 1, 0, 0]);
+    }
+
+    #[test]
+    fn soft_edges_are_no_objects() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let path = dir.path().join("x.png");
+        // A disc whose edge is several pixels wide.
+        let value = |x: u32, y: u32| {
+            let distance = (x as f32 - 19.0).hypot(y as f32 - 21.0);
+            (255.0 * (13.0 - distance) / 5.0).clamp(0.0, 255.0) as u8
+        };
+        let disc = image::GrayImage::from_fn(40, 40, |x, y| image::Luma([value(x, y)]));
+        disc.save(&path).expect("save");
+        let expected: Vec<u8> = disc.as_raw().iter().map(|&v| if v >= 128 { 255 } else { 0 }).collect();
+        assert_eq!(read(&path).expect("a mask").data, expected);
+        // As many objects in areas are a label map.
+        let areas = image::GrayImage::from_fn(40, 40, |x, y| image::Luma([(x / 8 + 5 * (y / 8)) as u8 * 10]));
+        areas.save(&path).expect("save");
+        assert_eq!(read(&path).expect("a label map").data, *areas.as_raw());
     }
 
     #[test]

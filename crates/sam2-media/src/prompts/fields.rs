@@ -42,6 +42,21 @@ impl<'de> Deserialize<'de> for Object {
     }
 }
 
+/// What is no JSON at this place, where another language has it.
+fn foreign(text: &str, line: usize, column: usize) -> Option<&'static str> {
+    let rest = text.lines().nth(line.checked_sub(1)?)?.get(column.checked_sub(1)?..)?;
+    let begins = |words: &[&str]| words.iter().any(|word| rest.starts_with(word));
+    if begins(&["NaN", "nan", "Infinity", "-Infinity", "inf", "-inf"]) {
+        Some("a number is NaN or infinite, which JSON does not have")
+    } else if begins(&["None", "True", "False", "'"]) {
+        Some("it is written as Python and not as JSON: use json.dumps")
+    } else if begins(&["#", "//", "/*"]) {
+        Some("it is a comment, which JSON does not have")
+    } else {
+        None
+    }
+}
+
 /// More than any prompt or command has.
 const MAX_FIELDS: usize = 32;
 /// Characters of an unknown name in a message.
@@ -64,7 +79,10 @@ impl Object {
         if text.len() > MAX_LINE {
             return Err(InvalidPrompt::LongLine { bytes: text.len() });
         }
-        serde_json::from_str(text).map_err(|e| InvalidPrompt::json(&e))
+        serde_json::from_str(text).map_err(|error| match foreign(text, error.line(), error.column()) {
+            Some(reason) => InvalidPrompt::Json { reason: reason.to_owned(), column: error.column() },
+            None => InvalidPrompt::json(&error),
+        })
     }
 
     /// Removes the field that has one of these names; null is as if it were absent.
@@ -299,6 +317,11 @@ mod tests {
             (r#"{"pts":[[1,2]]}"#, &["unknown field `pts`", "points"]),
             (r#"{"a\nb":1}"#, &[r"unknown field `a\u000ab`"]),
             (format!("{{\"{}\":1}}", "long".repeat(999)).as_str(), &["unknown field `longlong"]),
+            (r#"{"points":[[NaN,1]]}"#, &["NaN or infinite"]),
+            (r#"{"box":None}"#, &["json.dumps"]),
+            ("{'box':1}", &["json.dumps"]),
+            ("# clicks", &["comment"]),
+            ("// clicks", &["comment"]),
             (r#"[1]"#, &["object"]),
             ("12", &["object"]),
         ] {

@@ -199,7 +199,7 @@ mod tests {
             (r#"{"frame":-1,"obj_id":2,"points":[[1,2]]}"#, "whole number"),
             (r#"{"frame":0,"obj_id":2,"points":[[1,2]],"labels":[1,0]}"#, "1 points and 2 labels"),
             (r#"{"frame":0,"obj_id":2,"points":[[1,2]],"labels":[3]}"#, "label is 3"),
-            (r#"{"frame":0,"obj_id":2,"points":[[NaN,2]]}"#, "expected value"),
+            (r#"{"frame":0,"obj_id":2,"points":[[NaN,2]]}"#, "NaN or infinite"),
             (r#"{"frame":0,"obj_id":2,"points":[[1e999,2]]}"#, "out of range"),
             (r#"{"frame":0,"obj_id":2,"points":[[1e99,2]]}"#, "finite"),
             (r#"{"frame":0,"obj_id":2}"#, "is needed"),

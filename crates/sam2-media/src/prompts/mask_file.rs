@@ -31,7 +31,7 @@ use crate::pictures::mask;
 /// If the picture cannot be read, can be read in two ways, or does not mark the object.
 pub fn read(path: &Path, object: Option<u32>) -> Result<Mask, MediaError> {
     if array_file::is_array(path) {
-        return array_file::read_mask(path);
+        return array_file::read_mask(path, object);
     }
     let inner = || {
         let (marks, (width, height)) = mask::read(path)?;

@@ -118,6 +118,10 @@ impl Config {
         let root: Value = serde_saphyr::from_str_with_options(text, options).map_err(|e| {
             let text = e.to_string();
             let line = text.lines().next().unwrap_or_default();
+            // Advice to programmers.
+            let line = [", set DuplicateKeyPolicy", "; use from_str_multiple", " by the configured policy"]
+                .iter()
+                .fold(line, |line, advice| line.split(advice).next().unwrap_or(line));
             let reason: String = line.strip_prefix("error: ").unwrap_or(line).chars().take(200).collect();
             not_one(reason.escape_debug().to_string())
         })?;

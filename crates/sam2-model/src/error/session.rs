@@ -44,7 +44,10 @@ pub enum SessionError {
         custom: bool,
     },
     /// A session of another model.
-    #[error("{origin}: the session was made with another model than this {model}; open the same checkpoint")]
+    #[error(
+        "{origin}: the session was made with another model than this {model}, or with another precision or \
+         image size; use the same checkpoint and options"
+    )]
     OtherModel {
         /// File name.
         origin: String,

@@ -25,7 +25,7 @@ impl MaskPrompt {
     /// Reads a picture, of a label map the object `object`, or a NumPy file of logits or of a mask.
     pub fn read(path: &Path, object: Option<u32>, console: &Console) -> Result<Self> {
         let mask = if array_file::is_array(path) {
-            let (array, chosen) = array_file::read(path)?;
+            let (array, chosen) = array_file::read(path, object)?;
             if let Some(chosen) = chosen {
                 let name = path.display();
                 console.note(&format!(
@@ -35,7 +35,7 @@ impl MaskPrompt {
             }
             match array {
                 MaskArray::Logits { side, data } => Kind::Logits(data, side),
-                MaskArray::Pixels { .. } => Kind::Pixels(array_file::read_mask(path)?),
+                MaskArray::Pixels { .. } => Kind::Pixels(array_file::read_mask(path, object)?),
             }
         } else {
             Kind::Pixels(mask_file::read(path, object)?)

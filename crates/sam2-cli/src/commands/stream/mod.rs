@@ -62,7 +62,15 @@ pub fn run(args: &Stream, console: &Console) -> Result<()> {
     let prompts = first_prompts(args, size, console)?;
     memory::check_picture(&model, (size.0 as usize, size.1 as usize))?;
     let tracker = match resumed {
-        Some(tracker) => tracker,
+        Some(tracker) => {
+            if args.memory.is_given() {
+                console.note(
+                    "note: a session keeps the memory policy and the clean-up of masks that it began with; \
+                     options for them have no effect with --resume",
+                );
+            }
+            tracker
+        }
         None => {
             let options = args.memory.options(&model, console);
             Tracker::new(model, size.0 as usize, size.1 as usize, options)?

@@ -10,6 +10,9 @@ use crate::pictures::png::colour;
 /// The most colours of a colour-coded label map.
 const MAX_COLOURS: usize = 256;
 
+/// The most numbers of a small label map with transparency.
+const MAX_NUMBERS: usize = 16;
+
 /// What a picture marks.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Marks {
@@ -80,6 +83,19 @@ fn by_alpha(inside: Vec<bool>, pixels: Pixels) -> Result<Marks, PictureError> {
         }
         other => other,
     };
+    if let Pixels::Indexed { numbers, palette } = &pixels
+        && palette_colour(palette, 0) == [0; 3]
+        && numbers.iter().zip(&inside).any(|(&number, &inside)| number == 0 && inside)
+        && counts(numbers).len() <= MAX_NUMBERS
+    {
+        // Of a cut-out the background is transparent, of a label map an object may be by mistake.
+        return Err(PictureError::Ambiguous(format!(
+            "by its alpha channel it marks {} pixels with its background, number 0, among them, or as a label \
+             map {}: write it without transparency",
+            inside.iter().filter(|&&inside| inside).count(),
+            numbers.iter().filter(|&&number| number > 0).count()
+        )));
+    }
     let colours: Vec<[u8; 3]> = match &pixels {
         Pixels::Indexed { numbers, palette } => numbers.iter().map(|&i| palette_colour(palette, i)).collect(),
         Pixels::Grey { numbers, white } => numbers.iter().map(|&value| [level(value, *white); 3]).collect(),

@@ -214,6 +214,10 @@ fn what_can_be_read_in_two_ways_is_refused_with_both() {
             assert!(text.contains(word), "{word:?}: {text}");
         }
     };
+    // An object of a label map is transparent by mistake.
+    let palette = vec![0, 0, 0, 255, 0, 0, 0, 255, 0];
+    place.png(ColorType::Indexed, BitDepth::Eight, Some(vec![255, 0]), Some(palette), &numbers());
+    refused(&["two ways", "number 0", "without transparency"]);
     let inside = |x, y| number(x, y) == 1;
     RgbaImage::from_fn(SIZE.0, SIZE.1, |x, y| {
         let value = if inside(x, y) { 255 } else { 0 };
