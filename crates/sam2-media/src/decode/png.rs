@@ -51,9 +51,12 @@ pub(crate) fn complete(source: &mut Source) -> Result<(), PictureError> {
     source.reader.seek(SeekFrom::Start(at))?;
     let mut tail = Vec::new();
     source.reader.read_to_end(&mut tail)?;
+    if tail == END {
+        return Ok(source.reader.rewind()?);
+    }
     source.reader.seek(SeekFrom::Start(SIGNATURE))?;
     let mut at = SIGNATURE;
-    while tail != END {
+    loop {
         let next = chunk(&mut source.reader)?;
         let end = next.map_or(at, |(len, _)| at + 12 + u64::from(len));
         if next.is_some_and(|(_, name)| name != *b"IEND") && end <= source.len {
