@@ -91,8 +91,8 @@ pub enum EmbeddingError {
     NoImage(PathBuf),
     /// Another model computed it.
     #[error(
-        "{}: a {found} model with other weights, precision or image size made these embeddings, this is {expected}; use that model \
-         or encode the image again",
+        "{}: a {found} model with other weights, precision or image size made these embeddings, this \
+         is {expected}; use that model or encode the image again",
         path.display()
     )]
     OtherModel {

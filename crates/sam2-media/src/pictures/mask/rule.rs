@@ -90,8 +90,8 @@ fn by_alpha(inside: Vec<bool>, pixels: Pixels) -> Result<Marks, PictureError> {
     {
         // Of a cut-out the background is transparent, of a label map an object may be by mistake.
         return Err(PictureError::Ambiguous(format!(
-            "by its alpha channel it marks {} pixels with its background, number 0, among them, or as a label \
-             map {}: write it without transparency",
+            "by its alpha channel it marks {} pixels with its background, number 0, among them, or as a \
+             label map {}: write it without transparency",
             inside.iter().filter(|&&inside| inside).count(),
             numbers.iter().filter(|&&number| number > 0).count()
         )));
