@@ -19,9 +19,9 @@ const DEMO: &str = "cargo run --release -- demo";
 const UNPACKAGED: [&str; 5] = ["sam2-tests", "sam2-benches", "sam2-py", "sam2-capi", "xtask"];
 
 /// Bytes of the release binary with the embedded model, the clip and the page, and without. The second guards
-/// what was reached, 9.29 MB; its goal is 8.0 MB.
-const SIZE: u64 = 21_450_000;
-const SIZE_BARE: u64 = 9_350_000;
+/// what was reached, 9.35 MB; its goal is 8.0 MB.
+const SIZE: u64 = 21_500_000;
+const SIZE_BARE: u64 = 9_420_000;
 
 pub const ARM: &str = "aarch64-unknown-linux-musl";
 /// The linker of its programs, which comes with Rust.
