@@ -1,6 +1,7 @@
 //! JPEG. The decoder fills what is missing with grey; here a file whose data end early is refused, unless it
 //! lacks the end marker alone.
 
+mod segments;
 mod tables;
 
 use image::metadata::Orientation;
@@ -87,17 +88,8 @@ fn not_read(bytes: &[u8]) -> Option<&'static str> {
 
 /// Marker and offset of the frame header, the offset being that of the marker.
 fn frame(bytes: &[u8]) -> Option<(u8, usize)> {
-    let mut at = 2;
-    loop {
-        let &[0xff, marker, high, low] = bytes.get(at..at + 4)? else { return None };
-        match marker {
-            // Fill bytes.
-            0xff => at += 1,
-            0xc4 | 0xc8 | 0xcc => at += 2 + usize::from(u16::from_be_bytes([high, low])),
-            0xc0..=0xcf | 0xf7 => return Some((marker, at)),
-            _ => at += 2 + usize::from(u16::from_be_bytes([high, low])),
-        }
-    }
+    segments::of(bytes)
+        .find(|(marker, _)| matches!(marker, 0xc0..=0xcf | 0xf7) && !matches!(marker, 0xc4 | 0xc8 | 0xcc))
 }
 
 fn options() -> DecoderOptions {

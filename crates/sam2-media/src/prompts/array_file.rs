@@ -29,6 +29,24 @@ pub enum MaskArray {
     },
 }
 
+impl MaskArray {
+    /// The mask at the size that it has; of logits, where they are above 0. `path` is for the error.
+    ///
+    /// # Errors
+    /// [`MediaError::MaskArray`] if no pixel is inside.
+    pub fn into_mask(self, path: &Path) -> Result<Mask, MediaError> {
+        let unusable = |source| MediaError::MaskArray { path: path.to_owned(), source };
+        let ((width, height), inside) = match self {
+            Self::Logits { side, data } => ((side, side), data.iter().map(|&x| x > 0.0).collect()),
+            Self::Pixels { size, inside } => (size, inside),
+        };
+        if !inside.contains(&true) {
+            return Err(unusable(ArrayError::Empty));
+        }
+        Mask::new(width, height, inside).map_err(|_| unusable(ArrayError::Empty))
+    }
+}
+
 /// A file, and the number of the mask that is meant: `logits.npy`, `logits.npy:2`.
 fn split(path: &Path) -> (PathBuf, Option<usize>) {
     let parts = path.to_str().filter(|_| !path.exists()).and_then(|text| text.rsplit_once(':'));
@@ -72,15 +90,7 @@ pub fn read(path: &Path, object: Option<u32>) -> Result<(MaskArray, Option<usize
 /// # Errors
 /// As [`read`], and if no pixel is inside.
 pub fn read_mask(path: &Path, object: Option<u32>) -> Result<Mask, MediaError> {
-    let unusable = |source| MediaError::MaskArray { path: path.to_owned(), source };
-    let ((width, height), inside) = match read(path, object)?.0 {
-        MaskArray::Logits { side, data } => ((side, side), data.iter().map(|&x| x > 0.0).collect()),
-        MaskArray::Pixels { size, inside } => (size, inside),
-    };
-    if !inside.contains(&true) {
-        return Err(unusable(ArrayError::Empty));
-    }
-    Mask::new(width, height, inside).map_err(|_| unusable(ArrayError::Empty))
+    read(path, object)?.0.into_mask(path)
 }
 
 fn of_file(

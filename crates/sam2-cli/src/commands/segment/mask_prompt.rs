@@ -35,7 +35,7 @@ impl MaskPrompt {
             }
             match array {
                 MaskArray::Logits { side, data } => Kind::Logits(data, side),
-                MaskArray::Pixels { .. } => Kind::Pixels(array_file::read_mask(path, object)?),
+                pixels @ MaskArray::Pixels { .. } => Kind::Pixels(pixels.into_mask(path)?),
             }
         } else {
             Kind::Pixels(mask_file::read(path, object)?)

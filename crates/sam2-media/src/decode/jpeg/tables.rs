@@ -1,6 +1,8 @@
 //! The Huffman tables of ISO/IEC 10918-1, annex K.3. Cameras leave them out of the pictures of a Motion JPEG
 //! stream, and every decoder of such streams assumes them.
 
+use super::segments;
+
 /// Number of codes by their length, 1 to 16 bits.
 type Counts = [u8; 16];
 
@@ -41,23 +43,15 @@ const SCAN: u8 = 0xda;
 
 /// The file, with the tables before its first scan if it has none there.
 pub(super) fn added(mut bytes: Vec<u8>) -> Vec<u8> {
-    let mut at = 2;
-    while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
-        match marker {
-            HUFFMAN => return bytes,
-            SCAN => {
-                bytes.splice(at..at, segments());
-                return bytes;
-            }
-            0xff => at += 1,
-            _ => at += 2 + usize::from(u16::from_be_bytes([high, low])),
-        }
+    let first = segments::of(&bytes).find(|(marker, _)| matches!(*marker, HUFFMAN | SCAN));
+    if let Some((SCAN, at)) = first {
+        bytes.splice(at..at, segment());
     }
     bytes
 }
 
 /// A segment with the four tables.
-fn segments() -> Vec<u8> {
+fn segment() -> Vec<u8> {
     let mut tables = Vec::new();
     let ac: [&[u8]; 2] = [&AC_LUMINANCE, &AC_CHROMINANCE];
     for k in 0..2_u8 {
