@@ -242,6 +242,14 @@ mod tests {
         let error = in_full(&of(Some(3)).expect_err("no such object"));
         assert!(error.contains("labels.npy") && error.contains("the objects 1, 2, not object 3"), "{error}");
         assert!(in_full(&of(None).expect_err("which?")).contains("name one of them"));
+        // 16 bits, column by column, as a decoded mask times its number is saved.
+        let header = "{'descr': '<u2', 'fortran_order': True, 'shape': (2, 3), }";
+        let numbers = [0, 7, 0, 300, 7, 0].map(u16::to_le_bytes).concat();
+        let length = (header.len() as u16).to_le_bytes();
+        let file = [b"\x93NUMPY\x01\0", &length[..], header.as_bytes(), &numbers].concat();
+        std::fs::write(&path, file).expect("write");
+        assert_eq!(of(Some(7)).expect("object 7").data(), [false, false, true, true, false, false]);
+        assert_eq!(of(Some(300)).expect("object 300").data(), [false, false, false, false, true, false]);
         // Also as floating-point numbers, which are whole.
         let (_dir, path) = saved("l.npy", &[2, 2], vec![0.0, 1.0, 2.0, 2.0]);
         assert_eq!(read_mask(&path, Some(1)).expect("object 1").area(), 1);

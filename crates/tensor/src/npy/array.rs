@@ -12,7 +12,8 @@ const FIRST_ALLOCATION: usize = 1 << 20;
 
 macro_rules! npy_array {
     ($($(#[$doc:meta])* $Variant:ident($t:ty), $name:literal, [$($descr:literal),+];)+) => {
-        /// A tensor of one of the storage types. NumPy's booleans are read as [`NpyArray::U8`].
+        /// A tensor of one of the storage types. NumPy's booleans are read as [`NpyArray::U8`], its other
+        /// integers as the smallest signed type here that holds them all, `<u8` as [`NpyArray::I64`].
         #[derive(Clone, Debug, PartialEq)]
         pub enum NpyArray {
             $($(#[$doc])* $Variant(Tensor<$t>),)+
@@ -72,9 +73,19 @@ macro_rules! npy_array {
             }
 
             pub(super) fn read_data(header: &Header, reader: &mut impl Read) -> Result<Self, NpyError> {
-                match header.descr.as_str() {
-                    $($($descr)|+ => Ok(Self::$Variant(read_data(header, reader)?)),)+
-                    other => Err(NpyError::Dtype { descr: other.chars().take(40).collect() }),
+                match header.little_endian().as_str() {
+                    $($($descr)|+ => Ok(Self::$Variant(read_data(header, reader, of_bytes::<$t, { size_of::<$t>() }>)?)),)+
+                    "<i2" => Ok(Self::I32(read_data(header, reader, |b| i16::from_le_bytes(b).into())?)),
+                    "<u2" => Ok(Self::I32(read_data(header, reader, |b| u16::from_le_bytes(b).into())?)),
+                    "<u4" => Ok(Self::I64(read_data(header, reader, |b| u32::from_le_bytes(b).into())?)),
+                    "<u8" => {
+                        let bits: Tensor<i64> = read_data(header, reader, i64::from_le_bytes)?;
+                        match bits.data().iter().all(|&v| v >= 0) {
+                            true => Ok(Self::I64(bits)),
+                            false => Err(NpyError::Beyond),
+                        }
+                    }
+                    _ => Err(NpyError::Dtype { descr: header.descr.chars().take(40).collect() }),
                 }
             }
 
@@ -157,9 +168,18 @@ impl NpyArray {
     }
 }
 
-fn read_data<T: Element>(header: &Header, reader: &mut impl Read) -> Result<Tensor<T>, NpyError> {
+fn of_bytes<T: Element, const SIZE: usize>(bytes: [u8; SIZE]) -> T {
+    T::from_le_bytes(&bytes)
+}
+
+/// Reads elements of `SIZE` bytes, whose value `convert` makes of their little-endian bytes.
+fn read_data<T: Element, const SIZE: usize>(
+    header: &Header,
+    reader: &mut impl Read,
+    convert: impl Fn([u8; SIZE]) -> T,
+) -> Result<Tensor<T>, NpyError> {
     let shape = header.shape;
-    let needed = shape.checked_len().and_then(|n| n.checked_mul(T::SIZE));
+    let needed = shape.checked_len().and_then(|n| n.checked_mul(SIZE));
     let Some(needed) = needed.filter(|&n| isize::try_from(n).is_ok()) else {
         return Err(NpyError::Header { reason: format!("shape {shape} does not fit in memory") });
     };
@@ -168,6 +188,36 @@ fn read_data<T: Element>(header: &Header, reader: &mut impl Read) -> Result<Tens
     if bytes.len() != needed {
         return Err(NpyError::Truncated { shape, expected: needed, found: bytes.len() });
     }
-    let data = bytes.chunks_exact(T::SIZE).map(T::from_le_bytes).collect();
+    let (elements, _) = bytes.as_chunks_mut::<SIZE>();
+    if header.is_big_endian() {
+        elements.iter_mut().for_each(|element| element.reverse());
+    }
+    let data = if header.fortran_order {
+        row_major(&shape).map(|i| convert(elements[i])).collect()
+    } else {
+        elements.iter().map(|&element| convert(element)).collect()
+    };
     Ok(Tensor::from_vec(&shape, data))
+}
+
+/// The places of the elements in Fortran order, where the first axis varies fastest, row by row.
+fn row_major(shape: &[usize]) -> impl Iterator<Item = usize> {
+    let strides: Vec<usize> = shape
+        .iter()
+        .scan(1_usize, |stride, &extent| Some(std::mem::replace(stride, stride.wrapping_mul(extent))))
+        .collect();
+    let (count, shape) = (shape.iter().product(), shape.to_vec());
+    let (mut index, mut place) = (vec![0; shape.len()], 0);
+    (0..count).map(move |_| {
+        let this = place;
+        for axis in (0..shape.len()).rev() {
+            index[axis] += 1;
+            place += strides[axis];
+            if index[axis] < shape[axis] {
+                break;
+            }
+            place -= strides[axis] * std::mem::take(&mut index[axis]);
+        }
+        this
+    })
 }

@@ -27,13 +27,13 @@ pub enum NpyError {
         /// The defect.
         reason: String,
     },
-    /// The array is stored column-major.
-    #[error("the array is in Fortran order; save np.ascontiguousarray(a) instead")]
-    FortranOrder,
+    /// A 64-bit integer without sign that the signed type cannot hold.
+    #[error("an element is 2^63 or more")]
+    Beyond,
     /// The array holds pickled Python objects.
     #[error("the array holds pickled Python objects, which are never loaded")]
     Pickled,
-    /// An unsupported type (big-endian, complex, strings, records, …).
+    /// An unsupported type (complex, strings, records, …).
     #[error("type {descr} is not supported")]
     Dtype {
         /// NumPy's type string.

@@ -10,11 +10,25 @@ const ALIGN: usize = 64;
 /// Headers of the supported types are a few hundred bytes; anything longer is hostile or a record type.
 const MAX_HEADER: usize = 1 << 16;
 
-/// The type and shape of the data that follows.
+/// The type, shape and order of the data that follows.
 #[derive(Debug, PartialEq)]
 pub(super) struct Header {
     pub descr: String,
     pub shape: Shape,
+    /// Whether the first axis varies fastest.
+    pub fortran_order: bool,
+}
+
+impl Header {
+    /// Whether the bytes of an element begin with the highest.
+    pub fn is_big_endian(&self) -> bool {
+        self.descr.starts_with('>')
+    }
+
+    /// The type of the elements with their bytes in the other order, where these are big-endian.
+    pub fn little_endian(&self) -> String {
+        self.descr.replacen('>', "<", 1)
+    }
 }
 
 /// Reads and checks everything up to the first byte of data.
@@ -94,17 +108,12 @@ fn parse(text: &str) -> Result<Header, NpyError> {
     }
     let missing = |key: &str| malformed(format!("key {key:?} is missing"));
     let descr = descr.ok_or_else(|| missing("descr"))?;
-    let fortran = fortran.ok_or_else(|| missing("fortran_order"))?;
+    let fortran_order = fortran.ok_or_else(|| missing("fortran_order"))?;
     let shape: Shape = shape.ok_or_else(|| missing("shape"))?;
     if descr.ends_with('O') {
         return Err(NpyError::Pickled);
     }
-    // Arrays with at most one axis longer than 1 have the same bytes in both orders; NumPy writes False for
-    // them.
-    if fortran {
-        return Err(NpyError::FortranOrder);
-    }
-    Ok(Header { descr, shape })
+    Ok(Header { descr, shape, fortran_order })
 }
 
 struct Parser<'a> {

@@ -79,17 +79,62 @@ fn unusual_but_valid_spellings_are_read() {
 
 #[test]
 fn refused_arrays_say_why() {
-    let fortran = "{'descr': '<f4', 'fortran_order': True, 'shape': (1, 1), }";
-    assert!(matches!(error_of(fortran, &[0; 4]), NpyError::FortranOrder));
     let object = "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }";
     assert!(matches!(error_of(object, &[0; 8]), NpyError::Pickled));
-    for descr in [">f4", "<c8", "<U3", "<f16", "=f4", ""] {
+    for descr in [">c8", "<c8", "<U3", ">>f4", "<b1", "|u2", "<f16", "=f4", ""] {
         let dict = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': (1,), }}");
         let error = error_of(&dict, &[0; 4]);
         assert!(matches!(&error, NpyError::Dtype { descr: d } if d == descr), "{error}");
     }
     let record = "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }";
     assert!(matches!(error_of(record, &[0; 4]), NpyError::Dtype { .. }));
+}
+
+/// The header of an array of this type and shape.
+fn header(descr: &str, fortran: &str, shape: &str) -> String {
+    format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}")
+}
+
+#[test]
+fn arrays_in_fortran_order_are_read_row_by_row() {
+    // np.save of np.asfortranarray(np.arange(6).reshape(2, 3)).
+    let bytes = file(&header("|u1", "True", "(2, 3)"), &[0, 3, 1, 4, 2, 5]);
+    assert_eq!(read_from(&bytes[..]).unwrap(), Tensor::from_vec(&[2, 3], vec![0u8, 1, 2, 3, 4, 5]).into());
+    // Element [i, j, k] of three axes is at i + 2 j + 6 k.
+    let bytes = file(&header("|u1", "True", "(2, 3, 4)"), &(0..24).collect::<Vec<u8>>());
+    let array = read_from(&bytes[..]).unwrap();
+    for ((i, j), k) in
+        (0..2).flat_map(|i| (0..3).map(move |j| (i, j))).flat_map(|ij| (0..4).map(move |k| (ij, k)))
+    {
+        assert_eq!(array.value(12 * i + 4 * j + k), (i + 2 * j + 6 * k) as f64);
+    }
+    for (shape, data) in [("()", &[7][..]), ("(3,)", &[7, 8, 9]), ("(0, 4)", &[]), ("(1, 2)", &[7, 8])] {
+        let array = read_from(&file(&header("|u1", "True", shape), data)[..]).unwrap();
+        assert_eq!(array, read_from(&file(&header("|u1", "False", shape), data)[..]).unwrap());
+    }
+    assert!(matches!(
+        error_of(&header("|u1", "True", "(2, 3)"), &[0; 5]),
+        NpyError::Truncated { found: 5, .. }
+    ));
+}
+
+#[test]
+fn big_endian_numbers_are_read() {
+    let of = |descr: &str, data: &[u8]| read_from(&file(&header(descr, "False", "(1,)"), data)[..]).unwrap();
+    assert_eq!(of(">f4", &1.5f32.to_be_bytes()), Tensor::from_vec(&[1], vec![1.5f32]).into());
+    assert_eq!(of(">f8", &(-2.5f64).to_be_bytes()), Tensor::from_vec(&[1], vec![-2.5f64]).into());
+    assert_eq!(of(">i4", &(-3i32).to_be_bytes()), Tensor::from_vec(&[1], vec![-3i32]).into());
+    assert_eq!(of(">u2", &700u16.to_be_bytes()), Tensor::from_vec(&[1], vec![700i32]).into());
+}
+
+#[test]
+fn integers_of_other_widths_become_signed_ones() {
+    let of = |descr: &str, data: &[u8]| read_from(&file(&header(descr, "False", "(1,)"), data)[..]).unwrap();
+    assert_eq!(of("<u2", &u16::MAX.to_le_bytes()), Tensor::from_vec(&[1], vec![65_535i32]).into());
+    assert_eq!(of("<i2", &(-9i16).to_le_bytes()), Tensor::from_vec(&[1], vec![-9i32]).into());
+    assert_eq!(of("<u4", &u32::MAX.to_le_bytes()), Tensor::from_vec(&[1], vec![4_294_967_295i64]).into());
+    assert_eq!(of("<u8", &8u64.to_le_bytes()), Tensor::from_vec(&[1], vec![8i64]).into());
+    assert!(matches!(error_of(&header("<u8", "False", "(1,)"), &u64::MAX.to_le_bytes()), NpyError::Beyond));
 }
 
 #[test]
