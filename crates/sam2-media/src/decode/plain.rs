@@ -1,6 +1,6 @@
 //! PNG, GIF, BMP, WebP and the PNM family, through the crate `image`.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 
 use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, pnm::PnmDecoder, webp::WebPDecoder};
 use image::metadata::Orientation;
@@ -43,7 +43,9 @@ pub(crate) fn size(kind: Kind, source: Source) -> Result<((u32, u32), Orientatio
 fn open(kind: Kind, mut source: Source) -> Result<Box<dyn ImageDecoder>, PictureError> {
     if kind == Kind::Png {
         png::check(&mut source)?;
-        png::complete(&mut source)?;
+        if let Some(bytes) = png::completed(&mut source.reader, source.len)? {
+            source = Source::of(Box::new(Cursor::new(bytes)))?;
+        }
     }
     let Source { mut reader, len, head } = source;
     if kind == Kind::WebP {

@@ -1,6 +1,6 @@
 //! What is checked of a PNG before its decoder sees it.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
 use super::bound;
 use super::kind::Kind;
@@ -41,44 +41,46 @@ pub(crate) fn check(source: &mut Source) -> Result<(), PictureError> {
     check_palette(&source.head, &mut source.reader)
 }
 
-/// Puts the last chunk behind a file that lacks it alone, or a part of it: it says nothing about the picture,
-/// which is whole if the chunks before it are.
+/// The bytes of a file that lacks its last chunk alone, or a part of it, with that chunk; `None` for another,
+/// and one of more than [`MAX_PICTURE_BYTES`]. The chunk says nothing about the picture, which is whole if
+/// the chunks before it are.
 ///
 /// # Errors
 /// If the file cannot be read.
-pub(crate) fn complete(source: &mut Source) -> Result<(), PictureError> {
-    let at = source.len.saturating_sub(END.len() as u64);
-    source.reader.seek(SeekFrom::Start(at))?;
+pub(crate) fn completed(reader: &mut (impl BufRead + Seek), len: u64) -> io::Result<Option<Vec<u8>>> {
+    reader.seek(SeekFrom::Start(len.saturating_sub(END.len() as u64)))?;
     let mut tail = Vec::new();
-    source.reader.read_to_end(&mut tail)?;
-    if tail == END {
-        return Ok(source.reader.rewind()?);
-    }
-    source.reader.seek(SeekFrom::Start(SIGNATURE))?;
-    let mut at = SIGNATURE;
-    loop {
-        let next = chunk(&mut source.reader)?;
-        let end = next.map_or(at, |(len, _)| at + 12 + u64::from(len));
-        if next.is_some_and(|(_, name)| name != *b"IEND") && end <= source.len {
-            // Within the buffer where that holds the chunk: many small ones cost no call each.
-            source.reader.seek_relative((end - at) as i64 - 8)?;
-            at = end;
-            continue;
-        }
-        let rest = (source.len - at) as usize;
+    reader.read_to_end(&mut tail)?;
+    let mut completed = None;
+    if tail != END && len <= MAX_PICTURE_BYTES {
+        let at = last_chunk(reader, len)?;
+        let rest = (len - at) as usize;
         if rest < END.len() && tail.ends_with(&END[..rest]) {
-            source.reader.rewind()?;
+            reader.rewind()?;
             let mut bytes = Vec::new();
-            source.reader.by_ref().take(MAX_PICTURE_BYTES).read_to_end(&mut bytes)?;
-            bytes.truncate(at as usize);
+            reader.take(at).read_to_end(&mut bytes)?;
             bytes.extend(END);
-            source.len = bytes.len() as u64;
-            source.reader = Box::new(io::Cursor::new(bytes));
+            completed = Some(bytes);
         }
-        break;
     }
-    source.reader.rewind()?;
-    Ok(())
+    reader.rewind()?;
+    Ok(completed)
+}
+
+/// Offset of the last chunk, or of the first one that is not whole.
+fn last_chunk(reader: &mut (impl BufRead + Seek), len: u64) -> io::Result<u64> {
+    reader.seek(SeekFrom::Start(SIGNATURE))?;
+    let mut at = SIGNATURE.min(len);
+    while let Some((bytes, name)) = chunk(reader)? {
+        let end = at + 12 + u64::from(bytes);
+        if name == *b"IEND" || end > len {
+            break;
+        }
+        // Within the buffer where that holds the chunk: many small ones cost no call each.
+        reader.seek_relative((end - at) as i64 - 8)?;
+        at = end;
+    }
+    Ok(at)
 }
 
 /// Reads the chunks up to the pixels, if these are indices, and goes back to the beginning.

@@ -9,7 +9,7 @@ use super::picture::PictureError;
 #[non_exhaustive]
 pub enum ArrayError {
     /// The file cannot be read.
-    #[error("{}{}", .0.root(), advice(.0))]
+    #[error("{}", cause(.0))]
     Npy(NpyError),
     /// Neither a mask nor logits.
     #[error(
@@ -42,10 +42,11 @@ pub enum ArrayError {
     Empty,
 }
 
-/// What to do about a type that is not read.
-fn advice(error: &NpyError) -> &'static str {
+/// What went wrong, without the name of the file, and what to do about a type that is not read.
+fn cause(error: &NpyError) -> String {
     match error.root() {
-        NpyError::Dtype { .. } => "; save a.astype(np.float32) instead",
-        _ => "",
+        NpyError::Io(source) => source.to_string(),
+        other @ NpyError::Dtype { .. } => format!("{other}; save a.astype(np.float32) instead"),
+        other => other.to_string(),
     }
 }

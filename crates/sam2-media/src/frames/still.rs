@@ -8,7 +8,12 @@ use sam2_model::Frame;
 
 use super::clip::Clip;
 use super::photo;
+use crate::decode::kind;
 use crate::error::{ClipError, MediaError};
+
+/// The note about an animation, or a TIFF of several pages.
+const MORE: &str =
+    "of its frames or pages this is the first: --frame N takes another, sam2 track all of them";
 
 /// Reads a photo, `-` from stdin, with a note about it if there is something to say; or with `frame` that
 /// frame of a clip, counted from 0.
@@ -18,7 +23,10 @@ use crate::error::{ClipError, MediaError};
 pub fn read(path: &Path, frame: Option<usize>) -> Result<(Frame, Option<String>), MediaError> {
     match frame {
         None if path.is_dir() || is_video(path) => Err(ClipError::WhichFrame(path.to_owned()).into()),
-        None => photo::read_with_notes(path),
+        None => {
+            let (photo, note) = photo::read_with_notes(path)?;
+            Ok((photo, note.or_else(|| has_more(path).then(|| MORE.to_owned()))))
+        }
         Some(_) if path == Path::new("-") => Err(ClipError::FrameOfStdin.into()),
         Some(index) => of_clip(path, index),
     }
@@ -41,13 +49,25 @@ fn of_clip(path: &Path, index: usize) -> Result<(Frame, Option<String>), MediaEr
     Ok((frame, note))
 }
 
+/// Whether a picture, which has been read, is an animation or has several pages. The copies that phones put
+/// behind a JPEG are none.
+fn has_more(path: &Path) -> bool {
+    const JPEG: &[u8] = b"\xff\xd8";
+    let picture = head(path).is_some_and(|head| !head.starts_with(JPEG) && kind::read(&head).is_some());
+    picture && Clip::open(path, Some(2)).is_ok_and(|clip| clip.len() > 1)
+}
+
 /// Whether a file begins like a video.
 fn is_video(path: &Path) -> bool {
+    head(path).is_some_and(|head| is_video_head(&head))
+}
+
+/// The first bytes of a file. A pipe would lose them.
+fn head(path: &Path) -> Option<Vec<u8>> {
     let mut head = Vec::new();
-    // A pipe would lose what is read of it.
-    path.is_file()
-        && File::open(path).and_then(|file| file.take(192).read_to_end(&mut head)).is_ok()
-        && is_video_head(&head)
+    let file = File::open(path).ok().filter(|_| path.is_file())?;
+    file.take(192).read_to_end(&mut head).ok()?;
+    Some(head)
 }
 
 fn is_video_head(head: &[u8]) -> bool {
@@ -74,6 +94,7 @@ mod tests {
     use super::*;
     use crate::error::in_full;
     use image::{Rgb, RgbImage};
+    use sam2_tests::files;
 
     #[test]
     fn a_frame_of_a_clip_is_a_picture() {
@@ -94,6 +115,24 @@ mod tests {
         ] {
             let error = in_full(&read(path, index).expect_err(word));
             assert!(error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_picture_with_more_behind_it_is_said() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let path = dir.path().join("x");
+        let frames = [1, 2].map(|level| RgbImage::from_pixel(4, 3, Rgb([level; 3])));
+        let note = |bytes: Vec<u8>, frame| {
+            std::fs::write(&path, bytes).expect("write");
+            read(&path, frame).expect("read").1.unwrap_or_default()
+        };
+        for write in [files::apng, files::tiff, files::webp] {
+            assert!(note(write(&frames), None).contains("--frame N"));
+            assert_eq!(note(write(&frames), Some(1)), "");
+        }
+        for one in [files::tiff(&frames[..1]), files::mjpeg(&frames)] {
+            assert_eq!(note(one, None), "");
         }
     }
 

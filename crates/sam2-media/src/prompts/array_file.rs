@@ -282,6 +282,8 @@ mod tests {
             assert!(error.contains("x.npy") && error.contains(word), "{error}");
         }
         let dir = tempfile::tempdir().expect("temporary folder");
+        let error = in_full(&read(&dir.path().join("absent.npy"), None).expect_err("no file"));
+        assert!(error.ends_with("absent.npy: No such file or directory (os error 2)"), "{error}");
         let path = dir.path().join("two.npz");
         let array = || NpyArray::from(Tensor::from_vec(&[1, 1], vec![1.5f32]));
         npz::write(&path, &[("a", array()), ("b", array())]).expect("write");

@@ -74,7 +74,7 @@ macro_rules! npy_array {
 
             pub(super) fn read_data(header: &Header, reader: &mut impl Read) -> Result<Self, NpyError> {
                 match header.little_endian().as_str() {
-                    $($($descr)|+ => Ok(Self::$Variant(read_data(header, reader, of_bytes::<$t, { size_of::<$t>() }>)?)),)+
+                    $($($descr)|+ => Ok(Self::$Variant(read_data(header, reader, <$t>::from_le_bytes)?)),)+
                     "<i2" => Ok(Self::I32(read_data(header, reader, |b| i16::from_le_bytes(b).into())?)),
                     "<u2" => Ok(Self::I32(read_data(header, reader, |b| u16::from_le_bytes(b).into())?)),
                     "<u4" => Ok(Self::I64(read_data(header, reader, |b| u32::from_le_bytes(b).into())?)),
@@ -166,10 +166,6 @@ impl NpyArray {
             Self::I64(t) => t.map(|&v| v as f32),
         }
     }
-}
-
-fn of_bytes<T: Element, const SIZE: usize>(bytes: [u8; SIZE]) -> T {
-    T::from_le_bytes(&bytes)
 }
 
 /// Reads elements of `SIZE` bytes, whose value `convert` makes of their little-endian bytes.

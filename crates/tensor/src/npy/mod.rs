@@ -1,7 +1,7 @@
 //! NumPy `.npy` files: one array each, written row-major and little-endian.
 //!
-//! Arrays in Fortran order, as pycocotools decodes masks, and of big-endian numbers are read too; pickled objects
-//! are refused. A header is never trusted: memory grows
+//! Arrays in Fortran order, as pycocotools decodes masks, and of big-endian numbers are read too; pickled
+//! objects are refused. A header is never trusted: memory grows
 //! with the bytes read, not with the shape that the header claims.
 
 mod array;

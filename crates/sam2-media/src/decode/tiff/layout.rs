@@ -22,6 +22,8 @@ const FAX4: u16 = 4;
 pub(super) const ZSTD: u16 = 50_000;
 /// Longest side of a tile, pixels.
 const MAX_TILE: u32 = 32_768;
+/// Smaller copies of the picture that are skipped at most.
+const COPIES: u32 = 16;
 /// Bytes of a JPEG part that hold its header.
 const JPEG_HEADER: u64 = 65_536;
 
@@ -56,13 +58,15 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Reads the tags of the first picture.
+    /// Reads the tags of the first picture that is no smaller copy of another, which some writers put first.
     ///
     /// # Errors
     /// If they are damaged, claim more than the file holds, or describe something that is not supported.
     pub fn read(source: Source) -> Result<(Self, Source), PictureError> {
         let Source { mut reader, len, head } = source;
-        let layout = Self::of(&mut Decoder::new(&mut reader).map_err(unreadable)?, len)?;
+        let mut tags = Decoder::new(&mut reader).map_err(unreadable)?;
+        skip_copies(&mut tags)?;
+        let layout = Self::of(&mut tags, len)?;
         layout.check_parts(&mut reader, len)?;
         Ok((layout, Source { reader, len, head }))
     }
@@ -269,6 +273,25 @@ fn floats(value: Value) -> Vec<f32> {
 }
 
 /// A kind of TIFF that is not supported.
+/// Goes to the first picture that is no smaller copy of another, or stays where there is none, and at a raw
+/// picture of a camera, which is refused.
+fn skip_copies<R: Read + Seek>(tags: &mut Decoder<R>) -> Result<(), PictureError> {
+    let mut pictures = 0;
+    while pictures < COPIES && is_copy(tags)? && tags.more_images() {
+        tags.next_image().map_err(unreadable)?;
+        pictures += 1;
+    }
+    if is_copy(tags)? && pictures > 0 {
+        tags.seek_to_image(0).map_err(unreadable)?;
+    }
+    Ok(())
+}
+
+fn is_copy<R: Read + Seek>(tags: &mut Decoder<R>) -> Result<bool, PictureError> {
+    let kind = tags.find_tag_unsigned(Tag::NewSubfileType).map_err(unreadable)?.unwrap_or(0_u32);
+    Ok(kind & 1 == 1 && tags.find_tag(Tag::SubIfd).map_err(unreadable)?.is_none())
+}
+
 pub(super) fn unsupported(what: &str) -> PictureError {
     PictureError::Tiff(what.to_owned())
 }

@@ -35,7 +35,15 @@ pub(crate) fn rgb(samples: &Samples) -> Vec<u8> {
 
 /// What a user should know about the picture, in one line.
 pub(crate) fn note(samples: &Samples) -> Option<String> {
+    if let Values::Wide(values) = &samples.values
+        && !values.iter().any(|&value| is_shown(samples, value))
+    {
+        return Some("none of its values is a number that can be shown".to_owned());
+    }
     if let Some((low, high)) = range(samples) {
+        if low == high {
+            return Some(format!("all of its values are {low}: it shows nothing"));
+        }
         let kind = if samples.format == Format::Float { "floating-point" } else { "wide or signed" };
         return Some(format!(
             "its {kind} values from {low} to {high} are shown from black to white; for another range, scale \
@@ -77,14 +85,19 @@ pub(crate) fn narrow(low: u16, high: u16) -> Option<String> {
 fn range(samples: &Samples) -> Option<(f64, f64)> {
     let Values::Wide(values) = &samples.values else { return None };
     let colours = samples.bands - usize::from(samples.alpha);
-    let known = |value: &&f64| {
-        value.is_finite() && Some(**value) != samples.no_data && value.abs() < f64::from(f32::MAX)
-    };
-    let shown = values.chunks_exact(samples.bands).flat_map(|pixel| &pixel[..colours]).filter(known);
+    let shown = values
+        .chunks_exact(samples.bands)
+        .flat_map(|pixel| &pixel[..colours])
+        .filter(|&&value| is_shown(samples, value));
     let (low, high) =
         shown.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
     let unit = samples.format == Format::Float && low >= 0.0 && high <= 1.0;
     (low <= high && !unit).then_some((low, high))
+}
+
+/// Whether the value is neither "no data" nor too large.
+fn is_shown(samples: &Samples, value: f64) -> bool {
+    value.is_finite() && Some(value) != samples.no_data && value.abs() < f64::from(f32::MAX)
 }
 
 fn shown(samples: &Samples, range: Option<(f64, f64)>, i: usize) -> u8 {

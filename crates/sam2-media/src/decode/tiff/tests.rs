@@ -2,8 +2,9 @@
 
 use std::io::Cursor;
 
-use image::DynamicImage;
 use image::codecs::jpeg::JpegEncoder;
+use image::{DynamicImage, Rgb, RgbImage};
+use sam2_tests::files;
 
 use super::*;
 use crate::decode::source::Source;
@@ -300,11 +301,32 @@ fn values_without_a_fixed_range_are_stretched_and_said() {
     let nan =
         Spec { format: 3, ..Spec::grey(32) }.file(|x, _, _| if x == 0 { f64::NAN } else { f64::from(x) });
     assert_eq!(shown(&nan)[..4], [0, 0, 0, 0]);
+    for (value, words) in [(3.5, "are 3.5"), (f64::NAN, "none of its values")] {
+        let flat = decoded(&Spec { format: 3, ..Spec::grey(32) }.file(|_, _, _| value)).expect("read");
+        assert!(note(&flat).is_some_and(|note| note.contains(words)), "{value}");
+    }
     let dark = decoded(&Spec::grey(16).file(|x, y, _| f64::from(x * 100 + y))).expect("read");
     let text = note(&dark).expect("a note");
     assert!(text.contains("2210") && text.contains("65535") && text.contains("auto-level"), "{text}");
     let bands = decoded(&Spec { bands: 6, extra: vec![0; 5], ..Spec::grey(8) }.file(whole(8))).expect("read");
     assert!(note(&bands).is_some_and(|note| note.contains("6 bands")));
+}
+
+#[test]
+fn smaller_copies_in_front_are_skipped() {
+    let page = |side: u32, level: u8| RgbImage::from_pixel(side, side, Rgb([level; 3]));
+    let mut file = files::tiff(&[page(3, 1), page(4, 2), page(8, 3)]);
+    let size_of = |file: &[u8]| size(source(file)).expect("read").0;
+    assert_eq!(size_of(&file), (3, 3));
+    // Rows of a strip, tag 278, become the kind of the picture, tag 254: a smaller copy.
+    let tag = [278_u16.to_le_bytes(), 4_u16.to_le_bytes()].concat();
+    for expected in [4, 8, 3] {
+        let at = file.windows(4).position(|bytes| bytes == tag).expect("the entry of the next page");
+        file[at..at + 2].copy_from_slice(&254_u16.to_le_bytes());
+        file[at + 8..at + 12].copy_from_slice(&1_u32.to_le_bytes());
+        assert_eq!(size_of(&file), (expected, expected));
+    }
+    assert_eq!(shown(&file)[0], 1, "all are copies: the first");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The decoders of animations, with their limits.
 
-use std::io::{BufRead, Read, Seek};
+use std::io::{BufRead, Cursor, Read, Seek};
 
 use image::codecs::gif::GifDecoder;
 use image::codecs::png::PngDecoder;
@@ -74,6 +74,9 @@ impl Decoder {
                     check_claim(width, height, bytes)?;
                 }
                 png::check_palette(&head, &mut reader)?;
+                if let Some(bytes) = png::completed(&mut reader, bytes)? {
+                    reader = Box::new(Cursor::new(bytes));
+                }
                 let decoder = PngDecoder::new(reader).map_err(PictureError::decode)?;
                 if !decoder.is_apng().map_err(PictureError::decode)? {
                     return Ok(None);

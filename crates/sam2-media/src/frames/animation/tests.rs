@@ -104,6 +104,15 @@ fn a_file_that_is_cut_is_read_up_to_there() {
     }
 }
 
+#[test]
+fn a_png_whose_last_chunk_alone_is_missing_is_whole() {
+    let file = files::apng(&pictures());
+    for missing in 1..=12 {
+        let animation = open(&file[..file.len() - missing], None).expect("open").expect("animated");
+        assert_eq!((animation.len(), animation.note()), (3, None), "without {missing} bytes");
+    }
+}
+
 /// A GIF of 35 bytes with a frame of this size on a canvas of one pixel.
 fn giant(side: u16) -> Vec<u8> {
     let mut file = b"GIF89a\x01\0\x01\0\xf0\0\0\0\0\0\xff\xff\xff\x2c\0\0\0\0".to_vec();
