@@ -269,6 +269,9 @@ class Recorded:
         if not (gap > max(1e-5, 20 * drift) and score > 1e-2 and stability > 1e-3):
             self.undecided.append(name)
 
+    def report(self) -> None:
+        """Nothing: every script has been reported as it was added."""
+
     def save(self, path) -> None:
         probes = Probes()
         probes.tensors = self.tensors

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 import appearance
-import photo
+import camera
 import things
 
 MARGIN = 0.12  # backdrops exceed the image by this fraction on every side, for the camera's motion
@@ -177,7 +177,7 @@ class Scene:
         self.length, self.side = length, side
         self.sun = rng.uniform(0, 6.3)
         self.backdrop = backdrop(rng, stock, round(side * (1 + 2 * MARGIN)))
-        self.camera = photo.Camera(rng)
+        self.camera = camera.Camera(rng)
         self.story = str(rng.choice(STORIES, p=SHARES)) if length > 1 else "free"
         calm = rng.random() < 0.3
         self.pan = rng.normal(size=2) * 0.006 * (not calm)

@@ -7,8 +7,8 @@ import dataclasses
 
 import numpy as np
 
+import camera
 import collage
-import photo
 import raster
 import things
 
@@ -159,7 +159,7 @@ class Scene:
         self.kind = str(rng.choice(KINDS, p=KIND_SHARES))
         self.story = str(rng.choice(STORIES, p=STORY_SHARES)) if length > 1 else "free"
         self.story = story or self.story
-        self.light, self.camera = studio.light(rng), photo.Camera(rng)
+        self.light, self.camera = studio.light(rng), camera.Camera(rng)
         self.bodies: list[raster.Body] = []
         self.still: list[np.ndarray] = []
         self.actors: list[Actor] = []
