@@ -192,10 +192,8 @@ impl DotOp for Quantize<'_, '_> {
     type Output = ();
     #[inline(always)]
     fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
-        for (i, scale) in self.scales.iter_mut().enumerate() {
-            let RowScale { scale: row_scale, zero } = self.rows.set(d, i, self.queries.part(i, 0, self.d));
-            *scale = RowScale { scale: row_scale * self.scale, zero };
-        }
+        self.rows.fill(d, self.queries, self.d, self.scales);
+        self.scales.iter_mut().for_each(|row| row.scale *= self.scale);
     }
 }
 

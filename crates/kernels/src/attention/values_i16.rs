@@ -201,14 +201,17 @@ impl<D: Dot> Tiles<D> for Sums<'_> {
         let width = self.values.width;
         let right = (self.values.panel(self.block, panel), 2 * width);
         let acc = pair_tile::<D, MR, NV>(d, self.pairs, &self.weights[i * KC..], right);
-        let scales: [_; NV] =
-            std::array::from_fn(|v| FloatsOf::<D>::load(s, &self.values.scales[panel * width + v * lanes..]));
-        for (r, acc) in acc.into_iter().enumerate() {
-            let (old, new) = self.factors[i + r];
-            let [old, new] = [old, new].map(|x| FloatsOf::<D>::splat(s, x));
-            for (v, sums) in acc.into_iter().enumerate() {
-                let sum = &mut self.sums[(i + r) * self.stride + panel * width + v * lanes..];
-                let x = d.to_floats(sums).mul(scales[v].mul(new));
+        // Few checks: with one per vector the loops are not unrolled, and the sums go through memory.
+        let columns = panel * width..panel * width + NV * lanes;
+        let scales = &self.values.scales[columns.clone()];
+        let factors: &[(f32, f32); MR] = self.factors[i..].first_chunk().expect("two factors per row");
+        let rows = self.sums[i * self.stride..].chunks_mut(self.stride);
+        for ((acc, &(old, new)), row) in acc.iter().zip(factors).zip(rows) {
+            let (old, new) = (FloatsOf::<D>::splat(s, old), FloatsOf::<D>::splat(s, new));
+            let row = &mut row[columns.clone()];
+            for (v, &sums) in acc.iter().enumerate() {
+                let (scale, sum) = (FloatsOf::<D>::load(s, &scales[v * lanes..]), &mut row[v * lanes..]);
+                let x = d.to_floats(sums).mul(scale.mul(new));
                 FloatsOf::<D>::load(s, sum).mul_add(old, x).store(sum);
             }
         }

@@ -55,6 +55,18 @@ pub trait Dot: Copy + Send + Sync + 'static {
     /// Writes integral floats in 0 ..= 255 as elements of a left operand, one per lane, [`lhs_size`] bytes
     /// each; minus 128 where the dot product takes signed operands only. Panics if `out` is shorter.
     fn store_lhs(self, x: FloatsOf<Self>, out: &mut [u8]);
+    /// Writes a [`SLICE`] of row `row` of the [`Self::ROWS`] side by side in `out`: every element of `x` as
+    /// [`rounded`], then zeros. Elements times `inverse` are within ±2¹⁴ or NaN. Panics if `out` is shorter
+    /// than the slices of those rows.
+    #[inline(always)]
+    fn store_slice(self, x: &[f32], (inverse, zero): (f32, u8), row: usize, out: &mut [u8]) {
+        let lanes = FloatsOf::<Self>::LANES;
+        let size = lanes * lhs_size(Self::GROUP);
+        for (x, out) in x.chunks(lanes).zip(out.chunks_exact_mut(Self::ROWS * size)) {
+            let x = rounded(self, x, inverse, f32::from(zero));
+            self.store_lhs(x, &mut out[row % Self::ROWS * size..]);
+        }
+    }
     /// The pair of integers at `x` in every lane.
     ///
     /// # Safety
@@ -88,6 +100,15 @@ pub trait Dot: Copy + Send + Sync + 'static {
 
     /// Calls `op` with the target features of this instruction set enabled.
     fn run_dots<O: DotOp>(self, op: O) -> O::Output;
+}
+
+/// `round(x · inverse) + zero`, clamped to 0 ..= 255, of up to a vector of elements, those missing zeros; 0 of
+/// NaN.
+#[inline(always)]
+pub fn rounded<D: Dot>(d: D, x: &[f32], inverse: f32, zero: f32) -> FloatsOf<D> {
+    let s = d.floats();
+    let [inverse, zero, min, max] = [inverse, zero, 0.0, 255.0].map(|x| FloatsOf::<D>::splat(s, x));
+    FloatsOf::<D>::load_partial(s, x).mul(inverse).round().add(zero).max(min).min(max)
 }
 
 /// Bytes of an element of the left operand.

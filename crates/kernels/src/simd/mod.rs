@@ -25,7 +25,7 @@ mod aarch64;
 #[allow(unsafe_code)]
 mod x86_64;
 
-pub use dot::{Dot, DotOp, FloatsOf, SLICE, lhs_group, lhs_size};
+pub use dot::{Dot, DotOp, FloatsOf, SLICE, lhs_group, lhs_size, rounded};
 pub use isa::{Isa, KnownIsa, UnknownIsa};
 pub use portable::Portable;
 pub use tuning::{Blocking, Tuning};

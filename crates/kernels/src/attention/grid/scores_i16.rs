@@ -118,7 +118,13 @@ impl DotOp for Scores<'_> {
 
 #[inline(always)]
 fn load<D: Dot, const NV: usize>(d: D, x: &[f32]) -> [FloatsOf<D>; NV] {
-    std::array::from_fn(|v| FloatsOf::<D>::load(d.floats(), &x[v * FloatsOf::<D>::LANES..]))
+    let lanes = FloatsOf::<D>::LANES;
+    let mut vectors = [FloatsOf::<D>::splat(d.floats(), 0.0); NV];
+    // Not by `array::from_fn`, which is a call without the instruction set's features.
+    for (vector, x) in vectors.iter_mut().zip(x[..NV * lanes].chunks_exact(lanes)) {
+        *vector = FloatsOf::<D>::load(d.floats(), x);
+    }
+    vectors
 }
 
 impl Scores<'_> {
@@ -141,12 +147,14 @@ impl Scores<'_> {
                 let last = m * width + first;
                 let a = load::<D, NV>(d, &self.by_column[x * part + last..]);
                 let b = load::<D, NV>(d, &self.by_row[y * part + last..]);
-                for (t, (sums, out)) in sums.into_iter().zip(out.chunks_exact_mut(width)).enumerate() {
-                    let scale = FloatsOf::<D>::splat(d.floats(), self.inputs.scales[cell * T + t]);
+                let of_inputs = &self.inputs.scales[cell * T..][..T];
+                for ((sums, &scale), out) in sums.iter().zip(of_inputs).zip(out.chunks_exact_mut(width)) {
+                    let scale = FloatsOf::<D>::splat(d.floats(), scale);
+                    let out = &mut out[first..first + NV * lanes];
                     for v in 0..NV {
                         let x = d.to_floats(sums[v]).mul(scale).mul_add(scales[v], a[v].add(b[v]));
                         max[v] = max[v].max(x);
-                        x.store(&mut out[first + v * lanes..]);
+                        x.store(&mut out[v * lanes..]);
                     }
                 }
             }

@@ -139,13 +139,19 @@ impl<D: Dot> Tiles<D> for Update<'_> {
         let (s, lanes, width) = (d.floats(), FloatsOf::<D>::LANES, self.old.len());
         let right = (&self.weights[2 * self.first..], 2 * width);
         let products = pair_tile::<D, MR, NV>(d, self.pairs, &self.values.data[i * KC..], right);
-        for (v, first) in (self.first..).step_by(lanes).take(NV).enumerate() {
-            let [old, new] = [self.old, self.new].map(|x| FloatsOf::<D>::load(s, &x[first..]));
-            for (r, products) in products.iter().enumerate() {
-                let scale = FloatsOf::<D>::splat(s, self.values.scales[i + r]);
-                let sum = &mut self.sums[(i + r) * width + first..];
-                let x = d.to_floats(products[v]).mul(scale).mul(new);
-                FloatsOf::<D>::load(s, sum).mul_add(old, x).store(sum);
+        // Few checks: with one per vector the loops are not unrolled, and the sums go through memory.
+        let columns = self.first..self.first + NV * lanes;
+        let (old, new) = (&self.old[columns.clone()], &self.new[columns.clone()]);
+        let scales: &[f32; MR] = self.values.scales[i..].first_chunk().expect("a scale per row");
+        let rows = self.sums[i * width..].chunks_mut(width);
+        for ((products, &scale), row) in products.iter().zip(scales).zip(rows) {
+            let scale = FloatsOf::<D>::splat(s, scale);
+            let row = &mut row[columns.clone()];
+            for (v, &products) in products.iter().enumerate() {
+                let at = v * lanes;
+                let (old, new) = (FloatsOf::<D>::load(s, &old[at..]), FloatsOf::<D>::load(s, &new[at..]));
+                let x = d.to_floats(products).mul(scale).mul(new);
+                FloatsOf::<D>::load(s, &row[at..]).mul_add(old, x).store(&mut row[at..]);
             }
         }
     }

@@ -108,9 +108,7 @@ impl DotOp for RowBlock<'_> {
     fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
         let Self { a, m, b, mut rows, output } = self;
         let mut scales = [RowScale::default(); MAX_MC];
-        for (i, scale) in scales[..m].iter_mut().enumerate() {
-            *scale = rows.set(d, i, a.part(i, 0, b.k()));
-        }
+        rows.fill(d, a, b.k(), &mut scales[..m]);
         let shape = (MR, NV * FloatsOf::<D>::LANES);
         let mut products = Products { rows, scales: &scales, b, shape, output };
         cover::<D, MR, NV>(d, FloatsOf::<D>::LANES, (m, b.n()), &mut products);

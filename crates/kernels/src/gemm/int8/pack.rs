@@ -1,11 +1,9 @@
 //! The right operand, quantised and rearranged once into the order in which the register tile reads it.
 
-use std::array;
-
-use super::quantize::{HALF, Quantizer, RowGroups, RowScale, VECTOR, range, scale_of};
+use super::quantize::{HALF, RowGroups, RowScale, VECTOR, range, scale_of};
 use crate::gemm::{Rows, dot_tile};
 use crate::parallel;
-use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa};
+use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa, rounded};
 
 /// Largest number of rows: the sums stay within 32 bits, and a 128th of the sum of a column within 16.
 pub const MAX_K: usize = 1 << 15;
@@ -106,17 +104,17 @@ impl PackedB8 {
         let lanes = FloatsOf::<D>::LANES;
         let right = (self.panel(panel), D::GROUP * width);
         let acc = dot_tile::<D, MR, NV>(d, self.padded_k / D::GROUP, rows.tile(i, mr), right);
-        let scales_of: [_; NV] =
-            array::from_fn(|v| FloatsOf::<D>::load(s, &self.scales[panel * width + v * lanes..]));
-        // An array of zeros would be filled by a call to `memset` for every tile.
-        let mut out = [scales_of; MR];
-        for (r, (acc, out)) in acc.into_iter().zip(&mut out).enumerate() {
-            let RowScale { scale, zero } = scales[i + r];
+        // Few checks: with one per vector the loops are not unrolled, and the sums go through memory.
+        let scales: &[RowScale; MR] = scales[i..].first_chunk().expect("a scale per row");
+        let columns = panel * width..panel * width + NV * lanes;
+        let (column_scales, column_sums) = (&self.scales[columns.clone()], &self.column_sums[columns]);
+        let mut out = [[FloatsOf::<D>::splat(s, 0.0); NV]; MR];
+        for ((&RowScale { scale, zero }, acc), out) in scales.iter().zip(&acc).zip(&mut out) {
             let scale = FloatsOf::<D>::splat(s, scale);
-            for (v, (sums, out)) in acc.into_iter().zip(out).enumerate() {
-                let column = panel * width + v * lanes;
-                let sums = d.correct_zero_point(sums, zero, &self.column_sums[column..]);
-                *out = d.to_floats(sums).mul(scale.mul(*out));
+            for (v, (&sums, out)) in acc.iter().zip(out).enumerate() {
+                let sums = d.correct_zero_point(sums, zero, &column_sums[v * lanes..]);
+                let scale = scale.mul(FloatsOf::<D>::load(s, &column_scales[v * lanes..]));
+                *out = d.to_floats(sums).mul(scale);
             }
         }
         out
@@ -159,7 +157,10 @@ impl DotOp for PackPanel<'_> {
                 parts.for_each(|((x, w), common)| *x = w - common);
                 let (low, high) = range(d, weights);
                 let (scale, inverse) = scale_of((-low).max(high), 127.0);
-                Quantizer { inverse, zero: f32::from(HALF) }.bytes(d, weights, row);
+                let lanes = FloatsOf::<D>::LANES;
+                for (x, out) in weights.chunks(lanes).zip(row.chunks_exact_mut(lanes)) {
+                    d.store_u8(rounded(d, x, inverse, f32::from(HALF)), out);
+                }
                 scales[j] = scale;
             } else {
                 row.fill(HALF);

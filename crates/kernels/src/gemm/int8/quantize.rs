@@ -1,5 +1,6 @@
 //! Quantisation: floats to bytes.
 
+use crate::gemm::Rows;
 use crate::simd::{Dot, F32s, FloatsOf, Isa, SLICE, lhs_size};
 
 /// Half the range of an unsigned byte, and the difference between a signed and an unsigned one.
@@ -39,48 +40,20 @@ pub(super) fn scale_of(extent: f32, max: f32) -> (f32, f32) {
     if extent / max >= f32::MIN_POSITIVE { (extent / max, max / extent) } else { (1.0, 1.0) }
 }
 
-/// From an element to a byte: `round(x · inverse) + zero`, clamped to 0 ..= 255.
-#[derive(Clone, Copy)]
-pub(super) struct Quantizer {
-    pub inverse: f32,
-    pub zero: f32,
-}
-
-impl Quantizer {
-    /// Writes every element as a byte; the rest of the last vector becomes `zero`.
-    #[inline(always)]
-    pub fn bytes<D: Dot>(self, d: D, x: &[f32], out: &mut [u8]) {
-        let lanes = FloatsOf::<D>::LANES;
-        for (x, out) in x.chunks(lanes).zip(out.chunks_exact_mut(lanes)) {
-            d.store_u8(self.vector(d, x), out);
-        }
-    }
-
-    /// Writes every element as one of row `row` of the [`Dot::ROWS`] side by side in `out`; the rest of the
-    /// last vector becomes `zero`.
-    #[inline(always)]
-    pub fn lhs<D: Dot>(self, d: D, x: &[f32], row: usize, out: &mut [u8]) {
-        let lanes = FloatsOf::<D>::LANES;
-        let size = lanes * lhs_size(D::GROUP);
-        for (x, out) in x.chunks(lanes).zip(out.chunks_exact_mut(D::ROWS * size)) {
-            d.store_lhs(self.vector(d, x), &mut out[row % D::ROWS * size..]);
-        }
-    }
-
-    #[inline(always)]
-    fn vector<D: Dot>(self, d: D, x: &[f32]) -> FloatsOf<D> {
-        let s = d.floats();
-        let [inverse, zero, min, max] =
-            [self.inverse, self.zero, 0.0, 255.0].map(|x| FloatsOf::<D>::splat(s, x));
-        FloatsOf::<D>::load_partial(s, x).mul(inverse).round().add(zero).max(min).min(max)
-    }
-}
-
 /// Scale and zero point of a quantised row: a byte represents `scale · (byte − zero)`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RowScale {
     pub scale: f32,
     pub zero: u8,
+}
+
+/// Scale and zero of a row, and the inverse of the scale.
+#[inline(always)]
+fn scaling<D: Dot>(d: D, row: &[f32]) -> (RowScale, f32) {
+    let (low, high) = range(d, row);
+    let (scale, inverse) = scale_of(high - low, 255.0);
+    let zero = (-low * inverse).round_ties_even().clamp(0.0, 255.0) as u8;
+    (RowScale { scale, zero }, inverse)
 }
 
 /// Quantised rows as left operands, in the order in which a register tile reads them: [`SLICE`] bytes of each
@@ -111,19 +84,31 @@ impl<'a> RowGroups<'a> {
         (k * lhs_size(isa.dot_group())).next_multiple_of(SLICE)
     }
 
-    /// Quantises `row` as row `i`.
+    /// Quantises `scales.len()` rows of `k` elements, at least one.
     #[inline(always)]
-    pub fn set<D: Dot>(&mut self, d: D, i: usize, row: &[f32]) -> RowScale {
-        let (low, high) = range(d, row);
-        let (scale, inverse) = scale_of(high - low, 255.0);
-        let zero = (-low * inverse).round_ties_even().clamp(0.0, 255.0);
+    pub fn fill<D: Dot>(&mut self, d: D, rows: Rows, k: usize, scales: &mut [RowScale]) {
+        let last = scales.len() - 1;
+        let mut next = scaling(d, rows.part(0, 0, k));
+        for (i, scale) in scales.iter_mut().enumerate() {
+            let inverse;
+            (*scale, inverse) = next;
+            if i < last {
+                // While the next row's extremes are found, the division for this row ends.
+                next = scaling(d, rows.part(i + 1, 0, k));
+            }
+            self.write(d, i, rows.part(i, 0, k), (inverse, scale.zero));
+        }
+    }
+
+    /// Writes row `i`, with the inverse of its scale and its zero.
+    #[inline(always)]
+    fn write<D: Dot>(&mut self, d: D, i: usize, row: &[f32], scaling: (f32, u8)) {
         let group = &mut self.bytes[i / self.mr * self.mr * self.len..][..self.mr * self.len];
         let slices = group.chunks_exact_mut(self.mr * SLICE);
         for (x, slices) in row.chunks(SLICE / lhs_size(D::GROUP)).zip(slices) {
             let rows = &mut slices[i % self.mr / D::ROWS * D::ROWS * SLICE..][..D::ROWS * SLICE];
-            Quantizer { inverse, zero }.lhs(d, x, i % self.mr, rows);
+            d.store_slice(x, scaling, i % self.mr, rows);
         }
-        RowScale { scale, zero: zero as u8 }
     }
 
     /// The bytes from row `i` on, the first of [`Dot::ROWS`], and the distance from one slice of a row to the

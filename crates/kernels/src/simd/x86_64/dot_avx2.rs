@@ -10,7 +10,7 @@ use std::arch::x86_64::*;
 use super::Avx2;
 use super::avx2::F32x8;
 use crate::simd::dot::{Groups, column_sum_as_pair, tile_of_groups};
-use crate::simd::{Dot, DotOp};
+use crate::simd::{Dot, DotOp, F32s, SLICE};
 
 /// Integral floats within 16 bits as 16-bit integers.
 #[inline(always)]
@@ -20,6 +20,17 @@ fn to_i16(x: F32x8) -> __m128i {
         let x = _mm256_cvtps_epi32(x.0);
         _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x))
     }
+}
+
+/// Vector `i` of `x` times `inverse`, to the nearest integers; the smallest one where it is NaN. Missing
+/// elements are zeros.
+#[inline(always)]
+pub(super) fn times(s: Avx2, x: &[f32], i: usize, inverse: f32) -> __m256i {
+    // Not a load of no elements: where its address is none, it takes a hundred cycles.
+    let Some(x) = x.get(8 * i..).filter(|x| !x.is_empty()) else { return s.zero() };
+    let x = F32x8::load_partial(s, x);
+    // SAFETY: the value proves the feature.
+    unsafe { _mm256_cvtps_epi32(x.mul(F32x8::splat(s, inverse)).0) }
 }
 
 impl Dot for Avx2 {
@@ -52,6 +63,22 @@ impl Dot for Avx2 {
         assert!(out.len() >= 16);
         // SAFETY: the token proves the feature; `out` has room for eight integers, asserted above.
         unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), to_i16(x)) }
+    }
+    #[inline(always)]
+    fn store_slice(self, x: &[f32], (inverse, zero): (f32, u8), _: usize, out: &mut [u8]) {
+        assert!(out.len() >= SLICE);
+        for i in 0..2 {
+            let (a, b) = (times(self, x, 2 * i, inverse), times(self, x, 2 * i + 1, inverse));
+            // SAFETY: the token proves the feature; `out` has room for two vectors, asserted above.
+            unsafe {
+                // In every half of a vector four elements of `a`, then four of `b`.
+                let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(a, b));
+                let words = _mm256_adds_epi16(words, _mm256_set1_epi16(zero.into()));
+                let least = _mm256_max_epi16(words, _mm256_setzero_si256());
+                let words = _mm256_min_epi16(least, _mm256_set1_epi16(255));
+                _mm256_storeu_si256(out.as_mut_ptr().add(32 * i).cast(), words);
+            }
+        }
     }
     #[inline(always)]
     unsafe fn splat_pair(self, x: *const i16) -> __m256i {

@@ -7,9 +7,10 @@
 use std::arch::x86_64::*;
 
 use super::avx2::F32x8;
+use super::dot_avx2::times;
 use super::{Avx2, AvxVnni};
 use crate::simd::dot::{Groups, column_sum_as_pair, tile_of_groups};
-use crate::simd::{Dot, DotOp};
+use crate::simd::{Dot, DotOp, SLICE};
 
 impl Dot for AvxVnni {
     type Floats = Avx2;
@@ -38,6 +39,25 @@ impl Dot for AvxVnni {
     #[inline(always)]
     fn store_lhs(self, x: F32x8, out: &mut [u8]) {
         self.store_u8(x, out);
+    }
+    #[inline(always)]
+    fn store_slice(self, x: &[f32], (inverse, zero): (f32, u8), _: usize, out: &mut [u8]) {
+        assert!(out.len() >= SLICE);
+        for i in 0..2 {
+            let x = x.get(32 * i..).unwrap_or_default();
+            let (a, b) = (times(self.avx2(), x, 0, inverse), times(self.avx2(), x, 1, inverse));
+            let (c, d) = (times(self.avx2(), x, 2, inverse), times(self.avx2(), x, 3, inverse));
+            // SAFETY: the token proves the feature; `out` has room for two vectors, asserted above.
+            unsafe {
+                let zero = _mm256_set1_epi16(zero.into());
+                let [ab, cd] = [_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d)];
+                let bytes = _mm256_packus_epi16(_mm256_adds_epi16(ab, zero), _mm256_adds_epi16(cd, zero));
+                // In every half of a vector four elements of each.
+                let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+                let bytes = _mm256_permutevar8x32_epi32(bytes, order);
+                _mm256_storeu_si256(out.as_mut_ptr().add(32 * i).cast(), bytes);
+            }
+        }
     }
     #[inline(always)]
     unsafe fn splat_pair(self, x: *const i16) -> __m256i {

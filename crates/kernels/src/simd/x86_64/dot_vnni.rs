@@ -8,7 +8,19 @@ use std::arch::x86_64::*;
 use super::avx512::F32x16;
 use super::{Avx512, Avx512Vnni};
 use crate::simd::dot::{Groups, column_sum_as_pair, tile_of_groups};
-use crate::simd::{Dot, DotOp};
+use crate::simd::{Dot, DotOp, F32s, SLICE};
+
+/// Vector `i` of `x` times `inverse`, to the nearest integers; the smallest one where it is NaN. Missing
+/// elements are zeros.
+#[inline(always)]
+fn times(d: Avx512Vnni, x: &[f32], i: usize, inverse: f32) -> __m512i {
+    let s = d.floats();
+    // Not a load of no elements: where its address is none, it takes a hundred cycles.
+    let Some(x) = x.get(16 * i..).filter(|x| !x.is_empty()) else { return d.zero() };
+    let x = F32x16::load_partial(s, x);
+    // SAFETY: the token proves the feature.
+    unsafe { _mm512_cvtps_epi32(x.mul(F32x16::splat(s, inverse)).0) }
+}
 
 impl Dot for Avx512Vnni {
     type Floats = Avx512;
@@ -38,6 +50,21 @@ impl Dot for Avx512Vnni {
     #[inline(always)]
     fn store_lhs(self, x: F32x16, out: &mut [u8]) {
         self.store_u8(x, out);
+    }
+    #[inline(always)]
+    fn store_slice(self, x: &[f32], (inverse, zero): (f32, u8), _: usize, out: &mut [u8]) {
+        assert!(out.len() >= SLICE);
+        let (a, b) = (times(self, x, 0, inverse), times(self, x, 1, inverse));
+        let (c, d) = (times(self, x, 2, inverse), times(self, x, 3, inverse));
+        // SAFETY: the token proves the feature; `out` has room for a vector, asserted above.
+        unsafe {
+            let zero = _mm512_set1_epi16(zero.into());
+            let [ab, cd] = [_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d)];
+            let bytes = _mm512_packus_epi16(_mm512_adds_epi16(ab, zero), _mm512_adds_epi16(cd, zero));
+            // In every quarter of a vector four elements of each.
+            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            _mm512_storeu_si512(out.as_mut_ptr().cast(), _mm512_permutexvar_epi32(order, bytes));
+        }
     }
     #[inline(always)]
     unsafe fn splat_pair(self, x: *const i16) -> __m512i {
