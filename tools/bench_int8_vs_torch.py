@@ -1,18 +1,18 @@
-"""Times 8-bit matrix products beside PyTorch's quantised linear layer, at every shape of a model's linear layers.
+"""Times 8-bit products beside PyTorch's quantised linear layer, at the shapes of a model's linear layers.
 
-Usage: python tools/bench_int8_vs_torch.py [--threads 1,2] [--rounds 5] [--repeat 5] [--engines onednn,x86,fbgemm]
-                                           [--model FILE] [--only PART] [--binary target/release/sam2]
+Usage: python tools/bench_int8_vs_torch.py [--threads 1,2] [--rounds 5] [--repeat 5] [--model FILE]
+                                           [--engines onednn,x86,fbgemm] [--only PART]
+                                           [--binary target/release/sam2]
 
 Both take activations in single precision and round them in the call: this program a row at a time, PyTorch
-(`linear_dynamic`, weights per channel, packed beforehand) the whole tensor. Each round alternates between the
-two shape by shape. A time is the least of a round's repeats, so that other programs disturb it little; numbers
-are medians over rounds, a ratio that of the rounds' ratios: PyTorch's fastest engine over this program, so
-above 1 this program is faster.
+(`linear_dynamic`, weights per channel, packed beforehand) the whole tensor. Each round alternates between
+the two shape by shape. A time is the least of a round's repeats, so that other programs disturb it little;
+numbers are medians over rounds, a ratio that of the rounds' ratios: this program's rate over that of
+PyTorch's fastest engine, so above 1 this program is faster.
 
-On AVX2 PyTorch's engines do less than this program: `x86` and `fbgemm` round activations to seven bits, sums of
-`onednn` saturate where weights are large.
-
-Both on AVX2: SAM2_ISA=avx2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 FBGEMM_ENABLE_INSTRUCTIONS=AVX2
+On AVX2 PyTorch's engines do less than this program: `x86` and `fbgemm` round activations to seven bits, sums
+of `onednn` saturate where weights are large. Both on AVX2:
+SAM2_ISA=avx2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 FBGEMM_ENABLE_INSTRUCTIONS=AVX2
 """
 
 import argparse
@@ -94,7 +94,9 @@ class Linear:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--repeat", type=int, default=5)
@@ -106,7 +108,8 @@ def main():
     warnings.simplefilter("ignore")
     engines = args.engines.split(",")
     print(f"PyTorch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}; GOP/s")
-    print(f"{'layer':<36} {'size':<18} threads {'ours':>7}", *(f"{engine:>7}" for engine in engines), "  ratio")
+    heads = " ".join(f"{name:>7}" for name in ["threads", "ours", *engines, "ratio"])
+    print(f"{'layer':<36} {'size':<18} {heads}")
     for threads in map(int, args.threads.split(",")):
         torch.set_num_threads(threads)
         ratios = []
@@ -118,7 +121,8 @@ def main():
                 rounds.append((mine, *(linear.rate(engine, args.repeat) for engine in engines)))
             ratios.append(statistics.median(mine / max(others) for mine, *others in rounds))
             rates = " ".join(f"{statistics.median(rates):7.0f}" for rates in zip(*rounds))
-            print(f"{name:<36} {'x'.join(map(str, shape)):<18} {threads:>7} {rates} {ratios[-1]:7.2f}", flush=True)
+            size = "x".join(map(str, shape))
+            print(f"{name:<36} {size:<18} {threads:>7} {rates} {ratios[-1]:7.2f}", flush=True)
         faster = sum(ratio >= 1 for ratio in ratios)
         print(
             f"{threads} threads: ratio {statistics.geometric_mean(ratios):.2f} in the geometric mean, "
