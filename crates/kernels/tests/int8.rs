@@ -16,6 +16,7 @@ on_every_isa! {
     gelu_follows_the_sums,
     no_sum_saturates,
     rows_of_zeros_tiny_and_infinite_values,
+    rows_with_nan_have_the_bits_of_the_twin,
     threads_change_no_bit,
     a_prefetched_output_has_the_bits_of_others,
 }
@@ -107,6 +108,18 @@ fn rows_of_zeros_tiny_and_infinite_values(isa: Isa) {
     assert_eq!(c[..4], [0.0; 4]);
     assert!(!c[5].is_finite(), "an infinite input stays visible, not {}", c[5]);
     assert_near("threes", &c[6..], &[0.0, 60.0], 0.0, 1e-6);
+}
+
+/// Wherever it is in a vector, NaN takes part in no extreme and becomes the least byte.
+fn rows_with_nan_have_the_bits_of_the_twin(isa: Isa) {
+    let (m, k, n) = (100, 100, 3);
+    let (mut x, weight) = (noise(6, m * k), noise(7, n * k));
+    for (i, row) in x.chunks_exact_mut(k).enumerate() {
+        row[i] = f32::NAN;
+    }
+    let none = Epilogue::default();
+    let expected = reference::linear_int8(&x, &weight, (m, k, n), &none);
+    assert_eq!(bits(&run(isa, &x, &weight, (m, k, n), &none)), bits(&expected));
 }
 
 fn threads_change_no_bit(isa: Isa) {
