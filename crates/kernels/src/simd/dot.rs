@@ -102,7 +102,7 @@ pub trait Dot: Copy + Send + Sync + 'static {
     fn run_dots<O: DotOp>(self, op: O) -> O::Output;
 }
 
-/// `round(x · inverse) + zero`, clamped to 0 ..= 255, of up to a vector of elements, those missing zeros; 0 of
+/// `round(x · inverse) + zero`, clamped to 0 ..= 255, of up to a vector of elements, missing ones zeros; 0 of
 /// NaN.
 #[inline(always)]
 pub fn rounded<D: Dot>(d: D, x: &[f32], inverse: f32, zero: f32) -> FloatsOf<D> {
