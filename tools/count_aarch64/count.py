@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Counts the instructions that an AArch64 build of the program executes, exactly, on any machine.
+"""Counts the instructions that an AArch64 build of the embedded model executes, exactly, on any machine.
 
-    tools/count_aarch64/count.py target/aarch64-unknown-linux-musl/release/sam2
-    tools/count_aarch64/count.py --precision int8 --symbols 25 target/…/sam2
+    tools/count_aarch64/count.py target/aarch64-unknown-linux-musl/release/examples/count
+    tools/count_aarch64/count.py --precision int8 --symbols 25 target/…/count
 
-A click is the whole run of `segment` on the first frame of the bundled clip: the program starts, reads the
-embedded model, encodes, decodes and writes. A tracked frame is a third of what `track` takes for three more
-frames. One thread. Prints JSON, and with --symbols the largest symbols of each on stderr; for names the
-program must not be stripped: `--config profile.release.package.sam2-cli.strip=false`.
+`cargo xtask count` builds the program, crates/sam2-micro/examples/count.rs. A click is a whole run: it
+starts, reads the embedded model, draws a disc, encodes and decodes. A tracked frame is a third of what three
+more frames take. One thread. Prints JSON, and with --symbols the largest symbols of each on stderr; for names
+the program must not be stripped: `cargo build --config profile.release.strip=false`.
 
 Needs `qemu-aarch64` with plugins (Debian: qemu-user; the static build takes none) and a C compiler.
 """
@@ -21,11 +21,10 @@ import struct
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-CLIP = HERE.parent.parent / "assets/demo.gif"
-POINT = "109.5,90.5"
 # `sdot` and no `smmla`, as most boards; "max" has both.
 CPU = "cortex-a76"
 # Of a Raspberry Pi 5, whatever the host has.
@@ -40,22 +39,21 @@ def build_plugin(folder):
     return plugin
 
 
-def blocks(plugin, program, precision, cpu, *command):
+def blocks(plugin, program, cpu, precision, part):
     """Instructions executed per address of a block."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "blocks"
-        output = Path(folder) / ("mask.png" if command[0] == "segment" else "masks")
-        arguments = [CLIP, "-p", POINT, "-t", "1", "-o", output, "--precision", precision]
-        emulator = ["qemu-aarch64", "-cpu", cpu, "-plugin", f"{plugin},out={out}", program]
+        emulator = ["qemu-aarch64", "-cpu", cpu, "-plugin", f"{plugin},out={out}"]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("SAM2_")}
+        environment["RAYON_NUM_THREADS"] = "1"
         environment["SAM2_CACHES"] = CACHES
         if isa := os.environ.get("SAM2_ISA"):
             environment["SAM2_ISA"] = isa
-        run = subprocess.run(
-            [*emulator, *command, *arguments], env=environment, capture_output=True, text=True
-        )
+        command = [*emulator, program, precision, part]
+        run = subprocess.run(command, env=environment, capture_output=True, text=True)
         if run.returncode != 0 or not out.exists():
-            sys.exit(f"{program}: exit code {run.returncode} under qemu-aarch64\n{run.stderr}")
+            output = run.stdout + run.stderr
+            raise SystemExit(f"{program}: exit code {run.returncode} under qemu-aarch64\n{output}")
         counts = collections.Counter()
         for line in out.read_text().splitlines():
             address, instructions, entered = line.split()
@@ -114,14 +112,15 @@ def main():
     parser.add_argument("--cpu", default=CPU, help="QEMU's name of the processor (cortex-a72 has no sdot)")
     parser.add_argument("--symbols", type=int, default=0, help="print that many symbols")
     args = parser.parse_args()
+    precisions = args.precision or ["f32", "int8"]
+    parts = [str(1 + TRACKED), "1", "click"]
     result = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         plugin = build_plugin(folder)
-        for precision in args.precision or ["f32", "int8"]:
-            run = (plugin, args.program, precision, args.cpu)
-            click = blocks(*run, "segment")
-            first = blocks(*run, "track", "--max-frames", "1")
-            frames = blocks(*run, "track", "--max-frames", str(1 + TRACKED))
+        runs = [(precision, part) for precision in precisions for part in parts]
+        counted = list(pool.map(lambda run: blocks(plugin, args.program, args.cpu, *run), runs))
+        for i, precision in enumerate(precisions):
+            frames, first, click = counted[len(parts) * i : len(parts) * (i + 1)]
             frames.subtract(first)
             result[precision] = {"click": sum(click.values()), "frame": sum(frames.values()) // TRACKED}
             if args.symbols:

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::arm as emulated;
 use crate::shell::{self, cargo, program};
-use crate::steps::{ARM, ARM_LINKER};
 
 /// As crates/sam2-capi/build.rs names it.
 const SONAME: &str = "libsam2.so.1";
@@ -274,11 +274,7 @@ fn arm(bench: &Bench) -> Result<(), String> {
     if shell::output(Command::new(&zig).arg("version")).is_err() {
         return Err("no C compiler for ARM: pip3 install --target target/tools/zig ziglang".to_owned());
     }
-    shell::target(ARM)?;
-    // The packages of the step `arm`, whose compiled crates it then shares.
-    let args = ["build", "-p", "sam2-kernels", "-p", "sam2-capi", "--lib", "--test", "isa", "--target", ARM];
-    shell::run(cargo().args(args).env(ARM_LINKER.0, ARM_LINKER.1))?;
-    let library = shell::target_folder().join(ARM).join("debug/libsam2_c.a");
+    let library = emulated::library()?;
     let program = bench.programs.join("segment-arm");
     let mut command = Command::new(zig);
     command.args(["cc", "-target", "aarch64-linux-musl", "-std=c99", "-static"]).args(WARNINGS);
@@ -286,7 +282,7 @@ fn arm(bench: &Bench) -> Result<(), String> {
     command.arg(shell::root().join("examples/c/segment.c")).arg(library).arg("-o").arg(&program);
     // Rust calls it for the frames of a panic; zig links it on request only.
     shell::run(command.arg("-lunwind"))?;
-    let found = bench.on_clip(Command::new("qemu-aarch64-static").arg(&program).args(CLICK))?;
+    let found = bench.on_clip(Command::new(emulated::EMULATOR).arg(&program).args(CLICK))?;
     let expected = bench.rust(&["segment", CLICK[0], CLICK[1]])?;
     let differ = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
     if found.len() != expected.len() || differ * OTHER_PIXELS > expected.len() {

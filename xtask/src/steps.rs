@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::arm;
 use crate::fuzz;
 use crate::shell::{self, cargo, program};
 
@@ -23,9 +24,6 @@ const UNPACKAGED: [&str; 5] = ["sam2-tests", "sam2-benches", "sam2-py", "sam2-ca
 const SIZE: u64 = 21_500_000;
 const SIZE_BARE: u64 = 9_420_000;
 
-pub const ARM: &str = "aarch64-unknown-linux-musl";
-/// The linker of its programs, which comes with Rust.
-pub const ARM_LINKER: (&str, &str) = ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld");
 const WASM: &str = "wasm32-unknown-unknown";
 
 pub fn fmt() -> Result<(), String> {
@@ -42,7 +40,8 @@ pub fn clippy() -> Result<(), String> {
         "--",
         "-D",
         "warnings",
-    ]))
+    ]))?;
+    arm::clippy()
 }
 
 pub fn doc() -> Result<(), String> {
@@ -51,7 +50,7 @@ pub fn doc() -> Result<(), String> {
 }
 
 /// Runs a test command, whose output must have at least one line that `counts`.
-fn counted(command: &mut Command, counts: fn(&str) -> u64, of: &str) -> Result<(), String> {
+pub fn counted(command: &mut Command, counts: fn(&str) -> u64, of: &str) -> Result<(), String> {
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| format!("cargo: {error}"))?;
     let mut count = 0;
     if let Some(stdout) = child.stdout.take() {
@@ -72,7 +71,7 @@ fn counted(command: &mut Command, counts: fn(&str) -> u64, of: &str) -> Result<(
 }
 
 /// `test result: ok. 12 passed; …` counts 12.
-fn passed(line: &str) -> u64 {
+pub fn passed(line: &str) -> u64 {
     let rest = line.strip_prefix("test result: ok. ").unwrap_or("");
     rest.split(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0)
 }
@@ -97,27 +96,6 @@ pub fn test() -> Result<(), String> {
 pub fn benches() -> Result<(), String> {
     let args = ["test", "--workspace", "--bench", "*"];
     counted(cargo().args(args), |line| u64::from(line.trim() == "Success"), "benchmark")
-}
-
-/// Kernels under an emulator of an ARM processor.
-pub fn arm() -> Result<(), String> {
-    shell::target(ARM)?;
-    if shell::output(program("qemu-aarch64-static").arg("--version")).is_err() {
-        return Err("qemu-aarch64-static is missing: apt-get install qemu-user-static".to_owned());
-    }
-    // With the C library, which the step `capi` builds for ARM: so both take the same compiled crates.
-    let args = ["test", "-p", "sam2-kernels", "-p", "sam2-capi", "--target", ARM];
-    let tests = ["isa", "gemm", "bf16", "int8", "attention", "attention_int8", "math", "rows"]
-        .iter()
-        .flat_map(|test| ["--test", *test]);
-    let mut command = cargo();
-    command
-        .args(args)
-        .args(tests)
-        .env(ARM_LINKER.0, ARM_LINKER.1)
-        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER", "qemu-aarch64-static")
-        .env("SAM2_REQUIRE_ISA", "i8mm");
-    counted(&mut command, passed, "test")
 }
 
 pub fn wasm() -> Result<(), String> {
