@@ -25,7 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-# `sdot` and no `smmla`, as most boards; "max" has both.
+# `sdot` and no `smmla`, as most boards; "max" has both, and `bfmmla`.
 CPU = "cortex-a76"
 # Of a Raspberry Pi 5, whatever the host has.
 CACHES = "512K,2M"
@@ -108,7 +108,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("program")
-    parser.add_argument("--precision", choices=["f32", "int8"], action="append")
+    parser.add_argument("--precision", choices=["f32", "bf16", "int8"], action="append")
     parser.add_argument("--cpu", default=CPU, help="QEMU's name of the processor (cortex-a72 has no sdot)")
     parser.add_argument("--symbols", type=int, default=0, help="print that many symbols")
     args = parser.parse_args()

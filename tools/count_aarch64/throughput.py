@@ -29,10 +29,17 @@ PROCESSORS = [
 ]
 
 # Instructions that a processor lacks.
-WITHOUT = {"cortex-a72": {"sdot", "smmla"}, "neoverse-n1": {"smmla"}, "cortex-a55": {"smmla"}}
+WITHOUT = {
+    "cortex-a72": {"sdot", "smmla", "bfmmla"},
+    "neoverse-n1": {"smmla", "bfmmla"},
+    "cortex-a55": {"smmla", "bfmmla"},
+}
 
 # Multiply-adds of an instruction on whole registers.
-PRODUCTS = {"fmla": 4, "sdot": 16, "smmla": 32, "smull": 8, "smull2": 8, "smlal": 8, "smlal2": 8}
+PRODUCTS = {
+    **{"fmla": 4, "sdot": 16, "smmla": 32, "bfmmla": 16},
+    **{"smull": 8, "smull2": 8, "smlal": 8, "smlal2": 8},
+}
 
 # Products of bytes without `sdot`.
 BYTES = ("smull", "smull2", "smlal", "smlal2")
@@ -42,6 +49,8 @@ BYTES = ("smull", "smull2", "smlal", "smlal2")
 # splat (`ld1r`).
 KINDS = [
     *[(f"f32 {r}×8: weights, flash attention", {"fmla": 8 * r}, 0, 2) for r in (8, 4, 2, 1)],
+    # Eight steps of k, of one row as of two.
+    *[(f"bf16 `bfmmla` {r}×8", {"bfmmla": 4 * r}, 0, 2) for r in (8, 4, 2)],
     *[(f"f32 grid scores, {t} copies", {"fmla": 8 * t}, 8, 0) for t in range(8, 0, -1)],
     *[(f"int8 `sdot` {r}×8", {"sdot": 8 * r}, 0, 2) for r in (8, 4, 2, 1)],
     *[(f"int8 `smmla` {r}×8", {"smmla": 4 * r}, 0, 2) for r in (8, 4, 2)],
@@ -62,7 +71,7 @@ def functions(objdump, library):
         objects = sorted(Path(folder).glob("*.o"))
         if not objects:
             sys.exit(f"{library}: holds no object; pass the .rlib of the crate kernels")
-        features = "--mattr=+dotprod,+i8mm,+fullfp16"
+        features = "--mattr=+dotprod,+i8mm,+bf16,+fullfp16"
         listing = run(objdump, "-d", "--no-show-raw-insn", features, *objects)
     body = []
     for line in listing.splitlines():
@@ -104,7 +113,7 @@ def predict(mca, loop, processor):
     """Cycles of one turn."""
     lines = [".Lloop:", *(line.split("//")[0] for line in loop), "b.ne .Lloop"]
     text = "\n".join(lines) + "\n"
-    architecture = ["-mtriple=aarch64", f"-mcpu={processor}", "-mattr=+dotprod,+i8mm,+fullfp16"]
+    architecture = ["-mtriple=aarch64", f"-mcpu={processor}", "-mattr=+dotprod,+i8mm,+bf16,+fullfp16"]
     report = run(mca, *architecture, "-iterations=200", text=text)
     return int(re.search(r"Total Cycles:\s+(\d+)", report)[1]) / 200
 

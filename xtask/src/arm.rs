@@ -8,7 +8,6 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::shell::{self, cargo, program};
-use crate::steps::{counted, passed};
 
 const TARGET: &str = "aarch64-unknown-linux-musl";
 /// The linker comes with Rust.
@@ -70,7 +69,7 @@ pub fn tests() -> Result<(), String> {
         .flat_map(|test| ["--test", *test]);
     let mut command = cross("test");
     command.args(tests).env(RUNNER, EMULATOR).env("SAM2_REQUIRE_ISA", "i8mm");
-    counted(&mut command, passed, "test")
+    shell::counted(&mut command, shell::passed, "test")
 }
 
 /// Instructions that the embedded model takes: exact numbers for a processor that nobody here has.

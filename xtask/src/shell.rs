@@ -1,6 +1,7 @@
 //! Running programs and reporting faults.
 
 use std::env;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -47,6 +48,33 @@ pub fn run(command: &mut Command) -> Result<(), String> {
     println!("$ {}", shown(command));
     let status = command.status().map_err(|error| format!("{}: {error}", shown(command)))?;
     if status.success() { Ok(()) } else { Err(format!("{}: {status}", shown(command))) }
+}
+
+/// Runs a test command, whose output must have at least one line that `counts`.
+pub fn counted(command: &mut Command, counts: fn(&str) -> u64, of: &str) -> Result<(), String> {
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| format!("cargo: {error}"))?;
+    let mut count = 0;
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            count += counts(&line);
+            println!("{line}");
+        }
+    }
+    let status = child.wait().map_err(|error| format!("cargo: {error}"))?;
+    match (status.success(), count) {
+        (false, _) => Err(format!("{status}")),
+        (true, 0) => Err(format!("no {of} has run")),
+        (true, count) => {
+            println!("{count} {of}s");
+            Ok(())
+        }
+    }
+}
+
+/// `test result: ok. 12 passed; …` counts 12.
+pub fn passed(line: &str) -> u64 {
+    let rest = line.strip_prefix("test result: ok. ").unwrap_or("");
+    rest.split(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0)
 }
 
 /// What a command prints to stdout; its exit code must be 0.

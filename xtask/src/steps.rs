@@ -1,9 +1,7 @@
 //! The steps that run cargo.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -49,33 +47,6 @@ pub fn doc() -> Result<(), String> {
     shell::run(cargo().args(args).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-/// Runs a test command, whose output must have at least one line that `counts`.
-pub fn counted(command: &mut Command, counts: fn(&str) -> u64, of: &str) -> Result<(), String> {
-    let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| format!("cargo: {error}"))?;
-    let mut count = 0;
-    if let Some(stdout) = child.stdout.take() {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            count += counts(&line);
-            println!("{line}");
-        }
-    }
-    let status = child.wait().map_err(|error| format!("cargo: {error}"))?;
-    match (status.success(), count) {
-        (false, _) => Err(format!("{status}")),
-        (true, 0) => Err(format!("no {of} has run")),
-        (true, count) => {
-            println!("{count} {of}s");
-            Ok(())
-        }
-    }
-}
-
-/// `test result: ok. 12 passed; …` counts 12.
-pub fn passed(line: &str) -> u64 {
-    let rest = line.strip_prefix("test result: ok. ").unwrap_or("");
-    rest.split(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0)
-}
-
 /// The arguments of a command of the README, which must still be there.
 fn from_readme(command: &'static str) -> Result<Vec<&'static str>, String> {
     let readme =
@@ -88,14 +59,14 @@ fn from_readme(command: &'static str) -> Result<Vec<&'static str>, String> {
 }
 
 pub fn test() -> Result<(), String> {
-    counted(cargo().args(from_readme(TEST)?), passed, "test")
+    shell::counted(cargo().args(from_readme(TEST)?), shell::passed, "test")
 }
 
 /// Runs every benchmark once. All packages at once: for one package alone, dependencies would have other
 /// features and be compiled again.
 pub fn benches() -> Result<(), String> {
     let args = ["test", "--workspace", "--bench", "*"];
-    counted(cargo().args(args), |line| u64::from(line.trim() == "Success"), "benchmark")
+    shell::counted(cargo().args(args), |line| u64::from(line.trim() == "Success"), "benchmark")
 }
 
 pub fn wasm() -> Result<(), String> {

@@ -5,6 +5,7 @@
 mod common;
 
 use common::{around, assert_thread_invariant, bits, for_all, noise};
+use half::bf16;
 use kernels::gemm::bf16::{PackedB16, gemm, gemm_block};
 use kernels::gemm::{Activation, Epilogue, KC};
 use kernels::{Isa, reference};
@@ -12,6 +13,7 @@ use proptest::prelude::*;
 
 on_every_isa! {
     products_have_the_bits_of_the_twin,
+    sums_are_within_the_bound_of_their_roundings,
     the_error_is_that_of_rounding,
     an_epilogue_follows_the_sums,
     values_that_are_not_finite_stay_so,
@@ -45,10 +47,30 @@ fn products_have_the_bits_of_the_twin(isa: Isa) {
         // All blocks of pairs are about equal.
         let pairs = k.div_ceil(2);
         let per_block = pairs.div_ceil(pairs.div_ceil(KC / 2));
-        let expected = reference::linear_bf16(&x, &weight, (m, k, n), per_block);
+        let twin =
+            if isa.bf16_by_matrices() { reference::linear_bf16_by_matrices } else { reference::linear_bf16 };
+        let expected = twin(&x, &weight, (m, k, n), per_block);
         let c = run(isa, &x, &weight, (m, k, n), &Epilogue::default());
         assert_eq!(bits(&c), bits(&expected), "{m}×{k}×{n}");
     });
+}
+
+/// A chain of `k` sums to nearest, or of `k / 2 + 1` sums to odd, which err by twice as much, and the sums of
+/// blocks: to nearest.
+fn sums_are_within_the_bound_of_their_roundings(isa: Isa) {
+    let round = |x: &[f32]| -> Vec<f32> { x.iter().map(|&x| bf16::from_f32(x).to_f32()).collect() };
+    for (m, k, n) in [(1, 1, 1), (9, 31, 17), (40, 384, 64), (17, 2 * KC + 3, 9)] {
+        let (x, weight) = (round(&noise(7, m * k)), round(&noise(8, n * k)));
+        let c = run(isa, &x, &weight, (m, k, n), &Epilogue::default());
+        let roundings = (k + 2 + 2 * k.div_ceil(KC)) as f64 * 2f64.powi(-24);
+        for (i, &c) in c.iter().enumerate() {
+            let products = x[i / n * k..][..k].iter().zip(&weight[i % n * k..][..k]);
+            let products = products.map(|(&x, &w)| f64::from(x) * f64::from(w));
+            let (sum, size) = products.fold((0.0, 0.0), |(sum, size), x| (sum + x, size + f64::abs(x)));
+            let (error, bound) = ((f64::from(c) - sum).abs(), roundings / (1.0 - roundings) * size);
+            assert!(error <= bound, "{m}×{k}×{n}, element {i}: {error:e}, allowed {bound:e}");
+        }
+    }
 }
 
 fn the_error_is_that_of_rounding(isa: Isa) {
@@ -85,4 +107,14 @@ fn threads_change_no_bit(isa: Isa) {
     let (m, k, n) = (500, 700, 100);
     let (x, weight) = (noise(8, m * k), noise(9, n * k));
     assert_thread_invariant("bf16 gemm", || run(isa, &x, &weight, (m, k, n), &Epilogue::default()));
+}
+
+/// Where a core has matrices of bf16 numbers, none of the shapes may fall back to a chain.
+#[cfg(target_arch = "aarch64")]
+#[test]
+fn the_set_with_i8mm_multiplies_matrices_if_the_host_does() {
+    let has = std::arch::is_aarch64_feature_detected!("bf16");
+    for isa in Isa::available() {
+        assert_eq!(isa.bf16_by_matrices(), has && isa.name() == "i8mm", "{}", isa.name());
+    }
 }

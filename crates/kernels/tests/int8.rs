@@ -18,7 +18,18 @@ on_every_isa! {
     rows_of_zeros_tiny_and_infinite_values,
     rows_with_nan_have_the_bits_of_the_twin,
     threads_change_no_bit,
+    weights_packed_for_another_set_are_refused,
     a_prefetched_output_has_the_bits_of_others,
+}
+
+/// Sets with one tile differ in groups and column sums, so the shape would not tell them apart.
+fn weights_packed_for_another_set_are_refused(isa: Isa) {
+    let packed = PackedB8::from_nk(isa, &noise(1, 6), 2, 3);
+    for other in Isa::available() {
+        let product = || gemm(other, &[0.0; 6], 2, &packed, &mut [0.0; 4], &Epilogue::default());
+        let refused = std::panic::catch_unwind(product).is_err();
+        assert_eq!(refused, other.name() != isa.name(), "{} for {}", other.name(), isa.name());
+    }
 }
 
 fn run(

@@ -2,11 +2,14 @@
 //! activations on the way in; products are exact, and sums are in single precision.
 //!
 //! The loops are those of [`super`]. Where the host has `vdpbf16ps`, a pair of numbers takes the place of a
-//! float: the instruction adds two products to a sum, the second number's first, each with one rounding.
+//! float: the instruction adds two products to a sum, the second number's first, each with one rounding. On
+//! ARM `bfmmla` multiplies two pairs of each of two rows and columns, which lie side by side, with an order
+//! and a rounding of its own.
+//!
 //! Other instruction sets multiply floats: the numbers of every pair change places, in weights and
 //! activations, and a panel of weights is converted before it is multiplied. They add the same products in
-//! the same order, so every instruction set gives the same bits, as long as no product or sum is below the
-//! smallest normal number, which `vdpbf16ps` takes as zero.
+//! the same order, so all sets but that with `bfmmla` give the same bits, as long as no product or sum is
+//! below the smallest normal number, which `vdpbf16ps` takes as zero.
 
 use super::{Epilogue, KC, PackedB, RowSource, Rows, gemm_block_from, gemm_from};
 use crate::simd::{Isa, Simd, SimdOp};
@@ -86,7 +89,7 @@ impl PackedB16 {
 #[track_caller]
 pub fn gemm(isa: Isa, a: &[f32], m: usize, b: &PackedB16, c: &mut [f32], epilogue: &Epilogue) {
     assert_eq!(a.len(), m * b.k, "bf16 gemm: a has {} elements, expected {m}×{}", a.len(), b.k);
-    gemm_from(isa, &Rounded::new(a, b), m, &b.packed, c, epilogue);
+    gemm_from(isa, &Rounded::new(isa, a, b), m, &b.packed, c, epilogue);
 }
 
 /// [`gemm`] on the calling thread: for work that is already parallel outside.
@@ -96,7 +99,7 @@ pub fn gemm(isa: Isa, a: &[f32], m: usize, b: &PackedB16, c: &mut [f32], epilogu
 #[track_caller]
 pub fn gemm_block(isa: Isa, a: &[f32], m: usize, b: &PackedB16, c: &mut [f32], epilogue: &Epilogue) {
     assert_eq!(a.len(), m * b.k, "bf16 gemm: a has {} elements, expected {m}×{}", a.len(), b.k);
-    gemm_block_from(isa, &Rounded::new(a, b), m, &b.packed, c, epilogue);
+    gemm_block_from(isa, &Rounded::new(isa, a, b), m, &b.packed, c, epilogue);
 }
 
 /// Pairs of a k-block of `k` numbers: all blocks are about equal, and as long on every instruction set.
@@ -111,11 +114,31 @@ struct Rounded<'a> {
     k: usize,
     /// Whether a float that is written is a pair.
     pairs: bool,
+    /// Whether two rows lie side by side, two pairs of each by turns.
+    couples: bool,
 }
 
 impl<'a> Rounded<'a> {
-    fn new(a: &'a [f32], b: &PackedB16) -> Self {
-        Self { rows: Rows::new(a, b.k), k: b.k, pairs: b.pairs }
+    fn new(isa: Isa, a: &'a [f32], b: &PackedB16) -> Self {
+        let couples = b.pairs && isa.bf16_by_matrices();
+        Self { rows: Rows::new(a, b.k), k: b.k, pairs: b.pairs, couples }
+    }
+
+    /// `depth` pairs from `from` on of `row` and the next: two of each by turns, missing ones zero.
+    #[inline(always)]
+    fn copy_couple(&self, row: usize, (from, depth): (usize, usize), out: &mut [f32]) {
+        let part = |row: usize| self.rows.part(row, 2 * from, self.k.min(2 * (from + depth)));
+        let (first, second) = (part(row).as_chunks::<4>(), part(row + 1).as_chunks::<4>());
+        let (out, last) = out.split_at_mut(4 * first.0.len());
+        for ((first, second), out) in first.0.iter().zip(second.0).zip(out.as_chunks_mut::<4>().0) {
+            round_to_pairs(first, &mut out[..2]);
+            round_to_pairs(second, &mut out[2..]);
+        }
+        if !last.is_empty() {
+            last.fill(0.0);
+            round_to_pairs(first.1, &mut last[..2]);
+            round_to_pairs(second.1, &mut last[2..]);
+        }
     }
 }
 
@@ -147,8 +170,17 @@ impl SimdOp for RoundRows<'_> {
     type Output = ();
     #[inline(always)]
     fn eval<S: Simd>(self, _: S) {
-        for (i, out) in self.out.chunks_exact_mut(KC).enumerate() {
-            self.rows.copy_row(self.first + i, self.from, &mut out[..self.depth]);
+        let Self { rows, mut first, from, depth, mut out } = self;
+        if rows.couples {
+            let (couples, rest) = out.as_chunks_mut::<{ 2 * KC }>();
+            for couple in couples {
+                rows.copy_couple(first, (from, depth), &mut couple[..4 * depth.div_ceil(2)]);
+                first += 2;
+            }
+            out = rest;
+        }
+        for (i, out) in out.chunks_exact_mut(KC).enumerate() {
+            rows.copy_row(first + i, from, &mut out[..depth]);
         }
     }
 }
@@ -205,7 +237,7 @@ mod tests {
             let mut all = Vec::new();
             for isa in Isa::available() {
                 for pairs in [false, true] {
-                    if pairs && !isa.multiplies_bf16() {
+                    if pairs && (!isa.multiplies_bf16() || isa.bf16_by_matrices()) {
                         continue;
                     }
                     let mut c = vec![f32::NAN; m * n];

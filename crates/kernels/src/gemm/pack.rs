@@ -92,7 +92,30 @@ impl PackedB {
     pub(super) fn from_pairs(isa: Isa, w: &[f32], (n, k): (usize, usize), k_block: usize) -> Self {
         let mut packed = Self { k_block, pairs: true, ..Self::empty(&isa.tuning().gemm, k) };
         packed.fill_single(isa, k, n, false, &Transposed(Rows::new(w, k)));
+        if isa.bf16_by_matrices() {
+            packed.join_rows();
+        }
         packed
+    }
+
+    /// Of every two rows of a panel, puts the floats of one column beside each other.
+    fn join_rows(&mut self) {
+        let panels: Vec<_> = (0..self.k_blocks())
+            .flat_map(|block| (0..self.panels()).map(move |panel| (block, panel)))
+            .map(|(block, panel)| self.range(block, panel))
+            .collect();
+        let (width, start) = (self.tile.1, usize::from(self.start));
+        let Data::Single(data) = &mut self.data else { unreachable!("pairs are the bits of floats") };
+        let mut joined = vec![0.0; 2 * width];
+        for range in panels {
+            for rows in data[start..][range].chunks_exact_mut(2 * width) {
+                let (first, second) = rows.split_at(width);
+                for (out, (&a, &b)) in joined.as_chunks_mut().0.iter_mut().zip(first.iter().zip(second)) {
+                    *out = [a, b];
+                }
+                rows.copy_from_slice(&joined);
+            }
+        }
     }
 
     /// As [`Self::from_nk`], of the bits of bf16 numbers, in k-blocks of `k_block`. Each block of rows

@@ -55,6 +55,72 @@ pub fn linear_bf16(
     c
 }
 
+/// [`linear_bf16`] on sets that multiply matrices of bf16 numbers ([`crate::Isa::bf16_by_matrices`]): the two
+/// products of a pair are added to each other, and that to the sum. Both additions round to odd, and a result
+/// below the smallest normal number is zero.
+///
+/// # Panics
+/// If the lengths do not agree.
+pub fn linear_bf16_by_matrices(
+    x: &[f32],
+    weight: &[f32],
+    (m, k, n): (usize, usize, usize),
+    pairs_per_block: usize,
+) -> Vec<f32> {
+    assert_eq!((x.len(), weight.len()), (m * k, k * n), "linear_bf16_by_matrices: {m}×{k}×{n}");
+    let round = |x: &f32| match bf16::from_f32(*x).to_f32() {
+        x if x.is_subnormal() => 0.0,
+        x => x,
+    };
+    let (x, weight): (Vec<_>, Vec<_>) = (x.iter().map(round).collect(), weight.iter().map(round).collect());
+    let product = |x: &[f32], w: &[f32], i: usize| match (x.get(i), w.get(i)) {
+        // Exact, but for what is flushed.
+        (Some(x), Some(w)) => to_odd(f64::from(*x) * f64::from(*w), 0.0),
+        _ => 0.0,
+    };
+    let mut c = Vec::with_capacity(m * n);
+    for x in x.chunks(k) {
+        for w in weight.chunks(k) {
+            let len = 2 * pairs_per_block;
+            let sum_of_block = |(x, w): (&[f32], &[f32])| {
+                let pairs = x.chunks(2).zip(w.chunks(2));
+                pairs.fold(0.0, |sum, (x, w)| add_to_odd(sum, add_to_odd(product(x, w, 0), product(x, w, 1))))
+            };
+            let sums = x.chunks(len).zip(w.chunks(len)).map(sum_of_block);
+            c.push(sums.reduce(|sum, block| block + sum).unwrap_or(0.0));
+        }
+    }
+    c
+}
+
+/// The sum, rounded to odd.
+fn add_to_odd(a: f32, b: f32) -> f32 {
+    let (a, b) = (f64::from(a), f64::from(b));
+    let sum = a + b;
+    // What the sum lacks, exactly.
+    let of_b = sum - a;
+    let rest = (a - (sum - of_b)) + (b - of_b);
+    to_odd(sum, rest)
+}
+
+/// `x + rest`, of which `rest` is less than a unit in the last place of `x`, rounded to odd: the number
+/// itself if it is one, else the neighbour whose last bit is set. Zero below the smallest normal number.
+fn to_odd(x: f64, rest: f64) -> f32 {
+    if !x.is_finite() {
+        return x as f32;
+    }
+    // Towards zero in double precision.
+    let truncated = if rest != 0.0 && (rest < 0.0) != (x < 0.0) { x.to_bits() - 1 } else { x.to_bits() };
+    let lower = (1u64 << 29) - 1;
+    let inexact = rest != 0.0 || truncated & lower != 0;
+    let result = f64::from_bits(truncated & !lower);
+    if result.abs() < f64::from(f32::MIN_POSITIVE) {
+        return 0f32.copysign(x as f32);
+    }
+    let result = result as f32;
+    f32::from_bits(result.to_bits() | u32::from(inexact && result.is_finite()))
+}
+
 /// [`linear`] in 8 bits: the twin of [`crate::gemm::int8`], to the last bit where there is no GELU.
 ///
 /// Weights become `round(w · 127 / max |w|)` over their row, activations `round(x · 255 / (high − low)) +

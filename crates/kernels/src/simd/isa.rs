@@ -290,8 +290,16 @@ impl Isa {
         match self {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512(_) => is_x86_feature_detected!("avx512bf16"),
+            #[cfg(target_arch = "aarch64")]
+            Isa::I8mm(_) => std::arch::is_aarch64_feature_detected!("bf16"),
             _ => false,
         }
+    }
+
+    /// Whether products of bf16 numbers are those of matrices of 2×4 and 4×2 numbers, which have an order of
+    /// sums and a rounding of their own: `bfmmla`. All others are one chain of sums.
+    pub fn bf16_by_matrices(self) -> bool {
+        cfg!(target_arch = "aarch64") && self.multiplies_bf16()
     }
 
     /// Bytes per group of the right operand: [`Dot::GROUP`].

@@ -185,6 +185,10 @@ pub trait F32s: Copy + Send + Sync {
     /// `pairs` steps of `k`, operands as those of [`Self::tile`] with a pair's bits in every float. An
     /// element is one chain of additions: of each pair first the product of the upper halves.
     ///
+    /// On ARM the sums are those of `bfmmla`. Of every two rows of `b` the pairs of one column lie beside
+    /// each other, of every two rows of `a` two pairs of each by turns, up to an even number of them, the
+    /// last one zero; a last row without another lies alone.
+    ///
     /// # Safety
     /// As for [`Self::tile`].
     #[allow(unsafe_code)]

@@ -80,7 +80,7 @@ pub fn gemm_block(isa: Isa, a: &[f32], m: usize, b: &PackedB8, c: &mut [f32], ep
 fn check(isa: Isa, a: &[f32], m: usize, b: &PackedB8, c: &[f32], epilogue: &Epilogue) {
     let (k, n) = (b.k(), b.n());
     assert_eq!((a.len(), c.len()), (m * k, m * n), "int8 gemm {m}×{k}×{n}: lengths of a and c");
-    assert_eq!(isa.dot_tile_shape(), b.tile, "int8 gemm: b was packed for another instruction set");
+    assert_eq!(isa.name(), b.isa, "int8 gemm: b was packed for another instruction set");
     epilogue.check(m, k, n);
 }
 

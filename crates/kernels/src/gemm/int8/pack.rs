@@ -17,6 +17,8 @@ pub struct PackedB8 {
     padded_k: usize,
     n: usize,
     pub(super) tile: (usize, usize),
+    /// Name of the instruction set: two may have one tile and other groups or column sums.
+    pub(super) isa: &'static str,
     data: Vec<i8>,
     /// One per column, padded to whole panels.
     scales: Vec<f32>,
@@ -42,7 +44,7 @@ impl PackedB8 {
     /// memory.
     pub(crate) fn repack_nk(&mut self, isa: Isa, w: Rows, common: &[f32], n: usize, k: usize) {
         assert!(k > 0 && k <= MAX_K, "PackedB8: k = {k}");
-        (self.k, self.n, self.tile) = (k, n, isa.dot_tile_shape());
+        (self.k, self.n, self.tile, self.isa) = (k, n, isa.dot_tile_shape(), isa.name());
         self.padded_k = padded(k, isa.dot_group());
         let width = self.tile.1;
         let columns = n.next_multiple_of(width);

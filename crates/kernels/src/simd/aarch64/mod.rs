@@ -10,6 +10,7 @@ macro_rules! neon {
     };
 }
 
+mod bfmmla;
 mod caches;
 mod dot_neon;
 mod dot_sdot;

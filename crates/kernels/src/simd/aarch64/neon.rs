@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use half::f16;
 
+use super::bfmmla::{self, Bf16};
 use super::caches::Caches;
 use super::tiles;
 use super::vector::F32x8;
@@ -300,5 +301,15 @@ impl F32s for F32x8 {
     ) -> Option<[[Self; NV]; T]> {
         // SAFETY: as the caller promises.
         Some(unsafe { tiles::tile_of_sum(depth, ab, z) })
+    }
+    #[inline(always)]
+    unsafe fn tile_of_pairs<const MR: usize, const NV: usize>(
+        _: Neon,
+        pairs: usize,
+        a: (*const f32, usize),
+        b: (*const f32, usize),
+    ) -> Option<[[Self; NV]; MR]> {
+        // SAFETY: the operands are as the caller promises.
+        Bf16::detect().map(|s| unsafe { bfmmla::tile_of_pairs(s, pairs, a, b) })
     }
 }
