@@ -97,7 +97,7 @@ fn header(descr: &str, fortran: &str, shape: &str) -> String {
 
 #[test]
 fn arrays_in_fortran_order_are_read_row_by_row() {
-    // np.save of np.asfortranarray(np.arange(6).reshape(2, 3)).
+    // As np.save writes np.asfortranarray([[0, 1, 2], [3, 4, 5]]).
     let bytes = file(&header("|u1", "True", "(2, 3)"), &[0, 3, 1, 4, 2, 5]);
     assert_eq!(read_from(&bytes[..]).unwrap(), Tensor::from_vec(&[2, 3], vec![0u8, 1, 2, 3, 4, 5]).into());
     // Element [i, j, k] of three axes is at i + 2 j + 6 k.
