@@ -3,7 +3,7 @@
 //!
 //! Of two numbers of a row the instruction adds the products to each other and that to the sum, then it takes
 //! the other two. Additions round to odd and take numbers below the smallest normal one as zero, whatever the
-//! floating-point control register says, unless a program asks for other sums there (`FPCR.EBF`).
+//! floating-point control register says, unless a program selects other sums there (`FPCR.EBF`).
 //!
 //! It is inline assembly because its intrinsic, `vbfmmlaq_f32`, is unstable (`stdarch_neon_bf16`).
 //!
