@@ -12,7 +12,7 @@ use super::{FOLDER, check, file};
 use crate::seeds;
 
 /// Opens the file as a model, and converts it, which reads every tensor that has a model's name.
-fn open(name: &str, bytes: &[u8]) -> PathBuf {
+fn open(name: &'static str, bytes: &[u8]) -> PathBuf {
     let path = file(name, bytes);
     check(Model::open(&path).map(|_| ()));
     let output = FOLDER.join("converted.safetensors");

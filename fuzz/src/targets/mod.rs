@@ -5,8 +5,11 @@ mod media;
 mod states;
 mod texts;
 
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 
 use crate::seeds;
 
@@ -64,11 +67,18 @@ static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
     folder
 });
 
-/// A file of this name with these bytes.
-fn file(name: &str, bytes: &[u8]) -> PathBuf {
-    let path = FOLDER.join(name);
-    std::fs::write(&path, bytes).expect("the input can be written");
-    path
+/// A file of this name with these bytes. It stays open and keeps its pages from one input to the next: making it anew
+/// takes as long as a short input is read.
+fn file(name: &'static str, bytes: &[u8]) -> PathBuf {
+    static OPEN: Mutex<BTreeMap<&str, (PathBuf, File)>> = Mutex::new(BTreeMap::new());
+    let mut open = OPEN.lock().expect("no reader holds it");
+    let (path, file) = open.entry(name).or_insert_with(|| {
+        let path = FOLDER.join(name);
+        let file = File::create(&path).expect("a file for the inputs");
+        (path, file)
+    });
+    file.write_all_at(bytes, 0).and_then(|()| file.set_len(bytes.len() as u64)).expect("the input can be written");
+    path.clone()
 }
 
 /// Errors are one line, and not as long as the input. (Control characters are escaped by the program.)
