@@ -30,14 +30,14 @@ PROCESSORS = [
 
 # Instructions that a processor lacks.
 WITHOUT = {
-    "cortex-a72": {"sdot", "smmla", "bfmmla"},
+    "cortex-a72": {"fmla.8h", "sdot", "smmla", "bfmmla"},
     "neoverse-n1": {"smmla", "bfmmla"},
     "cortex-a55": {"smmla", "bfmmla"},
 }
 
 # Multiply-adds of an instruction on whole registers.
 PRODUCTS = {
-    **{"fmla": 4, "sdot": 16, "smmla": 32, "bfmmla": 16},
+    **{"fmla": 4, "fmla.8h": 8, "sdot": 16, "smmla": 32, "bfmmla": 16},
     **{"smull": 8, "smull2": 8, "smlal": 8, "smlal2": 8},
 }
 
@@ -49,6 +49,7 @@ BYTES = ("smull", "smull2", "smlal", "smlal2")
 # splat (`ld1r`).
 KINDS = [
     *[(f"f32 {r}×8: weights, flash attention", {"fmla": 8 * r}, 0, 2) for r in (8, 4, 2, 1)],
+    *[(f"f16 {r}×8: weighted values in 8 bits", {"fmla.8h": 8 * r}, 0, 2) for r in (8, 4, 2, 1)],
     # Eight steps of k, of one row as of two.
     *[(f"bf16 `bfmmla` {r}×8", {"bfmmla": 4 * r}, 0, 2) for r in (8, 4, 2)],
     *[(f"f32 grid scores, {t} copies", {"fmla": 8 * t}, 8, 0) for t in range(8, 0, -1)],
@@ -99,8 +100,14 @@ def innermost_loops(body):
             yield inside
 
 
+def operation(text):
+    """The name of an instruction; the size of its elements is part of it where the products depend on that."""
+    name = text.split()[0].split(".")[0]
+    return "fmla.8h" if name == "fmla" and ".8h" in text else name
+
+
 def kind(loop):
-    counts = collections.Counter(text.split()[0].split(".")[0] for text in loop)
+    counts = collections.Counter(operation(text) for text in loop)
     products = {name: counts[name] for name in PRODUCTS if counts[name]}
     for name, wanted, additions, prefetches in KINDS:
         same = products == wanted and counts["fadd"] == additions and counts["prfm"] == prefetches

@@ -68,7 +68,7 @@ pub fn tests() -> Result<(), String> {
         .iter()
         .flat_map(|test| ["--test", *test]);
     let mut command = cross("test");
-    command.args(tests).env(RUNNER, EMULATOR).env("SAM2_REQUIRE_ISA", "i8mm");
+    command.arg("--lib").args(tests).env(RUNNER, EMULATOR).env("SAM2_REQUIRE_ISA", "i8mm");
     shell::counted(&mut command, shell::passed, "test")
 }
 

@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::LocalKey;
 
+use half::f16;
 use rayon::prelude::*;
 
 /// Number of threads of the current pool.
@@ -119,6 +120,7 @@ thread_local! {
     static FLOATS: Pool<f32> = const { RefCell::new(Vec::new()) };
     static BYTES: Pool<u8> = const { RefCell::new(Vec::new()) };
     static INTEGERS: Pool<i16> = const { RefCell::new(Vec::new()) };
+    static HALVES: Pool<f16> = const { RefCell::new(Vec::new()) };
 }
 
 type Pool<T> = RefCell<Vec<Vec<T>>>;
@@ -136,6 +138,11 @@ pub fn with_scratch_u8<R>(len: usize, f: impl FnOnce(&mut [u8]) -> R) -> R {
 /// As [`with_scratch`], 16-bit integers.
 pub fn with_scratch_i16<R>(len: usize, f: impl FnOnce(&mut [i16]) -> R) -> R {
     lend(&INTEGERS, len, f)
+}
+
+/// As [`with_scratch`], numbers in half precision.
+pub fn with_scratch_f16<R>(len: usize, f: impl FnOnce(&mut [f16]) -> R) -> R {
+    lend(&HALVES, len, f)
 }
 
 fn lend<T: Copy + Default, R>(

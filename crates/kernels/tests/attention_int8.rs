@@ -6,7 +6,8 @@ mod common;
 
 use common::grids::Grids;
 use common::{assert_near, assert_thread_invariant, attention_operands, for_all, noise};
-use kernels::attention::{GridKeys, GridTokens, Shape, int8};
+use kernels::attention::int8::{self, ValueType};
+use kernels::attention::{GridKeys, GridTokens, Shape};
 use kernels::gemm::Rows;
 use kernels::rope::Rope;
 use kernels::{Isa, reference};
@@ -21,6 +22,7 @@ on_every_isa! {
     attention_is_thread_invariant,
     grids_match_the_twin,
     over_grids_the_error_is_small,
+    the_size_of_values_costs_nothing,
     grids_are_thread_invariant,
 }
 
@@ -40,19 +42,27 @@ fn attention_matches_the_twin(isa: Isa) {
     for_all(300, common::attention_cases(), |(shape, sharpness, seed)| {
         let [q, k, v] = attention_operands(shape, seed);
         let scale = sharpness / (shape.d as f32).sqrt();
-        let expected = reference::attention_int8(shape, scale, &q, &k, &v, isa.tuning().words_pay);
+        let value_type = ValueType::of(isa);
+        let expected = reference::attention_int8(shape, scale, &q, &k, &v, value_type);
         // The scores are equal; the error of the exponentials is a few ε, that of a score's distance from the
-        // maximum ε of it. One weight may round to the next integer.
+        // maximum ε of it. One weight may round to the next number.
         let tolerance =
-            2e-6 + 4.0 * f32::EPSILON * sharpness * (shape.d as f32).sqrt().max(2.0) + NEXT_INTEGER;
+            2e-6 + 4.0 * f32::EPSILON * sharpness * (shape.d as f32).sqrt().max(2.0) + next(value_type);
         let actual = run(isa, shape, scale, &q, &k, &v);
         assert_near(&format!("{shape:?}"), &actual, &expected, tolerance, 0.0);
     });
 }
 
-/// The largest effect on values in [−1, 1] of a weight that is one integer more or less than the twin's: the
-/// weights add up to at least one.
-const NEXT_INTEGER: f32 = 2.0 / 4096.0;
+/// The largest effect on values in [−1, 1] of a weight that is rounded to the number beside the twin's: the
+/// weights add up to at least one. In half precision it may also move some of the 64 sums after it, each by
+/// a unit in its last place.
+fn next(value_type: ValueType) -> f32 {
+    match value_type {
+        ValueType::I16 => 2.0 / 4096.0,
+        ValueType::F16 => 4.0 / 2048.0,
+        _ => 0.0,
+    }
+}
 
 /// Relative L2 error.
 fn relative_error(actual: &[f32], exact: &[f32]) -> f32 {
@@ -124,31 +134,54 @@ fn attention_is_thread_invariant(isa: Isa) {
 
 const SCALE: f32 = 0.1;
 
-fn over_grids(isa: Isa, g: Grids, [q, z, v, w, b, unplaced]: &[Vec<f32>; 6], quantized: bool) -> Vec<f32> {
+type Arrange = fn(Isa, (usize, usize), (&[f32], usize), (&[f32], usize)) -> GridTokens;
+
+/// Tokens in words, and of the type that is fastest, with that type.
+fn arrangements(isa: Isa) -> [(Arrange, ValueType); 2] {
+    [(GridTokens::int16, ValueType::I16), (GridTokens::int8, ValueType::of(isa))]
+}
+
+fn over_grids(isa: Isa, g: Grids, [q, z, v, w, b, unplaced]: &[Vec<f32>; 6], arrange: Arrange) -> Vec<f32> {
     let rope = Rope::new(g.side, g.d, common::THETA);
     let keys = GridKeys::new(w, b, SCALE, &rope);
-    let arrange = if quantized { GridTokens::int16 } else { GridTokens::new };
     let tokens = arrange(isa, (g.copies, g.side * g.side), (z, g.m), (v, g.dv));
     let mut out = vec![f32::NAN; g.nq * g.dv];
     keys.attend(isa, q, &tokens, unplaced, &mut out);
     out
 }
 
-fn twin(isa: Isa, g: Grids, [q, z, v, w, b, unplaced]: &[Vec<f32>; 6]) -> Vec<f32> {
-    let grids = (g.side, g.copies, isa.tile_shape().0.min(8));
-    reference::attention_over_grids_int16(grids, (SCALE, common::THETA), q, z, v, (w, b), unplaced)
+fn twin(isa: Isa, g: Grids, [q, z, v, w, b, unplaced]: &[Vec<f32>; 6], value_type: ValueType) -> Vec<f32> {
+    let strip = isa.tuning().grid_strip.filter(|strip| g.side.is_multiple_of(*strip));
+    let strip = if value_type == ValueType::I16 { None } else { strip };
+    let grids = reference::Grids {
+        side: g.side,
+        copies: g.copies,
+        max_copies: isa.tile_shape().0.min(8),
+        strip: strip.unwrap_or(g.side),
+    };
+    reference::attention_over_grids_int8(
+        grids,
+        value_type,
+        (SCALE, common::THETA),
+        q,
+        (z, v),
+        (w, b),
+        unplaced,
+    )
 }
 
 fn grids_match_the_twin(isa: Isa) {
     let cases = common::grids::cases().prop_filter("the twin needs copies", |g| g.copies > 0);
     for_all(100, (cases, any::<u64>()), |(g, seed)| {
         let operands = g.operands(seed);
-        let actual = over_grids(isa, g, &operands, true);
-        let expected = twin(isa, g, &operands);
-        // The parts of a query are sums with slightly different rounding, and now and then become the next
-        // integer; so do the weights.
-        let tolerance = 4e-6 + 2e-5 * (g.d * g.m) as f32 * SCALE + NEXT_INTEGER;
-        assert_near(&format!("{g:?}"), &actual, &expected, tolerance, 0.0);
+        for (arrange, value_type) in arrangements(isa) {
+            let actual = over_grids(isa, g, &operands, arrange);
+            let expected = twin(isa, g, &operands, value_type);
+            // The parts of a query are sums with slightly different rounding, and now and then become the next
+            // integer; so do the weights.
+            let tolerance = 4e-6 + 2e-5 * (g.d * g.m) as f32 * SCALE + next(value_type);
+            assert_near(&format!("{g:?}, {value_type:?}"), &actual, &expected, tolerance, 0.0);
+        }
     });
 }
 
@@ -156,15 +189,39 @@ fn grids_match_the_twin(isa: Isa) {
 fn over_grids_the_error_is_small(isa: Isa) {
     let g = Grids { copies: 7, side: 16, unplaced: 16, nq: 64, d: 256, m: 64, dv: 64 };
     let operands = g.operands(20);
-    let exact = over_grids(isa, g, &operands, false);
-    let relative = relative_error(&over_grids(isa, g, &operands, true), &exact);
-    assert!(relative <= 2e-3, "relative error {relative}");
+    let exact = over_grids(isa, g, &operands, GridTokens::new);
+    for (arrange, value_type) in arrangements(isa) {
+        let relative = relative_error(&over_grids(isa, g, &operands, arrange), &exact);
+        assert!(relative <= 2e-3, "{value_type:?}: relative error {relative}");
+    }
+}
+
+/// Values of any size: those of half precision end at 65 504.
+fn the_size_of_values_costs_nothing(isa: Isa) {
+    let g = Grids { copies: 3, side: 4, unplaced: 0, nq: 20, d: 32, m: 16, dv: 16 };
+    let operands = g.operands(21);
+    let shape = Shape { batch: 1, heads: 1, nq: 20, nk: 300, d: 32, dv: 16 };
+    let [q, k, v] = attention_operands(shape, 22);
+    for exponent in [-60, 60] {
+        let size = 2f32.powi(exponent);
+        let times = |x: &[f32]| -> Vec<f32> { x.iter().map(|x| x * size).collect() };
+        let expected = times(&run(isa, shape, 0.2, &q, &k, &v));
+        assert_eq!(run(isa, shape, 0.2, &q, &k, &times(&v)), expected, "values of 2^{exponent}");
+        let mut large = operands.clone();
+        large[2] = times(&large[2]);
+        for (arrange, value_type) in arrangements(isa) {
+            let expected = times(&over_grids(isa, g, &operands, arrange));
+            assert_eq!(over_grids(isa, g, &large, arrange), expected, "{value_type:?} of 2^{exponent}");
+        }
+    }
 }
 
 fn grids_are_thread_invariant(isa: Isa) {
     let g = common::grids::GRIDS_OF_THREADS;
     let operands = g.operands(12);
-    assert_thread_invariant("attention over grids int16", || over_grids(isa, g, &operands, true));
+    for (arrange, _) in arrangements(isa) {
+        assert_thread_invariant("attention over grids int8", || over_grids(isa, g, &operands, arrange));
+    }
 }
 
 #[test]

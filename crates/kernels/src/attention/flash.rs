@@ -7,7 +7,8 @@ use std::thread::LocalKey;
 use super::shape::{KEYS, Repeated, Shape};
 use crate::gemm::{KC, Rows};
 use crate::parallel;
-use crate::simd::{Isa, Simd, TileOp};
+use crate::rows;
+use crate::simd::{F32s, Isa, Simd, TileOp};
 
 /// Queries per block.
 pub(super) const QUERIES: usize = 108;
@@ -68,6 +69,21 @@ pub(super) struct Running<'a> {
     /// One per row.
     pub max: &'a mut [f32],
     pub total: &'a mut [f32],
+}
+
+impl Running<'_> {
+    /// The maximum of row `r`, with more keys whose weights add up to `sum`. The sums so far are corrected, if
+    /// there are any; those of these keys are still to be added.
+    #[inline(always)]
+    pub fn correct<S: Simd>(&mut self, s: S, r: usize, max: f32, sum: f32, any: bool) {
+        let correction = (self.max[r] - max).exp2();
+        self.total[r] = self.total[r] * correction + sum;
+        self.max[r] = max;
+        if any && correction != 1.0 {
+            let sums = &mut self.sums[r * self.stride..(r + 1) * self.stride];
+            rows::map(s, sums, rows::Scale(S::F32::splat(s, correction)));
+        }
+    }
 }
 
 pub(super) type Pool<K> = RefCell<Vec<KeyValues<K>>>;

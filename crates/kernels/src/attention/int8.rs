@@ -1,4 +1,4 @@
-//! [`super::attention`] with scores in 8 bits and weighted values in 16.
+//! [`super::attention`] with scores in 8 bits and weighted values in 16 or 32.
 //!
 //! ```text
 //! q ≈ s_q · (u − z),  u in 0 ..= 255, one s and z per query
@@ -9,8 +9,7 @@
 //! The mean of the keys is subtracted, as in SageAttention (arXiv 2410.02367): it would take up most of the 8
 //! bits, and it adds the same number to all scores of a query, which the softmax cancels. Bytes and sums are
 //! those of [`crate::gemm::int8`], so scores have the same bits on every instruction set. The softmax is that
-//! of single precision; its weights and the values are rounded to 16 bits (`values_i16`) where products of
-//! those are faster than products of floats ([`Tuning::words_pay`]).
+//! of single precision; its weights and the values are those of the [`ValueType`] that is fastest.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -22,13 +21,39 @@ use super::schedule::{attend, attend_block};
 use super::shape::{Repeated, Shape};
 #[cfg(target_arch = "aarch64")]
 use super::single::ValuesF32;
+#[cfg(target_arch = "aarch64")]
+use super::values_f16::ValuesF16;
 use super::values_i16::{ValuesI16, fold_columns};
 use crate::gemm::int8::{PackedB8, RowGroups, RowScale};
 use crate::gemm::{KC, Rows, Tiles, cover};
 use crate::parallel;
-#[cfg(doc)]
-use crate::simd::Tuning;
 use crate::simd::{Dot, DotOp, F32s, FloatsOf, Isa, Simd};
+
+/// The type of weights and values, and of their products, in 8-bit precision. Only ARM's instruction sets have
+/// others than words: elsewhere those would be code that never runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ValueType {
+    /// Integers of 16 bits, with sums in 32: an error of about 2e-3 (relative, L2).
+    I16,
+    /// Half precision, 64 products at a time, with sums of those in single precision: an error of about 1e-3.
+    F16,
+    /// Single precision.
+    F32,
+}
+
+impl ValueType {
+    /// The fastest of an instruction set.
+    pub fn of(isa: Isa) -> Self {
+        #[cfg(target_arch = "aarch64")]
+        if !isa.tuning().words_pay {
+            return if isa.multiplies_halves() { Self::F16 } else { Self::F32 };
+        }
+        #[cfg(not(target_arch = "aarch64"))]
+        debug_assert!(isa.tuning().words_pay, "the other types are ARM's");
+        Self::I16
+    }
+}
 
 /// As [`super::attention`].
 ///
@@ -77,11 +102,13 @@ fn attend_int8(
     repeated: &Repeated,
     out: &mut [f32],
 ) {
-    #[cfg(target_arch = "aarch64")]
-    if !isa.tuning().words_pay {
-        return attend::<KeysI8<ValuesF32>>(isa, shape, scale, operands, repeated, out);
+    match ValueType::of(isa) {
+        #[cfg(target_arch = "aarch64")]
+        ValueType::F16 => attend::<KeysI8<ValuesF16>>(isa, shape, scale, operands, repeated, out),
+        #[cfg(target_arch = "aarch64")]
+        ValueType::F32 => attend::<KeysI8<ValuesF32>>(isa, shape, scale, operands, repeated, out),
+        _ => attend::<KeysI8<ValuesI16>>(isa, shape, scale, operands, repeated, out),
     }
-    attend::<KeysI8<ValuesI16>>(isa, shape, scale, operands, repeated, out);
 }
 
 /// As [`super::attention_block`].
@@ -91,11 +118,13 @@ fn attend_int8(
 #[track_caller]
 pub fn attention_block(isa: Isa, shape: Shape, scale: f32, q: Rows, k: Rows, v: Rows, out: &mut [f32]) {
     let (operands, every) = ((q, k, v), &Repeated::none());
-    #[cfg(target_arch = "aarch64")]
-    if !isa.tuning().words_pay {
-        return attend_block::<KeysI8<ValuesF32>>(isa, shape, scale, operands, every, out);
+    match ValueType::of(isa) {
+        #[cfg(target_arch = "aarch64")]
+        ValueType::F16 => attend_block::<KeysI8<ValuesF16>>(isa, shape, scale, operands, every, out),
+        #[cfg(target_arch = "aarch64")]
+        ValueType::F32 => attend_block::<KeysI8<ValuesF32>>(isa, shape, scale, operands, every, out),
+        _ => attend_block::<KeysI8<ValuesI16>>(isa, shape, scale, operands, every, out),
     }
-    attend_block::<KeysI8<ValuesI16>>(isa, shape, scale, operands, every, out);
 }
 
 /// Keys as bytes, with values of type `V`.
@@ -118,7 +147,14 @@ impl ValuesOfBytes for ValuesI16 {
     }
 }
 
-/// Only ARM has instruction sets whose words do not pay: elsewhere this would be code that never runs.
+#[cfg(target_arch = "aarch64")]
+impl ValuesOfBytes for ValuesF16 {
+    fn pool() -> &'static LocalKey<Pool<KeysI8<Self>>> {
+        thread_local!(static POOL: Pool<KeysI8<ValuesF16>> = const { RefCell::new(Vec::new()) });
+        &POOL
+    }
+}
+
 #[cfg(target_arch = "aarch64")]
 impl ValuesOfBytes for ValuesF32 {
     fn pool() -> &'static LocalKey<Pool<KeysI8<Self>>> {

@@ -27,6 +27,8 @@ mod pooled;
 mod schedule;
 mod shape;
 mod single;
+#[cfg(target_arch = "aarch64")]
+mod values_f16;
 mod values_i16;
 
 pub use grid::{GridKeys, GridTokens};

@@ -126,14 +126,7 @@ impl Values for ValuesF32 {
             let row = &mut row[..keys.len()];
             let max = running.max[r].max(rows::row_max(s, row));
             let sum = rows::exp2_minus_max(s, row, max);
-            let correction = (running.max[r] - max).exp2();
-            running.total[r] = running.total[r] * correction + sum;
-            running.max[r] = max;
-            if keys.start > 0 && correction != 1.0 {
-                let c = S::F32::splat(s, correction);
-                let sums = &mut running.sums[r * running.stride..(r + 1) * running.stride];
-                rows::map(s, sums, rows::Scale(c));
-            }
+            running.correct(s, r, max, sum, keys.start > 0);
         }
         let (kind, keys) = place(self.kinds[0].k(), keys);
         let values = &self.kinds[kind];

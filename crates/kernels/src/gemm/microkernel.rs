@@ -2,6 +2,9 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "aarch64")]
+use half::f16;
+
 use super::KC;
 use crate::simd::{AHEAD, Dot, F32s, FloatsOf, LINE, SLICE, Simd, lhs_group};
 
@@ -89,6 +92,27 @@ pub(crate) fn tile<S: Simd, const MR: usize, const NV: usize>(
         },
     );
     acc
+}
+
+/// As [`tile`], of numbers in half precision, where the instruction set multiplies those:
+/// [`F32s::tile_of_halves`]. `depth` is a multiple of eight.
+///
+/// # Panics
+/// If either operand is too short, or the host does not compute in half precision.
+#[cfg(target_arch = "aarch64")]
+#[inline(always)]
+pub(crate) fn tile_of_halves<S: Simd, const MR: usize, const NV: usize>(
+    s: S,
+    depth: usize,
+    a: &[f16],
+    (b, stride): (&[f16], usize),
+) -> [[S::F32; NV]; MR] {
+    assert!(depth.is_multiple_of(8) && depth <= KC && a.len() >= (MR - 1) * KC + depth);
+    assert!(NV * S::F32::LANES <= stride && b.len() >= depth * stride);
+    // SAFETY: `A` has `MR` rows of `depth` numbers, the panel has `depth` rows of `NV` vectors, both asserted
+    // above.
+    let acc = unsafe { S::F32::tile_of_halves(s, depth, (a.as_ptr(), KC), (b.as_ptr(), stride)) };
+    acc.expect("the host computes in half precision")
 }
 
 /// `NV` vectors from `x`.

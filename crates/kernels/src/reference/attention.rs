@@ -1,8 +1,11 @@
 //! Attention and rotary position encoding.
 
+use half::f16;
+
 use super::gemm::linear_int8_scaled;
-use crate::attention::KEYS;
-use crate::attention::Shape;
+use super::halves::mul_add_half;
+use crate::attention::int8::ValueType;
+use crate::attention::{KEYS, Shape};
 use crate::gemm::Epilogue;
 
 /// `softmax(q · kᵀ · scale) · v` with the full score matrix, per problem and head.
@@ -40,13 +43,19 @@ pub fn attention(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32]) -> V
     out
 }
 
-/// [`attention`] in 8 and 16 bits: the twin of [`crate::attention::int8`], its scores to the last bit.
+/// [`attention`] in 8 bits: the twin of [`crate::attention::int8`], its scores to the last bit.
 ///
 /// The mean of the keys, summed over [`KEYS`] at a time, is subtracted from all of them. Then a key becomes
-/// `round(k · 127 / max |k|)`, a query `round(q · 255 / (high − low)) + zero` with `low <= 0 <= high`. A
-/// column of the values becomes `round(v · 2047 / max |v|)`, a weight `round(4096 · 2^(S − m))` with m the
-/// largest score of [`KEYS`] keys; without `words` neither is rounded.
-pub fn attention_int8(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32], words: bool) -> Vec<f32> {
+/// `round(k · 127 / max |k|)`, a query `round(q · 255 / (high − low)) + zero` with `low <= 0 <= high`. Weights
+/// and values are rounded as [`ValueType`] says.
+pub fn attention_int8(
+    shape: Shape,
+    scale: f32,
+    q: &[f32],
+    k: &[f32],
+    v: &[f32],
+    value_type: ValueType,
+) -> Vec<f32> {
     let Shape { batch, heads, nq, nk, d, dv } = shape;
     let head_of = |x: &[f32], rows: std::ops::Range<usize>, head: usize, d: usize| -> Vec<f32> {
         rows.flat_map(|i| x[(i * heads + head) * d..][..d].to_vec()).collect()
@@ -67,11 +76,12 @@ pub fn attention_int8(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32],
             let scores = linear_int8_scaled(&queries, base_two, &keys, (nq, d, nk), &epilogue);
             let mut values: Vec<f64> =
                 head_of(v, b * nk..(b + 1) * nk, head, dv).into_iter().map(f64::from).collect();
-            if words {
+            if value_type == ValueType::I16 {
                 (0..dv).for_each(|c| round_to_i16(values.iter_mut().skip(c).step_by(dv)));
             }
             let all: Vec<usize> = (0..nk).collect();
-            let blocks: Vec<(&[usize], bool)> = all.chunks(KEYS).map(|block| (block, words)).collect();
+            let blocks: Vec<(&[usize], ValueType)> =
+                all.chunks(KEYS).map(|block| (block, value_type)).collect();
             for (i, scores) in scores.chunks(nk).enumerate() {
                 let scores: Vec<f64> = scores.iter().copied().map(f64::from).collect();
                 let row = &mut out[((b * nq + i) * heads + head) * dv..][..dv];
@@ -90,62 +100,118 @@ fn round_to_i16<'a>(values: impl Iterator<Item = &'a mut f64>) {
     values.iter_mut().for_each(|v| **v = (**v / scale).round_ties_even() * scale);
 }
 
-/// The average of the values with weights `2^S`. In blocks of tokens marked so, a weight is rounded to 1/4096
-/// of the largest.
-fn weigh(scores: &[f64], values: &[f64], blocks: &[(&[usize], bool)]) -> Vec<f32> {
+/// The average of the values with weights `2^S`, block by block.
+///
+/// In words a weight is rounded to 1/4096 of the largest of its block, and the values are rounded before. In
+/// half precision a weight is relative to the largest so far, the values of a block are divided by the power
+/// of two below the largest of them, and 64 products at a time are one chain of multiply-adds.
+fn weigh(scores: &[f64], values: &[f64], blocks: &[(&[usize], ValueType)]) -> Vec<f32> {
     let dv = values.len() / scores.len();
-    let largest = |tokens: &[usize]| tokens.iter().map(|&t| scores[t]).fold(f64::NEG_INFINITY, f64::max);
-    let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let (mut sums, mut total) = (vec![0.0; dv], 0.0);
-    for &(tokens, round) in blocks {
-        let block_max = largest(tokens);
-        for &t in tokens {
-            let weight = if round {
-                ((scores[t] - block_max).exp2() * 4096.0).round_ties_even() / 4096.0
-                    * (block_max - max).exp2()
-            } else {
-                (scores[t] - max).exp2()
-            };
-            total += weight;
+    let (mut sums, mut total, mut max) = (vec![0.0; dv], 0.0, f64::NEG_INFINITY);
+    for &(tokens, value_type) in blocks {
+        let block_max = tokens.iter().map(|&t| scores[t]).fold(f64::NEG_INFINITY, f64::max);
+        let old = max;
+        max = max.max(block_max);
+        let correction = (old - max).exp2();
+        sums.iter_mut().chain([&mut total]).for_each(|sum| *sum *= correction);
+        let weights = tokens.iter().map(|&t| match value_type {
+            ValueType::I16 => {
+                let weight = ((scores[t] - block_max).exp2() * 4096.0).round_ties_even();
+                weight / 4096.0 * (block_max - max).exp2()
+            }
+            ValueType::F16 | ValueType::F32 => (scores[t] - max).exp2(),
+        });
+        let weights: Vec<f64> = weights.collect();
+        total += weights.iter().sum::<f64>();
+        if value_type == ValueType::F16 {
+            add_in_halves(&mut sums, &weights, values, tokens);
+            continue;
+        }
+        for (&t, weight) in tokens.iter().zip(&weights) {
             sums.iter_mut().zip(&values[t * dv..]).for_each(|(sum, v)| *sum += weight * v);
         }
     }
     sums.iter().map(|sum| (sum / total) as f32).collect()
 }
 
-/// Attention over tokens on copies of a `side × side` grid in 16 bits: the twin of
-/// [`crate::attention::GridKeys`] over [`crate::attention::GridTokens::int16`] with at most `max_copies` in a
-/// group.
+/// Adds the weighted values of some tokens.
+fn add_in_halves(sums: &mut [f64], weights: &[f64], values: &[f64], tokens: &[usize]) {
+    let dv = sums.len();
+    let row = |t: usize| &values[t * dv..][..dv];
+    let extent = tokens.iter().flat_map(|&t| row(t)).fold(0.0, |extent: f64, v| v.abs().max(extent));
+    let scale = if extent > 0.0 { extent.log2().floor().exp2() } else { 1.0 };
+    for (weights, tokens) in weights.chunks(64).zip(tokens.chunks(64)) {
+        for (c, sum) in sums.iter_mut().enumerate() {
+            let products = weights.iter().zip(tokens).fold(f16::ZERO, |sum, (&weight, &t)| {
+                mul_add_half(f16::from_f64(weight), f16::from_f64(row(t)[c] / scale), sum)
+            });
+            *sum += products.to_f64() * scale;
+        }
+    }
+}
+
+/// The sizes of an attention over grids.
+#[derive(Clone, Copy, Debug)]
+pub struct Grids {
+    /// Side of a grid, in cells.
+    pub side: usize,
+    /// Number of grids.
+    pub copies: usize,
+    /// Largest number of copies whose tokens share a block.
+    pub max_copies: usize,
+    /// Width of the strips of columns in which cells are visited, row by row.
+    pub strip: usize,
+}
+
+impl Grids {
+    /// The cells, row-major, in the order in which they are visited.
+    fn cells(self) -> Vec<usize> {
+        let Self { side, strip, .. } = self;
+        let strips = (0..side).step_by(strip);
+        strips
+            .flat_map(|left| (0..side).flat_map(move |y| (left..left + strip).map(move |x| y * side + x)))
+            .collect()
+    }
+
+    /// Blocks of the tokens of some copies at some cells.
+    fn blocks(self) -> Vec<Vec<usize>> {
+        let Self { side, copies, max_copies, .. } = self;
+        let (cells, count) = (self.cells(), copies.div_ceil(max_copies));
+        let group = |group: usize| copies * group / count..copies * (group + 1) / count;
+        (0..count)
+            .map(group)
+            .flat_map(|copies| {
+                let token = move |cell: usize| copies.clone().map(move |t| t * side * side + cell);
+                let per_block = KEYS / token(0).count();
+                let blocks = cells.chunks(per_block);
+                blocks.map(|cells| cells.iter().flat_map(|&c| token(c)).collect()).collect::<Vec<_>>()
+            })
+            .collect()
+    }
+}
+
+/// Attention over tokens on copies of a grid in 8-bit precision: the twin of [`crate::attention::GridKeys`]
+/// over [`crate::attention::GridTokens::int8`], and with words of `int16`.
 ///
 /// `q` is `(nq, d)`, `z` `(tokens, m)`, `v` `(tokens, dv)`; a key is `weight · z + bias`, rotated to its
 /// cell; the tokens after the copies have the keys `unplaced`. `theta` as in [`rope`].
-pub fn attention_over_grids_int16(
-    (side, copies, max_copies): (usize, usize, usize),
+pub fn attention_over_grids_int8(
+    grids: Grids,
+    value_type: ValueType,
     (scale, theta): (f32, f64),
     q: &[f32],
-    z: &[f32],
-    v: &[f32],
+    (z, v): (&[f32], &[f32]),
     (weight, bias): (&[f32], &[f32]),
     unplaced: &[f32],
 ) -> Vec<f32> {
+    let Grids { side, copies, .. } = grids;
     let (d, m) = (bias.len(), weight.len() / bias.len());
     let (cells, tokens) = (side * side, z.len() / m);
     let (placed, dv) = (copies * cells, v.len() / tokens);
-    // A block holds the tokens of some copies at some cells.
-    let count = copies.div_ceil(max_copies);
-    let mut blocks: Vec<Vec<usize>> = Vec::new();
-    for group in 0..count {
-        let group = copies * group / count..copies * (group + 1) / count;
-        let per_block = KEYS / group.len();
-        for first in (0..cells).step_by(per_block) {
-            let cells_here = first..cells.min(first + per_block);
-            blocks.push(
-                group.clone().flat_map(|t| cells_here.clone().map(move |cell| t * cells + cell)).collect(),
-            );
-        }
-    }
+    let blocks = grids.blocks();
+    let words = value_type == ValueType::I16;
     let mut values: Vec<f64> = v.iter().copied().map(f64::from).collect();
-    for block in &blocks {
+    for block in blocks.iter().filter(|_| words) {
         for c in 0..dv {
             let mut column: Vec<f64> = block.iter().map(|t| values[t * dv + c]).collect();
             round_to_i16(column.iter_mut());
@@ -153,16 +219,18 @@ pub fn attention_over_grids_int16(
         }
     }
     let others: Vec<usize> = (placed..tokens).collect();
-    let blocks: Vec<(&[usize], bool)> =
-        blocks.iter().map(|block| (&block[..], true)).chain([(&others[..], false)]).collect();
+    let blocks: Vec<(&[usize], ValueType)> =
+        blocks.iter().map(|block| (&block[..], value_type)).chain([(&others[..], ValueType::F32)]).collect();
     let base_two = f64::from(scale) * std::f64::consts::LOG2_E;
+    // Inputs and parts of a query as integers times a scale, or as they are.
     let max = ((1 << 17) / m - 1).min(8191) as f64;
-    let rounded: Vec<(f64, Vec<f64>)> = z[..placed * m]
+    let scale_of = |extent: f64, max: f64| (extent / max).max(f64::MIN_POSITIVE);
+    let round = |x: f64, scale: f64| if words { (x / scale).round_ties_even() * scale } else { x };
+    let inputs: Vec<f64> = z[..placed * m]
         .chunks(m)
-        .map(|z| {
-            let extent = z.iter().fold(0.0, |extent: f64, &z| extent.max(f64::from(z).abs()));
-            let scale = (extent / max).max(f64::MIN_POSITIVE);
-            (scale, z.iter().map(|&z| (f64::from(z) / scale).round_ties_even()).collect())
+        .flat_map(|z| {
+            let scale = scale_of(z.iter().fold(0.0, |extent: f64, &z| extent.max(f64::from(z).abs())), max);
+            z.iter().map(move |&z| round(f64::from(z), scale))
         })
         .collect();
     // Column c of [weight | bias], rotated to the cells of the diagonal.
@@ -183,16 +251,14 @@ pub fn attention_over_grids_int16(
         };
         let parts = [split(0..d / 2), split(d / 2..d)];
         let split = parts.iter().flatten().flat_map(|row| &row[..m]);
-        let extent = split.fold(0.0, |extent: f64, x| extent.max(x.abs()));
-        let scale_of_split = (extent / 8191.0).max(f64::MIN_POSITIVE);
-        let round = |x: f64| (x / scale_of_split).round_ties_even();
-        let mut scores: Vec<f64> = rounded
-            .iter()
+        let scale = scale_of(split.fold(0.0, |extent: f64, x| extent.max(x.abs())), 8191.0);
+        let mut scores: Vec<f64> = inputs
+            .chunks(m)
             .enumerate()
-            .map(|(t, (token_scale, token))| {
+            .map(|(t, z)| {
                 let (a, b) = (&parts[0][t % cells % side], &parts[1][t % cells / side]);
-                let sum: f64 = (0..m).map(|c| (round(a[c]) + round(b[c])) * token[c]).sum();
-                scale_of_split * token_scale * sum + a[m] + b[m]
+                let sum: f64 = (0..m).map(|c| (round(a[c], scale) + round(b[c], scale)) * z[c]).sum();
+                sum + a[m] + b[m]
             })
             .collect();
         scores.extend(unplaced.chunks(d).map(|key| {

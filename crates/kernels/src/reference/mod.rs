@@ -8,12 +8,14 @@
 mod attention;
 mod conv;
 mod gemm;
+mod halves;
 mod image;
 mod rows;
 
-pub use attention::{attention, attention_int8, attention_over_grids_int16, rope};
+pub use attention::{Grids, attention, attention_int8, attention_over_grids_int8, rope};
 pub use conv::{conv_transpose_2x2, conv2d, depthwise};
 pub use gemm::{gemm, linear, linear_bf16, linear_bf16_by_matrices, linear_int8};
+pub use halves::mul_add_half;
 pub use image::{
     average_pool_2x2, bicubic, bilinear, bilinear_antialias, max_pool_2x2, nearest_2x, pil_bicubic_u8,
 };

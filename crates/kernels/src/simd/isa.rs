@@ -302,6 +302,13 @@ impl Isa {
         cfg!(target_arch = "aarch64") && self.multiplies_bf16()
     }
 
+    /// Whether an instruction multiplies eight numbers in half precision: [`F32s::tile_of_halves`]. Not for
+    /// NEON alone: there the results are those of every AArch64.
+    #[cfg(target_arch = "aarch64")]
+    pub(crate) fn multiplies_halves(self) -> bool {
+        matches!(self, Isa::Dotprod(_) | Isa::I8mm(_)) && std::arch::is_aarch64_feature_detected!("fp16")
+    }
+
     /// Bytes per group of the right operand: [`Dot::GROUP`].
     pub(crate) fn dot_group(self) -> usize {
         struct Group;

@@ -39,6 +39,10 @@ pub use x86_64::{Avx2, Avx512, Avx512Vnni, AvxVnni};
 pub(crate) const LINE: usize = 64;
 /// Prefetch distance into a panel of a right operand, in bytes: covers the latency of L3.
 pub(crate) const AHEAD: usize = 3072;
+/// Products whose sum is in half precision, in [`F32s::tile_of_halves`]. With more, the sum errs more; with
+/// fewer, adding it up takes more time.
+#[cfg(target_arch = "aarch64")]
+pub(crate) const HALVES_PER_SUM: usize = 64;
 
 /// An instruction set, as a proof that the host has it.
 pub trait Simd: Copy + Send + Sync + 'static {
@@ -118,6 +122,10 @@ pub trait F32s: Copy + Send + Sync {
     fn load_half(s: Self::Token, x: &[f16]) -> Self;
     /// The first `LANES` bf16 numbers of `x`, by their bits. Panics if there are fewer.
     fn load_bf16(s: Self::Token, x: &[u16]) -> Self;
+    /// Writes all lanes to the front of `out` in half precision, rounded to nearest even; what is too large
+    /// becomes infinite. Panics if `out` is shorter.
+    #[cfg(target_arch = "aarch64")]
+    fn store_half(self, out: &mut [f16]);
     /// Prefetches the cache line at `x` into L1; any address is valid.
     #[inline(always)]
     fn prefetch(_: Self::Token, _x: *const f32) {}
@@ -198,6 +206,24 @@ pub trait F32s: Copy + Send + Sync {
         _pairs: usize,
         _a: (*const f32, usize),
         _b: (*const f32, usize),
+    ) -> Option<[[Self; NV]; MR]> {
+        None
+    }
+    /// `MR × NV` vectors of `A · B` over `depth` steps of `k`, a multiple of eight, of numbers in half
+    /// precision, if the host computes in it; operands as those of [`Self::tile`], strides in numbers. An
+    /// element is the sum, in single precision, of one chain of multiply-adds in half precision for every
+    /// 64 steps.
+    ///
+    /// # Safety
+    /// As for [`Self::tile`].
+    #[cfg(target_arch = "aarch64")]
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    unsafe fn tile_of_halves<const MR: usize, const NV: usize>(
+        _: Self::Token,
+        _depth: usize,
+        _a: (*const f16, usize),
+        _b: (*const f16, usize),
     ) -> Option<[[Self; NV]; MR]> {
         None
     }

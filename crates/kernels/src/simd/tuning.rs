@@ -35,7 +35,7 @@ pub struct Tuning {
     /// Whether f32 products run on the crate's micro-kernel, else on `matrixmultiply`.
     pub own_micro_kernel: bool,
     /// Whether products of 16-bit integers are faster than those of floats. Where they are not, 8-bit
-    /// precision keeps weighted values and attention over grids in f32.
+    /// precision keeps attention over grids in f32, and weighted values in f32 or f16.
     pub words_pay: bool,
     /// Queries per block of attention over a grid in f32, rounded up to whole panels.
     ///

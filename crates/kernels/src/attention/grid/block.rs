@@ -5,7 +5,9 @@ use std::ops::Range;
 use super::keys::GridKeys;
 use super::scratch::{Scratch, Sizes};
 use super::split::Split;
-use super::tokens::{GridTokens, Group, GroupTokens};
+use super::tokens::{GridTokens, Group, GroupTokens, Products};
+#[cfg(target_arch = "aarch64")]
+use super::values_f16;
 use super::{scores, scores_i16, values, values_i16};
 use crate::attention::KEYS;
 use crate::gemm::{KC, Prefetch};
@@ -49,7 +51,7 @@ impl Block<'_> {
 
     /// `a` and `b` of every panel.
     fn split_queries(&mut self) {
-        let Sizes { m, panels, quantized, .. } = self.scratch.sizes;
+        let Sizes { m, panels, products, .. } = self.scratch.sizes;
         self.isa.dispatch_tiled(Split {
             keys: self.keys,
             queries: self.queries,
@@ -57,7 +59,7 @@ impl Block<'_> {
             by_column: self.scratch.by_column,
             by_row: self.scratch.by_row,
         });
-        if quantized {
+        if products == Products::I16 {
             for panel in 0..panels {
                 let panel = self.scratch.panel(panel);
                 self.isa.dispatch_dots(scores_i16::QuantizeSplit {
@@ -95,6 +97,23 @@ impl Block<'_> {
                     scores: panel.scores,
                 });
                 isa.dispatch_tiled(values::Accumulate { count, values, panel });
+            }
+            #[cfg(target_arch = "aarch64")]
+            GroupTokens::F16Values { inputs, values } => {
+                let values = values.block(block);
+                isa.dispatch_tiled(scores::Scores {
+                    inputs,
+                    order,
+                    copies,
+                    m,
+                    prefetch: Prefetch::new(if first { values.data } else { &[] }, cells.len()),
+                    cells,
+                    by_column: panel.by_column,
+                    by_row: panel.by_row,
+                    block_max: panel.block_max,
+                    scores: panel.scores,
+                });
+                isa.dispatch_tiled(values_f16::Accumulate { count, values, panel });
             }
             GroupTokens::I16 { inputs, values } => {
                 let values = values.block(block);

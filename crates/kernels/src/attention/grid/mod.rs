@@ -31,7 +31,8 @@
 //! are compiled once and not per instruction set.
 //!
 //! With [`GridTokens::int16`] scores and weighted values are products of 16-bit integers: `scores_i16`,
-//! `values_i16`.
+//! `values_i16`. On ARM [`GridTokens::int8`] has weighted values in half precision where the host computes in
+//! it: `values_f16`.
 //!
 //! Tokens without a place on the grid come last and have ordinary keys.
 
@@ -45,6 +46,8 @@ mod scratch;
 mod split;
 mod tokens;
 mod values;
+#[cfg(target_arch = "aarch64")]
+mod values_f16;
 mod values_i16;
 
 pub use keys::GridKeys;
@@ -52,6 +55,7 @@ pub use tokens::GridTokens;
 
 use block::Block;
 use scratch::{Scratch, Sizes};
+use tokens::Products;
 
 use crate::gemm::{KC, Rows};
 use crate::parallel;
@@ -77,7 +81,8 @@ impl GridKeys {
         );
         assert_eq!(unplaced.len(), tokens.unplaced * d, "GridKeys::attend: keys of the unplaced tokens");
         let (width, tuning) = (isa.tile_shape().1, isa.tuning());
-        let max_queries = if tokens.quantized { tuning.grid_queries_i16 } else { tuning.grid_queries };
+        let max_queries =
+            if tokens.products == Products::I16 { tuning.grid_queries_i16 } else { tuning.grid_queries };
         parallel::with_scratch(tokens.unplaced * KC, |keys| {
             for (row, key) in keys.chunks_exact_mut(KC).zip(unplaced.chunks_exact(d)) {
                 row[..d].iter_mut().zip(key).for_each(|(x, k)| *x = k * self.scale);
@@ -86,9 +91,9 @@ impl GridKeys {
             let queries = parallel::rows_per_task(n, width, max_queries);
             parallel::for_each_chunk_mut(out, queries * dv, |i, out| {
                 let count = out.len() / dv;
-                let (side, m, quantized) = (self.side, self.m, tokens.quantized);
+                let (side, m, products) = (self.side, self.m, tokens.products);
                 let (panels, split_scratch) = (count.div_ceil(width), self.split_scratch());
-                let sizes = Sizes { split_scratch, m, dv, side, width, panels, quantized };
+                let sizes = Sizes { split_scratch, m, dv, side, width, panels, products };
                 let q = Rows::new(&q[i * queries * d..], d);
                 with_queries_and_scratch(sizes, q, (count, d), |queries, scratch| {
                     Block { isa, keys: self, tokens, unplaced: keys, queries, scratch, out }.attend();

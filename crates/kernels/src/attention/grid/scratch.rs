@@ -1,5 +1,6 @@
 //! Scratch memory of a block of queries: one allocation of floats and one of integers, and their layout.
 
+use super::tokens::Products;
 use crate::gemm::KC;
 
 /// The sizes that determine the layout.
@@ -16,8 +17,7 @@ pub(super) struct Sizes {
     /// Queries per panel.
     pub width: usize,
     pub panels: usize,
-    /// Whether scores and weighted values are products of 16-bit integers.
-    pub quantized: bool,
+    pub products: Products,
 }
 
 impl Sizes {
@@ -28,7 +28,8 @@ impl Sizes {
 
     /// Elements of `a` and `b` as integers per panel: `(2, side, m / 2, width, 2)`.
     fn split_i16(&self) -> usize {
-        if self.quantized { 2 * self.side * self.m.next_multiple_of(2) * self.width } else { 0 }
+        let integers = 2 * self.side * self.m.next_multiple_of(2) * self.width;
+        if self.products == Products::I16 { integers } else { 0 }
     }
 
     /// Floats of a [`Scratch`].
@@ -39,7 +40,11 @@ impl Sizes {
 
     /// Integers of a [`Scratch`].
     pub fn integers(&self) -> usize {
-        self.panels * self.split_i16() + KC * self.width
+        self.panels * self.split_i16() + self.weights_i16()
+    }
+
+    fn weights_i16(&self) -> usize {
+        if self.products == Products::I16 { KC * self.width } else { 0 }
     }
 }
 
@@ -106,7 +111,7 @@ impl<'a> Scratch<'a> {
             sums: take(floats, panels * dv * width),
             max: take(floats, panels * width),
             total: take(floats, panels * width),
-            weights_i16: take(integers, KC * width),
+            weights_i16: take(integers, sizes.weights_i16()),
             split_i16: take(integers, panels * sizes.split_i16()),
         }
     }

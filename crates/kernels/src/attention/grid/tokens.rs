@@ -1,8 +1,11 @@
 //! Tokens on copies of a grid, arranged in the order in which attention without keys reads them.
 
 use super::inputs_i16::InputsI16;
+#[cfg(target_arch = "aarch64")]
+use super::values_f16::ValuesF16;
 use super::values_i16::ValuesI16;
 use crate::attention::KEYS;
+use crate::attention::int8::ValueType;
 use crate::gemm::KC;
 use crate::parallel;
 use crate::simd::Isa;
@@ -21,10 +24,19 @@ pub struct GridTokens {
     pub(super) unplaced: usize,
     pub(super) order: Order,
     pub(super) groups: Vec<Group>,
-    /// Whether inputs and values are 16-bit integers.
-    pub(super) quantized: bool,
+    pub(super) products: Products,
     /// Values of the unplaced tokens: `(dv)` rows with stride [`KC`] for every [`KEYS`] of them.
     pub(super) unplaced_values: Vec<f32>,
+}
+
+/// The types of the products of scores and of weighted values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Products {
+    F32,
+    /// Scores in single precision, weighted values in half.
+    #[cfg(target_arch = "aarch64")]
+    F16Values,
+    I16,
 }
 
 /// Cell order: column strips, left to right; within a strip, row by row. Keeps a strip's column scores in L2.
@@ -35,9 +47,10 @@ pub(super) struct Order {
 }
 
 impl Order {
-    fn new(isa: Isa, quantized: bool, side: usize) -> Self {
+    fn new(isa: Isa, products: Products, side: usize) -> Self {
         // In 16 bits the column scores are half as large.
-        let strip = isa.tuning().grid_strip.filter(|&strip| !quantized && side.is_multiple_of(strip));
+        let strips = |strip: &usize| products != Products::I16 && side.is_multiple_of(*strip);
+        let strip = isa.tuning().grid_strip.filter(strips);
         Self { side, strip: strip.unwrap_or(side) }
     }
 
@@ -72,6 +85,12 @@ pub(super) enum GroupTokens {
         inputs: Vec<f32>,
         values: Vec<f32>,
     },
+    #[cfg(target_arch = "aarch64")]
+    F16Values {
+        /// As for [`Self::F32`].
+        inputs: Vec<f32>,
+        values: ValuesF16,
+    },
     I16 {
         inputs: InputsI16,
         values: ValuesI16,
@@ -93,7 +112,7 @@ impl GridTokens {
     /// If the sizes do not agree.
     #[track_caller]
     pub fn new(isa: Isa, copies: (usize, usize), inputs: (&[f32], usize), values: (&[f32], usize)) -> Self {
-        Self::arrange(isa, copies, inputs, values, false)
+        Self::arrange(isa, copies, inputs, values, Products::F32)
     }
 
     /// [`Self::new`] for scores and weighted values from exact sums of 16-bit products: less work with VNNI.
@@ -103,7 +122,24 @@ impl GridTokens {
     /// If the sizes do not agree.
     #[track_caller]
     pub fn int16(isa: Isa, copies: (usize, usize), inputs: (&[f32], usize), values: (&[f32], usize)) -> Self {
-        Self::arrange(isa, copies, inputs, values, true)
+        Self::arrange(isa, copies, inputs, values, Products::I16)
+    }
+
+    /// [`Self::new`] for the products that are fastest on this instruction set in 8-bit precision:
+    /// [`Self::int16`] where those are ([`ValueType::of`]), else weighted values of that type and scores in
+    /// single precision.
+    ///
+    /// # Panics
+    /// If the sizes do not agree.
+    #[track_caller]
+    pub fn int8(isa: Isa, copies: (usize, usize), inputs: (&[f32], usize), values: (&[f32], usize)) -> Self {
+        let products = match ValueType::of(isa) {
+            ValueType::I16 => Products::I16,
+            #[cfg(target_arch = "aarch64")]
+            ValueType::F16 => Products::F16Values,
+            _ => Products::F32,
+        };
+        Self::arrange(isa, copies, inputs, values, products)
     }
 
     #[track_caller]
@@ -112,7 +148,7 @@ impl GridTokens {
         (copies, cells): (usize, usize),
         (inputs, m): (&[f32], usize),
         (values, dv): (&[f32], usize),
-        quantized: bool,
+        products: Products,
     ) -> Self {
         let tokens = inputs.len() / m;
         assert!(
@@ -122,18 +158,24 @@ impl GridTokens {
             values.len()
         );
         let count = copies.div_ceil(MAX_COPIES.min(isa.tile_shape().0));
-        let order = Order::new(isa, quantized, cells.isqrt());
+        let order = Order::new(isa, products, cells.isqrt());
         let groups = (0..count).map(|i| {
             let range = copies * i / count..copies * (i + 1) / count;
             let token = |t: usize, i: usize| (range.start + t) * cells + order.cell(i);
             let values = Group::values((range.len(), cells, dv), |t, i| &values[token(t, i) * dv..][..dv]);
             let row = |t: usize, i: usize| &inputs[token(t, i) * m..][..m];
             let sizes = (range.len(), cells, m);
-            let tokens = if quantized {
-                let inputs = InputsI16::new(sizes, row);
-                GroupTokens::I16 { inputs, values: ValuesI16::new(isa, &values, dv) }
-            } else {
-                GroupTokens::F32 { inputs: Group::inputs(sizes, row), values }
+            let tokens = match products {
+                Products::F32 => GroupTokens::F32 { inputs: Group::inputs(sizes, row), values },
+                #[cfg(target_arch = "aarch64")]
+                Products::F16Values => {
+                    let values = ValuesF16::new(isa, &values, dv);
+                    GroupTokens::F16Values { inputs: Group::inputs(sizes, row), values }
+                }
+                Products::I16 => {
+                    let inputs = InputsI16::new(sizes, row);
+                    GroupTokens::I16 { inputs, values: ValuesI16::new(isa, &values, dv) }
+                }
             };
             Group { copies: range.len(), tokens }
         });
@@ -146,7 +188,7 @@ impl GridTokens {
                 value.iter().enumerate().for_each(|(c, &x)| out[c * KC + i] = x);
             }
         }
-        Self { cells, m, dv, tile: isa.tile_shape(), unplaced, order, groups, quantized, unplaced_values }
+        Self { cells, m, dv, tile: isa.tile_shape(), unplaced, order, groups, products, unplaced_values }
     }
 }
 

@@ -18,18 +18,10 @@ impl TileOp for Accumulate<'_> {
     type Output = ();
     #[inline(always)]
     fn eval<S: Simd, const MR: usize, const NV: usize>(self, s: S) {
-        let Self { count, values, panel } = self;
+        let Self { count, values, mut panel } = self;
         let lanes = S::F32::LANES;
         let width = NV * lanes;
-        let mut max = [S::F32::splat(s, 0.0); NV];
-        let block_max = panel.block_max.chunks_exact(lanes);
-        let olds = panel.max.chunks_exact_mut(lanes).zip(panel.correction.chunks_exact_mut(lanes));
-        for (((old_max, correction), block_max), max) in olds.zip(block_max).zip(&mut max) {
-            let old = S::F32::load(s, old_max);
-            *max = old.max(S::F32::load(s, block_max));
-            math::exp2_negative(s, old.sub(*max)).store(correction);
-            max.store(old_max);
-        }
+        let max = raise_max::<S, NV>(s, &mut panel);
         let mut sum = [S::F32::splat(s, 0.0); NV];
         for row in panel.scores.chunks_exact_mut(width).take(count) {
             for ((x, max), sum) in row.chunks_exact_mut(lanes).zip(max).zip(&mut sum) {
@@ -38,14 +30,37 @@ impl TileOp for Accumulate<'_> {
                 e.store(x);
             }
         }
-        let totals = panel.total.chunks_exact_mut(lanes).zip(panel.correction.chunks_exact(lanes));
-        for ((total, correction), sum) in totals.zip(sum) {
-            S::F32::load(s, total).mul_add(S::F32::load(s, correction), sum).store(total);
-        }
+        add_weights(s, &mut panel, sum);
         let Panel { scores: weights, correction, sums, .. } = panel;
         let dv = sums.len() / width;
         let mut update = Update { depth: count, values, weights, correction, sums };
         cover_rows::<S, MR, NV>(s, dv, 0, &mut update);
+    }
+}
+
+/// The largest scores of all tokens so far. The correction of the sums becomes that of the new maximum.
+#[inline(always)]
+pub(super) fn raise_max<S: Simd, const NV: usize>(s: S, panel: &mut Panel) -> [S::F32; NV] {
+    let lanes = S::F32::LANES;
+    let mut max = [S::F32::splat(s, 0.0); NV];
+    let block_max = panel.block_max.chunks_exact(lanes);
+    let olds = panel.max.chunks_exact_mut(lanes).zip(panel.correction.chunks_exact_mut(lanes));
+    for (((old_max, correction), block_max), max) in olds.zip(block_max).zip(&mut max) {
+        let old = S::F32::load(s, old_max);
+        *max = old.max(S::F32::load(s, block_max));
+        math::exp2_negative(s, old.sub(*max)).store(correction);
+        max.store(old_max);
+    }
+    max
+}
+
+/// Corrects the total weights and adds `sum`.
+#[inline(always)]
+pub(super) fn add_weights<S: Simd, const NV: usize>(s: S, panel: &mut Panel, sum: [S::F32; NV]) {
+    let lanes = S::F32::LANES;
+    let totals = panel.total.chunks_exact_mut(lanes).zip(panel.correction.chunks_exact(lanes));
+    for ((total, correction), sum) in totals.zip(sum) {
+        S::F32::load(s, total).mul_add(S::F32::load(s, correction), sum).store(total);
     }
 }
 

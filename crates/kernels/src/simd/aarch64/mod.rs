@@ -15,6 +15,7 @@ mod caches;
 mod dot_neon;
 mod dot_sdot;
 mod dot_smmla;
+mod halves;
 mod integers;
 mod neon;
 mod tiles;

@@ -11,6 +11,7 @@ use half::f16;
 
 use super::bfmmla::{self, Bf16};
 use super::caches::Caches;
+use super::halves::{self, Fp16};
 use super::tiles;
 use super::vector::F32x8;
 use crate::simd::define::{all, define_isa, enter, has_all};
@@ -193,21 +194,13 @@ impl F32s for F32x8 {
     fn load_half(_: Neon, x: &[f16]) -> Self {
         assert!(x.len() >= 8);
         // SAFETY: `x` has eight numbers of 16 bits, asserted above.
-        let halves = unsafe { vld1q_u16(x.as_ptr().cast()) };
-        let (low, high): (float32x4_t, float32x4_t);
-        // SAFETY: both instructions read and write registers only. Their intrinsics are younger than the
-        // oldest compiler that is supported.
-        unsafe {
-            asm!(
-                "fcvtl {low:v}.4s, {halves:v}.4h",
-                "fcvtl2 {high:v}.4s, {halves:v}.8h",
-                low = out(vreg) low,
-                high = lateout(vreg) high,
-                halves = in(vreg) halves,
-                options(pure, nomem, nostack, preserves_flags),
-            );
-        }
-        Self([low, high])
+        halves::widen(unsafe { vld1q_u16(x.as_ptr().cast()) })
+    }
+    #[inline(always)]
+    fn store_half(self, out: &mut [f16]) {
+        assert!(out.len() >= 8);
+        // SAFETY: `out` has room for eight numbers of 16 bits, asserted above.
+        unsafe { vst1q_u16(out.as_mut_ptr().cast(), halves::narrow(self)) }
     }
     #[inline(always)]
     fn prefetch(_: Neon, x: *const f32) {
@@ -311,5 +304,15 @@ impl F32s for F32x8 {
     ) -> Option<[[Self; NV]; MR]> {
         // SAFETY: the operands are as the caller promises.
         Bf16::detect().map(|s| unsafe { bfmmla::tile_of_pairs(s, pairs, a, b) })
+    }
+    #[inline(always)]
+    unsafe fn tile_of_halves<const MR: usize, const NV: usize>(
+        _: Neon,
+        depth: usize,
+        a: (*const f16, usize),
+        b: (*const f16, usize),
+    ) -> Option<[[Self; NV]; MR]> {
+        // SAFETY: the operands are as the caller promises.
+        Fp16::detect().map(|s| unsafe { halves::tile_of_halves(s, depth, a, b) })
     }
 }

@@ -17,4 +17,11 @@ impl F32x8 {
     pub(super) fn zip(self, o: Self, f: impl Fn(float32x4_t, float32x4_t) -> float32x4_t) -> Self {
         Self([f(self.0[0], o.0[0]), f(self.0[1], o.0[1])])
     }
+
+    #[cfg(test)]
+    pub(super) fn lanes(self) -> [f32; 8] {
+        let mut lanes = [0.0; 8];
+        crate::simd::F32s::store(self, &mut lanes);
+        lanes
+    }
 }

@@ -82,6 +82,11 @@ impl F32s for F32x8 {
         let lanes: [u16; 8] = x[..8].try_into().expect("eight numbers");
         Self(f32x8::new(lanes.map(|bits| f32::from_bits(u32::from(bits) << 16))))
     }
+    #[cfg(target_arch = "aarch64")]
+    #[inline(always)]
+    fn store_half(self, out: &mut [f16]) {
+        out[..8].copy_from_slice(&self.0.to_array().map(f16::from_f32));
+    }
     #[inline(always)]
     fn add(self, o: Self) -> Self {
         Self(self.0 + o.0)

@@ -163,8 +163,8 @@ impl MemoryCrossAttention {
             return (Self::Pooled(Pooled::new(run, kind, (placed, side), (values, width))), 0);
         }
         let arrange = match precision {
-            Precision::Int8 if run.isa.tuning().words_pay => GridTokens::int16,
-            Precision::F32 | Precision::Bf16 | Precision::Int8 => GridTokens::new,
+            Precision::Int8 => GridTokens::int8,
+            Precision::F32 | Precision::Bf16 => GridTokens::new,
         };
         let cells = side * side;
         let grids = arrange(run.isa, (placed, cells), (keys, width), (values, width));

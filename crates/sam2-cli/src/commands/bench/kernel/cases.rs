@@ -149,7 +149,7 @@ fn attend_grid(shape: &shapes::GridAttention, int8: bool) -> Case {
         let (q, z) = (noise(queries * d), noise(tokens * m));
         let (weight, bias, mut out) = (noise(d * m), noise(d), noise(queries * m));
         let keys = keys(&weight, &bias);
-        let arrange = if int8 { GridTokens::int16 } else { GridTokens::new };
+        let arrange = if int8 { GridTokens::int8 } else { GridTokens::new };
         let tokens = arrange(isa, (copies, side * side), (&z, m), (&z, m));
         Box::new(move || keys.attend(isa, &q, &tokens, &[], &mut out))
     })
