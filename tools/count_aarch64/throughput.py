@@ -50,6 +50,7 @@ BYTES = ("smull", "smull2", "smlal", "smlal2")
 KINDS = [
     *[(f"f32 {r}×8: weights, flash attention", {"fmla": 8 * r}, 0, 2) for r in (8, 4, 2, 1)],
     *[(f"f16 {r}×8: weighted values in 8 bits", {"fmla.8h": 8 * r}, 0, 2) for r in (8, 4, 2, 1)],
+    *[(f"f16 grid scores, {t} copies", {"fmla.8h": 8 * t}, 8, 0) for t in range(8, 0, -1)],
     # Eight steps of k, of one row as of two.
     *[(f"bf16 `bfmmla` {r}×8", {"bfmmla": 4 * r}, 0, 2) for r in (8, 4, 2)],
     *[(f"f32 grid scores, {t} copies", {"fmla": 8 * t}, 8, 0) for t in range(8, 0, -1)],
@@ -101,7 +102,7 @@ def innermost_loops(body):
 
 
 def operation(text):
-    """The name of an instruction; the size of its elements is part of it where the products depend on that."""
+    """The name of an instruction, with the size of its elements where that decides its products."""
     name = text.split()[0].split(".")[0]
     return "fmla.8h" if name == "fmla" and ".8h" in text else name
 

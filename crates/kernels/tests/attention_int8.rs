@@ -177,8 +177,8 @@ fn grids_match_the_twin(isa: Isa) {
         for (arrange, value_type) in arrangements(isa) {
             let actual = over_grids(isa, g, &operands, arrange);
             let expected = twin(isa, g, &operands, value_type);
-            // The parts of a query are sums with slightly different rounding, and now and then become the next
-            // integer; so do the weights.
+            // The parts of a query are sums with slightly different rounding, and now and then become the
+            // next integer or half; so do the weights.
             let tolerance = 4e-6 + 2e-5 * (g.d * g.m) as f32 * SCALE + next(value_type);
             assert_near(&format!("{g:?}, {value_type:?}"), &actual, &expected, tolerance, 0.0);
         }
@@ -192,7 +192,8 @@ fn over_grids_the_error_is_small(isa: Isa) {
     let exact = over_grids(isa, g, &operands, GridTokens::new);
     for (arrange, value_type) in arrangements(isa) {
         let relative = relative_error(&over_grids(isa, g, &operands, arrange), &exact);
-        assert!(relative <= 2e-3, "{value_type:?}: relative error {relative}");
+        let bound = if value_type == ValueType::F16 { 4e-3 } else { 2e-3 };
+        assert!(relative <= bound, "{value_type:?}: relative error {relative}");
     }
 }
 

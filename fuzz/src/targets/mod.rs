@@ -67,8 +67,8 @@ static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
     folder
 });
 
-/// A file of this name with these bytes. It stays open and keeps its pages from one input to the next: making it anew
-/// takes as long as a short input is read.
+/// A file of this name with these bytes. It stays open and keeps its pages from one input to the next: making
+/// it anew takes as long as a short input is read.
 fn file(name: &'static str, bytes: &[u8]) -> PathBuf {
     static OPEN: Mutex<BTreeMap<&str, (PathBuf, File)>> = Mutex::new(BTreeMap::new());
     let mut open = OPEN.lock().expect("no reader holds it");
@@ -77,7 +77,8 @@ fn file(name: &'static str, bytes: &[u8]) -> PathBuf {
         let file = File::create(&path).expect("a file for the inputs");
         (path, file)
     });
-    file.write_all_at(bytes, 0).and_then(|()| file.set_len(bytes.len() as u64)).expect("the input can be written");
+    let written = file.write_all_at(bytes, 0).and_then(|()| file.set_len(bytes.len() as u64));
+    written.expect("the input can be written");
     path.clone()
 }
 

@@ -72,8 +72,8 @@ pub(super) struct Running<'a> {
 }
 
 impl Running<'_> {
-    /// The maximum of row `r`, with more keys whose weights add up to `sum`. The sums so far are corrected, if
-    /// there are any; those of these keys are still to be added.
+    /// Raises the maximum of row `r` for more keys, whose weights add up to `sum`. The sums so far, if there
+    /// are `any`, are corrected; those of these keys are still to be added.
     #[inline(always)]
     pub fn correct<S: Simd>(&mut self, s: S, r: usize, max: f32, sum: f32, any: bool) {
         let correction = (self.max[r] - max).exp2();

@@ -199,6 +199,28 @@ pub(crate) fn tile_of_sum<S: Simd, const T: usize, const NV: usize>(
     acc
 }
 
+/// As [`tile_of_sum`], of numbers in half precision, where the instruction set multiplies those, and without
+/// row `depth`: [`F32s::tile_of_sum_of_halves`]. `depth` is a multiple of eight.
+///
+/// # Panics
+/// If an operand is too short, or the host does not compute in half precision.
+#[cfg(target_arch = "aarch64")]
+#[inline(always)]
+pub(crate) fn tile_of_sum_of_halves<S: Simd, const T: usize, const NV: usize>(
+    s: S,
+    depth: usize,
+    a: &[f16],
+    b: &[f16],
+    z: &[f16],
+) -> [[S::F32; NV]; T] {
+    let width = NV * S::F32::LANES;
+    assert!(depth.is_multiple_of(8) && z.len() >= depth * T);
+    assert!(a.len() >= depth * width && b.len() >= depth * width);
+    // SAFETY: `a` and `b` have `depth` rows of `NV` vectors, `z` has `depth` rows of `T`, asserted above.
+    let acc = unsafe { S::F32::tile_of_sum_of_halves(s, depth, [a.as_ptr(), b.as_ptr()], z.as_ptr()) };
+    acc.expect("the host computes in half precision")
+}
+
 /// `MR × NV` vectors of `A · B` over `pairs` pairs of bf16 numbers, each the bits of a float:
 /// [`F32s::tile_of_pairs`], which the host must have. Operands as those of [`tile`].
 ///

@@ -46,11 +46,11 @@ pub use pack::PackedB;
 pub use rows::{RowSource, Rows};
 
 pub(crate) use cover::{Tiles, cover, cover_rows};
-#[cfg(target_arch = "aarch64")]
-pub(crate) use microkernel::tile_of_halves;
 pub(crate) use microkernel::{
     Prefetch, dot_tile, dot_tile_of_sum, pair_tile, tile, tile_of_sum, tile_transposed,
 };
+#[cfg(target_arch = "aarch64")]
+pub(crate) use microkernel::{tile_of_halves, tile_of_sum_of_halves};
 pub(crate) use pack::KBlock;
 
 use crate::parallel;

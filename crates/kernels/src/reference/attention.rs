@@ -1,5 +1,7 @@
 //! Attention and rotary position encoding.
 
+use std::ops::Range;
+
 use half::f16;
 
 use super::gemm::linear_int8_scaled;
@@ -46,8 +48,8 @@ pub fn attention(shape: Shape, scale: f32, q: &[f32], k: &[f32], v: &[f32]) -> V
 /// [`attention`] in 8 bits: the twin of [`crate::attention::int8`], its scores to the last bit.
 ///
 /// The mean of the keys, summed over [`KEYS`] at a time, is subtracted from all of them. Then a key becomes
-/// `round(k · 127 / max |k|)`, a query `round(q · 255 / (high − low)) + zero` with `low <= 0 <= high`. Weights
-/// and values are rounded as [`ValueType`] says.
+/// `round(k · 127 / max |k|)`, a query `round(q · 255 / (high − low)) + zero` with `low <= 0 <= high`.
+/// Weights and values are rounded as [`ValueType`] says.
 pub fn attention_int8(
     shape: Shape,
     scale: f32,
@@ -57,7 +59,7 @@ pub fn attention_int8(
     value_type: ValueType,
 ) -> Vec<f32> {
     let Shape { batch, heads, nq, nk, d, dv } = shape;
-    let head_of = |x: &[f32], rows: std::ops::Range<usize>, head: usize, d: usize| -> Vec<f32> {
+    let head_of = |x: &[f32], rows: Range<usize>, head: usize, d: usize| -> Vec<f32> {
         rows.flat_map(|i| x[(i * heads + head) * d..][..d].to_vec()).collect()
     };
     let mut out = vec![0.0; batch * nq * heads * dv];
@@ -134,12 +136,17 @@ fn weigh(scores: &[f64], values: &[f64], blocks: &[(&[usize], ValueType)]) -> Ve
     sums.iter().map(|sum| (sum / total) as f32).collect()
 }
 
+/// The largest one that is not above `x`.
+fn power_of_two(x: f64) -> f64 {
+    if x > 0.0 { x.log2().floor().exp2() } else { 1.0 }
+}
+
 /// Adds the weighted values of some tokens.
 fn add_in_halves(sums: &mut [f64], weights: &[f64], values: &[f64], tokens: &[usize]) {
     let dv = sums.len();
     let row = |t: usize| &values[t * dv..][..dv];
     let extent = tokens.iter().flat_map(|&t| row(t)).fold(0.0, |extent: f64, v| v.abs().max(extent));
-    let scale = if extent > 0.0 { extent.log2().floor().exp2() } else { 1.0 };
+    let scale = power_of_two(extent);
     for (weights, tokens) in weights.chunks(64).zip(tokens.chunks(64)) {
         for (c, sum) in sums.iter_mut().enumerate() {
             let products = weights.iter().zip(tokens).fold(f16::ZERO, |sum, (&weight, &t)| {
@@ -148,6 +155,25 @@ fn add_in_halves(sums: &mut [f64], weights: &[f64], values: &[f64], tokens: &[us
             *sum += products.to_f64() * scale;
         }
     }
+}
+
+/// `Σ a · b` in chains of 32 multiply-adds. With few `copies` of a cell, several chains take the products by
+/// turns.
+fn product_in_halves(a: &[f64], b: &[f64], copies: usize) -> f64 {
+    let chains = match copies {
+        1 | 2 => 4,
+        3..=6 => 2,
+        _ => 1,
+    };
+    let mut sum = 0.0;
+    for (a, b) in a.chunks(32 * chains).zip(b.chunks(32 * chains)) {
+        for chain in 0..chains {
+            let products = a.iter().zip(b).skip(chain).step_by(chains);
+            let products = products.map(|(a, b)| (f16::from_f64(*a), f16::from_f64(*b)));
+            sum += products.fold(f16::ZERO, |sum, (a, b)| mul_add_half(a, b, sum)).to_f64();
+        }
+    }
+    sum
 }
 
 /// The sizes of an attention over grids.
@@ -173,13 +199,22 @@ impl Grids {
             .collect()
     }
 
+    /// The copies whose tokens share blocks.
+    fn groups(self) -> impl Iterator<Item = Range<usize>> {
+        let Self { copies, max_copies, .. } = self;
+        let count = copies.div_ceil(max_copies);
+        (0..count).map(move |group| copies * group / count..copies * (group + 1) / count)
+    }
+
+    /// Number of copies in the group of one.
+    fn beside(self, copy: usize) -> usize {
+        self.groups().find(|group| group.contains(&copy)).map_or(0, |group| group.len())
+    }
+
     /// Blocks of the tokens of some copies at some cells.
     fn blocks(self) -> Vec<Vec<usize>> {
-        let Self { side, copies, max_copies, .. } = self;
-        let (cells, count) = (self.cells(), copies.div_ceil(max_copies));
-        let group = |group: usize| copies * group / count..copies * (group + 1) / count;
-        (0..count)
-            .map(group)
+        let (side, cells) = (self.side, self.cells());
+        self.groups()
             .flat_map(|copies| {
                 let token = move |cell: usize| copies.clone().map(move |t| t * side * side + cell);
                 let per_block = KEYS / token(0).count();
@@ -222,15 +257,25 @@ pub fn attention_over_grids_int8(
     let blocks: Vec<(&[usize], ValueType)> =
         blocks.iter().map(|block| (&block[..], value_type)).chain([(&others[..], ValueType::F32)]).collect();
     let base_two = f64::from(scale) * std::f64::consts::LOG2_E;
-    // Inputs and parts of a query as integers times a scale, or as they are.
-    let max = ((1 << 17) / m - 1).min(8191) as f64;
-    let scale_of = |extent: f64, max: f64| (extent / max).max(f64::MIN_POSITIVE);
-    let round = |x: f64, scale: f64| if words { (x / scale).round_ties_even() * scale } else { x };
-    let inputs: Vec<f64> = z[..placed * m]
+    let extent_of = |x: &[f64]| x.iter().fold(0.0, |extent: f64, x| extent.max(x.abs()));
+    // Integers of magnitudes up to `max` with the scale that gives them, or halves with a power of two.
+    let max_of_inputs = ((1 << 17) / m - 1).min(8191) as f64;
+    let scale_of = |extent: f64, max: f64| match value_type {
+        ValueType::I16 => (extent / max).max(f64::MIN_POSITIVE),
+        ValueType::F16 => power_of_two(extent),
+        ValueType::F32 => 1.0,
+    };
+    let round = |x: f64| match value_type {
+        ValueType::I16 => x.round_ties_even(),
+        ValueType::F16 => f16::from_f64(x).to_f64(),
+        ValueType::F32 => x,
+    };
+    let inputs: Vec<(f64, Vec<f64>)> = z[..placed * m]
         .chunks(m)
-        .flat_map(|z| {
-            let scale = scale_of(z.iter().fold(0.0, |extent: f64, &z| extent.max(f64::from(z).abs())), max);
-            z.iter().map(move |&z| round(f64::from(z), scale))
+        .map(|z| {
+            let z: Vec<f64> = z.iter().copied().map(f64::from).collect();
+            let scale = scale_of(extent_of(&z), max_of_inputs);
+            (scale, z.iter().map(|z| round(z / scale)).collect())
         })
         .collect();
     // Column c of [weight | bias], rotated to the cells of the diagonal.
@@ -242,7 +287,7 @@ pub fn attention_over_grids_int8(
         .collect();
     let mut out = Vec::new();
     for q in q.chunks(d) {
-        let split = |half: std::ops::Range<usize>| -> Vec<Vec<f64>> {
+        let split = |half: Range<usize>| -> Vec<Vec<f64>> {
             let dot = |row: &[f32]| {
                 half.clone().map(|k| f64::from(row[k]) * f64::from(q[k])).sum::<f64>() * base_two
             };
@@ -250,15 +295,20 @@ pub fn attention_over_grids_int8(
             (0..side).map(row).collect()
         };
         let parts = [split(0..d / 2), split(d / 2..d)];
-        let split = parts.iter().flatten().flat_map(|row| &row[..m]);
-        let scale = scale_of(split.fold(0.0, |extent: f64, x| extent.max(x.abs())), 8191.0);
+        let split: Vec<f64> = parts.iter().flatten().flat_map(|row| &row[..m]).copied().collect();
+        let scale = scale_of(extent_of(&split), 8191.0);
         let mut scores: Vec<f64> = inputs
-            .chunks(m)
+            .iter()
             .enumerate()
-            .map(|(t, z)| {
+            .map(|(t, (scale_of_input, z))| {
                 let (a, b) = (&parts[0][t % cells % side], &parts[1][t % cells / side]);
-                let sum: f64 = (0..m).map(|c| (round(a[c], scale) + round(b[c], scale)) * z[c]).sum();
-                sum + a[m] + b[m]
+                let sums: Vec<f64> = (0..m).map(|c| round(a[c] / scale) + round(b[c] / scale)).collect();
+                let sum = if value_type == ValueType::F16 {
+                    product_in_halves(&sums, z, grids.beside(t / cells))
+                } else {
+                    sums.iter().zip(z).map(|(sum, z)| sum * z).sum()
+                };
+                scale * scale_of_input * sum + a[m] + b[m]
             })
             .collect();
         scores.extend(unplaced.chunks(d).map(|key| {

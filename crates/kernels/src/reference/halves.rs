@@ -9,8 +9,8 @@ pub fn mul_add_half(a: f16, b: f16, c: f16) -> f16 {
     if value == 0.0 || !value.is_finite() {
         return f16::from_f64(value);
     }
-    // Both terms are whole multiples of 2⁻⁴⁸ below 2³³, the smallest subnormal number being 2⁻²⁴, so their sum
-    // is exact as an integer, and f64 might round it.
+    // Both terms are whole multiples of 2⁻⁴⁸ below 2³³, the smallest subnormal number being 2⁻²⁴, so their
+    // sum is exact as an integer, and f64 might round it.
     let sum = (x * y * UNIT) as i128 + (z * UNIT) as i128;
     let exact = sum.unsigned_abs();
     let bits = 128 - exact.leading_zeros();

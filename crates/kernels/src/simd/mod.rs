@@ -43,6 +43,9 @@ pub(crate) const AHEAD: usize = 3072;
 /// fewer, adding it up takes more time.
 #[cfg(target_arch = "aarch64")]
 pub(crate) const HALVES_PER_SUM: usize = 64;
+/// The same in [`F32s::tile_of_sum_of_halves`]: scores are exponents, so their errors weigh more.
+#[cfg(target_arch = "aarch64")]
+pub(crate) const HALVES_PER_SCORE: usize = 32;
 
 /// An instruction set, as a proof that the host has it.
 pub trait Simd: Copy + Send + Sync + 'static {
@@ -225,6 +228,23 @@ pub trait F32s: Copy + Send + Sync {
         _a: (*const f16, usize),
         _b: (*const f16, usize),
     ) -> Option<[[Self; NV]; MR]> {
+        None
+    }
+    /// `T × NV` vectors, likewise: row `t` is `Σ (a[p] + b[p]) · z[p][t]`, in chains of 32 multiply-adds,
+    /// which take the steps by turns: one at a time, two with three to six rows, four with fewer.
+    ///
+    /// # Safety
+    /// `a` and `b` must be valid for reads of `depth` rows of `NV` vectors, `z` for reads of `depth` rows of
+    /// `T` numbers.
+    #[cfg(target_arch = "aarch64")]
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    unsafe fn tile_of_sum_of_halves<const T: usize, const NV: usize>(
+        _: Self::Token,
+        _depth: usize,
+        _ab: [*const f16; 2],
+        _z: *const f16,
+    ) -> Option<[[Self; NV]; T]> {
         None
     }
 }

@@ -6,9 +6,9 @@ use super::keys::GridKeys;
 use super::scratch::{Scratch, Sizes};
 use super::split::Split;
 use super::tokens::{GridTokens, Group, GroupTokens, Products};
-#[cfg(target_arch = "aarch64")]
-use super::values_f16;
 use super::{scores, scores_i16, values, values_i16};
+#[cfg(target_arch = "aarch64")]
+use super::{scores_f16, values_f16};
 use crate::attention::KEYS;
 use crate::gemm::{KC, Prefetch};
 use crate::simd::Isa;
@@ -59,16 +59,21 @@ impl Block<'_> {
             by_column: self.scratch.by_column,
             by_row: self.scratch.by_row,
         });
-        if products == Products::I16 {
-            for panel in 0..panels {
-                let panel = self.scratch.panel(panel);
-                self.isa.dispatch_dots(scores_i16::QuantizeSplit {
-                    m,
-                    by_column: panel.by_column,
-                    by_row: panel.by_row,
-                    quantized: panel.split_i16,
-                    scales: panel.scales,
-                });
+        for panel in 0..panels {
+            let panel = self.scratch.panel(panel);
+            let (by_column, by_row, scales) = (panel.by_column, panel.by_row, panel.scales);
+            match products {
+                Products::F32 => {}
+                #[cfg(target_arch = "aarch64")]
+                Products::F16 => {
+                    let halves = panel.split_f16;
+                    self.isa.dispatch_tiled(scores_f16::NarrowSplit { m, by_column, by_row, halves, scales });
+                }
+                Products::I16 => {
+                    let quantized = panel.split_i16;
+                    let split = scores_i16::QuantizeSplit { m, by_column, by_row, quantized, scales };
+                    self.isa.dispatch_dots(split);
+                }
             }
         }
     }
@@ -99,17 +104,19 @@ impl Block<'_> {
                 isa.dispatch_tiled(values::Accumulate { count, values, panel });
             }
             #[cfg(target_arch = "aarch64")]
-            GroupTokens::F16Values { inputs, values } => {
-                let values = values.block(block);
-                isa.dispatch_tiled(scores::Scores {
+            GroupTokens::F16 { inputs, values } => {
+                let values = values.piece(block);
+                isa.dispatch_tiled(scores_f16::Scores {
                     inputs,
                     order,
                     copies,
                     m,
-                    prefetch: Prefetch::new(if first { values.data } else { &[] }, cells.len()),
+                    prefetch: Prefetch::new(if first { values.0 } else { &[] }, cells.len()),
                     cells,
                     by_column: panel.by_column,
                     by_row: panel.by_row,
+                    halves: panel.split_f16,
+                    scales: panel.scales,
                     block_max: panel.block_max,
                     scores: panel.scores,
                 });

@@ -31,16 +31,20 @@
 //! are compiled once and not per instruction set.
 //!
 //! With [`GridTokens::int16`] scores and weighted values are products of 16-bit integers: `scores_i16`,
-//! `values_i16`. On ARM [`GridTokens::int8`] has weighted values in half precision where the host computes in
-//! it: `values_f16`.
+//! `values_i16`. On ARM those of [`GridTokens::int8`] are in half precision where the host computes in it:
+//! `scores_f16`, `values_f16`.
 //!
 //! Tokens without a place on the grid come last and have ordinary keys.
 
 mod block;
 mod factors;
+#[cfg(target_arch = "aarch64")]
+mod halves;
 mod inputs_i16;
 mod keys;
 mod scores;
+#[cfg(target_arch = "aarch64")]
+mod scores_f16;
 mod scores_i16;
 mod scratch;
 mod split;
@@ -114,9 +118,11 @@ fn with_queries_and_scratch(
     let packed = panels * d * width;
     parallel::with_scratch(packed + sizes.floats(), |floats| {
         parallel::with_scratch_i16(sizes.integers(), |integers| {
-            let (queries, floats) = floats.split_at_mut(packed);
-            pack_queries(q, count, d, width, queries);
-            f(queries, Scratch::new(sizes, floats, integers));
+            parallel::with_scratch_f16(sizes.halves(), |halves| {
+                let (queries, floats) = floats.split_at_mut(packed);
+                pack_queries(q, count, d, width, queries);
+                f(queries, Scratch::new(sizes, floats, integers, halves));
+            });
         });
     });
 }

@@ -7,8 +7,8 @@ use super::tokens::{MAX_COPIES, Order};
 use crate::gemm::{Prefetch, cover_rows, tile_of_sum};
 use crate::simd::{F32s, Simd, TileOp};
 
-/// The scores of one panel of queries and the tokens of some cells, whose values are of type `V`.
-pub(super) struct Scores<'a, V> {
+/// The scores of one panel of queries and the tokens of some cells.
+pub(super) struct Scores<'a> {
     /// `(all cells, m, copies)`.
     pub inputs: &'a [f32],
     pub order: Order,
@@ -19,14 +19,14 @@ pub(super) struct Scores<'a, V> {
     pub by_column: &'a [f32],
     pub by_row: &'a [f32],
     /// The values of these tokens.
-    pub prefetch: Prefetch<'a, V>,
+    pub prefetch: Prefetch<'a, f32>,
     /// `(width)`, written: the largest score.
     pub block_max: &'a mut [f32],
     /// `(cells, copies, width)`, written.
     pub scores: &'a mut [f32],
 }
 
-impl<V> TileOp for Scores<'_, V> {
+impl TileOp for Scores<'_> {
     type Output = ();
     #[inline(always)]
     fn eval<S: Simd, const MR: usize, const NV: usize>(self, s: S) {
@@ -44,7 +44,7 @@ impl<V> TileOp for Scores<'_, V> {
     }
 }
 
-impl<V> Scores<'_, V> {
+impl Scores<'_> {
     #[inline(always)]
     fn compute<S: Simd, const NV: usize, const T: usize>(mut self, s: S) {
         let (m, lanes) = (self.m, S::F32::LANES);

@@ -1,5 +1,9 @@
-//! Scratch memory of a block of queries: one allocation of floats and one of integers, and their layout.
+//! Scratch memory of a block of queries: an allocation for each type of numbers, and their layout.
 
+use half::f16;
+
+#[cfg(target_arch = "aarch64")]
+use super::scores_f16;
 use super::tokens::Products;
 use crate::gemm::KC;
 
@@ -43,6 +47,20 @@ impl Sizes {
         self.panels * self.split_i16() + self.weights_i16()
     }
 
+    /// Halves of a [`Scratch`].
+    pub fn halves(&self) -> usize {
+        self.panels * self.split_f16()
+    }
+
+    /// Elements of `a` and `b` as halves per panel: `(2, side, padded m, width)`.
+    fn split_f16(&self) -> usize {
+        #[cfg(target_arch = "aarch64")]
+        if self.products == Products::F16 {
+            return 2 * self.side * scores_f16::padded(self.m) * self.width;
+        }
+        0
+    }
+
     fn weights_i16(&self) -> usize {
         if self.products == Products::I16 { KC * self.width } else { 0 }
     }
@@ -57,7 +75,9 @@ pub(super) struct Scratch<'a> {
     pub by_row: &'a mut [f32],
     /// `(2, side, m / 2, width, 2)` per panel: both as integers, if the scores are products of integers.
     split_i16: &'a mut [i16],
-    /// `(width)` per panel: the scales of `split_i16`.
+    /// `(2, side, padded m, width)` per panel: both as halves, if the scores are products of halves.
+    split_f16: &'a mut [f16],
+    /// `(width)` per panel: the scales of `split_i16` or of `split_f16`.
     scales: &'a mut [f32],
     /// `(dv, width)` per panel: the weighted sums of the values.
     pub sums: &'a mut [f32],
@@ -79,6 +99,8 @@ pub(super) struct Panel<'a> {
     pub by_column: &'a mut [f32],
     pub by_row: &'a mut [f32],
     pub split_i16: &'a mut [i16],
+    #[cfg_attr(not(target_arch = "aarch64"), expect(dead_code, reason = "only ARM has such products"))]
+    pub split_f16: &'a mut [f16],
     pub scales: &'a mut [f32],
     pub sums: &'a mut [f32],
     pub max: &'a mut [f32],
@@ -94,8 +116,13 @@ pub(super) struct Panel<'a> {
 }
 
 impl<'a> Scratch<'a> {
-    /// Divides `floats`, [`Sizes::floats`], and `integers`, [`Sizes::integers`].
-    pub fn new(sizes: Sizes, mut floats: &'a mut [f32], mut integers: &'a mut [i16]) -> Self {
+    /// Divides `floats`, [`Sizes::floats`], and `integers`, [`Sizes::integers`]; `halves` is not divided.
+    pub fn new(
+        sizes: Sizes,
+        mut floats: &'a mut [f32],
+        mut integers: &'a mut [i16],
+        halves: &'a mut [f16],
+    ) -> Self {
         let Sizes { split_scratch, dv, width, panels, .. } = sizes;
         let floats = &mut floats;
         let integers = &mut integers;
@@ -113,6 +140,7 @@ impl<'a> Scratch<'a> {
             total: take(floats, panels * width),
             weights_i16: take(integers, sizes.weights_i16()),
             split_i16: take(integers, panels * sizes.split_i16()),
+            split_f16: halves,
         }
     }
 
@@ -127,10 +155,12 @@ impl<'a> Scratch<'a> {
     pub fn panel(&mut self, i: usize) -> Panel<'_> {
         let Sizes { dv, width, .. } = self.sizes;
         let (split, split_i16) = (self.sizes.split(), self.sizes.split_i16());
+        let split_f16 = self.sizes.split_f16();
         Panel {
             by_column: &mut self.by_column[i * split..][..split],
             by_row: &mut self.by_row[i * split..][..split],
             split_i16: &mut self.split_i16[i * split_i16..][..split_i16],
+            split_f16: &mut self.split_f16[i * split_f16..][..split_f16],
             scales: &mut self.scales[i * width..][..width],
             sums: &mut self.sums[i * dv * width..][..dv * width],
             max: &mut self.max[i * width..][..width],

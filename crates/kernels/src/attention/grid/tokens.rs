@@ -1,9 +1,9 @@
 //! Tokens on copies of a grid, arranged in the order in which attention without keys reads them.
 
 use super::inputs_i16::InputsI16;
-#[cfg(target_arch = "aarch64")]
-use super::values_f16::ValuesF16;
 use super::values_i16::ValuesI16;
+#[cfg(target_arch = "aarch64")]
+use super::{halves::Halves, scores_f16};
 use crate::attention::KEYS;
 use crate::attention::int8::ValueType;
 use crate::gemm::KC;
@@ -33,9 +33,9 @@ pub struct GridTokens {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Products {
     F32,
-    /// Scores in single precision, weighted values in half.
+    /// Sums of a few products in half precision, of those in single.
     #[cfg(target_arch = "aarch64")]
-    F16Values,
+    F16,
     I16,
 }
 
@@ -86,10 +86,11 @@ pub(super) enum GroupTokens {
         values: Vec<f32>,
     },
     #[cfg(target_arch = "aarch64")]
-    F16Values {
-        /// As for [`Self::F32`].
-        inputs: Vec<f32>,
-        values: ValuesF16,
+    F16 {
+        /// `(cells, padded m, copies)`, in pieces of [`scores_f16::CELLS`] cells.
+        inputs: Halves,
+        /// In pieces of a block.
+        values: Halves,
     },
     I16 {
         inputs: InputsI16,
@@ -126,8 +127,7 @@ impl GridTokens {
     }
 
     /// [`Self::new`] for the products that are fastest on this instruction set in 8-bit precision:
-    /// [`Self::int16`] where those are ([`ValueType::of`]), else weighted values of that type and scores in
-    /// single precision.
+    /// those of [`ValueType::of`].
     ///
     /// # Panics
     /// If the sizes do not agree.
@@ -136,7 +136,7 @@ impl GridTokens {
         let products = match ValueType::of(isa) {
             ValueType::I16 => Products::I16,
             #[cfg(target_arch = "aarch64")]
-            ValueType::F16 => Products::F16Values,
+            ValueType::F16 => Products::F16,
             _ => Products::F32,
         };
         Self::arrange(isa, copies, inputs, values, products)
@@ -168,9 +168,11 @@ impl GridTokens {
             let tokens = match products {
                 Products::F32 => GroupTokens::F32 { inputs: Group::inputs(sizes, row), values },
                 #[cfg(target_arch = "aarch64")]
-                Products::F16Values => {
-                    let values = ValuesF16::new(isa, &values, dv);
-                    GroupTokens::F16Values { inputs: Group::inputs(sizes, row), values }
+                Products::F16 => {
+                    let depth = scores_f16::padded(m);
+                    let inputs = Group::inputs((range.len(), cells, depth), row);
+                    let inputs = Halves::new(isa, &inputs, scores_f16::CELLS * depth * range.len());
+                    GroupTokens::F16 { inputs, values: Halves::new(isa, &values, dv * KC) }
                 }
                 Products::I16 => {
                     let inputs = InputsI16::new(sizes, row);

@@ -4,70 +4,17 @@ use half::f16;
 
 use super::scratch::Panel;
 use super::values::{add_weights, raise_max};
-use crate::attention::values_f16::{GROUP, scale_of};
+use crate::attention::values_f16::GROUP;
 use crate::gemm::{KC, Tiles, cover_rows, tile_of_halves};
 use crate::math;
 use crate::parallel;
-use crate::simd::{F32s, Isa, Simd, SimdOp, TileOp};
-
-/// Values as halves, block by block.
-#[derive(Clone, Debug)]
-pub(super) struct ValuesF16 {
-    dv: usize,
-    /// `(blocks, dv)` rows with stride [`KC`].
-    data: Vec<f16>,
-    /// One per block.
-    scales: Vec<f32>,
-}
-
-/// The values of one block.
-#[derive(Clone, Copy)]
-pub(super) struct ValueBlock<'a> {
-    pub data: &'a [f16],
-    scale: f32,
-}
-
-impl ValuesF16 {
-    /// From `(blocks, dv)` rows of [`KC`] values.
-    pub fn new(isa: Isa, values: &[f32], dv: usize) -> Self {
-        let blocks = values.len() / (dv * KC);
-        let mut new = Self { dv, data: vec![f16::ZERO; values.len()], scales: vec![1.0; blocks] };
-        parallel::for_each_chunk_mut2(&mut new.data, dv * KC, &mut new.scales, 1, |i, data, scale| {
-            scale[0] = isa.dispatch(Narrow { values: &values[i * dv * KC..][..dv * KC], data });
-        });
-        new
-    }
-
-    pub fn block(&self, block: usize) -> ValueBlock<'_> {
-        let len = self.dv * KC;
-        ValueBlock { data: &self.data[block * len..][..len], scale: self.scales[block] }
-    }
-}
-
-/// Values of a block as halves. The result is their scale.
-struct Narrow<'a> {
-    values: &'a [f32],
-    data: &'a mut [f16],
-}
-
-impl SimdOp for Narrow<'_> {
-    type Output = f32;
-    #[inline(always)]
-    fn eval<S: Simd>(self, s: S) -> f32 {
-        let lanes = S::F32::LANES;
-        let scale = scale_of(self.values.iter().fold(0.0, |extent: f32, value| value.abs().max(extent)));
-        let inverse = S::F32::splat(s, 1.0 / scale);
-        for (values, out) in self.values.chunks_exact(lanes).zip(self.data.chunks_exact_mut(lanes)) {
-            S::F32::load(s, values).mul(inverse).store_half(out);
-        }
-        scale
-    }
-}
+use crate::simd::{F32s, Simd, TileOp};
 
 /// A step of the online softmax, as [`super::values::Accumulate`].
 pub(super) struct Accumulate<'a> {
     pub count: usize,
-    pub values: ValueBlock<'a>,
+    /// `(dv)` rows with stride [`KC`], and their scale.
+    pub values: (&'a [f16], f32),
     pub panel: Panel<'a>,
 }
 
@@ -104,7 +51,7 @@ impl TileOp for Accumulate<'_> {
 /// `sums ← sums · correction + values · weights · scale`.
 struct Update<'a> {
     depth: usize,
-    values: ValueBlock<'a>,
+    values: (&'a [f16], f32),
     weights: &'a [f16],
     correction: &'a [f32],
     sums: &'a mut [f32],
@@ -115,9 +62,9 @@ impl<S: Simd> Tiles<S> for Update<'_> {
     fn tile<const MR: usize, const NV: usize>(&mut self, s: S, _: usize, i: usize) {
         let lanes = S::F32::LANES;
         let width = NV * lanes;
-        let values = &self.values.data[i * KC..];
-        let products = tile_of_halves::<S, MR, NV>(s, self.depth, values, (self.weights, width));
-        let scale = S::F32::splat(s, self.values.scale);
+        let (values, scale) = self.values;
+        let products = tile_of_halves::<S, MR, NV>(s, self.depth, &values[i * KC..], (self.weights, width));
+        let scale = S::F32::splat(s, scale);
         let mut correction = [S::F32::splat(s, 0.0); NV];
         for (correction, x) in correction.iter_mut().zip(self.correction.chunks_exact(lanes)) {
             *correction = S::F32::load(s, x);

@@ -14,7 +14,7 @@ use half::f16;
 
 use super::tiles;
 use super::vector::F32x8;
-use crate::simd::HALVES_PER_SUM;
+use crate::simd::{HALVES_PER_SCORE, HALVES_PER_SUM};
 
 /// Token: the host computes in half precision, optional in ARMv8.2.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +29,7 @@ impl Fp16 {
 
 /// Numbers of a left operand per load, one a step.
 const STEPS: usize = 8;
-const _: () = assert!(HALVES_PER_SUM.is_multiple_of(STEPS));
+const _: () = assert!(HALVES_PER_SUM.is_multiple_of(STEPS) && HALVES_PER_SCORE.is_multiple_of(STEPS));
 
 /// Eight numbers in single precision.
 #[inline(always)]
@@ -67,29 +67,47 @@ pub(super) fn narrow(x: F32x8) -> uint16x8_t {
     halves
 }
 
-/// One step of `k`: `acc[r] += left[r][$lane] · row`, fused, for the `NV` vectors of the row at `b`, which must
-/// be valid for reads of them. The element of a lane comes from one of the first sixteen registers.
-macro_rules! step {
-    ($s:expr, $lane:literal, $acc:expr, $left:expr, $b:expr) => {{
+/// `acc += left[$lane] · row`, fused, for `NV` vectors. The element of a lane comes from one of the first
+/// sixteen registers.
+macro_rules! add_product {
+    ($s:expr, $lane:literal, $acc:expr, $left:expr, $row:expr) => {
         let _: Fp16 = $s;
-        // SAFETY: one of the rows of `NV` vectors that the function's caller promises.
-        let row: [uint16x8_t; NV] = array::from_fn(|v| unsafe { vld1q_u16($b.add(8 * v)) });
-        for (acc, left) in $acc.iter_mut().zip($left) {
-            for (acc, row) in acc.iter_mut().zip(row) {
-                // SAFETY: the token proves the feature; the instruction reads and writes registers only.
-                unsafe {
-                    asm!(
-                        ".arch_extension fp16",
-                        concat!("fmla {acc:v}.8h, {row:v}.8h, {left:v}.h[", $lane, "]"),
-                        acc = inout(vreg) *acc,
-                        row = in(vreg) row,
-                        left = in(vreg_low16) left,
-                        options(pure, nomem, nostack, preserves_flags),
-                    );
-                }
+        for (acc, row) in $acc.iter_mut().zip($row) {
+            // SAFETY: the token proves the feature; the instruction reads and writes registers only.
+            unsafe {
+                asm!(
+                    ".arch_extension fp16",
+                    concat!("fmla {acc:v}.8h, {row:v}.8h, {left:v}.h[", $lane, "]"),
+                    acc = inout(vreg) *acc,
+                    row = in(vreg) row,
+                    left = in(vreg_low16) $left,
+                    options(pure, nomem, nostack, preserves_flags),
+                );
             }
         }
+    };
+}
+
+/// One step of `k`: `acc[r] += left[r][$lane] · row` for the row at `b`, which must be valid for reads of
+/// `NV` vectors.
+macro_rules! step {
+    ($s:expr, $lane:literal, $acc:expr, $left:expr, $b:expr) => {{
+        // SAFETY: one of the rows of `NV` vectors that the function's caller promises.
+        let row: [uint16x8_t; NV] = unsafe { load($b) };
+        for (acc, left) in $acc.iter_mut().zip($left) {
+            add_product!($s, $lane, acc, left, row);
+        }
     }};
+}
+
+/// `NV` vectors from `x`.
+///
+/// # Safety
+/// `x` must be valid for reads of `NV` vectors.
+#[inline(always)]
+unsafe fn load<const NV: usize>(x: *const u16) -> [uint16x8_t; NV] {
+    // SAFETY: the caller promises `NV` vectors.
+    array::from_fn(|v| unsafe { vld1q_u16(x.add(8 * v)) })
 }
 
 /// [`crate::simd::F32s::tile_of_halves`].
@@ -123,12 +141,116 @@ pub(super) unsafe fn tile_of_halves<const MR: usize, const NV: usize>(
             step!(s, 7, acc, left, b.wrapping_add(7 * b_stride));
             (a, b) = (a.wrapping_add(STEPS), b.wrapping_add(STEPS * b_stride));
         }
-        for (sums, acc) in sums.as_flattened_mut().iter_mut().zip(acc.as_flattened()) {
-            *sums = sums.zip(widen(*acc), |sum, acc| neon!(vaddq_f32(sum, acc)));
-        }
+        add(&mut sums, &acc);
         rest -= steps;
     }
     sums
+}
+
+/// `acc[p % chains][t] += left[p · T + t] · row` for each `t < T`.
+macro_rules! for_each_copy {
+    ($s:ident, $p:literal, [$($t:literal),+], $acc:ident, $left:ident, $row:ident) => {
+        $(if const { $t < T } {
+            let (acc, left) = (&mut $acc[$p % chains(T)][$t], $left[($p * T + $t) / STEPS]);
+            match const { ($p * T + $t) % STEPS } {
+                0 => { add_product!($s, 0, acc, left, $row); }
+                1 => { add_product!($s, 1, acc, left, $row); }
+                2 => { add_product!($s, 2, acc, left, $row); }
+                3 => { add_product!($s, 3, acc, left, $row); }
+                4 => { add_product!($s, 4, acc, left, $row); }
+                5 => { add_product!($s, 5, acc, left, $row); }
+                6 => { add_product!($s, 6, acc, left, $row); }
+                _ => { add_product!($s, 7, acc, left, $row); }
+            }
+        })+
+    };
+}
+
+/// The steps by name, because the compiler does not unroll a loop around assembly by itself.
+macro_rules! for_each_step {
+    ($s:ident, [$($p:literal),+], [$a:ident, $b:ident], $acc:ident, $left:ident) => {
+        $({
+            let width = 8 * NV;
+            // SAFETY: one of the rows of `NV` vectors, which both have, as the function's caller promises.
+            let row = unsafe { load_sum::<NV>($s, $a.add($p * width), $b.add($p * width)) };
+            for_each_copy!($s, $p, [0, 1, 2, 3, 4, 5, 6, 7], $acc, $left, row);
+        })+
+    };
+}
+
+/// [`crate::simd::F32s::tile_of_sum_of_halves`].
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+pub(super) unsafe fn tile_of_sum_of_halves<const T: usize, const NV: usize>(
+    s: Fp16,
+    depth: usize,
+    ab: [*const f16; 2],
+    z: *const f16,
+) -> [[F32x8; NV]; T] {
+    const { assert!(T <= 8) };
+    let ([mut a, mut b], mut z) = (ab.map(|x| x.cast::<u16>()), z.cast::<u16>());
+    let mut sums = [[F32x8([neon!(vdupq_n_f32(0.0)); 2]); NV]; T];
+    let mut rest = depth;
+    while rest > 0 {
+        let steps = rest.min(chains(T) * HALVES_PER_SCORE);
+        let mut acc = [[[neon!(vdupq_n_u16(0)); NV]; T]; MAX_CHAINS];
+        for _ in 0..steps / STEPS {
+            // Eight steps of `T` numbers are `T` vectors: number `t` of step `p` is number `p · T + t`.
+            // SAFETY: eight of the `depth` rows of `T`.
+            let left: [_; T] = array::from_fn(|i| unsafe { vld1q_u16(z.add(STEPS * i)) });
+            for_each_step!(s, [0, 1, 2, 3, 4, 5, 6, 7], [a, b], acc, left);
+            let next = STEPS * 8 * NV;
+            (a, b, z) = (a.wrapping_add(next), b.wrapping_add(next), z.wrapping_add(STEPS * T));
+        }
+        acc[..chains(T)].iter().for_each(|acc| add(&mut sums, acc));
+        rest -= steps;
+    }
+    sums
+}
+
+const MAX_CHAINS: usize = 4;
+
+/// Chains of sums of each of `T` rows, which take the steps by turns: eight in all keep both pipes of a
+/// Cortex-A76 busy, whose multiply-adds take four cycles.
+const fn chains(t: usize) -> usize {
+    match t {
+        0..=2 => MAX_CHAINS,
+        3..=6 => 2,
+        _ => 1,
+    }
+}
+
+/// `sums += acc`.
+#[inline(always)]
+fn add<const ROWS: usize, const NV: usize>(sums: &mut [[F32x8; NV]; ROWS], acc: &[[uint16x8_t; NV]; ROWS]) {
+    for (sums, acc) in sums.as_flattened_mut().iter_mut().zip(acc.as_flattened()) {
+        *sums = sums.zip(widen(*acc), |sum, acc| neon!(vaddq_f32(sum, acc)));
+    }
+}
+
+/// `NV` vectors of `a + b`.
+///
+/// # Safety
+/// Both must be valid for reads of `NV` vectors.
+#[inline(always)]
+unsafe fn load_sum<const NV: usize>(_: Fp16, a: *const u16, b: *const u16) -> [uint16x8_t; NV] {
+    // SAFETY: the caller promises `NV` vectors at both.
+    let (mut sum, b) = unsafe { (load::<NV>(a), load::<NV>(b)) };
+    for (sum, b) in sum.iter_mut().zip(b) {
+        // SAFETY: the token proves the feature; the instruction reads and writes registers only.
+        unsafe {
+            asm!(
+                ".arch_extension fp16",
+                "fadd {sum:v}.8h, {sum:v}.8h, {b:v}.8h",
+                sum = inout(vreg) *sum,
+                b = in(vreg) b,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+    }
+    sum
 }
 
 #[cfg(test)]
@@ -152,12 +274,15 @@ mod tests {
             .collect()
     }
 
-    fn twin(depth: usize, a: &[f16], b: &[f16], column: usize) -> f32 {
+    /// Chains of `per_sum` steps, which `chains` take by turns.
+    fn twin(depth: usize, (per_sum, chains): (usize, usize), a: &[f16], b: &[f16], column: usize) -> f32 {
         let mut sum = 0.0;
-        for first in (0..depth).step_by(HALVES_PER_SUM) {
-            let steps = first..depth.min(first + HALVES_PER_SUM);
-            let chain = steps.fold(f16::ZERO, |sum, p| mul_add_half(a[p], b[p * 8 + column], sum));
-            sum += chain.to_f32();
+        for first in (0..depth).step_by(chains * per_sum) {
+            for chain in 0..chains {
+                let steps = (first + chain..depth.min(first + chains * per_sum)).step_by(chains);
+                let chain = steps.fold(f16::ZERO, |sum, p| mul_add_half(a[p], b[p * 8 + column], sum));
+                sum += chain.to_f32();
+            }
         }
         sum
     }
@@ -169,7 +294,7 @@ mod tests {
             let tile = unsafe { tile_of_halves::<MR, 1>(s, depth, (a.as_ptr(), KC), (b.as_ptr(), 8)) };
             for (r, [sums]) in tile.into_iter().enumerate() {
                 for (column, sum) in sums.lanes().into_iter().enumerate() {
-                    let expected = twin(depth, &a[r * KC..], &b, column);
+                    let expected = twin(depth, (HALVES_PER_SUM, 1), &a[r * KC..], &b, column);
                     assert_eq!(sum.to_bits(), expected.to_bits(), "depth {depth}, row {r}, column {column}");
                 }
             }
@@ -187,6 +312,31 @@ mod tests {
         check::<4>(s);
         check::<2>(s);
         check::<1>(s);
+        check_sum::<8>(s);
+        check_sum::<7>(s);
+        check_sum::<6>(s);
+        check_sum::<4>(s);
+        check_sum::<3>(s);
+        check_sum::<2>(s);
+        check_sum::<1>(s);
+    }
+
+    fn check_sum<const T: usize>(s: Fp16) {
+        for depth in [0, 8, 24, 32, 40, 64, 136] {
+            let [a, b] = [3, 4].map(|seed| numbers(seed, depth * 8));
+            let z = numbers(5, depth * T);
+            // SAFETY: the operands are `depth` rows of one vector, and of `T` numbers.
+            let tile =
+                unsafe { tile_of_sum_of_halves::<T, 1>(s, depth, [a.as_ptr(), b.as_ptr()], z.as_ptr()) };
+            let sum: Vec<f16> = a.iter().zip(&b).map(|(a, b)| mul_add_half(*a, f16::ONE, *b)).collect();
+            for (t, [sums]) in tile.into_iter().enumerate() {
+                let z: Vec<f16> = z.iter().skip(t).step_by(T).copied().collect();
+                for (column, actual) in sums.lanes().into_iter().enumerate() {
+                    let expected = twin(depth, (HALVES_PER_SCORE, chains(T)), &z, &sum, column);
+                    assert_eq!(actual.to_bits(), expected.to_bits(), "depth {depth}, {t} of {T}");
+                }
+            }
+        }
     }
 
     #[test]

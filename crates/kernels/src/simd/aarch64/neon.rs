@@ -315,4 +315,14 @@ impl F32s for F32x8 {
         // SAFETY: the operands are as the caller promises.
         Fp16::detect().map(|s| unsafe { halves::tile_of_halves(s, depth, a, b) })
     }
+    #[inline(always)]
+    unsafe fn tile_of_sum_of_halves<const T: usize, const NV: usize>(
+        _: Neon,
+        depth: usize,
+        ab: [*const f16; 2],
+        z: *const f16,
+    ) -> Option<[[Self; NV]; T]> {
+        // SAFETY: the operands are as the caller promises.
+        Fp16::detect().map(|s| unsafe { halves::tile_of_sum_of_halves(s, depth, ab, z) })
+    }
 }
