@@ -69,14 +69,15 @@ fn of_text(start: &[u8]) -> Option<String> {
         Err(_) => return None,
     };
     let is_text = !text.is_empty() && !text.chars().any(|c| c.is_control() && !c.is_whitespace());
-    let lower = text.trim_start_matches('\u{feff}').trim_start().to_lowercase();
-    let web = ["<!doctype", "<html", "<?xml", "<head", "<error"].iter().any(|tag| lower.starts_with(tag));
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let starts = |tag: &str| text.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag));
+    let web = ["<!doctype", "<html", "<?xml", "<head", "<error"].into_iter().any(starts);
     if web {
         return Some("it is a web page, such as an error or a login in place of the file".to_owned());
     }
     is_text.then(|| {
         // Often the answer of a server in place of the file.
-        let line = lower.lines().next().unwrap_or_default();
+        let line = text.lines().next().unwrap_or_default();
         let shown: String = line.chars().take(40).collect::<String>().escape_debug().to_string();
         format!("it is text (\"{shown}\"); if it is the configuration, give it with --config")
     })
@@ -100,7 +101,7 @@ mod tests {
             (b"model:\n  image_size: 1024\n", "--config"),
             (b"\0\0\0\x20ftypisom", "video"),
             (b"\x1c\0\0\0TFL3", "TensorFlow Lite"),
-            (b"Entry not found", "it is text (\"entry not found\")"),
+            (b"Entry not found", "it is text (\"Entry not found\")"),
         ] {
             let found = describe(start).expect("it is known");
             assert!(found.contains(word), "{found}");
