@@ -46,8 +46,15 @@ fn hidden(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Kills `line` again and again; `{out}` is its folder of results. `again` are the arguments with which it
-/// goes on, `lists` the files that a finished run has.
-fn kill_at_random(place: &Place, line: &str, again: &[&str], lists: &[&str], earlier: &dyn Fn(&Path)) {
+/// goes on, `lists` the files that a finished run has. `also` are contents that a signal may leave.
+fn kill_at_random(
+    place: &Place,
+    line: &str,
+    again: &[&str],
+    lists: &[&str],
+    earlier: &dyn Fn(&Path),
+    also: &[Vec<u8>],
+) {
     let out = place.join("out");
     let args: Vec<String> = line.split(' ').map(|word| word.replace("{out}", &place.arg("out"))).collect();
     let begin = || {
@@ -76,7 +83,8 @@ fn kill_at_random(place: &Place, line: &str, again: &[&str], lists: &[&str], ear
         assert!(left.is_empty() || signal == "KILL" && left.len() <= 2, "{what}: {left:?}");
         let visible: Vec<_> = contents(&out).into_iter().filter(|(path, _)| !left.contains(path)).collect();
         for file in &visible {
-            assert!(whole.contains(file) || old.contains(file), "{what}: {} is not whole", file.0.display());
+            let known = whole.contains(file) || old.contains(file) || also.contains(&file.1);
+            assert!(known, "{what}: {} is not whole", file.0.display());
         }
         for name in lists.iter().filter(|name| out.join(name).exists()) {
             assert!(visible == whole || visible == old, "{what}: {name} beside other files");
@@ -94,7 +102,7 @@ fn track() {
     let place = Place::new();
     let clip = place.write("clip.rgb", rgb(0..6));
     let line = format!("track {clip} --raw 192x128 -p 80,64 -o {{out}} --overlay");
-    kill_at_random(&place, &line, &["--overwrite"], &["tracks.jsonl"], &|_| ());
+    kill_at_random(&place, &line, &["--overwrite"], &["tracks.jsonl"], &|_| (), &[]);
 }
 
 #[test]
@@ -105,7 +113,7 @@ fn everything() {
         "everything {photo} -o {{out}} --points-per-side 3 --pred-iou-thresh 0.1 \
          --stability-score-thresh 0.3 --stability-score-offset 0.1"
     );
-    kill_at_random(&place, &line, &["--overwrite"], &["masks.json"], &|_| ());
+    kill_at_random(&place, &line, &["--overwrite"], &["masks.json"], &|_| (), &[]);
 }
 
 #[test]
@@ -119,7 +127,7 @@ fn vos() {
     }
     let (videos, masks) = (place.arg("videos"), place.arg("masks"));
     let line = format!("vos --base_video_dir {videos} --input_mask_dir {masks} --output_mask_dir {{out}}");
-    kill_at_random(&place, &line, &[], &[], &|_| ());
+    kill_at_random(&place, &line, &[], &[], &|_| (), &[]);
 }
 
 #[test]
@@ -130,7 +138,7 @@ fn convert() {
     let earlier = |out: &Path| {
         fs::copy(&checkpoint, out.join("c.pt")).expect("copy");
     };
-    kill_at_random(&place, &line, &[], &[], &earlier);
+    kill_at_random(&place, &line, &[], &[], &earlier, &[]);
 }
 
 #[test]
@@ -139,13 +147,17 @@ fn session_of_a_stream() {
     let clip = place.write("clip.rgb", rgb(0..4));
     let prompts = place.write("p.jsonl", r#"{"obj_id":1,"points":[[80,64]]}"#);
     let stream = format!("stream {clip} --raw 192x128 --prompts {prompts} --save");
-    let session = place.arg("s.safetensors");
     let args: Vec<&str> = stream.split(' ').collect();
-    accepted(
-        &sam2().args([&args[..], &[&session, "--max-frames", "2", "-q"]].concat()).output().expect("sam2"),
-    );
-    let earlier = |out: &Path| {
-        fs::copy(&session, out.join("s.safetensors")).expect("copy");
-    };
-    kill_at_random(&place, &format!("{stream} {{out}}/s.safetensors"), &[], &[], &earlier);
+    // A signal saves the session of the frames that were answered.
+    let after: Vec<Vec<u8>> = ["1", "2", "3"]
+        .into_iter()
+        .map(|frames| {
+            let session = place.arg("s.safetensors");
+            let options = [&session, "--max-frames", frames, "-q"];
+            accepted(&sam2().args([&args[..], &options].concat()).output().expect("sam2 starts"));
+            fs::read(session).expect("a session")
+        })
+        .collect();
+    let earlier = |out: &Path| fs::write(out.join("s.safetensors"), &after[1]).expect("write");
+    kill_at_random(&place, &format!("{stream} {{out}}/s.safetensors"), &[], &[], &earlier, &after);
 }

@@ -250,3 +250,31 @@ fn a_signal_saves_the_session_of_a_stream() {
         assert!(place.list().iter().all(|name| !name.starts_with('.')), "{:?}", place.list());
     }
 }
+
+/// A clip, whose frames need not be waited for: the signal is heard after the current one.
+#[test]
+fn a_signal_saves_the_session_between_two_frames_of_a_clip() {
+    // Many more than pass before a busy machine sends the signal.
+    const FRAMES: usize = 150;
+    let place = Place::new();
+    let clip = place.write("clip.rgb", rgb(0..FRAMES));
+    let prompts = place.write("p.jsonl", r#"{"obj_id":1,"points":[[80,64]]}"#);
+    let stream = ["stream", &clip, "--raw", "192x128", "--prompts", &prompts, "-q", "--save"];
+    let session = place.arg("ended.safetensors");
+    let mut command = sam2();
+    command.args(stream).arg(&session).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("sam2 starts");
+    let mut answers = BufReader::new(child.stdout.take().expect("piped")).lines();
+    answers.next().expect("an answer").expect("stdout is readable");
+    let kill = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status();
+    assert!(kill.expect("kill starts").success());
+    let answered = 1 + answers.count();
+    let output = child.wait_with_output().expect("sam2 ends");
+    assert_eq!(output.status.code(), Some(143), "{}", stderr(&output));
+    assert!(answered <= FRAMES / 4, "{answered} frames came before the end");
+    let whole = place.arg("whole.safetensors");
+    let fewer = [&whole, "--max-frames", &answered.to_string()];
+    accepted(&sam2().args([&stream[..], &fewer].concat()).output().expect("sam2 starts"));
+    let read = |path: &str| fs::read(path).expect("a session");
+    assert!(read(&session) == read(&whole), "the session is not that of {answered} frames");
+}

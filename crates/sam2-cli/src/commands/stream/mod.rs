@@ -5,7 +5,7 @@ mod saving;
 mod session;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -23,7 +23,7 @@ use crate::model;
 use crate::signals;
 use crate::tracking::Stats;
 pub use args::Stream;
-use saving::{locked, save, save_at_the_end};
+use saving::{Shared, save, save_at_the_end};
 use session::{Frames, Session, check};
 
 /// Runs the command.
@@ -83,7 +83,7 @@ pub fn run(args: &Stream, console: &Console) -> Result<()> {
         plan.refuse_earlier(args.overwrite)?;
         plan.clear()?;
     }
-    let shared = Arc::new(Mutex::new(tracker));
+    let shared = Shared::new(tracker);
     if let Some(path) = args.save.clone() {
         let shared = Arc::clone(&shared);
         signals::before_the_end(Box::new(move || save_at_the_end(&shared, &path, first)));
@@ -95,7 +95,7 @@ pub fn run(args: &Stream, console: &Console) -> Result<()> {
     frames.note().into_iter().for_each(|note| console.note(&format!("note: {note}")));
     // Whatever ended the frames, what was computed is kept; an earlier session is not lost for nothing.
     if let Some(path) = args.save.as_ref().filter(|_| streamed.is_ok() || count > 0) {
-        save(&locked(&shared), path)?;
+        save(&shared.lock(), path)?;
     }
     if let Some(folder) = &args.output {
         files::sync_folder(folder)?;

@@ -1,7 +1,6 @@
 //! The frames of a stream, its commands and answers.
 
 use std::path::Path;
-use std::sync::Mutex;
 use std::time::Instant;
 
 use anyhow::{Result, anyhow, bail};
@@ -17,7 +16,7 @@ use sam2_model::video::{FrameOutput, ObjectEvent};
 use sam2_model::{Frame, Mask, Rle, Tracker};
 
 use super::args::Stream;
-use super::saving::{locked, save};
+use super::saving::{Shared, save};
 use crate::console::{self, Console};
 use crate::prompting::PALETTE_IDS;
 
@@ -79,7 +78,7 @@ impl Session<'_> {
     /// Tracks until the frames end, a command ends the stream, or nobody reads the results.
     pub fn frames(
         &mut self,
-        tracker: &Mutex<Tracker>,
+        shared: &Shared,
         frames: &mut Frames,
         feed: &mut Feed,
         count: &mut usize,
@@ -88,7 +87,7 @@ impl Session<'_> {
         while !self.ended && *count < limit && !self.console.reader_is_gone() {
             let Some(frame) = frames.next()? else { break };
             // Held to the last answer, so that a saved session knows the frames that were answered.
-            self.frame(&mut locked(tracker), frame, frames.dropped(), feed)?;
+            self.frame(&mut shared.lock(), frame, frames.dropped(), feed)?;
             *count += 1;
         }
         Ok(())
