@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use super::keys::GridKeys;
+use super::products::Products;
 use super::scratch::{Scratch, Sizes};
 use super::split::Split;
-use super::tokens::{GridTokens, Group, GroupTokens, Products};
+use super::tokens::{GridTokens, Group, GroupTokens};
 use super::{scores, scores_i16, values, values_i16};
 #[cfg(target_arch = "aarch64")]
 use super::{scores_f16, values_f16};

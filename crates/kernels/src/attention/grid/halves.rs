@@ -6,6 +6,14 @@ use crate::attention::values_f16::scale_of;
 use crate::parallel;
 use crate::simd::{F32s, Isa, Simd, SimdOp};
 
+/// Cells whose inputs have one scale.
+pub(super) const CELLS: usize = 64;
+
+/// Columns of an input with those of zero, whole groups of what a tile multiplies at a time.
+pub(super) fn padded(m: usize) -> usize {
+    m.next_multiple_of(8)
+}
+
 /// Pieces of equal length. A number is below 2 times its scale.
 #[derive(Clone, Debug)]
 pub(super) struct Halves {

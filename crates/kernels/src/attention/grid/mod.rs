@@ -42,6 +42,7 @@ mod factors;
 mod halves;
 mod inputs_i16;
 mod keys;
+mod products;
 mod scores;
 #[cfg(target_arch = "aarch64")]
 mod scores_f16;
@@ -58,8 +59,8 @@ pub use keys::GridKeys;
 pub use tokens::GridTokens;
 
 use block::Block;
+use products::Products;
 use scratch::{Scratch, Sizes};
-use tokens::Products;
 
 use crate::gemm::{KC, Rows};
 use crate::parallel;

@@ -12,19 +12,11 @@ use std::ops::Range;
 
 use half::f16;
 
-use super::halves::{Halves, extent, narrow};
+use super::halves::{CELLS, Halves, extent, narrow, padded};
 use super::tokens::{MAX_COPIES, Order};
 use crate::attention::values_f16::scale_of;
 use crate::gemm::{Prefetch, tile_of_sum_of_halves};
 use crate::simd::{F32s, Simd, TileOp};
-
-/// Cells whose inputs have one scale.
-pub(super) const CELLS: usize = 64;
-
-/// Columns of an input with those of zero, whole groups of what a tile multiplies at a time.
-pub(super) fn padded(m: usize) -> usize {
-    m.next_multiple_of(8)
-}
 
 /// `â` and `b̂` of one panel of queries.
 pub(super) struct NarrowSplit<'a> {

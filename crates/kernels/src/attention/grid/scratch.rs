@@ -3,8 +3,8 @@
 use half::f16;
 
 #[cfg(target_arch = "aarch64")]
-use super::scores_f16;
-use super::tokens::Products;
+use super::halves::padded;
+use super::products::Products;
 use crate::gemm::KC;
 
 /// The sizes that determine the layout.
@@ -56,7 +56,7 @@ impl Sizes {
     fn split_f16(&self) -> usize {
         #[cfg(target_arch = "aarch64")]
         if self.products == Products::F16 {
-            return 2 * self.side * scores_f16::padded(self.m) * self.width;
+            return 2 * self.side * padded(self.m) * self.width;
         }
         0
     }

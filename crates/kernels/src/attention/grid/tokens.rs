@@ -1,9 +1,10 @@
 //! Tokens on copies of a grid, arranged in the order in which attention without keys reads them.
 
-use super::inputs_i16::InputsI16;
-use super::values_i16::ValuesI16;
 #[cfg(target_arch = "aarch64")]
-use super::{halves::Halves, scores_f16};
+use super::halves::{CELLS, Halves, padded};
+use super::inputs_i16::InputsI16;
+use super::products::Products;
+use super::values_i16::ValuesI16;
 use crate::attention::KEYS;
 use crate::attention::int8::ValueType;
 use crate::gemm::KC;
@@ -27,16 +28,6 @@ pub struct GridTokens {
     pub(super) products: Products,
     /// Values of the unplaced tokens: `(dv)` rows with stride [`KC`] for every [`KEYS`] of them.
     pub(super) unplaced_values: Vec<f32>,
-}
-
-/// The types of the products of scores and of weighted values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Products {
-    F32,
-    /// Sums of a few products in half precision, of those in single.
-    #[cfg(target_arch = "aarch64")]
-    F16,
-    I16,
 }
 
 /// Cell order: column strips, left to right; within a strip, row by row. Keeps a strip's column scores in L2.
@@ -87,7 +78,7 @@ pub(super) enum GroupTokens {
     },
     #[cfg(target_arch = "aarch64")]
     F16 {
-        /// `(cells, padded m, copies)`, in pieces of [`scores_f16::CELLS`] cells.
+        /// `(cells, padded m, copies)`, in pieces of [`CELLS`] cells.
         inputs: Halves,
         /// In pieces of a block.
         values: Halves,
@@ -169,9 +160,9 @@ impl GridTokens {
                 Products::F32 => GroupTokens::F32 { inputs: Group::inputs(sizes, row), values },
                 #[cfg(target_arch = "aarch64")]
                 Products::F16 => {
-                    let depth = scores_f16::padded(m);
+                    let depth = padded(m);
                     let inputs = Group::inputs((range.len(), cells, depth), row);
-                    let inputs = Halves::new(isa, &inputs, scores_f16::CELLS * depth * range.len());
+                    let inputs = Halves::new(isa, &inputs, CELLS * depth * range.len());
                     GroupTokens::F16 { inputs, values: Halves::new(isa, &values, dv * KC) }
                 }
                 Products::I16 => {
