@@ -158,7 +158,9 @@ fn parts(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let part = |name: String| {
         let mut components = Path::new(&name).components();
         let plain = matches!((components.next(), components.next()), (Some(Component::Normal(_)), None));
-        if !plain || name.len() > MAX_NAME || name.ends_with(INDEX) {
+        // Messages name the file.
+        let on_a_line = !name.chars().any(char::is_control);
+        if !plain || !on_a_line || name.len() > MAX_NAME || name.ends_with(INDEX) {
             return Err(damaged(format!("it lists {}, which is no name of a file beside it", quoted(&name))));
         }
         Ok(folder.join(name))
@@ -231,6 +233,7 @@ mod tests {
             (r#"{"weight_map": {"x": "/etc/passwd"}}"#, "no name of a file beside it"),
             (r#"{"weight_map": {"x": ".."}}"#, "no name of a file beside it"),
             (r#"{"weight_map": {"x": "i.index.json"}}"#, "no name of a file beside it"),
+            (r#"{"weight_map": {"x": "two\nlines"}}"#, r"two\nlines"),
             (r#"{"weight_map": {"x": "absent.bin"}}"#, "absent.bin"),
             (r#"{"weight_map": [1]}"#, "index"),
             ("", "index"),
