@@ -36,6 +36,25 @@
 //!
 //! Tokens without a place on the grid come last and have ordinary keys.
 
+/// Calls a method with the number of copies, `self.copies`, as its last constant.
+macro_rules! for_copies {
+    ($self:ident.$method:ident::<$Token:ident, $NV:ident>($token:ident)) => {
+        match $self.copies {
+            1 => $self.$method::<$Token, $NV, 1>($token),
+            2 => $self.$method::<$Token, $NV, 2>($token),
+            3 => $self.$method::<$Token, $NV, 3>($token),
+            4 => $self.$method::<$Token, $NV, 4>($token),
+            5 => $self.$method::<$Token, $NV, 5>($token),
+            6 => $self.$method::<$Token, $NV, 6>($token),
+            7 => $self.$method::<$Token, $NV, 7>($token),
+            $crate::attention::grid::tokens::MAX_COPIES => {
+                $self.$method::<$Token, $NV, { $crate::attention::grid::tokens::MAX_COPIES }>($token)
+            }
+            copies => unreachable!("{copies} copies in a group"),
+        }
+    };
+}
+
 mod block;
 mod factors;
 #[cfg(target_arch = "aarch64")]

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::split::Product;
-use super::tokens::{MAX_COPIES, Order};
+use super::tokens::Order;
 use crate::gemm::{Prefetch, cover_rows, tile_of_sum};
 use crate::simd::{F32s, Simd, TileOp};
 
@@ -30,17 +30,7 @@ impl TileOp for Scores<'_> {
     type Output = ();
     #[inline(always)]
     fn eval<S: Simd, const MR: usize, const NV: usize>(self, s: S) {
-        match self.copies {
-            1 => self.compute::<S, NV, 1>(s),
-            2 => self.compute::<S, NV, 2>(s),
-            3 => self.compute::<S, NV, 3>(s),
-            4 => self.compute::<S, NV, 4>(s),
-            5 => self.compute::<S, NV, 5>(s),
-            6 => self.compute::<S, NV, 6>(s),
-            7 => self.compute::<S, NV, 7>(s),
-            MAX_COPIES => self.compute::<S, NV, MAX_COPIES>(s),
-            copies => unreachable!("a group has at most {MAX_COPIES} copies, not {copies}"),
-        }
+        for_copies!(self.compute::<S, NV>(s))
     }
 }
 

@@ -13,7 +13,8 @@ use std::ops::Range;
 use half::f16;
 
 use super::halves::{CELLS, Halves, extent, narrow, padded};
-use super::tokens::{MAX_COPIES, Order};
+use super::tokens::Order;
+use super::values::load_vectors;
 use crate::attention::values_f16::scale_of;
 use crate::gemm::{Prefetch, tile_of_sum_of_halves};
 use crate::simd::{F32s, Simd, TileOp};
@@ -79,28 +80,8 @@ impl TileOp for Scores<'_> {
     type Output = ();
     #[inline(always)]
     fn eval<S: Simd, const MR: usize, const NV: usize>(self, s: S) {
-        match self.copies {
-            1 => self.compute::<S, NV, 1>(s),
-            2 => self.compute::<S, NV, 2>(s),
-            3 => self.compute::<S, NV, 3>(s),
-            4 => self.compute::<S, NV, 4>(s),
-            5 => self.compute::<S, NV, 5>(s),
-            6 => self.compute::<S, NV, 6>(s),
-            7 => self.compute::<S, NV, 7>(s),
-            MAX_COPIES => self.compute::<S, NV, MAX_COPIES>(s),
-            copies => unreachable!("a group has at most {MAX_COPIES} copies, not {copies}"),
-        }
+        for_copies!(self.compute::<S, NV>(s))
     }
-}
-
-#[inline(always)]
-fn load<S: Simd, const NV: usize>(s: S, x: &[f32]) -> [S::F32; NV] {
-    let lanes = S::F32::LANES;
-    let mut vectors = [S::F32::splat(s, 0.0); NV];
-    for (vector, x) in vectors.iter_mut().zip(x[..NV * lanes].chunks_exact(lanes)) {
-        *vector = S::F32::load(s, x);
-    }
-    vectors
 }
 
 impl Scores<'_> {
@@ -110,7 +91,7 @@ impl Scores<'_> {
         let width = NV * lanes;
         let (depth, part) = (padded(m), (m + 1) * width);
         let (columns, rows) = self.halves.split_at(self.halves.len() / 2);
-        let scales = load::<S, NV>(s, self.scales);
+        let scales = load_vectors::<S::F32, NV>(s, self.scales);
         let mut max = [S::F32::splat(s, f32::NEG_INFINITY); NV];
         for (cell, out) in self.cells.zip(self.scores.chunks_exact_mut(T * width)) {
             let (x, y) = self.order.place(cell);
@@ -120,8 +101,8 @@ impl Scores<'_> {
                 [(columns, x), (rows, y)].map(|(split, i)| &split[i * depth * width..][..depth * width]);
             self.prefetch.advance::<S::F32>(s);
             let sums = tile_of_sum_of_halves::<S, T, NV>(s, depth, a, b, z);
-            let a = load::<S, NV>(s, &self.by_column[x * part + m * width..]);
-            let b = load::<S, NV>(s, &self.by_row[y * part + m * width..]);
+            let a = load_vectors::<S::F32, NV>(s, &self.by_column[x * part + m * width..]);
+            let b = load_vectors::<S::F32, NV>(s, &self.by_row[y * part + m * width..]);
             let scale = S::F32::splat(s, scale);
             for (sums, out) in sums.into_iter().zip(out.chunks_exact_mut(width)) {
                 for (v, out) in out.chunks_exact_mut(lanes).enumerate() {

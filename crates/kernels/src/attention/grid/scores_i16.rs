@@ -12,7 +12,8 @@
 use std::ops::Range;
 
 use super::inputs_i16::InputsI16;
-use super::tokens::{MAX_COPIES, Order};
+use super::tokens::Order;
+use super::values::load_vectors;
 use crate::gemm::{Prefetch, dot_tile_of_sum};
 use crate::simd::{Dot, DotOp, F32s, FloatsOf};
 
@@ -102,29 +103,8 @@ impl DotOp for Scores<'_> {
     type Output = ();
     #[inline(always)]
     fn eval<D: Dot, const MR: usize, const NV: usize>(self, d: D) {
-        match self.copies {
-            1 => self.compute::<D, NV, 1>(d),
-            2 => self.compute::<D, NV, 2>(d),
-            3 => self.compute::<D, NV, 3>(d),
-            4 => self.compute::<D, NV, 4>(d),
-            5 => self.compute::<D, NV, 5>(d),
-            6 => self.compute::<D, NV, 6>(d),
-            7 => self.compute::<D, NV, 7>(d),
-            MAX_COPIES => self.compute::<D, NV, MAX_COPIES>(d),
-            copies => unreachable!("a group has at most {MAX_COPIES} copies, not {copies}"),
-        }
+        for_copies!(self.compute::<D, NV>(d))
     }
-}
-
-#[inline(always)]
-fn load<D: Dot, const NV: usize>(d: D, x: &[f32]) -> [FloatsOf<D>; NV] {
-    let lanes = FloatsOf::<D>::LANES;
-    let mut vectors = [FloatsOf::<D>::splat(d.floats(), 0.0); NV];
-    // Not by `array::from_fn`, which is a call without the instruction set's features.
-    for (vector, x) in vectors.iter_mut().zip(x[..NV * lanes].chunks_exact(lanes)) {
-        *vector = FloatsOf::<D>::load(d.floats(), x);
-    }
-    vectors
 }
 
 impl Scores<'_> {
@@ -136,7 +116,7 @@ impl Scores<'_> {
         let side = self.by_column.len() / part;
         let (columns, rows) = self.quantized.split_at(side * len);
         for first in (0..width).step_by(NV * lanes) {
-            let scales = load::<D, NV>(d, &self.scales[first..]);
+            let scales = load_vectors::<FloatsOf<D>, NV>(d.floats(), &self.scales[first..]);
             let mut max = [FloatsOf::<D>::splat(d.floats(), f32::NEG_INFINITY); NV];
             for (cell, out) in self.cells.clone().zip(self.scores.chunks_exact_mut(T * width)) {
                 let (x, y) = self.order.place(cell);
@@ -145,8 +125,8 @@ impl Scores<'_> {
                 self.prefetch.advance::<FloatsOf<D>>(d.floats());
                 let sums = dot_tile_of_sum::<D, T, NV>(d, m.div_ceil(2), split, z);
                 let last = m * width + first;
-                let a = load::<D, NV>(d, &self.by_column[x * part + last..]);
-                let b = load::<D, NV>(d, &self.by_row[y * part + last..]);
+                let a = load_vectors::<FloatsOf<D>, NV>(d.floats(), &self.by_column[x * part + last..]);
+                let b = load_vectors::<FloatsOf<D>, NV>(d.floats(), &self.by_row[y * part + last..]);
                 let of_inputs = &self.inputs.scales[cell * T..][..T];
                 for ((sums, &scale), out) in sums.iter().zip(of_inputs).zip(out.chunks_exact_mut(width)) {
                     let scale = FloatsOf::<D>::splat(d.floats(), scale);

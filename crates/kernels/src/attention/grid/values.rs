@@ -64,6 +64,35 @@ pub(super) fn add_weights<S: Simd, const NV: usize>(s: S, panel: &mut Panel, sum
     }
 }
 
+/// `sums ← sums · correction + products` for `MR` rows of sums.
+#[inline(always)]
+pub(super) fn add_products<S: Simd, const MR: usize, const NV: usize>(
+    s: S,
+    products: [[S::F32; NV]; MR],
+    correction: &[f32],
+    sums: &mut [f32],
+) {
+    let lanes = S::F32::LANES;
+    let correction = load_vectors::<S::F32, NV>(s, correction);
+    let sums = sums[..MR * NV * lanes].chunks_exact_mut(NV * lanes);
+    for (products, sums) in products.into_iter().zip(sums) {
+        for ((x, c), sum) in products.into_iter().zip(correction).zip(sums.chunks_exact_mut(lanes)) {
+            S::F32::load(s, sum).mul_add(c, x).store(sum);
+        }
+    }
+}
+
+/// The first `NV` vectors of `x`.
+#[inline(always)]
+pub(super) fn load_vectors<V: F32s, const NV: usize>(s: V::Token, x: &[f32]) -> [V; NV] {
+    let mut vectors = [V::splat(s, 0.0); NV];
+    // Not by `array::from_fn`, which is a call without the instruction set's features.
+    for (vector, x) in vectors.iter_mut().zip(x[..NV * V::LANES].chunks_exact(V::LANES)) {
+        *vector = V::load(s, x);
+    }
+    vectors
+}
+
 /// `sums ← sums · correction + values · weights`.
 struct Update<'a> {
     depth: usize,
@@ -78,15 +107,6 @@ impl<S: Simd> Tiles<S> for Update<'_> {
     fn tile<const MR: usize, const NV: usize>(&mut self, s: S, _: usize, i: usize) {
         let lanes = S::F32::LANES;
         let products = tile::<S, MR, NV>(s, self.depth, &self.values[i * KC..], (self.weights, NV * lanes));
-        let mut correction = [S::F32::splat(s, 0.0); NV];
-        for (correction, x) in correction.iter_mut().zip(self.correction.chunks_exact(lanes)) {
-            *correction = S::F32::load(s, x);
-        }
-        let sums = self.sums[i * NV * lanes..(i + MR) * NV * lanes].chunks_exact_mut(NV * lanes);
-        for (products, sums) in products.into_iter().zip(sums) {
-            for ((x, c), sum) in products.into_iter().zip(correction).zip(sums.chunks_exact_mut(lanes)) {
-                S::F32::load(s, sum).mul_add(c, x).store(sum);
-            }
-        }
+        add_products(s, products, self.correction, &mut self.sums[i * NV * lanes..]);
     }
 }

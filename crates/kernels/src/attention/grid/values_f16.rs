@@ -3,7 +3,7 @@
 use half::f16;
 
 use super::scratch::Panel;
-use super::values::{add_weights, raise_max};
+use super::values::{add_products, add_weights, raise_max};
 use crate::attention::values_f16::GROUP;
 use crate::gemm::{KC, Tiles, cover_rows, tile_of_halves};
 use crate::math;
@@ -60,20 +60,12 @@ struct Update<'a> {
 impl<S: Simd> Tiles<S> for Update<'_> {
     #[inline(always)]
     fn tile<const MR: usize, const NV: usize>(&mut self, s: S, _: usize, i: usize) {
-        let lanes = S::F32::LANES;
-        let width = NV * lanes;
+        let width = NV * S::F32::LANES;
         let (values, scale) = self.values;
-        let products = tile_of_halves::<S, MR, NV>(s, self.depth, &values[i * KC..], (self.weights, width));
+        let mut products =
+            tile_of_halves::<S, MR, NV>(s, self.depth, &values[i * KC..], (self.weights, width));
         let scale = S::F32::splat(s, scale);
-        let mut correction = [S::F32::splat(s, 0.0); NV];
-        for (correction, x) in correction.iter_mut().zip(self.correction.chunks_exact(lanes)) {
-            *correction = S::F32::load(s, x);
-        }
-        let sums = self.sums[i * width..(i + MR) * width].chunks_exact_mut(width);
-        for (products, sums) in products.into_iter().zip(sums) {
-            for ((x, c), sum) in products.into_iter().zip(correction).zip(sums.chunks_exact_mut(lanes)) {
-                S::F32::load(s, sum).mul_add(c, x.mul(scale)).store(sum);
-            }
-        }
+        products.as_flattened_mut().iter_mut().for_each(|x| *x = x.mul(scale));
+        add_products(s, products, self.correction, &mut self.sums[i * width..]);
     }
 }
